@@ -1,0 +1,71 @@
+# `make help` lists the targets. Each sets up what it needs in .venv; a second run starts at once.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# What `make demo` trains: built-in drawn faces, about two minutes on two cores.
+DEMO_WIDTH ?= 32
+DEMO_BATCH_SIZE ?= 64
+DEMO_STEPS ?= 700
+DEMO_ARGS ?=
+
+# Extras of setup.cfg that `make test` installs; EXTRAS=test,torch,nvrtc also compares with PyTorch and compiles for CUDA.
+EXTRAS ?= test
+TESTS ?= tests
+TEST_ARGS ?=
+
+# CuPy for `make cuda-test`: cuda12 or cuda13, as the machine's NVIDIA driver has it.
+CUDA ?= cuda13
+
+SETTINGS := setup.cfg pyproject.toml
+.PHONY: help demo test cuda-test lint types bench wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.installed  ## train the built-in faces for about two minutes and name the sample grid
+	$(BIN)/python -m dcgan.train --width $(DEMO_WIDTH) --batch-size $(DEMO_BATCH_SIZE) --steps $(DEMO_STEPS) $(DEMO_ARGS)
+
+test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which
+	$(BIN)/python -m pytest $(TESTS) $(TEST_ARGS)
+
+cuda-test: $(VENV)/.installed-test,$(CUDA)  ## run the tests that need a CUDA device; CUDA=cuda12 or cuda13
+	$(BIN)/python -m pytest -m cuda $(TESTS) $(TEST_ARGS)
+
+lint: $(VENV)/.installed-dev  ## check the style (ruff)
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed-dev  ## check the type hints (mypy)
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed  ## time a training step and every operation
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.ops
+
+wheel: $(VENV)/.installed  ## build dist/*.whl
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+clean:  ## remove .venv, builds and caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- setting up -----------------------------------------------------------------------------------------------------
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	    || { echo "make: $(PYTHON) is missing or older than 3.10: name a newer one, make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo "make: $(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)" >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(SETTINGS) | $(BIN)/pip
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-%: $(SETTINGS) | $(BIN)/pip
+	@echo "installing $* ..."
+	@$(PIP) install --editable ".[$*]"
+	@touch $@ $(VENV)/.installed
