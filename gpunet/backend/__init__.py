@@ -1,0 +1,64 @@
+"""The operations: pure functions on arrays, a page each with formula, reference and the launch of the kernel."""
+
+from gpunet.backend.activations import (
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    tanh,
+    tanh_backward,
+)
+from gpunet.backend.adam import adam_update
+from gpunet.backend.arrays import (
+    array_module,
+    device_of,
+    implementation,
+    operations,
+    to_device,
+    to_numpy,
+    use,
+)
+from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from gpunet.backend.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from gpunet.backend.images import images_to_real, real_to_images
+from gpunet.backend.linear import column_sum, linear, linear_input_grad, linear_weight_grad
+from gpunet.backend.losses import bce_with_logits
+from gpunet.backend.parallel import keep_freed_memory, thread_count
+
+__all__ = [
+    "adam_update",
+    "array_module",
+    "batchnorm",
+    "batchnorm_backward",
+    "batchnorm_inference",
+    "bce_with_logits",
+    "column_sum",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "device_of",
+    "images_to_real",
+    "implementation",
+    "keep_freed_memory",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "linear_input_grad",
+    "linear_weight_grad",
+    "operations",
+    "real_to_images",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "tanh",
+    "tanh_backward",
+    "thread_count",
+    "to_device",
+    "to_numpy",
+    "use",
+]
+
+keep_freed_memory()

@@ -1,0 +1,38 @@
+"""Adam over one flat buffer: every parameter of a network in a single pass."""
+
+from __future__ import annotations
+
+from gpunet.backend.arrays import Array, array_module, operation
+from gpunet.backend.parallel import by_rows
+
+LR, STEP = 0, 1  # places in the optimiser's small state array, which lives on the device beside the parameters
+
+
+@operation
+def adam_update(
+    param: Array, grad: Array, m: Array, v: Array, state: Array, betas: tuple[float, float], eps: float
+) -> None:
+    """Take one Adam step in place on flat arrays (size,); state[LR] is the learning rate, state[STEP] counts up.
+
+        m = b1 m + (1 - b1) g,    v = b2 v + (1 - b2) g^2
+        param -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+    Kingma & Ba, "Adam", 2015, algorithm 1. Rate and count are read on the device, so a captured step replays correctly.
+    """
+    xp, real = array_module(param), param.dtype.type
+    b1, b2 = betas
+    state[STEP] += 1
+    step_size = (state[LR] / (1 - b1 ** state[STEP])).astype(param.dtype)
+    rescale = (1 / xp.sqrt(1 - b2 ** state[STEP])).astype(param.dtype)  # 1 / sqrt(1 - b2^t), applied to sqrt(v)
+
+    def body(param: Array, g: Array, m: Array, v: Array) -> None:
+        m *= real(b1)
+        m += real(1 - b1) * g
+        v *= real(b2)
+        v += real(1 - b2) * g * g
+        denominator = xp.sqrt(v)
+        denominator *= rescale
+        denominator += real(eps)
+        param -= step_size * m / denominator
+
+    by_rows(body, param, grad, m, v)

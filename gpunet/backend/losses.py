@@ -1,0 +1,25 @@
+"""Binary cross-entropy on logits, the one loss of a DCGAN."""
+
+from __future__ import annotations
+
+from gpunet.backend.arrays import Array, array_module, operation
+
+
+@operation
+def bce_with_logits(logits: Array, target: float | Array) -> tuple[Array, Array]:
+    """Return the mean binary cross-entropy of sigmoid(logits) against target, and its gradient.
+
+        loss    = mean of  max(x, 0) - x t + log(1 + exp(-|x|))      = -t log p - (1 - t) log(1 - p),  p = sigmoid(x)
+        dlogits = (p - t) / size
+
+    logits: any shape. target: a number in [0, 1] or an array of the logits' shape. The loss is a 0-d array on the
+    device. log(0) cannot occur: the form above never leaves the logits.
+    """
+    xp, real = array_module(logits), logits.dtype.type
+    if not isinstance(target, int | float) and target.shape != logits.shape:
+        raise ValueError(f"got target of shape {target.shape}, expected a number or shape {logits.shape} as the logits")
+    softplus = xp.log1p(xp.exp(-xp.abs(logits)))  # log(1 + exp(-|x|)), in [0, log 2]
+    loss = (xp.maximum(logits, 0) - logits * target + softplus).mean()
+    probability = (xp.tanh(logits * real(0.5)) + 1) * real(0.5)
+    dlogits = (probability - target) / real(logits.size)
+    return xp.asarray(loss), xp.asarray(dlogits, logits.dtype)

@@ -1,0 +1,102 @@
+"""Running NumPy code on all cores: tasks on a pool of threads, and arrays cut into blocks that fit a core's cache.
+
+NumPy releases the interpreter's lock inside its loops, so plain threads suffice. Two rules keep results the same on any
+number of cores: how work is cut depends on shapes only, and partial results are combined in the order of the cut.
+On CuPy arrays nothing is cut: the GPU does its own scheduling.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+from gpunet.backend.arrays import Array, array_module, device_of
+
+BLOCK = 128 * 1024  # elements: half a megabyte of float32, so that a few operands of a block stay in a core's L2 cache
+
+
+@functools.cache
+def thread_count() -> int:
+    """Return how many threads to use: OMP_NUM_THREADS if set, never more than the cores this process may run on."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return max(1, min(int(wanted), available)) if wanted.isdigit() else min(available, _cgroup_cores())
+
+
+def _cgroup_cores() -> int:
+    """Return the whole cores a container may use (cgroup v2 cpu.max), or a large number where there is no limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # no cgroup v2, or quota "max"
+        return 1 << 16
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="gpunet")
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """Return [task(item) for item in items], computed on all cores with BLAS at one thread in each.
+
+    One BLAS thread per task beats many BLAS threads on one small product after another: the threads meet once, at the
+    end, instead of once per product.
+    """
+    items = list(items)
+    if thread_count() == 1 or len(items) == 1:
+        return [task(item) for item in items]
+    with _blas().limit(limits=1):
+        return list(_pool().map(task, items))
+
+
+def blocks(rows: int, row_size: int, device: str, size: int = BLOCK) -> list[slice]:
+    """Cut `rows` rows of `row_size` elements into slices of about `size` elements; on cuda one slice holds all."""
+    step = rows if device == "cuda" else max(1, size // max(1, row_size))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, max(1, step))]
+
+
+def by_rows(body: Callable[..., Any], *arrays: Array) -> list[Any]:
+    """Call body(*blocks) on matching blocks of the arrays' leading axis; return what the calls returned, in order.
+
+    All arrays have the same leading size. Elementwise chains written with `out=` then pass through the cache once.
+    """
+    first = arrays[0]
+    row_size = first.size // max(1, first.shape[0])
+    cuts = blocks(first.shape[0], row_size, device_of(first))
+    return run(lambda cut: body(*(array[cut] for array in arrays)), cuts)
+
+
+def column_sums(body: Callable[..., Array], *arrays: Array) -> Array:
+    """Sum what body(*blocks) returns, an array per block: first within blocks, then over them (a two-level tree)."""
+    partial = by_rows(body, *arrays)
+    return partial[0] if len(partial) == 1 else array_module(partial[0]).stack(partial).sum(axis=0)
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep freed memory for the next array instead of handing it back to the system.
+
+    A training step frees and allocates the same few hundred megabytes again; handing them back means that the system
+    zeroes and maps every page anew (a third of a NumPy step's time). CuPy keeps freed GPU memory in a pool; this is the
+    same for the CPU. It only works with glibc and is skipped elsewhere.
+    """
+    mmap_max, trim_threshold, top_pad = -4, -1, -2  # parameter numbers in glibc's malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 64 * 2**20)

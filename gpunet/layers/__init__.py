@@ -1,0 +1,25 @@
+"""The layers: objects that hold parameters and what backward needs, over the pure functions of gpunet.backend."""
+
+from gpunet.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
+from gpunet.layers.base import Layer, Parameter
+from gpunet.layers.batchnorm import BatchNorm
+from gpunet.layers.conv import Conv2d, ConvTranspose2d
+from gpunet.layers.linear import Linear
+from gpunet.layers.sequential import Sequential
+from gpunet.layers.shape import Flatten, Reshape
+
+__all__ = [
+    "BatchNorm",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Flatten",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "Parameter",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+]

@@ -1,0 +1,66 @@
+"""BatchNorm over all axes but the last: one class for dense and for spatial inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpunet import backend
+from gpunet.backend.arrays import Array
+from gpunet.layers.base import Layer, Parameter
+
+
+class BatchNorm(Layer):
+    """Batch normalisation of x (..., C): y = (x - mean) / sqrt(var + eps) * scale + shift.
+
+    Training uses the batch's mean and biased variance and moves the running averages by
+    new = (1 - momentum) old + momentum batch, with the unbiased variance (PyTorch's convention); evaluation uses the
+    running averages, so that a sample does not depend on its batch. scale and shift may each be left out.
+    `slope` is set by Sequential when a ReLU or LeakyReLU follows: both then run in one pass (see
+    gpunet.backend.batchnorm).
+    """
+
+    def __init__(
+        self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: bool = True, shift: bool = True
+    ) -> None:
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"got channels={channels}, expected at least 1")
+        self.channels, self.eps, self.momentum, self.slope = channels, eps, momentum, 1.0
+        self.scale = Parameter(np.ones(channels, "float32")) if scale else None
+        self.shift = Parameter(np.zeros(channels, "float32")) if shift else None
+        self.buffers = {"running_mean": np.zeros(channels, "float32"), "running_var": np.ones(channels, "float32")}
+
+    def forward(self, x: Array) -> Array:
+        running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
+        if x.shape[-1] != self.channels or x.dtype != running_mean.dtype:
+            raise ValueError(
+                f"{self!r}: got x of shape {x.shape} and {x.dtype}, "
+                f"expected (..., {self.channels}) and {running_mean.dtype}"
+            )
+        scale, shift = self._affine()
+        if not self.training:
+            return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, self.eps, self.slope)
+        rows = x.size // self.channels
+        if rows < 2:
+            raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
+        y, mean, var, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope)
+        running_mean += self.momentum * (mean - running_mean)
+        running_var += self.momentum * (var * (rows / (rows - 1)) - running_var)
+        self.save(x, mean, rstd)
+        return y
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        x, mean, rstd = self.take()
+        dx, dscale, dshift = backend.batchnorm_backward(dy, x, mean, rstd, *self._affine(), self.slope)
+        if self.scale and self.scale.trainable:
+            self.scale.add_grad(dscale)
+        if self.shift and self.shift.trainable:
+            self.shift.add_grad(dshift)
+        return dx
+
+    def _affine(self) -> tuple[Array | None, Array | None]:
+        return self.scale.data if self.scale else None, self.shift.data if self.shift else None
+
+    def __repr__(self) -> str:
+        more = "".join(f", {name}=False" for name in ("scale", "shift") if getattr(self, name) is None)
+        return f"BatchNorm({self.channels}, eps={self.eps}, momentum={self.momentum}{more})"

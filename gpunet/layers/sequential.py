@@ -1,0 +1,52 @@
+"""Sequential: layers one after another; backward is the same list read from the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpunet.backend.arrays import Array
+from gpunet.layers.activations import LeakyReLU, ReLU
+from gpunet.layers.base import Layer
+from gpunet.layers.batchnorm import BatchNorm
+
+
+class Sequential(Layer):
+    """y = layers[-1](... layers[1](layers[0](x))). Parameters are named by position: "0.weight".
+
+    A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
+    trip through memory instead of two. The layer stays in the list; only its work moves.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__()
+        self.layers = list(layers)
+        self._steps = []  # the layers that still do work of their own
+        for layer in layers:
+            before = self._steps[-1] if self._steps else None
+            if isinstance(before, BatchNorm) and before.slope == 1 and isinstance(layer, ReLU | LeakyReLU):
+                before.slope = layer.slope
+            else:
+                self._steps.append(layer)
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def forward(self, x: Array) -> Array:
+        for layer in self._steps:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        for layer in reversed(self._steps[1:]):
+            dy = layer.backward(dy)  # type: ignore[assignment]
+        return self._steps[0].backward(dy, input_grad)
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[index]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __repr__(self) -> str:
+        inside = "".join(f"\n  {i}: {layer!r}" for i, layer in enumerate(self.layers))
+        return f"Sequential({inside}\n)"
