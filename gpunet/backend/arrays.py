@@ -40,7 +40,7 @@ def to_device(array: Array, device: str) -> Array:
     """Return the array on "cpu" or "cuda", C-contiguous; no copy where it is so already."""
     if device not in DEVICES:
         raise ValueError(f"got device {device!r}, expected one of {', '.join(DEVICES)}")
-    return to_numpy(array) if device == "cpu" else _cupy().ascontiguousarray(array)
+    return to_numpy(array) if device == "cpu" else _cupy().asarray(array, order="C")
 
 
 def to_numpy(array: Array) -> np.ndarray:

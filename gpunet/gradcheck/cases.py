@@ -1,0 +1,69 @@
+"""The table of layers that `python -m gpunet.gradcheck` goes through; a new layer is a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gpunet import backend, layers
+from gpunet.backend.arrays import Array
+from gpunet.gradcheck import check_layer, off_kinks
+from gpunet.layers import Layer
+
+
+class Case(NamedTuple):
+    """A row of the table: a layer's name, how to make it, and the shape of its input."""
+
+    name: str
+    make: Callable[[], Layer]
+    shape: tuple[int, ...]
+
+
+class BceWithLogits(Layer):
+    """The loss as a layer, so that the same check covers it; the targets lie between 0 and 1."""
+
+    def forward(self, x: Array) -> Array:
+        target = backend.to_device(np.linspace(0, 1, x.size).reshape(x.shape).astype(x.dtype), backend.device_of(x))
+        loss, dlogits = backend.bce_with_logits(x, target)
+        self.save(dlogits)
+        return loss
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array:
+        return self.take()[0] * dy
+
+
+CASES = [
+    Case("Conv2d 4x4 /2 pad 1", lambda: layers.Conv2d(3, 4, 4, stride=2, padding=1), (2, 6, 8, 3)),
+    Case("Conv2d 5x5 /2 same", lambda: layers.Conv2d(2, 3, 5, stride=2, padding="same"), (2, 6, 7, 2)),
+    Case("Conv2d 3x2 /1 valid", lambda: layers.Conv2d(2, 3, (3, 2), padding="valid", bias=False), (1, 4, 5, 2)),
+    Case("ConvTranspose2d 4x4 /2 pad 1", lambda: layers.ConvTranspose2d(4, 3, 4, stride=2, padding=1), (2, 3, 4, 4)),
+    Case("ConvTranspose2d 4x4 /1", lambda: layers.ConvTranspose2d(5, 3, 4, bias=False), (2, 1, 1, 5)),
+    Case(
+        "ConvTranspose2d 5x5 /2 same",
+        lambda: layers.ConvTranspose2d(3, 2, 5, stride=2, padding="same", output_size=(7, 6)),
+        (2, 4, 3, 3),
+    ),
+    Case("Linear", lambda: layers.Linear(5, 4), (3, 5)),
+    Case("BatchNorm spatial", lambda: layers.BatchNorm(3), (4, 3, 2, 3)),
+    Case("BatchNorm dense", lambda: layers.BatchNorm(4, scale=False), (5, 4)),
+    Case("BatchNorm + ReLU", lambda: layers.Sequential(layers.BatchNorm(3), layers.ReLU()), (3, 2, 3, 3)),
+    Case("BatchNorm + LeakyReLU", lambda: layers.Sequential(layers.BatchNorm(3), layers.LeakyReLU()), (3, 2, 3, 3)),
+    Case("ReLU", layers.ReLU, (2, 3, 3, 2)),
+    Case("LeakyReLU", layers.LeakyReLU, (2, 3, 3, 2)),
+    Case("Tanh", layers.Tanh, (2, 3, 3, 2)),
+    Case("Sigmoid", layers.Sigmoid, (2, 5)),
+    Case("Flatten", layers.Flatten, (2, 3, 2, 2)),
+    Case("Reshape", lambda: layers.Reshape((3, 2, 2)), (2, 12)),
+    Case("bce_with_logits", BceWithLogits, (7, 1)),
+]
+
+
+def check_case(case: Case, device: str = "cpu", directions: int = 0) -> dict[str, float]:
+    """Return `check_layer` of a row of the table on a device, with numbers drawn from a fixed seed."""
+    rng = np.random.default_rng(0)
+    layer = case.make().to(dtype="float64")
+    for parameter in layer.parameters():  # away from 1 and 0, which would hide a forgotten factor or term
+        parameter.data[...] = off_kinks(rng, parameter.data.shape)
+    return check_layer(layer.to(device), backend.to_device(off_kinks(rng, case.shape), device), rng, directions)
