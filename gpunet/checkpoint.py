@@ -119,4 +119,4 @@ def _array(file: Any, name: str, limit: int) -> np.ndarray:
     inside = storage.get_layout() == h5py.h5d.CONTIGUOUS and storage.get_external_count() == 0
     if not inside or dataset.dtype.kind not in "biuf" or dataset.nbytes > limit:
         raise ValueError(f"{name} is no plain array of numbers")
-    return dataset[()]
+    return np.asarray(dataset[()])
