@@ -5,8 +5,8 @@
 
 What differs: a convolution's weight is (KH, KW, C_in, C_out) here and (C_out, C_in, KH, KW) there, a transposed
 convolution's (KH, KW, C_out, C_in) and (C_in, C_out, KH, KW): the same permutation. Linear's weight is transposed.
-BatchNorm's scale and shift are called weight and bias. A Linear next to a Flatten or Reshape keeps its order of numbers,
-which is (H, W, C) here: the PyTorch network must permute to channels last before it flattens.
+BatchNorm's scale and shift are called weight and bias. A Linear next to a Flatten or Reshape keeps its order of numbers
+(H, W, C): the PyTorch network must permute to channels last before it flattens.
 """
 
 from __future__ import annotations

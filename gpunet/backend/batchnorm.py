@@ -52,7 +52,9 @@ def batchnorm_backward(
     dz = dy * (1 or slope),   dshift = sum dz,   dscale = sum dz * x_hat        over the M rows
     dx = scale * rstd * (dz - dshift / M - x_hat * dscale / M)
     """
-    xp, rows, drows = array_module(x), as_rows(x), as_rows(dy)
+    xp = array_module(x)
+    dy = xp.ascontiguousarray(dy)  # of a strided view, as_rows would be a copy, and dx written into that
+    rows, drows = as_rows(x), as_rows(dy)
     a, b = _coefficients(mean, rstd, scale, shift)
     factor = xp.asarray([slope, 1], x.dtype)
 

@@ -1,0 +1,36 @@
+"""Fixtures of all tests. A test marked `cuda` is skipped, never failed, where CuPy sees no device."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from cases import CELLS
+
+from gpunet import backend
+
+
+@functools.cache
+def missing_cuda() -> str:
+    """Return why there is no CUDA device to test on, or an empty string where there is one."""
+    try:
+        import cupy
+
+        cupy.cuda.runtime.getDeviceCount()
+    except ImportError as error:
+        return f"no CuPy: {error}"
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"no CUDA device: {error}"
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") and (reason := missing_cuda()):
+        pytest.skip(reason)
+
+
+@pytest.fixture(params=CELLS)
+def cell(request):
+    """Run the test in every cell: cpu and cuda, each implementation."""
+    with backend.use(request.param.implementation):
+        yield request.param
