@@ -1,0 +1,57 @@
+"""How an image is cut into the overlapping tiles of a Winograd convolution: sizes, and two views of the input."""
+
+from __future__ import annotations
+
+import math
+
+from gpunet.backend.arrays import Array, array_module, device_of, to_device
+from gpunet.backend.parallel import blocks
+from gpunet.backend.patches import Pads, Pair, output_size
+from gpunet.backend.toom import square
+
+TRANSFORMED = 1024 * 1024  # numbers of a transform's operand made at a time and thread
+
+
+class Tiling:
+    """The sizes of one convolution in tiles: made from shapes, shared by the three passes."""
+
+    def __init__(self, hw: Pair, c: int, kernel: Pair, stride: Pair, pads: Pads, m: int) -> None:
+        if kernel[0] != kernel[1] or stride[0] != stride[1]:
+            raise ValueError(
+                f"got kernel {kernel} and stride {stride}, expected square ones: use the direct convolution"
+            )
+        self.m, self.s, self.k, self.c = m, stride[0], kernel[0], c
+        self.r = -(-self.k // self.s)
+        self.t = self.m + self.r - 1
+        self.hw, self.top_left = hw, (pads[0][0], pads[1][0])
+        self.out = tuple(output_size(*axis) for axis in zip(hw, kernel, stride, pads, strict=True))
+        self.tiles = tuple(-(-size // m) for size in self.out)  # (TH, TW)
+        self.cells = tuple(m * tiles + self.r - 1 for tiles in self.tiles)  # cells of s x s pixels that they read
+        self.depth = self.s * self.s * c  # K
+
+    def image_blocks(self, n: int, channels: int, device: str) -> list[slice]:
+        """Cut n images for a transform over `channels` numbers per tile point."""
+        return blocks(n, math.prod(self.tiles) * self.t**2 * channels, device, TRANSFORMED)
+
+    def matrices(self, like: Array) -> list[Array]:
+        """Return A x A, G x G and B x B on the device and with the dtype of an array."""
+        return [to_device(matrix, device_of(like)) for matrix in square(self.m, self.r, like.dtype.name)]
+
+
+def padded_cells(x: Array, tiling: Tiling) -> Array:
+    """Return x with zeros around it (or cut) so that it is exactly the cells the tiles read: (n, CH*s, CW*s, C)."""
+    (h, w), (top, left), s = tiling.hw, tiling.top_left, tiling.s
+    height, width = (cells * s for cells in tiling.cells)
+    padded = array_module(x).zeros((x.shape[0], height, width, tiling.c), x.dtype)
+    inside = padded[:, top : top + h, left : left + w]
+    inside[...] = x[:, : inside.shape[1], : inside.shape[2]]
+    return padded
+
+
+def tile_patches(padded: Array, tiling: Tiling) -> Array:
+    """View the overlapping tiles of t x t cells as (t, t, n, TH, TW, s, s, C); no number is copied."""
+    t, m, s, (th, tw) = tiling.t, tiling.m, tiling.s, tiling.tiles
+    image, row, pixel, channel = padded.strides
+    shape = (t, t, padded.shape[0], th, tw, s, s, tiling.c)
+    strides = (s * row, s * pixel, image, m * s * row, m * s * pixel, row, pixel, channel)
+    return array_module(padded).lib.stride_tricks.as_strided(padded, shape, strides)

@@ -1,0 +1,120 @@
+"""Convolution by Winograd / Toom-Cook after space-to-depth: the same three functions with fewer multiplications.
+
+A convolution with kernel k and stride s is, over cells of s x s pixels taken as s*s*C channels (space-to-depth), a stride-1
+convolution with r = ceil(k / s) taps. A tile of m x m outputs then takes t*t products, t = m + r - 1, instead of m*m*r*r:
+
+    V = (B x B) patches(x)      (t*t, T, K)    T tiles, K = s*s*C
+    U = (G x G) weight          (t*t, K, F)
+    M = V U                     (t*t, T, F)    t*t matrix products: all the arithmetic is here
+    y = (A x A) M               (m*m, T, F)
+
+The gradients are the transposes of these lines: with E = (A x A)^T dy, dV = E U^T and dU = V^T E. k4 s2 takes 9/16 of the
+multiplications with m = 2 and 25/64 with m = 4; k5 s2 (a zero sixth tap) 36/100 with m = 4. docs/convolution.md derives it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gpunet.backend.arrays import Array, array_module, device_of
+from gpunet.backend.parallel import run
+from gpunet.backend.patches import fold
+from gpunet.backend.tiling import Tiling, padded_cells, tile_patches
+
+
+def transform_input(x: Array, tiling: Tiling) -> Array:
+    """V = (B x B) patches: x (N, H, W, C) -> (t*t, N*TH*TW, K)."""
+    xp, t, n = array_module(x), tiling.t, x.shape[0]
+    v = xp.empty((t * t, n, math.prod(tiling.tiles) * tiling.depth), x.dtype)
+    b = tiling.matrices(x)[2]
+
+    def transform(images: slice) -> None:
+        patches = tile_patches(padded_cells(x[images], tiling), tiling)  # (t, t, images, TH, TW, s, s, C)
+        v[:, images] = (b @ patches.reshape(t * t, -1)).reshape(t * t, -1, v.shape[2])
+
+    run(transform, tiling.image_blocks(n, tiling.depth, device_of(x)))
+    return v.reshape(t * t, -1, tiling.depth)
+
+
+def transform_input_adjoint(dv: Array, tiling: Tiling) -> Array:
+    """Add dV (t*t, N*TH*TW, K) back to where it came from: dx (N, H, W, C)."""
+    xp, t, s, c = array_module(dv), tiling.t, tiling.s, tiling.c
+    (th, tw), (ch, cw), (h, w), (top, left) = tiling.tiles, tiling.cells, tiling.hw, tiling.top_left
+    dv = dv.reshape(t * t, -1, th * tw * tiling.depth)
+    n = dv.shape[1]
+    dx = xp.zeros((n, h, w, c), dv.dtype)  # pixels that no window reaches stay zero
+    b = tiling.matrices(dv)[2]
+
+    def transform(images: slice) -> None:
+        patches = (b.T @ dv[:, images].reshape(t * t, -1)).reshape(t, t, -1, th, tw, tiling.depth)
+        cells = fold(patches.transpose(2, 3, 4, 0, 1, 5), (ch, cw), (tiling.m, tiling.m), ((0, 0), (0, 0)))
+        padded = cells.reshape(-1, ch, cw, s, s, c).transpose(0, 1, 3, 2, 4, 5).reshape(-1, ch * s, cw * s, c)
+        inside = padded[:, top : top + h, left : left + w]
+        dx[images, : inside.shape[1], : inside.shape[2]] = inside
+
+    run(transform, tiling.image_blocks(n, tiling.depth, device_of(dv)))
+    return dx
+
+
+def transform_weight(weight: Array, tiling: Tiling) -> Array:
+    """U = (G x G) weight: (KH, KW, C, F) -> (t*t, K, F)."""
+    xp, r, s, k = array_module(weight), tiling.r, tiling.s, tiling.k
+    c, f = weight.shape[2:]
+    padded = xp.zeros((r * s, r * s, c, f), weight.dtype)  # zero taps up to a multiple of the stride
+    padded[:k, :k] = weight
+    taps = padded.reshape(r, s, r, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * r, -1)
+    return (tiling.matrices(weight)[1] @ taps).reshape(tiling.t**2, tiling.depth, f)
+
+
+def transform_weight_adjoint(du: Array, tiling: Tiling) -> Array:
+    """Turn dU (t*t, K, F) into dweight (KH, KW, C, F)."""
+    r, s, k, c, f = tiling.r, tiling.s, tiling.k, tiling.c, du.shape[2]
+    taps = tiling.matrices(du)[1].T @ du.reshape(tiling.t**2, -1)  # (r*r, K*F)
+    padded = taps.reshape(r, r, s, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * s, r * s, c, f)
+    return array_module(du).ascontiguousarray(padded[:k, :k])
+
+
+def transform_output(m: Array, tiling: Tiling) -> Array:
+    """y = (A x A) M: (t*t, N*TH*TW, F) -> (N, OH, OW, F)."""
+    xp, size, f = array_module(m), tiling.m, m.shape[2]
+    (th, tw), (oh, ow) = tiling.tiles, tiling.out
+    m = m.reshape(tiling.t**2, -1, th * tw * f)
+    y = xp.empty((m.shape[1], oh, ow, f), m.dtype)
+    a = tiling.matrices(m)[0]
+
+    def transform(images: slice) -> None:
+        tile = (a @ m[:, images].reshape(tiling.t**2, -1)).reshape(size, size, -1, th, tw, f)
+        whole = tile.transpose(2, 3, 0, 4, 1, 5).reshape(-1, th * size, tw * size, f)
+        y[images] = whole[:, :oh, :ow]
+
+    run(transform, tiling.image_blocks(y.shape[0], f, device_of(m)))
+    return y
+
+
+def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
+    """E = (A x A)^T dy: (N, OH, OW, F) -> (t*t, N*TH*TW, F)."""
+    xp, size, (n, oh, ow, f) = array_module(dy), tiling.m, dy.shape
+    th, tw = tiling.tiles
+    e = xp.empty((tiling.t**2, n, th * tw * f), dy.dtype)
+    a = tiling.matrices(dy)[0]
+
+    def transform(images: slice) -> None:
+        whole = dy[images]
+        if (oh, ow) != (th * size, tw * size):
+            whole = xp.zeros((len(dy[images]), th * size, tw * size, f), dy.dtype)
+            whole[:, :oh, :ow] = dy[images]
+        tile = whole.reshape(-1, th, size, tw, size, f).transpose(2, 4, 0, 1, 3, 5).reshape(size * size, -1)
+        e[:, images] = (a.T @ tile).reshape(tiling.t**2, -1, e.shape[2])
+
+    run(transform, tiling.image_blocks(n, f, device_of(dy)))
+    return e.reshape(tiling.t**2, -1, f)
+
+
+def products(a: Array, b: Array) -> Array:
+    """Return the t*t matrix products a[p] b[p]: (t*t, M, K) and (t*t, K, N) -> (t*t, M, N)."""
+    xp = array_module(a)
+    out = xp.empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
+    if device_of(a) == "cuda":
+        return xp.matmul(a, b, out=out)
+    run(lambda p: xp.matmul(a[p], b[p], out=out[p]), range(a.shape[0]))
+    return out

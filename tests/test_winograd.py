@@ -1,0 +1,81 @@
+"""The Winograd convolution against the direct one, and its matrices against the definition they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import assert_close
+
+from gpunet import backend
+from gpunet.backend import toom, winograd
+from gpunet.backend.tiling import Tiling
+from gpunet.layers.geometry import conv_pads
+
+SHAPES = [  # hw, channels in and out, kernel, stride, padding
+    ((8, 8), 3, 5, 4, 2, 1),
+    ((9, 7), 2, 3, 4, 2, 1),
+    ((10, 12), 3, 2, 5, 2, "same"),
+    ((7, 7), 1, 4, 5, 2, "same"),
+    ((6, 9), 2, 3, 3, 1, 1),
+    ((11, 5), 2, 2, 5, 3, "valid"),
+    ((5, 6), 4, 1, 2, 2, 0),
+    ((13, 8), 2, 2, 1, 1, 0),
+]
+
+
+@pytest.mark.parametrize("m, r", [(2, 2), (4, 2), (2, 3), (4, 3), (3, 3), (4, 1), (1, 4)])
+def test_matrices_give_the_short_correlation(m, r):
+    a, g, b = toom.matrices(m, r)
+    rng = np.random.default_rng(0)
+    s, w = rng.standard_normal(m + r - 1), rng.standard_normal(r)
+    assert a.shape == (m, m + r - 1)  # m + r - 1 products, no more
+    assert_close(a @ ((g @ w) * (b @ s)), [sum(s[i + u] * w[u] for u in range(r)) for i in range(m)], 1e-14)
+
+
+def make(hw, c, f, k, stride, padding, m, dtype="float64"):
+    rng = np.random.default_rng(3)
+    pads = conv_pads(hw, (k, k), (stride, stride), (padding, padding) if isinstance(padding, int) else padding)
+    tiling = Tiling(hw, c, (k, k), (stride, stride), pads, m)
+    x = rng.standard_normal((3, *hw, c)).astype(dtype)
+    weight = rng.standard_normal((k, k, c, f)).astype(dtype)
+    dy = rng.standard_normal((3, *tiling.out, f)).astype(dtype)
+    return tiling, x, weight, dy, ((stride, stride), pads)
+
+
+def passes(tiling, x, weight, dy):
+    """The three passes: y, dx and dweight."""
+    v, u = winograd.transform_input(x, tiling), winograd.transform_weight(weight, tiling)
+    e = winograd.transform_output_adjoint(dy, tiling)
+    y = winograd.transform_output(winograd.products(v, u), tiling)
+    dx = winograd.transform_input_adjoint(winograd.products(e, u.transpose(0, 2, 1)), tiling)
+    return y, dx, winograd.transform_weight_adjoint(winograd.products(v.transpose(0, 2, 1), e), tiling)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("m", [2, 4])
+def test_three_passes_equal_the_direct_convolution(shape, m):
+    tiling, x, weight, dy, geometry = make(*shape, m)
+    hw, _, _, k, *_ = shape
+    with backend.use("reference"):
+        expected = (
+            backend.conv2d(x, weight, *geometry),
+            backend.conv2d_input_grad(dy, weight, hw, *geometry),
+            backend.conv2d_weight_grad(x, dy, (k, k), *geometry),
+        )
+    for name, actual, wanted in zip(("y", "dx", "dweight"), passes(tiling, x, weight, dy), expected, strict=True):
+        assert_close(actual, wanted, 1e-12, name)
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_float32_error_stays_small(m):
+    """Toom-Cook's larger numbers cost digits; the project's bound is an rms relative error of 5e-6 for every pass."""
+    wide = make((16, 16), 32, 48, 4, 2, 1, m)
+    exact = passes(*wide[:4])
+    single = passes(wide[0], *(array.astype("float32") for array in wide[1:4]))
+    for actual, wanted in zip(single, exact, strict=True):
+        assert np.sqrt(np.mean((actual - wanted) ** 2) / np.mean(wanted**2)) < 5e-6
+
+
+def test_uneven_kernel_is_refused():
+    with pytest.raises(ValueError, match="square"):
+        Tiling((8, 8), 3, (4, 3), (2, 2), ((1, 1), (1, 1)), 2)
