@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import assert_close
 
+from cases import assert_close
 from gpunet import backend
 from gpunet.backend import toom, winograd
 from gpunet.backend.tiling import Tiling

@@ -1,10 +1,10 @@
-"""The small matrices of Toom-Cook convolution (Winograd's minimal filtering): m outputs of an r-tap filter from m+r-1 products.
+"""The small matrices of Toom-Cook convolution (Winograd's minimal filtering): m outputs, r taps, m+r-1 products.
 
     y_i = sum over u of s_{i+u} w_u,  i < m,  u < r      computed as      y = A [ (G w) * (B s) ]
 
-A product of two polynomials is determined by its values at m+r-1 points; G and (transposed) A evaluate at the points, B
-interpolates. Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; Blahut, "Fast Algorithms for Signal
-Processing", 2010, chapter 5. docs/convolution.md derives them. The matrices are exact fractions until the last line.
+A product of two polynomials is determined by its values at m+r-1 points; G and (transposed) A evaluate at the points,
+B interpolates. Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; Blahut, "Fast Algorithms for
+Signal Processing", 2010, chapter 5. docs/convolution.md derives them. They are exact fractions until the last line.
 """
 
 from __future__ import annotations

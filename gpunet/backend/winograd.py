@@ -1,15 +1,17 @@
 """Convolution by Winograd / Toom-Cook after space-to-depth: the same three functions with fewer multiplications.
 
-A convolution with kernel k and stride s is, over cells of s x s pixels taken as s*s*C channels (space-to-depth), a stride-1
-convolution with r = ceil(k / s) taps. A tile of m x m outputs then takes t*t products, t = m + r - 1, instead of m*m*r*r:
+A convolution with kernel k and stride s is, over cells of s x s pixels taken as s*s*C channels (space-to-depth), a
+stride-1 convolution with r = ceil(k / s) taps. A tile of m x m outputs then takes t*t products, t = m + r - 1, instead
+of m*m*r*r:
 
     V = (B x B) patches(x)      (t*t, T, K)    T tiles, K = s*s*C
     U = (G x G) weight          (t*t, K, F)
     M = V U                     (t*t, T, F)    t*t matrix products: all the arithmetic is here
     y = (A x A) M               (m*m, T, F)
 
-The gradients are the transposes of these lines: with E = (A x A)^T dy, dV = E U^T and dU = V^T E. k4 s2 takes 9/16 of the
-multiplications with m = 2 and 25/64 with m = 4; k5 s2 (a zero sixth tap) 36/100 with m = 4. docs/convolution.md derives it.
+The gradients are the transposes of these lines: with E = (A x A)^T dy, dV = E U^T and dU = V^T E. k4 s2 takes 9/16 of
+the multiplications with m = 2 and 25/64 with m = 4; k5 s2 (a zero sixth tap) 36/100 with m = 4. docs/convolution.md
+derives it.
 """
 
 from __future__ import annotations
