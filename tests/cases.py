@@ -83,11 +83,15 @@ def build(case: Case, cell: Cell, dtype: str = "float64", seed: int = 1) -> tupl
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float, what: str = "") -> None:
-    """Fail unless |actual - expected| <= tolerance * max|expected| everywhere; a NaN fails, and so does another shape."""
-    actual, expected = (np.asarray(backend.to_numpy(np.asarray(a) if np.isscalar(a) else a)) for a in (actual, expected))
+    """Fail unless |actual - expected| <= tolerance * max|expected| everywhere; a NaN or another shape fails too."""
+    actual, expected = host(actual), host(expected)
     assert actual.shape == expected.shape, f"{what}: got shape {actual.shape}, expected {expected.shape}"
-    if not expected.size:
-        return
-    scale = float(np.abs(expected).max()) or 1.0
-    error = float(np.abs(actual.astype("float64") - expected).max()) / scale
-    assert error <= tolerance, f"{what}: relative error {error:.1e}, allowed {tolerance:.1e}"
+    if expected.size:
+        scale = float(np.abs(expected).max()) or 1.0
+        error = float(np.abs(actual.astype("float64") - expected).max()) / scale
+        assert error <= tolerance, f"{what}: relative error {error:.1e}, allowed {tolerance:.1e}"
+
+
+def host(array: Any) -> np.ndarray:
+    """Return an array of any device, or a number, as a NumPy array."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from cases import CELLS
 
+from cases import CELLS
 from gpunet import backend
 
 

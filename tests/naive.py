@@ -50,7 +50,7 @@ def conv2d(x, weight, bias, stride, pads):
 
 
 def conv_transpose2d(x, weight, bias, stride, pads, hw):
-    """Every x[n, i, j] paints the kernel, scaled by it, onto y at (i*SH - top, j*SW - left); what falls outside is cut."""
+    """Each x[n, i, j] paints the kernel, scaled by it, onto y at (i*SH - top, j*SW - left); the rest is cut off."""
     (n, h, w, c), (kh, kw, f, _), (sh, sw) = x.shape, weight.shape, stride
     (top, _), (left, _) = pads
     y = np.zeros((n, *hw, f)) + bias

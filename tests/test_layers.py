@@ -1,10 +1,10 @@
 """Every layer of the table, in every cell: values, gradients, accumulation, purity and precision."""
 
-import naive
 import numpy as np
 import pytest
-from cases import EPS32, assert_close, build, every_case
 
+import naive
+from cases import EPS32, assert_close, build, every_case, host
 from gpunet import backend
 from gpunet.gradcheck import LIMIT, check_layer
 
@@ -16,8 +16,8 @@ def run(layer, x, dy):
     for parameter in layer.parameters():
         parameter.grad = None
     y = layer.forward(x)
-    result = {"y": backend.to_numpy(y).copy(), "dx": backend.to_numpy(layer.backward(dy.copy()))}
-    return result | {name: backend.to_numpy(p.grad).copy() for name, p in layer.named_parameters()}
+    result = {"y": host(y).copy(), "dx": host(layer.backward(dy.copy()))}
+    return result | {name: host(p.grad).copy() for name, p in layer.named_parameters()}
 
 
 def output_gradient(layer, x, rng, cell, dtype="float64"):
@@ -40,7 +40,7 @@ def test_forward_equals_plain_loops(case, cell):
     layer, x, _ = build(case, cell)
     y = layer.forward(x)
     assert y.dtype == x.dtype and y.flags.c_contiguous and backend.device_of(y) == cell.device
-    assert_close(y, naive.forward(layer.to("cpu"), backend.to_numpy(x)), EXACT, case.name)
+    assert_close(y, naive.forward(layer.to("cpu"), host(x)), EXACT, case.name)
 
 
 @every_case
@@ -56,12 +56,12 @@ def test_inputs_and_parameters_are_not_written(case, cell):
     layer, x, rng = build(case, cell)
     dy = output_gradient(layer, x, rng, cell)
     arrays = [x] + [parameter.data for parameter in layer.parameters()]
-    before = [backend.to_numpy(array).copy() for array in arrays]
+    before = [host(array).copy() for array in arrays]
     y = layer.forward(x)
-    y_before = backend.to_numpy(y).copy()
+    y_before = host(y).copy()
     layer.backward(dy)
     for array, expected in zip([*arrays, y], [*before, y_before], strict=True):
-        np.testing.assert_array_equal(backend.to_numpy(array), expected)
+        np.testing.assert_array_equal(host(array), expected)
 
 
 @every_case
