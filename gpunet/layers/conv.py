@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from gpunet import backend
 from gpunet.backend.arrays import Array
 from gpunet.init import torch_default
@@ -39,6 +42,14 @@ class _Conv(Layer):
                 f"expected (N, H, W, {self.channels[0]}) and {self.weight.data.dtype}"
             )
 
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Put this layer's name in front of what the geometry refuses."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {error}") from None
+
     def __repr__(self) -> str:
         inside, outside = self.channels
         more = "" if self.bias else ", bias=False"
@@ -72,7 +83,8 @@ class Conv2d(_Conv):
         self._check(x)
         hw = x.shape[1:3]
         pads = conv_pads(hw, self.kernel, self.stride, self.padding)
-        conv_output(hw, self.kernel, self.stride, pads)
+        with self._naming():
+            conv_output(hw, self.kernel, self.stride, pads)
         self.save(x if self.weight.trainable else None, hw, pads)  # a frozen layer's input is not needed again
         return backend.conv2d(x, self.weight.data, self.stride, pads, self.bias.data if self.bias else None)
 
@@ -112,7 +124,8 @@ class ConvTranspose2d(_Conv):
 
     def forward(self, x: Array) -> Array:
         self._check(x)
-        hw = transposed_output(x.shape[1:3], self.kernel, self.stride, self.padding, self.output_size)
+        with self._naming():
+            hw = transposed_output(x.shape[1:3], self.kernel, self.stride, self.padding, self.output_size)
         pads = conv_pads(hw, self.kernel, self.stride, self.padding)
         self.save(x if self.weight.trainable else None, pads)
         bias = self.bias.data if self.bias else None
