@@ -1,0 +1,111 @@
+"""The CUDA kernels (*.cu here) and their loader: one source, two compilers, one way to launch.
+
+    kernels.launch("activations.leaky_relu", grid, block, (y, x, x.size, 0.2))
+
+starts the kernel `leaky_relu` of activations.cu. NumPy arrays: the file is compiled by the C++ compiler and the kernel
+runs on the CPU; CuPy arrays: by NVRTC, and it runs on the GPU. The dtype of the first `real*` argument decides what `real`
+is: float for float32, double for float64. grid and block are ints or tuples, at most three numbers each, with CUDA's
+limits on either machine; `shared` is the dynamic shared memory in bytes.
+
+Every argument is checked against the signature in the source before the launch: their number, dtype, C-contiguity,
+device, alignment. Python ints become int32 (overflow is refused), floats `real`. None is taken for a parameter marked
+`optional`; one marked `aligned16` must lie at a multiple of 16 bytes (see common.cuh).
+
+A file may hold any number of `extern "C" __global__ void name(...)` functions. `#include "x.cuh"` puts that file of this
+folder in its place. On the CPU a kernel whose threads do not cooperate runs fast (SIMD over threadIdx.x, blocks over
+cores); one that uses __shared__, __syncthreads, __shfl_*_sync, atomics or a warp_collective runs exactly, one fiber per
+thread, slowly. The loader sees which from the text. A helper that mentions threadIdx makes its callers take the exact
+path: pass it the index instead. docs: kernels/README.md.
+
+    kernels.load("activations", "float32", "cpu")   the compiled file; .entries: {name: parameters}
+    kernels.build(["activations"], ["float32"])     compile several files for the CPU at once, in parallel
+    kernels.stems()                                 all kernel files, "ladder/..." included
+    kernels.compiler_available()                    is there a C++ compiler?
+
+Environment: CXX (the compiler), OMP_NUM_THREADS, XDG_CACHE_HOME (builds are cached in its gpunet/), GPUNET_KERNEL_FLAGS
+(added to the compiler's command line, e.g. "-O0 -g"; then a printf or a debugger works in any kernel).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from kernels import cpu, source
+from kernels.arguments import BLOCK_LIMIT, GRID_LIMIT, SHARED_LIMIT, grid_of
+from kernels.machine import threads
+from kernels.signature import entries
+from kernels.source import stems
+
+__all__ = ["build", "compiler_available", "launch", "load", "stems", "threads"]
+
+
+def launch(
+    entry: str,
+    grid: int | Sequence[int],
+    block: int | Sequence[int],
+    args: Sequence[Any],
+    shared: int = 0,
+    dtype: str | None = None,
+) -> None:
+    """Launch kernel "file.name" over grid x block threads with these arguments, on the machine the arrays are on.
+
+    `dtype` says what `real` is for a kernel without a `real*` parameter (default float32).
+    Raises ValueError or TypeError for arguments the kernel cannot take, RuntimeError where it does not compile.
+    """
+    stem, _, name = entry.rpartition(".")
+    device, real = _place(stem, name, args)
+    module = load(stem, dtype or real, device)
+    if not 0 <= shared <= SHARED_LIMIT:
+        raise ValueError(f"kernel {entry}: got {shared} bytes of shared memory, expected 0 to {SHARED_LIMIT}")
+    sizes = grid_of(entry, grid, GRID_LIMIT, "grid"), grid_of(entry, block, BLOCK_LIMIT, "block")
+    module.launch(name, *sizes, args, shared)
+
+
+@functools.cache
+def load(stem: str, dtype: str = "float32", device: str = "cpu") -> Any:
+    """Return the compiled kernel file for float32 or float64, building it if need be."""
+    if dtype not in cpu.C_REAL:
+        raise TypeError(f"kernel file {stem}: got dtype {dtype}, expected float32 or float64: convert by .astype")
+    if device == "cpu":
+        return cpu.CpuModule(stem, dtype)
+    from kernels.cuda import CudaModule
+
+    return CudaModule(stem, dtype)
+
+
+def build(files: Iterable[str] | None = None, dtypes: Iterable[str] = ("float32",)) -> None:
+    """Compile kernel files (default: all of this folder, not the ladders) for the CPU, as many at a time as there are cores."""
+    wanted = [stem for stem in stems() if "/" not in stem] if files is None else list(files)
+    jobs = [(stem, dtype) for dtype in dtypes for stem in wanted]
+    with ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(lambda job: cpu.build(*job), jobs))
+
+
+def compiler_available() -> bool:
+    """Return whether there is a C++ compiler, without which the kernels do not run on the CPU."""
+    return cpu.compiler() is not None
+
+
+def _place(stem: str, name: str, args: Sequence[Any]) -> tuple[str, str]:
+    """Return the device of the first array and the name of the dtype that `real` stands for."""
+    real = _real_positions(stem)
+    if name not in real:
+        raise ValueError(f"got kernel {name!r}, expected one of {', '.join(real)} in kernels/{stem}.cu")
+    arrays = [arg for arg in args if hasattr(arg, "dtype") and not isinstance(arg, np.generic)]
+    device = "cpu" if not arrays or isinstance(arrays[0], np.ndarray) else "cuda"
+    for position in real[name]:
+        if position < len(args) and hasattr(args[position], "dtype"):
+            return device, args[position].dtype.name
+    return device, "float32"
+
+
+@functools.cache
+def _real_positions(stem: str) -> dict[str, list[int]]:
+    """Return, for each kernel of a file, the positions of its `real*` parameters."""
+    found = entries(source.read(source.path_of(stem)), np.dtype("float32"))
+    return {e.name: [i for i, p in enumerate(e.parameters) if p.pointer and p.type == "real"] for e in found}

@@ -1,0 +1,71 @@
+"""Turn a CUDA source file into C++: kernels become inline functions, and each gets a C function that runs its grid."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from kernels import source
+from kernels.signature import Entry, entries
+
+INDICES = "const Index3 gridDim, const Index3 blockDim, const Index3 blockIdx, const Index3 threadIdx"
+HEAD = re.compile(r'extern(\s+)"C"(\s+)__global__(\s+)void(\s+)(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)(\s*)\(')
+DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+((?:__align__\(\d+\)\s*)?)([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
+
+FAST = """
+extern "C" __attribute__((visibility("default"))) int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
+    const Launch launch = *launch_;
+    const {name}_arguments arguments = *arguments_;
+    run_fast(launch, [=](Index3 block_, Index3 thread_) __attribute__((always_inline)) {{
+        {name}_thread({values}launch.grid, launch.block, block_, thread_);
+    }});
+    return 0;
+}}
+"""
+EXACT = """
+extern "C" __attribute__((visibility("default"))) int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
+    return run_exact(*launch_, *arguments_, [](const void* pointer_) {{
+        [[maybe_unused]] const {name}_arguments& arguments = *(const {name}_arguments*) pointer_;
+        {name}_thread({values});
+    }});
+}}
+"""
+
+
+def translate(stem: str) -> str:
+    """Return the complete C++ text of a kernel file; `real` is still open (-DREAL=...)."""
+    text = source.read(source.FOLDER / "common.cuh") + source.read(source.path_of(stem))
+    found = entries(text, np.dtype("float32"))
+    exact = source.cooperative(text, [entry.name for entry in found])
+    headers = ["cuda_on_cpu.h", *(["fibers.h", "block_on_cpu.h", "warp_on_cpu.h"] if exact else [])]
+    for entry in reversed(found):  # from the end, so that earlier positions stay right
+        start, end = entry.head
+        text = text[:start] + _thread_function(text[start:end], entry, entry.name in exact) + text[end:]
+    text = re.sub(r"#pragma unroll(?=\s*\n)", "#pragma GCC unroll 64", text)
+    text = re.sub(r"#pragma unroll\s*\(?(\d+)\)?", r"#pragma GCC unroll \1", text)
+    text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text).replace("__shared__", "static thread_local")
+    runners = "".join(_runner(entry, entry.name in exact) for entry in found)
+    return "".join(source.read(source.FOLDER / name) for name in headers) + text + runners
+
+
+def _thread_function(head: str, entry: Entry, exact: bool) -> str:
+    """Rewrite `extern "C" __global__ void name(list) {` on the same number of lines."""
+    kind = "static" if exact else "inline __attribute__((always_inline))"
+    head = HEAD.sub(rf"{kind}\1\2\3void\4{entry.name}_thread\6(", head)
+    if exact:
+        return head
+    close = head.rindex(")")
+    return head[:close] + (", " if entry.parameters else "") + INDICES + head[close:]
+
+
+def _runner(entry: Entry, exact: bool) -> str:
+    """Return the struct of a kernel's arguments and the C function that Python calls."""
+    fields = "".join(
+        f" {'const ' if p.pointer and not p.writes else ''}{p.type}{'*' if p.pointer else ''} {p.name};"
+        for p in entry.parameters
+    )
+    values = ", ".join(f"arguments.{p.name}" for p in entry.parameters)
+    values += ", " if values and not exact else ""
+    template = EXACT if exact else FAST
+    return f"struct {entry.name}_arguments {{{fields} }};" + template.format(name=entry.name, values=values)

@@ -1,0 +1,52 @@
+"""What the loader must know about the CPU: its features, and how many threads this process may use."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import platform
+
+
+@functools.cache
+def cpu_features() -> str:
+    """Return a text that differs between CPUs with different instructions: a build with -march=native is bound to it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            first = file.read(8192).split("\n\n")[0]  # the first processor; the file is long on large machines
+        keys = ("model name", "flags", "Features", "CPU part")
+        features = [line for line in first.splitlines() if line.startswith(keys)]
+    except OSError:
+        features = [platform.processor()]
+    return "\n".join([platform.machine(), *features])
+
+
+@functools.cache
+def threads() -> int:
+    """Return the number of threads for one launch: OMP_NUM_THREADS if set, else the cores this process may use.
+
+    Those are the cores of its affinity mask, or fewer where a container's CPU quota (cgroup) allows fewer.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, _quota())))
+
+
+def _quota() -> float:
+    """Return how many cores the cgroup's quota allows, infinity where there is none (version 2, then version 1)."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        try:
+            values = []
+            for name in ("quota", "period"):
+                with open(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") as file:
+                    values.append(file.read().strip())
+            quota, period = values
+        except OSError:
+            return math.inf
+    return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf

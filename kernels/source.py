@@ -1,0 +1,69 @@
+"""Kernel sources as text: reading them with their includes, and telling which kernels need the exact CPU path.
+
+Both compilers get one text without `#include "..."`: the loader puts the named file in its place. So a cached build is
+found by the text alone, and an edit of common.cuh is never missed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kernels.signature import matching_brace, without_comments
+
+FOLDER = Path(__file__).parent
+
+# What only the exact path can run: threads that wait for each other, talk to each other or share memory.
+COOPERATION = re.compile(r"\b(__shared__|__sync\w+|__shfl\w*|__\w+_sync|__activemask|atomic[A-Z]\w*|warp_collective)\b")
+OWN_INDEX = re.compile(r"\b(threadIdx|blockIdx|blockDim|gridDim)\b")
+FUNCTION = re.compile(r"\b(\w+)\s*\([^;{}()]*(?:\([^;{}()]*\)[^;{}()]*)*\)\s*(?:const\s*)?\{")
+MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)((?:[^\n]*\\\n)*[^\n]*)", re.M)
+
+
+def path_of(stem: str) -> Path:
+    """Return the file of a stem such as "batchnorm" or "ladder/column_sum". Raises ValueError where there is none."""
+    path = FOLDER / f"{stem}.cu"
+    if not path.is_file():
+        raise ValueError(f"got kernel file {stem!r}, expected one of {', '.join(stems())}")
+    return path
+
+
+def stems() -> list[str]:
+    """Return the stems of all kernel files, those of subfolders with the folder's name before a slash."""
+    return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.cu"))
+
+
+def read(path: Path, seen: set[Path] | None = None) -> str:
+    """Return a file's text with every `#include "..."` replaced by that file, once, and line numbers kept right."""
+    seen = set() if seen is None else seen
+    if path in seen:
+        return ""
+    seen.add(path)
+    shown = path.relative_to(FOLDER.parent).as_posix()
+    lines = [f'#line 1 "{shown}"']
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        included = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        if included:
+            lines += [read((path.parent / included[1]).resolve(), seen), f'#line {number + 1} "{shown}"']
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def cooperative(text: str, names: list[str]) -> set[str]:
+    """Return which of the named functions need the exact path, by themselves or by a function or macro they use.
+
+    A helper that reads threadIdx counts too: on the fast path only the kernel itself has it, as a parameter.
+    """
+    text = without_comments(text)
+    uses = {match[1]: match[2] for match in MACRO.finditer(text)}
+    for match in FUNCTION.finditer(text):
+        body = text[match.end() - 1 : matching_brace(text, match.end() - 1)]
+        uses[match[1]] = uses.get(match[1], "") + body
+    words = {name: set(re.findall(r"\w+", body)) & uses.keys() for name, body in uses.items()}
+    helpers = [name for name in uses if name not in names]
+    found = {name for name, body in uses.items() if COOPERATION.search(body)}
+    found |= {name for name in helpers if OWN_INDEX.search(uses[name]) and f"#define {name}" not in text}
+    while more := {name for name in uses if name not in found and words[name] & found}:
+        found |= more
+    return found & set(names)
