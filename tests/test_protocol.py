@@ -129,7 +129,7 @@ def test_to_changes_parameters_and_buffers(cell):
         (Conv2d(3, 2, 4), (8, 8, 3), r"Conv2d\(3, 2.*expected \(N, H, W, 3\)"),
         (Conv2d(3, 2, 4), (1, 3, 8, 3), r"Conv2d\(3, 2.*3x8 pixels.*at least the kernel \(4, 4\)"),
         (ConvTranspose2d(3, 2, 4), (1, 8, 8, 1), r"ConvTranspose2d\(3, 2.*expected \(N, H, W, 3\)"),
-        (ConvTranspose2d(1, 1, 4, 2, 1, output_size=11), (1, 4, 4, 1), r"ConvT.*got output_size \(11, 11\), which conv"),
+        (ConvTranspose2d(1, 1, 4, 2, 1, output_size=11), (1, 4, 4, 1), r"ConvT.*output_size \(11, 11\), which conv"),
         (ConvTranspose2d(1, 1, 2, 1, 2), (1, 2, 2, 1), r"ConvTranspose2d\(1, 1.*use less padding"),
         (Linear(3, 2), (4, 2), r"Linear\(3, 2\): got x of shape \(4, 2\).*expected \(N, 3\)"),
         (Linear(3, 2), (1, 1, 1, 3), r"Linear\(3, 2\).*expected \(N, 3\)"),
