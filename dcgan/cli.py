@@ -1,0 +1,77 @@
+"""What every command line of the project shares: options from Config, and mistakes that end in one clear line."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, NoReturn
+
+from dcgan.config import Config, option_name
+from dcgan.errors import UserError
+from dcgan.log import Diverged
+from gpunet.checkpoint import CheckpointError
+
+Main = Callable[..., int]
+INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that takes no abbreviations and raises UserError instead of printing its usage."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as UserError."""
+        raise UserError(f"{message} (--help lists the options)")
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options of Config, all or those named; what is not given on the command line stays out of the namespace."""
+    for item in fields(Config):
+        if names and item.name not in names:
+            continue
+        name, kind = option_name(item.name), item.metadata
+        if isinstance(item.default, bool):
+            parser.add_argument(
+                name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=kind["help"]
+            )
+        else:
+            help = kind["help"] + ("" if item.default is None else f" ({_written(item.default)})")
+            parser.add_argument(name, default=argparse.SUPPRESS, metavar=kind["metavar"], help=help)
+
+
+def guarded(main: Main) -> Main:
+    """Turn the mistakes of users into one line on stderr and exit status 2, failures of the machine into status 1."""
+
+    @functools.wraps(main)
+    def run(arguments: Sequence[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except UserError as error:
+            return _report(str(error), 2)
+        except (Diverged, CheckpointError) as error:
+            return _report(str(error), 1)
+        except MemoryError as error:
+            return _report(f"out of memory ({error}): try a smaller --batch-size, --width or --image-size", 1)
+        except OSError as error:
+            return _report(f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
+
+    return run
+
+
+def _report(message: str, status: int) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return status
+
+
+def _written(default: Any) -> str:
+    """Return a default as one would type it."""
+    if isinstance(default, tuple):
+        return "64" if default == (64, 64) else ":".join(map(str, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)

@@ -1,0 +1,80 @@
+"""The kinds of option: each turns what the user wrote, text or value, into a checked value or says what it expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from dcgan.data import parse_size
+from dcgan.errors import UserError
+
+Kind = Callable[[Any], Any]
+
+
+def integer(least: int, most: int | None = None) -> Kind:
+    """A whole number from `least` to `most`."""
+    expected = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
+
+    def read(value: Any) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            _refuse(value, expected)
+        return number if number >= least and (most is None or number <= most) else _refuse(value, expected)
+
+    return read
+
+
+def number(interval: str) -> Kind:
+    """A number in an interval written as "(0, 1]": round brackets leave the end out."""
+    low, high = (float(end) for end in interval[1:-1].split(","))
+
+    def read(value: Any) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            _refuse(value, f"a number in {interval}")
+        ends = (number == low and interval[0] == "[") or (number == high and interval[-1] == "]")
+        return number if low < number < high or ends else _refuse(value, f"a number in {interval}")
+
+    return read
+
+
+def choice(*names: str) -> Kind:
+    """One of these words."""
+    return lambda value: str(value) if str(value) in names else _refuse(value, "one of " + ", ".join(names))
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    return value if isinstance(value, bool) else _refuse(value, "true or false")
+
+
+def text(value: Any) -> str:
+    """Any text that is not empty."""
+    return str(value) if str(value) else _refuse(value, "a name or a path")
+
+
+def size(value: Any) -> tuple[int, int]:
+    """(height, width) from "64", "64x48" or a pair."""
+    return parse_size("x".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+
+
+def ratio(value: Any) -> tuple[int, int]:
+    """(n, m) from "n:m" or a pair, both at least 1."""
+    parts = [str(part) for part in (value if isinstance(value, list | tuple) else str(value).split(":"))]
+    if len(parts) == 2 and all(part.isdecimal() and int(part) for part in parts):
+        return int(parts[0]), int(parts[1])
+    return _refuse(value, "two whole numbers of at least 1, such as 1:1 or 5:1")
+
+
+def named(name: str, kind: Kind, value: Any) -> Any:
+    """Return the checked value; the UserError of one that does not fit begins with the option's name."""
+    try:
+        return kind(value)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def _refuse(value: Any, expected: str) -> NoReturn:
+    raise UserError(f"got '{value}', expected {expected}")

@@ -1,0 +1,118 @@
+"""RunDir: the numbered folder of a run, who lies where in it, and finding the way back.
+
+    runs/0003-dcgan64/  config.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
+                        samples/real.png  samples/000200.png  checkpoints/000200.h5
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dcgan.errors import UserError
+from gpunet import checkpoint
+from gpunet.checkpoint import CheckpointError
+from gpunet.files import write_atomically
+
+
+class RunDir:
+    """The paths of one run, and its checkpoints."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self.config, self.log = self.path / "config.json", self.path / "log.jsonl"
+        self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
+
+    @classmethod
+    def create(cls, out: str | os.PathLike, name: str) -> RunDir:
+        """Make out/NNNN-name with the next free number. Two runs started at once get two numbers."""
+        out = Path(out)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            run = cls(_claim(out, name))
+            run.samples.mkdir()
+            run.checkpoints.mkdir()
+        except OSError as error:
+            raise UserError(f"--out: cannot make a run folder in {out}: {error.strerror}") from error
+        return run
+
+    def sample(self, step: int) -> Path:
+        """Return where the sample grid of a step lies."""
+        return self.samples / f"{step:06d}.png"
+
+    def checkpoint(self, step: int) -> Path:
+        """Return where the checkpoint of a step lies."""
+        return self.checkpoints / f"{step:06d}.h5"
+
+    def saved(self) -> list[Path]:
+        """Return the checkpoint files, newest first."""
+        files = [path for path in self.checkpoints.glob("*.h5") if path.stem.isdecimal()]
+        return sorted(files, key=lambda path: int(path.stem), reverse=True)
+
+    def newest(self, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+        """Return the newest complete checkpoint and its tree; None if there is none. `say` hears of damaged ones."""
+        for path in self.saved():
+            try:
+                return path, checkpoint.load(path)
+            except CheckpointError as error:
+                say(f"{error}; going back to the one before")
+        return None
+
+    def prune(self, keep: int, step: int) -> None:
+        """Remove all but the newest checkpoints up to a step (later ones were found damaged and will be replaced)."""
+        for path in [path for path in self.saved() if int(path.stem) <= step][keep:]:
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile; the system unlocks after a kill. UserError: in use."""
+        try:
+            import fcntl
+        except ImportError:  # not on Windows
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise UserError(f"{self.path} is in use: another process is training there") from None
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Remove what a killed run left half written."""
+        for path in self.path.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+    def cut_log(self, step: int, source: Path | None = None) -> None:
+        """Rewrite log.jsonl as the lines of a log (its own, or another run's) up to a step."""
+        source = source or self.log
+        lines = source.read_bytes().splitlines(keepends=True)[:step] if source.exists() else []
+        write_atomically(self.log, b"".join(lines))
+
+
+def _claim(out: Path, name: str) -> Path:
+    """Make the folder of the next number. Whoever finds another folder of its number steps back and tries again."""
+    while True:
+        number = 1 + max(_numbers(out), default=0)
+        path = out / f"{number:04d}-{name}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        if _numbers(out).count(number) == 1:
+            return path
+        path.rmdir()
+        time.sleep(random.uniform(0, 0.02))
+
+
+def _numbers(out: Path) -> list[int]:
+    found = [re.match(r"(\d+)-", entry.name) for entry in out.iterdir()]
+    return [int(match[1]) for match in found if match]

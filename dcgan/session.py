@@ -1,0 +1,114 @@
+"""From options to a run: choose the device, open the data, make or find the folder, train, say where things are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcgan import images, log, presets, resuming
+from dcgan.config import Config
+from dcgan.data import open_source, require_batch
+from dcgan.errors import UserError
+from dcgan.rundir import RunDir
+from dcgan.trainer import Trainer
+from gpunet import backend
+from gpunet.files import write_atomically
+
+INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def choose_device(config: Config) -> str:
+    """Switch to the config's implementation and return its device; auto is cuda where a number can be put there."""
+    if config.implementation:
+        backend.use(config.implementation)
+    if config.device == "cpu":
+        return "cpu"
+    try:
+        backend.to_device(np.zeros(1, "float32"), "cuda")
+    except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
+        if config.device == "cuda":
+            raise UserError(f"--device cuda: {error}") from error
+        return "cpu"
+    return "cuda"
+
+
+def open_trainer(config: Config, progress: bool) -> Trainer:
+    """Say what will run where, open the data and build the networks."""
+    presets.find(config.preset).check(config)
+    device = choose_device(config)
+    size, data = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
+    say(f"{config.preset} {size} on {data}; device {device}, implementation {backend.implementation(device)}")
+    source = open_source(config.data, config.image_size, config.crop, config.channels, config.seed, progress=progress)
+    require_batch(source, config.batch_size)
+    say(source.description)
+    return Trainer(replace(config, channels=source.channels), source, device)
+
+
+def begin(config: Config, progress: bool) -> tuple[Trainer, RunDir]:
+    """Return a new run at step 0."""
+    trainer = open_trainer(config, progress)
+    return trainer, RunDir.create(config.out, config.preset)
+
+
+def resume(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer, RunDir]:
+    """Return the run of a folder at its newest checkpoint, or of a checkpoint file.
+
+    A file that is the newest of its run goes on in place; from any other a new run folder is made, which begins with
+    the old log: nothing is overwritten.
+    """
+    found = resuming.find(path, say)
+    trainer = open_trainer(resuming.changed(found.config, given), progress)
+    if found.state:
+        resuming.load(trainer, found.state, path, say)
+    if trainer.step >= trainer.last_step:
+        raise UserError(f"{path} is at step {trainer.step} of {trainer.last_step}: ask for more --steps or --epochs")
+    run = found.run or RunDir.create(trainer.config.out, trainer.config.preset)
+    say(f"going on from step {trainer.step} in {run.path}")
+    with run.locked():
+        run.sweep()
+        run.cut_log(trainer.step, found.log)
+        if found.run is None:
+            write_atomically(run.checkpoint(trainer.step), Path(path).read_bytes())
+    return trainer, run
+
+
+def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
+    """Train in a run folder to the end, or to a signal; return the exit status."""
+    with run.locked():
+        write_atomically(run.config, trainer.config.to_json().encode())
+        _describe_data(trainer, run)
+        try:
+            done = trainer.train(run, progress)
+        except log.Diverged as error:
+            kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
+            raise log.Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
+        if done:
+            from dcgan.plot import save_plot
+
+            save_plot(run.path / "loss.png", log.read(run.log))
+    if not done:
+        say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
+        say(f"go on with: python -m dcgan.train --resume {run.path}")
+        return INTERRUPTED
+    say(f"samples: {run.sample(trainer.step)}")
+    say(f"run folder: {run.path}")
+    return 0
+
+
+def _describe_data(trainer: Trainer, run: RunDir) -> None:
+    """Write samples/real.png, pictures from all over the data, and the list of what could not be read."""
+    source = trainer.source
+    some = np.linspace(0, len(source) - 1, min(trainer.config.samples, len(source))).astype(int)
+    images.save_png(run.samples / "real.png", images.grid(source.batch(some)))
+    if source.skipped:
+        lines = "".join(f"{name}\t{reason}\n" for name, reason in source.skipped)
+        write_atomically(run.path / "skipped.txt", lines.encode(errors="surrogateescape"))

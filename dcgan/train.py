@@ -1,0 +1,42 @@
+"""Train a DCGAN: python -m dcgan.train [options]."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from dcgan import cli, presets
+from dcgan.config import Config
+
+EXAMPLES = """\
+examples:
+  python -m dcgan.train                                          the built-in drawn faces
+  python -m dcgan.train --data photos/ --epochs 50               a folder, or a .zip, of pictures
+  python -m dcgan.train --data img_align_celeba.zip --crop 108   CelebA as it is downloaded
+  python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80   go on where a run stopped
+"""
+
+
+@cli.guarded
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = cli.Parser(prog="python -m dcgan.train", description=__doc__, epilog=EXAMPLES)
+    cli.add_options(parser)
+    parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")
+    parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    given = vars(parser.parse_args(arguments))
+    path, dry, progress = given.pop("resume"), given.pop("dry_run"), not given.pop("no_progress")
+    from dcgan import resuming, session  # after --help and mistakes in the options
+
+    if dry:
+        config = resuming.changed(resuming.find(path).config, given) if path else Config.from_options(given)
+        presets.find(config.preset).check(config)
+        print(config.to_json(), end="")
+        return 0
+    start = session.resume(path, given, progress) if path else session.begin(Config.from_options(given), progress)
+    return session.train(*start, progress)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Trainer: a run from its first step, or the one behind a checkpoint, to its last."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dcgan import images, log
+from dcgan.config import Config
+from dcgan.data import Batch, Loader, Source
+from dcgan.gan import GAN
+from dcgan.rundir import RunDir
+from dcgan.sampling import draw_z, sample
+from dcgan.signals import stop_on_signal
+from gpunet import backend, checkpoint
+
+
+class Trainer:
+    """The networks, the data, the random numbers and the place in the data: all that a checkpoint holds, and a folder.
+
+    One generator draws weights, z and mirrorings; the order of the data is a function of (seed, epoch). So a run that
+    was stopped and resumed does what the uninterrupted one does, bit for bit.
+    """
+
+    def __init__(self, config: Config, source: Source, device: str) -> None:
+        self.config, self.source, self.device = config, source, device
+        self.rng = np.random.default_rng(config.seed)
+        self.fixed_z = draw_z(self.rng.spawn(1)[0], config.samples, config)
+        self.gan = GAN(config, self.rng, device)
+        self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
+        self.last_step = config.steps or config.epochs * (len(source) // config.batch_size)
+        self.saved_step = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the rest of the run depends on, as a checkpoint holds it."""
+        return {
+            "config": self.config.to_json(),
+            "step": self.step,
+            "epoch": self.start[0],
+            "position": self.start[1],
+            "data": self.source.fingerprint,
+            "random": self.rng.bit_generator.state,
+            "fixed_z": self.fixed_z,
+            "gan": self.gan.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint. Raises KeyError, ValueError or TypeError where it is not one of this config."""
+        self.gan.load_state_dict(state["gan"])
+        self.rng.bit_generator.state = state["random"]
+        self.fixed_z = state["fixed_z"]
+        self.step = self.saved_step = state["step"]
+        self.start = (state["epoch"], state["position"])
+
+    def restart_epoch(self) -> None:
+        """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""
+        self.start = (self.start[0], 0)
+
+    def train(self, run: RunDir, progress: bool = True) -> bool:
+        """Train to the last step; return False if a signal came before. Either way the last step is saved.
+
+        Raises log.Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), CheckpointError
+        when a checkpoint cannot be written.
+        """
+        self.run, self.log = run, log.Log(run.path, self.config.batch_size)
+        with (
+            stop_on_signal() as stop,
+            Loader(self.source, self.config.batch_size, self.config.seed, self.start) as loader,
+            self._bar(progress) as bar,
+        ):
+            while self.step < self.last_step and not stop:
+                if self._step(next(loader)):
+                    bar.set_postfix(self.log.newest, refresh=False)
+                bar.update()
+            if self.saved_step < self.step:
+                self.save()
+        return self.step == self.last_step
+
+    def _bar(self, progress: bool) -> tqdm:
+        pause = 0.2 if sys.stderr.isatty() else 10  # seconds: a log file needs no animation
+        return tqdm(total=self.last_step, initial=self.step, unit="step", mininterval=pause, disable=not progress)
+
+    def _step(self, batch: Batch) -> bool:
+        """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
+        config = self.config
+        flip = self._to_device(self.rng.random(config.batch_size) < 0.5) if config.flip else None
+        real = backend.images_to_real(self._to_device(batch.images), flip=flip)  # (N, H, W, C)
+        stats = self.gan.step(self.step + 1, real, self._draw_z)
+        self.step, self.start = self.step + 1, batch.next_start
+        fetched = self.log.record(self.step, batch.epoch + 1, stats)
+        if self.step in (1, self.last_step) or self.step % config.sample_every == 0:
+            self.sample()
+        if self.step % config.checkpoint_every == 0:
+            self.save()
+        return fetched
+
+    def _draw_z(self) -> Any:
+        return self._to_device(draw_z(self.rng, self.config.batch_size, self.config))
+
+    def _to_device(self, array: np.ndarray) -> Any:
+        return backend.to_device(array, self.device)
+
+    def sample(self) -> None:
+        """Write the pictures of the fixed z as they are now."""
+        images.save_png(self.run.sample(self.step), images.grid(sample(self.gan.G, self.fixed_z)))
+
+    def save(self) -> None:
+        """Write the log and a checkpoint, then let go of the oldest ones."""
+        self.log.flush()
+        state = self.state_dict()
+        _require_finite(state["gan"], self.step)
+        checkpoint.save(self.run.checkpoint(self.step), state)
+        self.run.prune(self.config.keep, self.step)
+        self.saved_step = self.step
+
+
+def _require_finite(state: dict[str, Any], step: int) -> None:
+    for part, values in state.items():
+        for name, value in values.items():
+            if not np.isfinite(value).all():
+                raise log.Diverged(f"step {step}: {part} {name} is no longer finite")
