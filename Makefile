@@ -48,7 +48,7 @@ wheel: $(VENV)/.installed  ## build dist/*.whl
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:  ## remove .venv, builds and caches; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- setting up -----------------------------------------------------------------------------------------------------

@@ -11,28 +11,10 @@ import math
 
 import numpy as np
 
-from gpunet import layers
-
 
 def loop(*sizes):
     """Every combination of indices: loop(2, 3) -> (0, 0), (0, 1), ... (1, 2)."""
     return itertools.product(*(range(size) for size in sizes))
-
-
-def same_padding(size, kernel, stride):
-    """TensorFlow's SAME: as many windows as it takes to cover the input once; the odd zero goes behind."""
-    windows = math.ceil(size / stride)
-    total = max(0, (windows - 1) * stride + kernel - size)
-    return total // 2, total - total // 2
-
-
-def pads(layer, hw):
-    """((top, bottom), (left, right)) of a convolution layer over an input of size hw."""
-    if layer.padding == "valid":
-        return (0, 0), (0, 0)
-    if layer.padding == "same":
-        return tuple(same_padding(*axis) for axis in zip(hw, layer.kernel, layer.stride, strict=True))
-    return tuple((p, p) for p in layer.padding)
 
 
 def conv2d(x, weight, bias, stride, pads):
@@ -60,16 +42,6 @@ def conv_transpose2d(x, weight, bias, stride, pads, hw):
             for g, k in loop(f, c):
                 y[image, row, column, g] += x[image, i, j, k] * weight[p, q, g, k]
     return y
-
-
-def transposed_size(layer, hw):
-    """The size a transposed convolution paints on, where none was asked for."""
-    if layer.output_size:
-        return layer.output_size
-    if layer.padding == "same":
-        return tuple(size * stride for size, stride in zip(hw, layer.stride, strict=True))
-    padding = (0, 0) if layer.padding == "valid" else layer.padding
-    return tuple((hw[a] - 1) * layer.stride[a] + layer.kernel[a] - 2 * padding[a] for a in (0, 1))
 
 
 def linear(x, weight, bias):
@@ -122,48 +94,3 @@ def adam(param, grads, lr, betas, eps):
         m_hat, v_hat = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)
         param -= lr * m_hat / (math.sqrt(v_hat) + eps)
         yield param, m, v
-
-
-def values(parameter, missing=0.0):
-    """A parameter's numbers, or the number that stands for one that was left out."""
-    return missing if parameter is None else np.asarray(parameter.data)
-
-
-def forward(layer, x):
-    """What a layer on the CPU should return for x in training mode, by the definitions above."""
-    return FORWARD[type(layer)](layer, x)
-
-
-def _sequential(net, x):
-    for layer in net:
-        x = forward(layer, x)
-    return x
-
-
-def _conv(layer, x):
-    return conv2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
-
-
-def _transposed(layer, x):
-    hw = transposed_size(layer, x.shape[1:3])
-    return conv_transpose2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, hw), hw)
-
-
-def _batchnorm(layer, x):
-    ones = np.ones(x.shape[-1])
-    return batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
-
-
-FORWARD = {
-    layers.Conv2d: _conv,
-    layers.ConvTranspose2d: _transposed,
-    layers.Linear: lambda layer, x: linear(x, values(layer.weight), values(layer.bias)),
-    layers.BatchNorm: _batchnorm,
-    layers.ReLU: lambda layer, x: elementwise(lambda v: v if v > 0 else 0.0, x),
-    layers.LeakyReLU: lambda layer, x: elementwise(lambda v: v if v > 0 else layer.slope * v, x),
-    layers.Tanh: lambda layer, x: elementwise(math.tanh, x),
-    layers.Sigmoid: lambda layer, x: elementwise(lambda v: 1 / (1 + math.exp(-v)), x),
-    layers.Flatten: lambda layer, x: np.array([list(sample.ravel()) for sample in x]),
-    layers.Reshape: lambda layer, x: np.array([sample.ravel() for sample in x]).reshape(len(x), *layer.shape),
-    layers.Sequential: _sequential,
-}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import naive
+import naive_layers
 from cases import EPS32, assert_close, build, every_case, host
 from gpunet import backend
 from gpunet.gradcheck import LIMIT, check_layer
@@ -40,7 +40,7 @@ def test_forward_equals_plain_loops(case, cell):
     layer, x, _ = build(case, cell)
     y = layer.forward(x)
     assert y.dtype == x.dtype and y.flags.c_contiguous and backend.device_of(y) == cell.device
-    assert_close(y, naive.forward(layer.to("cpu"), host(x)), EXACT, case.name)
+    assert_close(y, naive_layers.forward(layer.to("cpu"), host(x)), EXACT, case.name)
 
 
 @every_case

@@ -1,0 +1,81 @@
+"""What a layer on the CPU should return in training mode: its geometry and the definition in naive.py for it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+import naive
+from gpunet import layers
+
+
+def same_padding(size, kernel, stride):
+    """TensorFlow's SAME: as many windows as it takes to cover the input once; the odd zero goes behind."""
+    windows = math.ceil(size / stride)
+    total = max(0, (windows - 1) * stride + kernel - size)
+    return total // 2, total - total // 2
+
+
+def pads(layer, hw):
+    """((top, bottom), (left, right)) of a convolution layer over an input of size hw."""
+    if layer.padding == "valid":
+        return (0, 0), (0, 0)
+    if layer.padding == "same":
+        return tuple(same_padding(*axis) for axis in zip(hw, layer.kernel, layer.stride, strict=True))
+    return tuple((p, p) for p in layer.padding)
+
+
+def transposed_size(layer, hw):
+    """The size a transposed convolution paints on, where none was asked for."""
+    if layer.output_size:
+        return layer.output_size
+    if layer.padding == "same":
+        return tuple(size * stride for size, stride in zip(hw, layer.stride, strict=True))
+    padding = (0, 0) if layer.padding == "valid" else layer.padding
+    return tuple((hw[a] - 1) * layer.stride[a] + layer.kernel[a] - 2 * padding[a] for a in (0, 1))
+
+
+def values(parameter, missing=0.0):
+    """A parameter's numbers, or the number that stands for one that was left out."""
+    return missing if parameter is None else np.asarray(parameter.data)
+
+
+def forward(layer, x):
+    """What a layer on the CPU should return for x in training mode, by the definitions above."""
+    return FORWARD[type(layer)](layer, x)
+
+
+def _sequential(net, x):
+    for layer in net:
+        x = forward(layer, x)
+    return x
+
+
+def _conv(layer, x):
+    return naive.conv2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
+
+
+def _transposed(layer, x):
+    hw = transposed_size(layer, x.shape[1:3])
+    return naive.conv_transpose2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, hw), hw)
+
+
+def _batchnorm(layer, x):
+    ones = np.ones(x.shape[-1])
+    return naive.batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
+
+
+FORWARD = {
+    layers.Conv2d: _conv,
+    layers.ConvTranspose2d: _transposed,
+    layers.Linear: lambda layer, x: naive.linear(x, values(layer.weight), values(layer.bias)),
+    layers.BatchNorm: _batchnorm,
+    layers.ReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else 0.0, x),
+    layers.LeakyReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else layer.slope * v, x),
+    layers.Tanh: lambda layer, x: naive.elementwise(math.tanh, x),
+    layers.Sigmoid: lambda layer, x: naive.elementwise(lambda v: 1 / (1 + math.exp(-v)), x),
+    layers.Flatten: lambda layer, x: np.array([list(sample.ravel()) for sample in x]),
+    layers.Reshape: lambda layer, x: np.array([sample.ravel() for sample in x]).reshape(len(x), *layer.shape),
+    layers.Sequential: _sequential,
+}
