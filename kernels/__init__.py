@@ -3,19 +3,19 @@
     kernels.launch("activations.leaky_relu", grid, block, (y, x, x.size, 0.2))
 
 starts the kernel `leaky_relu` of activations.cu. NumPy arrays: the file is compiled by the C++ compiler and the kernel
-runs on the CPU; CuPy arrays: by NVRTC, and it runs on the GPU. The dtype of the first `real*` argument decides what `real`
-is: float for float32, double for float64. grid and block are ints or tuples, at most three numbers each, with CUDA's
-limits on either machine; `shared` is the dynamic shared memory in bytes.
+runs on the CPU; CuPy arrays: by NVRTC, and it runs on the GPU. The dtype of the first `real*` argument decides what
+`real` is: float for float32, double for float64. grid and block are ints or tuples, at most three numbers each, with
+CUDA's limits on either machine; `shared` is the dynamic shared memory in bytes.
 
 Every argument is checked against the signature in the source before the launch: their number, dtype, C-contiguity,
 device, alignment. Python ints become int32 (overflow is refused), floats `real`. None is taken for a parameter marked
 `optional`; one marked `aligned16` must lie at a multiple of 16 bytes (see common.cuh).
 
-A file may hold any number of `extern "C" __global__ void name(...)` functions. `#include "x.cuh"` puts that file of this
-folder in its place. On the CPU a kernel whose threads do not cooperate runs fast (SIMD over threadIdx.x, blocks over
-cores); one that uses __shared__, __syncthreads, __shfl_*_sync, atomics or a warp_collective runs exactly, one fiber per
-thread, slowly. The loader sees which from the text. A helper that mentions threadIdx makes its callers take the exact
-path: pass it the index instead. docs: kernels/README.md.
+A file may hold any number of `extern "C" __global__ void name(...)` functions. `#include "x.cuh"` puts that file in its
+place. "/absolute/path.name" launches a kernel of a file of your own. On the CPU a kernel whose threads do not cooperate
+runs fast (SIMD over threadIdx.x, blocks over cores); one that uses __shared__, __syncthreads, __shfl_*_sync, atomics or
+mma_* runs exactly, one fiber per thread, slowly. The loader sees which from the text. A helper that mentions threadIdx
+makes its callers take the exact path: pass it the index instead. More in kernels/README.md.
 
     kernels.load("activations", "float32", "cpu")   the compiled file; .entries: {name: parameters}
     kernels.build(["activations"], ["float32"])     compile several files for the CPU at once, in parallel
@@ -31,55 +31,49 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from kernels import cpu, source
-from kernels.arguments import BLOCK_LIMIT, GRID_LIMIT, SHARED_LIMIT, grid_of
+from kernels.arguments import Size, sizes_of
 from kernels.machine import threads
 from kernels.signature import entries
 from kernels.source import stems
 
+NOT_CUDA = (np.ndarray, NoneType)
 __all__ = ["build", "compiler_available", "launch", "load", "stems", "threads"]
 
 
-def launch(
-    entry: str,
-    grid: int | Sequence[int],
-    block: int | Sequence[int],
-    args: Sequence[Any],
-    shared: int = 0,
-    dtype: str | None = None,
-) -> None:
+def launch(entry: str, grid: Size, block: Size, args: Sequence[Any], shared: int = 0, dtype: str | None = None) -> None:
     """Launch kernel "file.name" over grid x block threads with these arguments, on the machine the arrays are on.
 
     `dtype` says what `real` is for a kernel without a `real*` parameter (default float32).
     Raises ValueError or TypeError for arguments the kernel cannot take, RuntimeError where it does not compile.
     """
-    stem, _, name = entry.rpartition(".")
-    device, real = _place(stem, name, args)
-    module = load(stem, dtype or real, device)
-    if not 0 <= shared <= SHARED_LIMIT:
-        raise ValueError(f"kernel {entry}: got {shared} bytes of shared memory, expected 0 to {SHARED_LIMIT}")
-    sizes = grid_of(entry, grid, GRID_LIMIT, "grid"), grid_of(entry, block, BLOCK_LIMIT, "block")
-    module.launch(name, *sizes, args, shared)
+    stem, name, arrays, reals = _find(entry)
+    device = "cpu" if isinstance(_first(arrays, args), NOT_CUDA) else "cuda"
+    real = _first(reals, args)
+    module = load(stem, dtype or ("float32" if real is None else real.dtype), device)
+    module.launch(name, *sizes_of(entry, grid, block, shared), args, shared)
 
 
 @functools.cache
-def load(stem: str, dtype: str = "float32", device: str = "cpu") -> Any:
+def load(stem: str, dtype: Any = "float32", device: str = "cpu") -> Any:
     """Return the compiled kernel file for float32 or float64, building it if need be."""
-    if dtype not in cpu.C_REAL:
-        raise TypeError(f"kernel file {stem}: got dtype {dtype}, expected float32 or float64: convert by .astype")
+    name = np.dtype(dtype).name
+    if name not in cpu.C_REAL:
+        raise TypeError(f"kernel file {stem}: got dtype {name}, expected float32 or float64: convert by .astype")
     if device == "cpu":
-        return cpu.CpuModule(stem, dtype)
+        return cpu.CpuModule(stem, name)
     from kernels.cuda import CudaModule
 
-    return CudaModule(stem, dtype)
+    return CudaModule(stem, name)
 
 
 def build(files: Iterable[str] | None = None, dtypes: Iterable[str] = ("float32",)) -> None:
-    """Compile kernel files (default: all of this folder, not the ladders) for the CPU, as many at a time as there are cores."""
+    """Compile kernel files (default: all of this folder, not the ladders) for the CPU, one per core at a time."""
     wanted = [stem for stem in stems() if "/" not in stem] if files is None else list(files)
     jobs = [(stem, dtype) for dtype in dtypes for stem in wanted]
     with ThreadPoolExecutor(threads()) as pool:
@@ -91,21 +85,20 @@ def compiler_available() -> bool:
     return cpu.compiler() is not None
 
 
-def _place(stem: str, name: str, args: Sequence[Any]) -> tuple[str, str]:
-    """Return the device of the first array and the name of the dtype that `real` stands for."""
-    real = _real_positions(stem)
-    if name not in real:
-        raise ValueError(f"got kernel {name!r}, expected one of {', '.join(real)} in kernels/{stem}.cu")
-    arrays = [arg for arg in args if hasattr(arg, "dtype") and not isinstance(arg, np.generic)]
-    device = "cpu" if not arrays or isinstance(arrays[0], np.ndarray) else "cuda"
-    for position in real[name]:
-        if position < len(args) and hasattr(args[position], "dtype"):
-            return device, args[position].dtype.name
-    return device, "float32"
-
-
 @functools.cache
-def _real_positions(stem: str) -> dict[str, list[int]]:
-    """Return, for each kernel of a file, the positions of its `real*` parameters."""
-    found = entries(source.read(source.path_of(stem)), np.dtype("float32"))
-    return {e.name: [i for i, p in enumerate(e.parameters) if p.pointer and p.type == "real"] for e in found}
+def _find(entry: str) -> tuple[str, str, list[int], list[int]]:
+    """Split "file.name", and return with it the positions of the kernel's arrays and of its `real*` arrays."""
+    stem, _, name = entry.rpartition(".")
+    found = {e.name: e.parameters for e in entries(source.read(source.path_of(stem)), np.dtype("float32"))}
+    if name not in found:
+        raise ValueError(f"got kernel {name!r}, expected one of {', '.join(found)} in {source.path_of(stem).name}")
+    arrays = [i for i, p in enumerate(found[name]) if p.pointer]
+    return stem, name, arrays, [i for i in arrays if found[name][i].type == "real"]
+
+
+def _first(positions: list[int], args: Sequence[Any]) -> Any:
+    """Return the first array at one of these positions, None where there is none."""
+    for i in positions:
+        if i < len(args) and hasattr(args[i], "dtype"):
+            return args[i]
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import operator
 from collections.abc import Sequence
@@ -13,8 +14,15 @@ import numpy as np
 from kernels.signature import Entry, Parameter
 
 Grid = tuple[int, int, int]
+Size = int | tuple[int, ...]
 # CUDA's limits hold on the CPU too, so that a launch that works here works there.
 GRID_LIMIT, BLOCK_LIMIT, THREAD_LIMIT, SHARED_LIMIT = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024, 227 * 1024
+INTEGERS = {
+    "int": (-(2**31), 2**31 - 1),
+    "unsigned": (0, 2**32 - 1),
+    "long long": (-(2**63), 2**63 - 1),
+    "unsigned char": (0, 255),
+}
 DATA = object.__basicsize__  # where an ndarray object keeps its data pointer: just after the object's head
 
 
@@ -50,41 +58,46 @@ def convert(stem: str, entry: Entry, args: Sequence[Any], device: str) -> list[A
 
 
 def _array(p: Parameter, array: Any, device: str) -> int:
-    if array is None and p.optional:
+    """Return the address of an array that fits the parameter (0 for None)."""
+    if device == "cpu" and type(array) is np.ndarray:
+        flags, address = array.flags, numpy_address(array)
+        fits = flags.c_contiguous and (flags.writeable or not p.writes)
+    elif device == "cuda" and hasattr(array, "__cuda_array_interface__"):
+        fits, address = array.flags.c_contiguous, array.data.ptr
+    elif array is None and p.optional:
         return 0
-    if device == "cpu":
-        if type(array) is not np.ndarray:
-            raise TypeError(_text(p, f"got {_kind(array)}", "a NumPy array like the others", "move it by to_device"))
-        address = numpy_address(array)
-        if p.writes and not array.flags.writeable:
-            raise ValueError(_text(p, "got a read-only array", "one that the kernel may write to", "copy it"))
     else:
-        if not hasattr(array, "__cuda_array_interface__"):
-            raise TypeError(_text(p, f"got {_kind(array)}", "a CuPy array like the others", "move it by to_device"))
-        address = array.data.ptr
+        kind = "NumPy" if device == "cpu" else "CuPy"
+        raise TypeError(_text(p, f"got {_kind(array)}", f"a {kind} array like the others", "move it by to_device"))
+    if fits and array.dtype == p.dtype and not address % p.alignment:
+        return address
+    raise _misfit(p, array, address)
+
+
+def _misfit(p: Parameter, array: Any, address: int) -> Exception:
+    """Return the error that says why an array of the right device does not fit."""
     if array.dtype != p.dtype:
-        raise TypeError(_text(p, f"got dtype {array.dtype}", str(p.dtype), "convert it by .astype"))
+        return TypeError(_text(p, f"got dtype {array.dtype}", str(p.dtype), "convert it by .astype"))
     if not array.flags.c_contiguous:
-        raise ValueError(_text(p, "got a view with gaps or another order", "C-contiguous", "ascontiguousarray"))
+        return ValueError(_text(p, "got a view with gaps or another order", "C-contiguous", "ascontiguousarray"))
     if address % p.alignment:
-        raise ValueError(_text(p, f"got address {address:#x}", f"a multiple of {p.alignment}", "copy it to a new array"))
-    return address
+        return ValueError(_text(p, f"got address {address:#x}", f"a multiple of {p.alignment}", "copy it"))
+    return ValueError(_text(p, "got a read-only array", "one that the kernel may write to", "copy it"))
 
 
 def _scalar(p: Parameter, value: Any) -> Any:
-    if p.dtype.kind == "f":
+    """Return a number that fits the parameter as int, float or bool."""
+    if p.type not in INTEGERS:
         if isinstance(value, int | float | np.floating | np.integer):
-            return float(value)
+            return bool(value) if p.type == "bool" else float(value)
         raise TypeError(_text(p, f"got {_kind(value)}", "a number", "pass float(x)"))
-    if p.dtype.kind == "b":
-        return bool(value)
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(_text(p, f"got {_kind(value)}", "an integer", "pass int(x)")) from None
-    limits = np.iinfo(p.dtype)
-    if not limits.min <= number <= limits.max:
-        raise ValueError(_text(p, f"got {number}", f"{limits.min} to {limits.max}", "use smaller arrays"))
+    low, high = INTEGERS[p.type]
+    if not low <= number <= high:
+        raise ValueError(_text(p, f"got {number}", f"{low} to {high}", "use smaller arrays"))
     return number
 
 
@@ -97,12 +110,20 @@ def _text(p: Parameter, got: str, expected: str, remedy: str) -> str:
     return f"argument `{p.name}`: {got}, expected {expected}: {remedy}"
 
 
-def grid_of(entry: str, size: int | Sequence[int], limits: Sequence[int], what: str) -> Grid:
-    """Return a grid or block as three ints. ValueError: it is empty or larger than CUDA allows."""
-    given = (size,) if isinstance(size, int) else tuple(map(operator.index, size))
-    full = given + (1,) * (3 - len(given))
-    if len(full) != 3 or any(not 1 <= n <= limit for n, limit in zip(full, limits, strict=False)):
-        raise ValueError(f"kernel {entry}: got {what} {given}, expected 1 to {tuple(limits)}")
-    if limits is BLOCK_LIMIT and math.prod(full) > THREAD_LIMIT:
-        raise ValueError(f"kernel {entry}: got {what} {given}, expected at most {THREAD_LIMIT} threads in all")
-    return full  # type: ignore[return-value]
+@functools.lru_cache(4096)
+def sizes_of(entry: str, grid: Size, block: Size, shared: int) -> tuple[Grid, Grid]:
+    """Return grid and block as three ints each. ValueError: one is empty or larger than CUDA allows, or `shared` is."""
+    sizes = _three(entry, "grid", grid, GRID_LIMIT), _three(entry, "block", block, BLOCK_LIMIT)
+    if math.prod(sizes[1]) > THREAD_LIMIT:
+        raise ValueError(f"kernel {entry}: got block {block}, expected at most {THREAD_LIMIT} threads in all")
+    if not 0 <= shared <= SHARED_LIMIT:
+        raise ValueError(f"kernel {entry}: got {shared} bytes of shared memory, expected 0 to {SHARED_LIMIT}")
+    return sizes
+
+
+def _three(entry: str, what: str, size: Size, limits: Grid) -> Grid:
+    given = size if isinstance(size, tuple) else (size,)
+    full = tuple(map(operator.index, given + (1,) * (3 - len(given))))
+    if len(full) != 3 or any(not 1 <= n <= limit for n, limit in zip(full, limits, strict=True)):
+        raise ValueError(f"kernel {entry}: got {what} {size}, expected one to three numbers, 1 to {limits}")
+    return full

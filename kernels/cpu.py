@@ -51,20 +51,21 @@ def command(dtype: str) -> list[str]:
     """Return the compiler's command line for one dtype, without input and output."""
     path = compiler()
     if path is None:
-        raise RuntimeError(
-            'no C++ compiler found: install g++ (or set CXX), or choose gpunet.backend.use("reference")'
-        )
+        raise RuntimeError('no C++ compiler found: install g++ (or set CXX), or choose gpunet.backend.use("reference")')
     wide = ["-mprefer-vector-width=512"] if "avx512vl" in cpu_features() else []
     extra = shlex.split(os.environ.get("GPUNET_KERNEL_FLAGS", ""))
     return [path, *FLAGS.split(), *wide, f"-DREAL={C_REAL[dtype]}", *extra]
 
 
 def build(stem: str, dtype: str) -> Path:
-    """Return the shared library of a kernel file, compiling it unless the cache has it. RuntimeError: it did not compile."""
+    """Return the shared library of a kernel file, compiling it unless the cache has it.
+
+    Raises RuntimeError with the compiler's message where it does not compile.
+    """
     text, line = translate(stem), command(dtype)
     status = os.stat(os.path.realpath(line[0]))
     key = "\0".join([text, *line, cpu_features(), str(status.st_size), str(status.st_mtime_ns)])
-    name = f"{stem.replace('/', '-')}-{dtype}-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+    name = f"{Path(stem).name}-{dtype}-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     library = cache_folder() / f"{name}.so"
     if not library.exists():
         with locked(library.with_suffix(".lock")):
@@ -79,9 +80,8 @@ def _compile(stem: str, text: str, line: list[str], library: Path) -> None:
     try:
         done = subprocess.run([*line, "-x", "c++", "-", "-o", temporary], input=text, text=True, capture_output=True)
         if done.returncode:
-            raise RuntimeError(
-                f"kernels/{stem}.cu does not compile as C++:\n{done.stderr.strip()}\nThe command was: {shlex.join(line)}"
-            )
+            name, message = source.path_of(stem).name, done.stderr.strip()
+            raise RuntimeError(f"{name} does not compile as C++:\n{message}\nThe command was: {shlex.join(line)}")
         os.replace(temporary, library)
     finally:
         if os.path.exists(temporary):

@@ -14,7 +14,7 @@ HEAD = re.compile(r'extern(\s+)"C"(\s+)__global__(\s+)void(\s+)(?:__launch_bound
 DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+((?:__align__\(\d+\)\s*)?)([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
 FAST = """
-extern "C" __attribute__((visibility("default"))) int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
+EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
     const Launch launch = *launch_;
     const {name}_arguments arguments = *arguments_;
     run_fast(launch, [=](Index3 block_, Index3 thread_) __attribute__((always_inline)) {{
@@ -24,7 +24,7 @@ extern "C" __attribute__((visibility("default"))) int {name}(const Launch* launc
 }}
 """
 EXACT = """
-extern "C" __attribute__((visibility("default"))) int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
+EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
     return run_exact(*launch_, *arguments_, [](const void* pointer_) {{
         [[maybe_unused]] const {name}_arguments& arguments = *(const {name}_arguments*) pointer_;
         {name}_thread({values});
@@ -44,7 +44,8 @@ def translate(stem: str) -> str:
         text = text[:start] + _thread_function(text[start:end], entry, entry.name in exact) + text[end:]
     text = re.sub(r"#pragma unroll(?=\s*\n)", "#pragma GCC unroll 64", text)
     text = re.sub(r"#pragma unroll\s*\(?(\d+)\)?", r"#pragma GCC unroll \1", text)
-    text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text).replace("__shared__", "static thread_local")
+    text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text)
+    text = text.replace("__shared__", "static thread_local")
     runners = "".join(_runner(entry, entry.name in exact) for entry in found)
     return "".join(source.read(source.FOLDER / name) for name in headers) + text + runners
 

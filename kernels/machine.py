@@ -10,7 +10,7 @@ import platform
 
 @functools.cache
 def cpu_features() -> str:
-    """Return a text that differs between CPUs with different instructions: a build with -march=native is bound to it."""
+    """Return a text that differs between CPUs of different instructions: -march=native binds a build to them."""
     try:
         with open("/proc/cpuinfo") as file:
             first = file.read(8192).split("\n\n")[0]  # the first processor; the file is long on large machines

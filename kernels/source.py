@@ -11,18 +11,23 @@ from pathlib import Path
 
 from kernels.signature import matching_brace, without_comments
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
 
 # What only the exact path can run: threads that wait for each other, talk to each other or share memory.
-COOPERATION = re.compile(r"\b(__shared__|__sync\w+|__shfl\w*|__\w+_sync|__activemask|atomic[A-Z]\w*|warp_collective)\b")
+COOPERATION = re.compile(
+    r"\b(__shared__|__sync\w+|__shfl\w*|__\w+_sync|__activemask|atomic[A-Z]\w*|warp_collective|mma_\w+)\b"
+)
 OWN_INDEX = re.compile(r"\b(threadIdx|blockIdx|blockDim|gridDim)\b")
 FUNCTION = re.compile(r"\b(\w+)\s*\([^;{}()]*(?:\([^;{}()]*\)[^;{}()]*)*\)\s*(?:const\s*)?\{")
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)((?:[^\n]*\\\n)*[^\n]*)", re.M)
 
 
 def path_of(stem: str) -> Path:
-    """Return the file of a stem such as "batchnorm" or "ladder/column_sum". Raises ValueError where there is none."""
-    path = FOLDER / f"{stem}.cu"
+    """Return the file of a stem: "batchnorm", "ladder/matmul_1_naive", or an absolute path without .cu (your own).
+
+    Raises ValueError where there is none.
+    """
+    path = FOLDER / f"{stem}.cu"  # an absolute stem replaces the folder
     if not path.is_file():
         raise ValueError(f"got kernel file {stem!r}, expected one of {', '.join(stems())}")
     return path
@@ -35,16 +40,17 @@ def stems() -> list[str]:
 
 def read(path: Path, seen: set[Path] | None = None) -> str:
     """Return a file's text with every `#include "..."` replaced by that file, once, and line numbers kept right."""
-    seen = set() if seen is None else seen
+    seen, path = set() if seen is None else seen, path.resolve()
     if path in seen:
         return ""
     seen.add(path)
-    shown = path.relative_to(FOLDER.parent).as_posix()
+    shown = path.relative_to(FOLDER.parent).as_posix() if path.is_relative_to(FOLDER) else str(path)
     lines = [f'#line 1 "{shown}"']
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         included = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
         if included:
-            lines += [read((path.parent / included[1]).resolve(), seen), f'#line {number + 1} "{shown}"']
+            beside = path.parent / included[1]
+            lines += [read(beside if beside.is_file() else FOLDER / included[1], seen), f'#line {number + 1} "{shown}"']
         else:
             lines.append(line)
     return "\n".join(lines) + "\n"

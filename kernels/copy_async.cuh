@@ -1,0 +1,32 @@
+// cp.async: copies from global to shared memory that run beside the arithmetic (compute capability 8.0; plain copies below
+// it and on the CPU). A thread issues copies, closes a group by copy_async_commit(), and before reading waits until at
+// most PENDING of its own newest groups are unfinished; then __syncthreads() shows them to the other threads.
+
+// Copy BYTES (4, 8 or 16, both addresses aligned to it); where `valid` is false write zeros and read nothing.
+template <int BYTES>
+__device__ void copy_async(void* shared, const void* global, bool valid) {
+#if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
+    const unsigned target = (unsigned) __cvta_generic_to_shared(shared);
+    const int bytes = valid ? BYTES : 0;
+    if (BYTES == 16)  // .cg: past the L1 cache, only for 16 bytes
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(global), "r"(bytes) : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(global), "n"(BYTES), "r"(bytes)
+                     : "memory");
+#else
+    for (int i = 0; i < BYTES / 4; ++i) ((unsigned*) shared)[i] = valid ? ((const unsigned*) global)[i] : 0u;
+#endif
+}
+
+__device__ void copy_async_commit() {
+#if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+template <int PENDING>
+__device__ void copy_async_wait() {
+#if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+#endif
+}

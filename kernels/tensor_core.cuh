@@ -1,0 +1,84 @@
+// Tensor cores: D (16 x 8) += A (16 x K) B (K x 8), one instruction of a whole warp, accumulated in float.
+//
+// Each lane holds a part of each matrix (a "fragment"). With g = lane / 4 and t = lane % 4:
+//   D   d[0] (g, 2t)   d[1] (g, 2t+1)   d[2] (g+8, 2t)   d[3] (g+8, 2t+1)                       (row, column)
+//   tf32, K = 8: a register holds one number
+//     A a[0] (g, t)    a[1] (g+8, t)    a[2] (g, t+4)    a[3] (g+8, t+4)                        (row, k)
+//     B b[0] (t, g)    b[1] (t+4, g)                                                            (k, column)
+//   half and bfloat16, K = 16: a register holds two neighbours in k
+//     A a[0] (g, 2t)   a[1] (g+8, 2t)   a[2] (g, 2t+8)   a[3] (g+8, 2t+8)                       and k+1
+//     B b[0] (2t, g)   b[1] (2t+8, g)                                                           and k+1
+// PTX ISA, "Matrix multiply-accumulate operation using mma instruction". Needs compute capability 8.0; all 32 lanes of
+// the warp must come here together. On the CPU: the same fragments, multiplied by plain loops.
+
+#include "half.cuh"
+
+#ifdef ON_CPU
+struct MmaOperands {
+    unsigned a[4], b[2];
+    float d[4];
+};
+
+// Element k of a fragment register: the number itself (tf32 keeps 10 bits of the significand), or one of two.
+struct Tf32Element { static float get(unsigned r, int) { return __uint_as_float(r & 0xffffe000u); } };
+struct HalfElement { static float get(unsigned r, int k) { return to_float(half{(unsigned short) (r >> 16 * k)}); } };
+struct Bfloat16Element {
+    static float get(unsigned r, int k) { return to_float(bfloat16{(unsigned short) (r >> 16 * k)}); }
+};
+
+template <class Element, int K>
+void mma_of_warp(MmaOperands* const* lanes, unsigned) {
+    constexpr int EACH = K / 8;  // numbers per register
+    float a[16][K], b[K][8];
+    for (int lane = 0; lane < 32; ++lane) {
+        const int g = lane / 4, k = lane % 4 * EACH;
+        for (int e = 0; e < EACH; ++e)
+            for (int far = 0; far < 2; ++far) {  // the second half of the k range
+                a[g][k + e + far * K / 2] = Element::get(lanes[lane]->a[2 * far], e);
+                a[g + 8][k + e + far * K / 2] = Element::get(lanes[lane]->a[2 * far + 1], e);
+                b[k + e + far * K / 2][g] = Element::get(lanes[lane]->b[far], e);
+            }
+    }
+    for (int lane = 0; lane < 32; ++lane)
+        for (int i = 0; i < 4; ++i)
+            for (int k = 0; k < K; ++k) lanes[lane]->d[i] += a[lane / 4 + i / 2 * 8][k] * b[k][lane % 4 * 2 + i % 2];
+}
+
+template <class Element, int K>
+void mma_collective(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    MmaOperands mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, {d[0], d[1], d[2], d[3]}};
+    warp_collective<MmaOperands>(0xffffffffu, mine, mma_of_warp<Element, K>);
+    for (int i = 0; i < 4; ++i) d[i] = mine.d[i];
+}
+#define MMA(name, element, shape, types) \
+    inline void name(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) { \
+        mma_collective<element, shape>(d, a, b); \
+    }
+#elif __CUDA_ARCH__ >= 800
+#define MMA(name, element, shape, types) \
+    __device__ __forceinline__ void name(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) { \
+        asm volatile("mma.sync.aligned.m16n8k" #shape ".row.col.f32." #types ".f32 " \
+                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1])); \
+    }
+#else
+#define MMA(name, element, shape, types) \
+    __device__ void name(float (&)[4], const unsigned (&)[4], const unsigned (&)[2]) { __trap(); }
+#endif
+
+MMA(mma_tf32, Tf32Element, 8, tf32.tf32)
+MMA(mma_half, HalfElement, 16, f16.f16)
+MMA(mma_bfloat16, Bfloat16Element, 16, bf16.bf16)
+
+// float to tf32, rounded to nearest (ties away from zero), as a register of mma_tf32.
+__device__ unsigned to_tf32(float x) {
+#if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
+    unsigned y;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+    return y;
+#else
+    const unsigned bits = __float_as_uint(x);
+    return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u;
+#endif
+}
