@@ -3,16 +3,18 @@
 struct Fiber {
     Context context;
     FiberState state;
-    unsigned mask;    // of the warp-wide instruction it waits for
-    void* operands;   // ... and its operands, on its own stack
+    Index3 index;    // its threadIdx
+    unsigned mask;   // of the warp-wide instruction it waits for
+    void* operands;  // ... and its operands, on its own stack
 };
 
 static thread_local Index3 gridDim, blockDim, blockIdx, threadIdx;
-constexpr int warpSize = 32;
+constexpr int warpSize = 32, MOST_THREADS = 1024;
 
 struct BlockRunner {
     Context scheduler = {};
-    Fiber fibers[1024] = {};
+    Fiber fibers[MOST_THREADS] = {};
+    unsigned waiting[MOST_THREADS / 32] = {};  // of each warp, the lanes that wait for a warp-wide instruction
     char* stacks = nullptr;
     char* shared = nullptr;
     int shared_bytes = 0, threads = 0, current = 0;
@@ -38,9 +40,11 @@ static void fiber_main() {
 }
 
 inline bool BlockRunner::prepare(const Launch& launch) {
-    threads = launch.block.x * launch.block.y * launch.block.z;
+    const Index3 block = launch.block;
+    threads = block.x * block.y * block.z;
+    for (int i = 0; i < threads; ++i) fibers[i].index = {i % block.x, i / block.x % block.y, i / (block.x * block.y)};
     if (!stacks) {
-        void* memory = mmap(nullptr, 1024 * STACK_BYTES, PROT_READ | PROT_WRITE,
+        void* memory = mmap(nullptr, MOST_THREADS * STACK_STRIDE, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) return false;
         stacks = (char*) memory;
@@ -56,17 +60,17 @@ inline bool BlockRunner::prepare(const Launch& launch) {
 // Let each fiber that can go on do so, until all are done. Returns why not, if that never happens.
 inline int BlockRunner::run_block() {
     if (fresh)  // first use, or an earlier launch left fibers in the middle
-        for (int i = 0; i < 1024; ++i) make_context(&fibers[i].context, stacks + i * STACK_BYTES, fiber_main);
+        for (int i = 0; i < MOST_THREADS; ++i) make_context(&fibers[i].context, stacks + i * STACK_STRIDE, fiber_main);
     fresh = false;
     for (int i = 0; i < threads; ++i) fibers[i].state = READY;
+    for (unsigned& lanes : waiting) lanes = 0;
     for (;;) {
         bool progress = false;
         int done = 0, at_barrier = 0;
         for (current = 0; current < threads; ++current) {
             Fiber& fiber = fibers[current];
             if (fiber.state == READY) {
-                const int x = blockDim.x, xy = x * blockDim.y;
-                threadIdx = {current % x, current / x % blockDim.y, current / xy};
+                threadIdx = fiber.index;
                 switch_context(&scheduler, &fiber.context);
                 progress = true;
             }
@@ -92,19 +96,22 @@ inline void warp_collective(unsigned mask, Operands& mine, void (*execute)(Opera
     const int lanes = min(warpSize, runner->threads - first);
     if (lanes < warpSize) mask &= (1u << lanes) - 1;
     Fiber* warp = runner->fibers + first;
+    unsigned& waiting = runner->waiting[first / warpSize];
     Fiber& me = runner->fibers[runner->current];
     me.mask = mask;
     me.operands = &mine;
-    me.state = AT_WARP;
+    waiting |= 1u << (runner->current - first);
+    if ((waiting & mask) != mask) return runner->wait(AT_WARP);
     Operands* all[warpSize] = {};
     for (int lane = 0; lane < lanes; ++lane)
         if (mask >> lane & 1) {
-            if (warp[lane].state != AT_WARP || warp[lane].mask != mask) return runner->wait(AT_WARP);
+            if (warp[lane].mask != mask) return runner->wait(AT_WARP);  // it waits for another group: all are stuck
             all[lane] = (Operands*) warp[lane].operands;
         }
     execute(all, mask);
     for (int lane = 0; lane < lanes; ++lane)
         if (mask >> lane & 1) warp[lane].state = READY;
+    waiting &= ~mask;
 }
 
 // Run a kernel of the exact path: blocks over OpenMP threads, each with its own runner.

@@ -15,6 +15,7 @@
 enum FiberState { READY, AT_BARRIER, AT_WARP, DONE };
 enum LaunchError { OK, STUCK_AT_BARRIER, STUCK_IN_WARP, NO_MEMORY };
 constexpr size_t STACK_BYTES = 256 * 1024;
+constexpr size_t STACK_STRIDE = STACK_BYTES + 4096 + 320;  // else the tops of all stacks fall into one set of the caches
 
 // ---- switching stacks ------------------------------------------------------------------------------------------------
 // Save the registers that a called function must keep and the stack pointer; load another fiber's.
