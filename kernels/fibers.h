@@ -31,7 +31,8 @@ switch_context:
     movq %rsp, (%rdi)
     movq (%rsi), %rsp
     popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp
-    ret
+    popq %rcx
+    jmp *%rcx
 .size switch_context, .-switch_context
 )");
 inline void make_context(Context* context, char* stack, void (*main)()) {
