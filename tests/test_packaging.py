@@ -45,7 +45,7 @@ def site(tmp_path_factory):
 
 
 def test_wheel_holds_every_source_file(site):
-    suffixes = {".py", ".cu", ".cuh", ".h"}
+    suffixes = {".py", ".cu", ".cuh", ".h", ".cpp"}
     for package in PACKAGES:
         sources = {p.relative_to(ROOT) for p in (ROOT / package).rglob("*") if p.suffix in suffixes}
         missing = {str(path) for path in sources if not (site / path).is_file()}

@@ -13,7 +13,7 @@ def pair(value: Size, name: str, minimum: int = 1) -> Pair:
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not all(isinstance(v, int) and v >= minimum for v in both):
         raise ValueError(f"got {name}={value!r}, expected an integer >= {minimum} or a pair of them")
-    return both  # type: ignore[return-value]
+    return both
 
 
 def check_padding(padding: Padding) -> Padding:

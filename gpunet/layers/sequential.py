@@ -20,7 +20,7 @@ class Sequential(Layer):
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
         self.layers = list(layers)
-        self._steps = []  # the layers that still do work of their own
+        self._steps: list[Layer] = []  # the layers that still do work of their own
         for layer in layers:
             before = self._steps[-1] if self._steps else None
             if isinstance(before, BatchNorm) and before.slope == 1 and isinstance(layer, ReLU | LeakyReLU):
@@ -38,7 +38,7 @@ class Sequential(Layer):
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
-            dy = layer.backward(dy)  # type: ignore[assignment]
+            dy = layer.backward(dy)
         return self._steps[0].backward(dy, input_grad)
 
     def __getitem__(self, index: int) -> Layer:
