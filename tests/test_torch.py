@@ -36,16 +36,17 @@ def test_linear(seed):
         (layers.Sigmoid(), torch.sigmoid),
     ],
 )
-def test_activations(layer, reference):
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (40, 64, 64, 1)])  # the second is cut into blocks
+def test_activations(layer, reference, shape):
     rng = np.random.default_rng(0)
-    x = 3 * rng.standard_normal((3, 4, 5, 2))
+    x = 3 * rng.standard_normal(shape)
     x.flat[:2] = 0  # where ReLU has no derivative both take the left one
     compare(layer, x, rng, lambda x, p: reference(x))
 
 
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("slope", [None, 0.0, 0.2])
-@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (7, 6)])
+@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (7, 6), (11, 64, 64, 6)])  # the last is cut into blocks
 def test_batchnorm(shape, slope, affine):
     """Three training passes forward and backward, with the activation behind it, then one in evaluation mode."""
     rng = np.random.default_rng(0)

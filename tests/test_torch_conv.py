@@ -94,11 +94,11 @@ def test_conv_transpose2d_same_and_valid(seed):
 
 
 @pytest.mark.parametrize("kernel, stride, padding", [(4, 2, 1), (5, 2, 2), (3, 1, 1), (4, 1, 0)])
-@pytest.mark.parametrize("hw", [(16, 16), (13, 10)])
+@pytest.mark.parametrize("hw", [(32, 32), (27, 20)])
 def test_convolutions_of_a_dcgan(kernel, stride, padding, hw):
-    """Channels and sizes large enough for every fast path; a thousand terms and more are added up here."""
+    """Channels and sizes large enough for every fast path, and for work that is cut into several blocks."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((5, *hw, 24))
+    x = rng.standard_normal((9, *hw, 24))
     for layer, function in (
         (layers.Conv2d(24, 32, kernel, stride, padding, bias=False), functional.conv2d),
         (layers.ConvTranspose2d(24, 32, kernel, stride, padding, bias=False), functional.conv_transpose2d),
