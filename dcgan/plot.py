@@ -20,7 +20,8 @@ def save_plot(path: str | os.PathLike, records: list[dict[str, Any]]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: half a second that only the end needs
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6))
+    figure.subplots_adjust(left=0.08, right=0.98, top=0.97, bottom=0.09, hspace=0.08)
     canvas = FigureCanvasAgg(figure)
     for axes, (title, curves) in zip(figure.subplots(2, 1, sharex=True), PANELS, strict=True):
         for key, (label, colour) in curves.items():

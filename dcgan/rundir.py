@@ -27,6 +27,7 @@ class RunDir:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self.config, self.log = self.path / "config.json", self.path / "log.jsonl"
+        self.skipped, self.plot = self.path / "skipped.txt", self.path / "loss.png"
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
 
     @classmethod

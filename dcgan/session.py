@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import images, log, presets, resuming
+from dcgan import log, presets, resuming
 from dcgan.config import Config
 from dcgan.data import open_source, require_batch
 from dcgan.errors import UserError
@@ -85,7 +85,8 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     with run.locked():
         write_atomically(run.config, trainer.config.to_json().encode())
-        _describe_data(trainer, run)
+        if trainer.source.skipped:
+            write_atomically(run.skipped, _listed(trainer.source.skipped))
         try:
             done = trainer.train(run, progress)
         except log.Diverged as error:
@@ -94,7 +95,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
         if done:
             from dcgan.plot import save_plot
 
-            save_plot(run.path / "loss.png", log.read(run.log))
+            save_plot(run.plot, log.read(run.log))
     if not done:
         say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
         say(f"go on with: python -m dcgan.train --resume {run.path}")
@@ -104,11 +105,6 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     return 0
 
 
-def _describe_data(trainer: Trainer, run: RunDir) -> None:
-    """Write samples/real.png, pictures from all over the data, and the list of what could not be read."""
-    source = trainer.source
-    some = np.linspace(0, len(source) - 1, min(trainer.config.samples, len(source))).astype(int)
-    images.save_png(run.samples / "real.png", images.grid(source.batch(some)))
-    if source.skipped:
-        lines = "".join(f"{name}\t{reason}\n" for name, reason in source.skipped)
-        write_atomically(run.path / "skipped.txt", lines.encode(errors="surrogateescape"))
+def _listed(skipped: list[tuple[str, str]]) -> bytes:
+    """Return the files that could not be read, one a line with the reason."""
+    return "".join(f"{name}\t{reason}\n" for name, reason in skipped).encode(errors="surrogateescape")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,10 @@ class Trainer:
             stop_on_signal() as stop,
             Loader(self.source, self.config.batch_size, self.config.seed, self.start) as loader,
             self._bar(progress) as bar,
+            warnings.catch_warnings(),
         ):
-            while self.step < self.last_step and not stop:
+            warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
+            while self.step < self.last_step and not stop:  # what diverges, the log says and stops, once
                 if self._step(next(loader)):
                     bar.set_postfix(self.log.newest, refresh=False)
                 bar.update()
@@ -104,8 +107,12 @@ class Trainer:
         return backend.to_device(array, self.device)
 
     def sample(self) -> None:
-        """Write the pictures of the fixed z as they are now."""
+        """Write the pictures of the fixed z as they are now, and beside the first ones real pictures."""
         images.save_png(self.run.sample(self.step), images.grid(sample(self.gan.G, self.fixed_z)))
+        real = self.run.samples / "real.png"
+        if not real.exists():
+            some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
+            images.save_png(real, images.grid(self.source.batch(some.astype(int))))
 
     def save(self) -> None:
         """Write the log and a checkpoint, then let go of the oldest ones."""

@@ -1,0 +1,211 @@
+"""The command lines: mistakes end in one clear line and status 2, generate draws what was asked for."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan.config import Config
+from dcgan.errors import UserError
+from dcgan.presets import PRESETS
+from gpunet import backend, checkpoint
+from running import PLACE, ROOT, TINY, run_generate, run_train, write_pictures
+
+TRAIN_MISTAKES = {
+    "--batch-size 0": "--batch-size: got '0', expected a whole number of at least 1",
+    "--batch-size many": "--batch-size: got 'many', expected a whole number of at least 1",
+    "--batch-size 2.5": "--batch-size: got '2.5', expected",
+    "--lr 0": "--lr: got '0', expected a number in (0, inf)",
+    "--lr nan": "--lr: got 'nan', expected a number",
+    "--lr inf": "--lr: got 'inf', expected a number",
+    "--beta1 1": "--beta1: got '1', expected a number in [0, 1)",
+    "--seed -1": "--seed: got '-1', expected a whole number of at least 0",
+    "--image-size big": "--image-size: size 'big': expected",
+    "--image-size 100": "the nearest that works is --image-size 96x96",
+    "--image-size 64x": "--image-size: ",
+    "--device gpu": "--device: got 'gpu', expected one of auto, cpu, cuda",
+    "--implementation fast": "--implementation: got 'fast', expected one of kernels, reference",
+    "--preset resnet": "--preset: got 'resnet', expected one of dcgan64",
+    "--z-dist cauchy": "--z-dist: got 'cauchy', expected one of normal, uniform, unsigned",
+    "--ratio 1": "--ratio: got '1', expected two whole numbers",
+    "--ratio 0:1": "--ratio: got '0:1', expected",
+    "--real-target 1.1": "--real-target: got '1.1', expected a number in (0, 1]",
+    "--keep 0": "--keep: got '0', expected a whole number of at least 1",
+    "--channels 2": "channels: expected 1 (grey) or 3 (RGB)",
+    "--epoch 3": "unrecognized arguments: --epoch 3",
+    "--lr": "argument --lr: expected one argument",
+    "--data nowhere": "no such file or folder: 'nowhere'",
+    "--data empty": "empty",
+    "--data few --batch-size 64": "fewer images than one batch",
+    "--out file --steps 1": "--out: cannot make a run folder in file",
+    "--resume nowhere": "no such run folder or checkpoint: nowhere",
+    "--resume empty": "empty is no run folder: expected config.json and checkpoints/ in it",
+    "--resume file": "file is no checkpoint",
+    "--resume run": "run is at step 1 of 1: ask for more --steps or --epochs",
+    "--resume run --lr 1": "--lr: got 1.0, the run has 0.0002; what a resume may change: --data --epochs",
+    "--resume foreign.h5": "foreign.h5 is no checkpoint of a dcgan run",
+    "--resume misfit.h5 --steps 9": "misfit.h5 does not fit the network of its own config: state dict",
+    "--resume newer --steps 9": "unknown option hue; was it written by a newer version?",
+}
+GENERATE_MISTAKES = {
+    "": "the following arguments are required",
+    "run": "the following arguments are required: --out",
+    "run --out x.png --count 0": "--count: got '0', expected a whole number of at least 1",
+    "run --out x.png --seed x": "--seed: got 'x', expected",
+    "run --out x.jpg": "--out: got 'x.jpg', expected a .png file or a folder",
+    "run --out file": "--out: file is there already",
+    "run --out x.png --device tpu": "--device: got 'tpu', expected one of",
+    "nowhere --out x.png": "no such run folder or checkpoint: nowhere",
+    "empty --out x.png": "empty is no run folder",
+    "file --out x.png": "file is no checkpoint",
+    "started --out x.png": "started has no checkpoint yet",
+    "misfit.h5 --out x.png": "misfit.h5 does not fit the network of its own config",
+}
+
+
+@pytest.fixture(autouse=True)
+def implementation():
+    with backend.use(backend.implementation()):  # restores what the command line chooses
+        yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a trained run and with all that can be wrong."""
+    place = tmp_path_factory.mktemp("place")
+    data = write_pictures(place / "few")
+    with backend.use(backend.implementation()):
+        assert run_train(*TINY, "--data", data, "--out", place / "runs", "--steps", 1) == 0
+    run = (place / "runs/0001-dcgan64").rename(place / "run")
+    (place / "empty").mkdir()
+    (place / "file").write_text("hello")
+    (place / "newer").mkdir()
+    (place / "newer/config.json").write_text('{"hue": 1}')
+    (place / "started").mkdir()
+    (place / "started/config.json").write_text((run / "config.json").read_text())
+    state = checkpoint.load(run / "checkpoints/000001.h5")
+    checkpoint.save(place / "foreign.h5", {"weights": np.zeros(3)})
+    del state["gan"]["G"]["0.weight"]
+    checkpoint.save(place / "misfit.h5", state)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+@pytest.mark.parametrize("arguments", TRAIN_MISTAKES)
+def test_mistakes_of_train(arguments, capsys):
+    resumed = "--resume" in arguments
+    assert run_train(*([] if resumed else TINY), *arguments.split()) == 2
+    check_line(capsys.readouterr().err, TRAIN_MISTAKES[arguments])
+
+
+@pytest.mark.parametrize("arguments", GENERATE_MISTAKES)
+def test_mistakes_of_generate(arguments, capsys, place):
+    assert run_generate(*arguments.split()) == 2
+    check_line(capsys.readouterr().err, GENERATE_MISTAKES[arguments])
+    assert not (place / "x.png").exists()
+
+
+def check_line(errors, expected):
+    assert errors.startswith("error: ") and errors.count("\n") == 1
+    assert expected in errors
+
+
+def test_mistakes_leave_no_run_folder(place):
+    assert list((place / "runs").iterdir()) == []
+
+
+def test_an_empty_path_is_a_mistake(capsys):
+    assert run_train("--data", "") == 2
+    check_line(capsys.readouterr().err, "--data: got '', expected a name or a path")
+
+
+def test_a_process_shows_no_traceback(place):
+    command = [sys.executable, "-m", "dcgan.train", "--data", "nowhere"]
+    ended = subprocess.run(command, cwd=place, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert ended.returncode == 2
+    check_line(ended.stderr, "no such file or folder")
+
+
+def test_dry_run_prints_the_options_and_trains_nothing(place, capsys):
+    assert run_train(*"--dry-run --image-size 64x32 --lr 1e-3 --seed 5 --flip".split()) == 0
+    printed = json.loads(capsys.readouterr().out)
+    expected = {"image_size": [64, 32], "lr": 1e-3, "seed": 5, "flip": True, "preset": "dcgan64", "batch_size": 64}
+    assert expected.items() <= printed.items()
+    assert run_train("--dry-run", "--resume", "run", "--epochs", 99) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["epochs"], printed["steps"], printed["width"]) == (99, None, 4)
+    assert list((place / "runs").iterdir()) == []
+
+
+def test_help_lists_every_option(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_train("--help")
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(f"--{name.replace('_', '-')}" in text for name in Config.__dataclass_fields__)
+    assert all(f"--{name}" in text for name in ("resume", "dry-run", "no-progress"))
+
+
+def test_config_survives_its_json():
+    config = Config.from_options({"image_size": "64x32", "ratio": "5:1", "lr": "1e-3", "data": "ä ö", "steps": 7})
+    assert Config.from_json(config.to_json()) == config
+    assert config.image_size == (64, 32) and config.ratio == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "x.json is no JSON"),
+        ("[1]", "x.json: got a list, expected an object of options"),
+        ('{"colour": 1}', "x.json: unknown option colour"),
+        ('{"lr": "fast"}', "x.json: --lr: got 'fast', expected a number"),
+        ('{"flip": 1}', "x.json: --flip: got '1', expected true or false"),
+        ('{"lr": null}', "x.json: --lr: got 'None', expected a number"),
+    ],
+)
+def test_config_refuses_other_json(text, message):
+    with pytest.raises(UserError, match=message):
+        Config.from_json(text, "x.json")
+
+
+def test_presets_set_only_options_there_are():
+    for name, preset in PRESETS.items():
+        config = Config.from_options({"preset": name})
+        assert preset.settings.keys() <= Config.__dataclass_fields__.keys()
+        assert config.preset == name and preset.summary
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize("count", [1, 5, 33])
+def test_generate_a_folder(tmp_path, count):
+    """The same seed begins with the same pictures, however many follow."""
+    run_generate("run", "--count", count, "--out", tmp_path / "a", *PLACE)
+    run_generate("run/checkpoints/000001.h5", "--count", 70, "--out", tmp_path / "b", *PLACE)
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == [f"{i:06d}.png" for i in range(1, count + 1)]
+    for name in names:
+        assert pixels(tmp_path / "a" / name).shape == (16, 16, 3)
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_generate_a_grid(tmp_path):
+    run_generate("run", "--count", 7, "--out", tmp_path / "deep/grid.png", *PLACE)
+    run_generate("run", "--count", 7, "--out", tmp_path / "again.png", *PLACE)
+    run_generate("run", "--count", 7, "--out", tmp_path / "made", *PLACE)
+    run_generate("run", "--count", 7, "--out", tmp_path / "other.png", "--seed", 1, *PLACE)
+    grid = pixels(tmp_path / "deep/grid.png")
+    assert grid.shape == (2 + 3 * 18, 2 + 3 * 18, 3)
+    assert (grid[20:36, 2:18] == pixels(tmp_path / "made/000004.png")).all()  # second row, first column
+    assert (grid == pixels(tmp_path / "again.png")).all()
+    assert (grid != pixels(tmp_path / "other.png")).any()

@@ -1,0 +1,138 @@
+"""dcgan.steps: whole training steps follow a PyTorch twin, written independently, in float64."""
+
+import numpy as np
+import pytest
+
+from dcgan.config import Config
+from dcgan.gan import GAN
+from dcgan.steps import discriminator_step, generator_step
+from gpunet import backend
+from gpunet.optim import Adam
+
+STEPS, BATCH = 10, 8
+SCHEDULES = {
+    "1:1": {},
+    "label smoothing on both sides": {"real_target": 0.9, "fake_target": 0.8},
+    "two G steps with the same z": {"ratio": "1:2"},
+    "two G steps with new z": {"ratio": "1:2", "fresh_z": True},
+    "G at every third batch with new z": {"ratio": "3:1", "fresh_z": True},
+    "G at every second batch, same z": {"ratio": "2:1"},
+}
+
+
+def make_gan(cell, **settings):
+    """A small GAN in float64."""
+    gan = GAN(Config(width=4, z_dim=5, image_size=16, channels=3, **settings), np.random.default_rng(1), cell.device)
+    for name in "GD":
+        net = getattr(gan, name).to(dtype="float64")
+        setattr(gan, f"adam_{name}", Adam(net.parameters(), gan.config.lr, (0.5, 0.999)))
+    return gan
+
+
+def make_data(cell):
+    """Real pictures for every step, and a long enough row of z."""
+    rng = np.random.default_rng(2)
+    real, z = rng.uniform(-1, 1, (STEPS, BATCH, 16, 16, 3)), rng.standard_normal((3 * STEPS, BATCH, 1, 1, 5))
+    return cell.array(real), cell.array(z)
+
+
+def torch_twin(torch, gan):
+    """The two networks in PyTorch, weights copied by position."""
+    nn = torch.nn
+    G = nn.Sequential(
+        nn.ConvTranspose2d(5, 8, 4, 1, 0, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.ConvTranspose2d(8, 4, 4, 2, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.ConvTranspose2d(4, 3, 4, 2, 1, bias=False), nn.Tanh(),
+    )  # fmt: skip
+    D = nn.Sequential(
+        nn.Conv2d(3, 4, 4, 2, 1, bias=False), nn.LeakyReLU(0.2),
+        nn.Conv2d(4, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
+        nn.Conv2d(8, 1, 4, 1, 0, bias=False),
+    )  # fmt: skip
+    for ours, theirs in ((gan.G, G.double()), (gan.D, D.double())):
+        for mine, parameter in zip(ours.parameters(), theirs.parameters(), strict=True):
+            values = backend.to_numpy(mine.data)
+            parameter.data = torch.tensor(values.transpose(3, 2, 0, 1).copy() if values.ndim == 4 else values)
+    return G, D
+
+
+def torch_training(torch, gan, real, z):
+    """Yield (loss_d, loss_g or None) of each step, as PyTorch does it: autograd, detach, its own Adam and BCE."""
+    G, D = torch_twin(torch, gan)
+    yield G, D
+    config, bce = gan.config, torch.nn.BCEWithLogitsLoss()
+    adam_G, adam_D = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (G, D))
+    real, z = (torch.tensor(backend.to_numpy(array)).permute(0, 1, 4, 2, 3) for array in (real, z))
+    next_z = iter(z)
+    for i, x in enumerate(real):
+        zs = next(next_z)
+        fake = G(zs)
+        adam_D.zero_grad()
+        answers_real, answers_fake = D(x), D(fake.detach())
+        loss_d = bce(answers_real, torch.full_like(answers_real, config.real_target))
+        loss_d = loss_d + bce(answers_fake, torch.zeros_like(answers_fake))
+        loss_d.backward()
+        adam_D.step()
+        loss_g = None
+        if (i + 1) % config.ratio[0] == 0:
+            for k in range(config.ratio[1]):
+                if config.fresh_z:
+                    fake = G(next(next_z))
+                elif k > 0:
+                    fake = G(zs)
+                adam_G.zero_grad()
+                answers = D(fake)
+                loss_g = bce(answers, torch.full_like(answers, config.fake_target))
+                loss_g.backward()
+                adam_G.step()
+        yield loss_d.item(), loss_g if loss_g is None else loss_g.item()
+
+
+@pytest.mark.parametrize("settings", SCHEDULES.values(), ids=SCHEDULES)
+def test_ten_steps_follow_pytorch(cell, settings):
+    torch = pytest.importorskip("torch")
+    gan, (real, z) = make_gan(cell, **settings), make_data(cell)
+    twin = torch_training(torch, gan, real, z)
+    G, D = next(twin)
+    zs = iter(z)
+    for i, expected in enumerate(twin):
+        stats = gan.step(i + 1, real[i], lambda: next(zs))
+        assert float(stats["loss_d"]) == pytest.approx(expected[0], rel=1e-11)
+        assert ("loss_g" in stats) == (expected[1] is not None)
+        if expected[1] is not None:
+            assert float(stats["loss_g"]) == pytest.approx(expected[1], rel=1e-11)
+    for ours, theirs in ((gan.G, G), (gan.D, D)):
+        for (name, mine), parameter in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            values = parameter.detach().numpy()
+            values = values.transpose(2, 3, 1, 0) if values.ndim == 4 else values
+            np.testing.assert_allclose(backend.to_numpy(mine.data), values, rtol=1e-9, atol=1e-13, err_msg=name)
+        running = [b.numpy() for b in theirs.buffers() if b.ndim]
+        for (name, mine), values in zip(ours.named_buffers(), running, strict=True):
+            np.testing.assert_allclose(backend.to_numpy(mine), values, rtol=1e-9, err_msg=name)
+
+
+def test_each_step_trains_its_own_network_only(cell):
+    gan, (real, z) = make_gan(cell), make_data(cell)
+    before = {name: getattr(gan, name).state_dict() for name in "GD"}
+
+    def trained(name):
+        now = {key: parameter.data for key, parameter in getattr(gan, name).named_parameters()}
+        return [bool((now[key] != before[name][key]).any()) for key in now]
+
+    fake, _ = discriminator_step(gan.G, gan.D, gan.adam_D, real[0], z[0])
+    assert all(trained("D")) and not any(trained("G"))
+    before["D"] = gan.D.state_dict()
+    generator_step(gan.G, gan.D, gan.adam_G, fake)
+    assert all(trained("G")) and not any(trained("D"))
+    assert all(parameter.trainable for parameter in gan.D.parameters())  # thawed again
+
+
+def test_numbers_reported(cell):
+    """d_real and d_fake are mean probabilities, and loss_d is what they say where D has one answer for all."""
+    gan, (real, z) = make_gan(cell), make_data(cell)
+    for parameter in gan.D.parameters():
+        parameter.data[...] = 0  # D answers 1/2, whatever it sees
+    fake, stats = discriminator_step(gan.G, gan.D, gan.adam_D, real[0], z[0])
+    assert fake.shape == real[0].shape
+    assert float(stats["d_real"]) == float(stats["d_fake"]) == 0.5
+    assert float(stats["loss_d"]) == pytest.approx(2 * np.log(2), rel=1e-12)
