@@ -1,5 +1,6 @@
 """The operations: pure functions on arrays, a page each with formula, reference and the launch of the kernel."""
 
+from gpunet.backend import winograd_launch  # noqa: F401 - registers the kernels of Winograd's transforms
 from gpunet.backend.activations import (
     leaky_relu,
     leaky_relu_backward,

@@ -9,6 +9,7 @@ from gpunet.backend.parallel import blocks
 from gpunet.backend.patches import Pads, Pair, output_size
 from gpunet.backend.toom import square
 
+SKEW = 80  # planes begin this many numbers beyond a multiple of 1024: five cache lines of float32
 TRANSFORMED = 1024 * 1024  # numbers of a transform's operand made at a time and thread
 
 
@@ -55,3 +56,21 @@ def tile_patches(padded: Array, tiling: Tiling) -> Array:
     shape = (t, t, padded.shape[0], th, tw, s, s, tiling.c)
     strides = (s * row, s * pixel, image, m * s * row, m * s * pixel, row, pixel, channel)
     return array_module(padded).lib.stride_tricks.as_strided(padded, shape, strides)
+
+
+def planes(count: int, rows: int, columns: int, like: Array) -> Array:
+    """Return an empty array (count, rows, columns) whose planes do not begin a power of two apart.
+
+    A transform writes one number into each plane; were they 2^k bytes apart, all would compete for the same few lines
+    of a CPU's cache. `plane_buffer` gives the kernels the memory behind it.
+    """
+    size = rows * columns
+    apart = size + (SKEW - size) % 1024
+    return array_module(like).empty((count, apart), like.dtype)[:, :size].reshape(count, rows, columns)
+
+
+def plane_buffer(array: Array) -> Array:
+    """View an array of `planes` as (count, numbers from plane to plane), C-contiguous."""
+    apart = array.strides[0] // array.itemsize
+    shape, strides = (array.shape[0], apart), (array.strides[0], array.itemsize)
+    return array_module(array).lib.stride_tricks.as_strided(array, shape, strides)

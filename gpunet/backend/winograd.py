@@ -18,26 +18,28 @@ from __future__ import annotations
 
 import math
 
-from gpunet.backend.arrays import Array, array_module, device_of
+from gpunet.backend.arrays import Array, array_module, device_of, operation
 from gpunet.backend.parallel import run
 from gpunet.backend.patches import fold
-from gpunet.backend.tiling import Tiling, padded_cells, tile_patches
+from gpunet.backend.tiling import Tiling, padded_cells, planes, tile_patches
 
 
+@operation
 def transform_input(x: Array, tiling: Tiling) -> Array:
     """V = (B x B) patches: x (N, H, W, C) -> (t*t, N*TH*TW, K)."""
-    xp, t, n = array_module(x), tiling.t, x.shape[0]
-    v = xp.empty((t * t, n, math.prod(tiling.tiles) * tiling.depth), x.dtype)
-    b = tiling.matrices(x)[2]
+    t, n = tiling.t, x.shape[0]
+    out = planes(t * t, n * math.prod(tiling.tiles), tiling.depth, x)
+    v, b = out.reshape(t * t, n, -1), tiling.matrices(x)[2]
 
     def transform(images: slice) -> None:
         patches = tile_patches(padded_cells(x[images], tiling), tiling)  # (t, t, images, TH, TW, s, s, C)
         v[:, images] = (b @ patches.reshape(t * t, -1)).reshape(t * t, -1, v.shape[2])
 
     run(transform, tiling.image_blocks(n, tiling.depth, device_of(x)))
-    return v.reshape(t * t, -1, tiling.depth)
+    return out
 
 
+@operation
 def transform_input_adjoint(dv: Array, tiling: Tiling) -> Array:
     """Add dV (t*t, N*TH*TW, K) back to where it came from: dx (N, H, W, C)."""
     xp, t, s, c = array_module(dv), tiling.t, tiling.s, tiling.c
@@ -58,6 +60,7 @@ def transform_input_adjoint(dv: Array, tiling: Tiling) -> Array:
     return dx
 
 
+@operation
 def transform_weight(weight: Array, tiling: Tiling) -> Array:
     """U = (G x G) weight: (KH, KW, C, F) -> (t*t, K, F)."""
     xp, r, s, k = array_module(weight), tiling.r, tiling.s, tiling.k
@@ -68,6 +71,7 @@ def transform_weight(weight: Array, tiling: Tiling) -> Array:
     return (tiling.matrices(weight)[1] @ taps).reshape(tiling.t**2, tiling.depth, f)
 
 
+@operation
 def transform_weight_adjoint(du: Array, tiling: Tiling) -> Array:
     """Turn dU (t*t, K, F) into dweight (KH, KW, C, F)."""
     r, s, k, c, f = tiling.r, tiling.s, tiling.k, tiling.c, du.shape[2]
@@ -76,6 +80,7 @@ def transform_weight_adjoint(du: Array, tiling: Tiling) -> Array:
     return array_module(du).ascontiguousarray(padded[:k, :k])
 
 
+@operation
 def transform_output(m: Array, tiling: Tiling) -> Array:
     """y = (A x A) M: (t*t, N*TH*TW, F) -> (N, OH, OW, F)."""
     xp, size, f = array_module(m), tiling.m, m.shape[2]
@@ -93,12 +98,13 @@ def transform_output(m: Array, tiling: Tiling) -> Array:
     return y
 
 
+@operation
 def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
     """E = (A x A)^T dy: (N, OH, OW, F) -> (t*t, N*TH*TW, F)."""
     xp, size, (n, oh, ow, f) = array_module(dy), tiling.m, dy.shape
     th, tw = tiling.tiles
-    e = xp.empty((tiling.t**2, n, th * tw * f), dy.dtype)
-    a = tiling.matrices(dy)[0]
+    out = planes(tiling.t**2, n * th * tw, f, dy)
+    e, a = out.reshape(tiling.t**2, n, -1), tiling.matrices(dy)[0]
 
     def transform(images: slice) -> None:
         whole = dy[images]
@@ -109,14 +115,12 @@ def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
         e[:, images] = (a.T @ tile).reshape(tiling.t**2, -1, e.shape[2])
 
     run(transform, tiling.image_blocks(n, f, device_of(dy)))
-    return e.reshape(tiling.t**2, -1, f)
+    return out
 
 
 def products(a: Array, b: Array) -> Array:
     """Return the t*t matrix products a[p] b[p]: (t*t, M, K) and (t*t, K, N) -> (t*t, M, N)."""
     xp = array_module(a)
-    out = xp.empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
-    if device_of(a) == "cuda":
-        return xp.matmul(a, b, out=out)
+    out = planes(a.shape[0], a.shape[1], b.shape[2], a)
     run(lambda p: xp.matmul(a[p], b[p], out=out[p]), range(a.shape[0]))
     return out

@@ -1,0 +1,85 @@
+"""The launches of Winograd's transforms: kernels/winograd*.cu, one file per tile and tap size."""
+
+from __future__ import annotations
+
+import math
+
+import kernels
+from gpunet.backend import winograd
+from gpunet.backend.arrays import Array, array_module
+from gpunet.backend.tiling import Tiling, plane_buffer, planes
+
+BLOCK = 256  # threads, at most: one per channel
+
+
+def _launch(name: str, tiling: Tiling, grid: tuple[int, int, int], channels: int, args: tuple) -> None:
+    """Launch winograd_`name` over grid, its z times as large as the channels need blocks."""
+    block = min(BLOCK, -(-channels // 32) * 32)
+    grid = (*grid[:2], grid[2] * -(-channels // block))
+    kernels.launch(f"winograd{tiling.m}x{tiling.r}.winograd_{name}", grid, block, args)
+
+
+def _image_sizes(tiling: Tiling) -> tuple[int, ...]:
+    return *tiling.hw, tiling.c, tiling.s, *tiling.top_left, *tiling.tiles
+
+
+@winograd.transform_input.kernel
+def _(x: Array, tiling: Tiling) -> Array:
+    v = planes(tiling.t**2, x.shape[0] * math.prod(tiling.tiles), tiling.depth, x)
+    buffer = plane_buffer(v)
+    grid = math.prod(tiling.tiles), x.shape[0], tiling.s**2
+    _launch("input", tiling, grid, tiling.c, (buffer, x, *_image_sizes(tiling), buffer.shape[1]))
+    return v
+
+
+@winograd.transform_input_adjoint.kernel
+def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
+    n = dv.shape[1] // math.prod(tiling.tiles)
+    dx = array_module(dv).empty((n, *tiling.hw, tiling.c), dv.dtype)
+    cover = [
+        -(-(size + before) // (tiling.s * tiling.m)) for size, before in zip(tiling.hw, tiling.top_left, strict=True)
+    ]
+    buffer = plane_buffer(dv)
+    args = (dx, buffer, bias, *_image_sizes(tiling), cover[1], buffer.shape[1])
+    _launch("input_adjoint", tiling, (math.prod(cover), n, tiling.s**2), tiling.c, args)
+    return dx
+
+
+@winograd.transform_output.kernel
+def _(m: Array, tiling: Tiling, bias: Array | None = None) -> Array:
+    n, f = m.shape[1] // math.prod(tiling.tiles), m.shape[2]
+    y = array_module(m).empty((n, *tiling.out, f), m.dtype)
+    buffer = plane_buffer(m)
+    args = (y, buffer, bias, *tiling.out, f, *tiling.tiles, buffer.shape[1])
+    _launch("output", tiling, (math.prod(tiling.tiles), n, 1), f, args)
+    return y
+
+
+@winograd.transform_output_adjoint.kernel
+def _(dy: Array, tiling: Tiling) -> Array:
+    n, _, _, f = dy.shape
+    e = planes(tiling.t**2, n * math.prod(tiling.tiles), f, dy)
+    buffer = plane_buffer(e)
+    args = (buffer, dy, *tiling.out, f, *tiling.tiles, buffer.shape[1])
+    _launch("output_adjoint", tiling, (math.prod(tiling.tiles), n, 1), f, args)
+    return e
+
+
+@winograd.transform_weight.kernel
+def _(weight: Array, tiling: Tiling) -> Array:
+    k, _, c, f = weight.shape
+    u = planes(tiling.t**2, tiling.depth, f, weight)
+    buffer = plane_buffer(u)
+    args = (buffer, weight, k, c, f, tiling.s, buffer.shape[1])
+    _launch("weight", tiling, (c, tiling.s**2, 1), f, args)
+    return u
+
+
+@winograd.transform_weight_adjoint.kernel
+def _(du: Array, tiling: Tiling) -> Array:
+    k, c, f = tiling.k, tiling.c, du.shape[2]
+    dweight = array_module(du).empty((k, k, c, f), du.dtype)
+    buffer = plane_buffer(du)
+    args = (dweight, buffer, k, c, f, tiling.s, buffer.shape[1])
+    _launch("weight_adjoint", tiling, (c, tiling.s**2, 1), f, args)
+    return dweight

@@ -1,0 +1,20 @@
+// The transforms of a Winograd / Toom-Cook convolution: M x M outputs per tile, R x R taps, T = M + R - 1.
+//
+//     winograd_input            V = (B x B) tile of x           winograd_input_adjoint     dx = sum of (B x B)^T dV
+//     winograd_weight           U = (G x G) weight              winograd_weight_adjoint    dweight = (G x G)^T dU
+//     winograd_output           y = (A x A) M                   winograd_output_adjoint    E = (A x A)^T dy
+//
+// Between them stand T*T matrix products per layer, which are not done here. docs/convolution.md derives all of it.
+//
+// The image is seen in cells of s x s pixels (space-to-depth), K = s*s*c numbers deep: depth k = (a*s + b)*c + channel holds
+// the pixel (a, b) of the cell. Tile (th, tw) reads T x T cells from cell (M*th, M*tw) on; neighbours overlap by R - 1.
+//
+// Threads: threadIdx.x is the channel (neighbouring threads, neighbouring addresses); one thread transforms all T x T
+// numbers of its tile and channel in registers. No thread waits for another; the adjoint gathers, so no atomics.
+//
+// Each of the T*T planes V[p], M[p], E[p] (tiles x channels) begins `plane` numbers after the last: a little more than it
+// holds, since planes a power of two apart would all compete for the same lines of a CPU's cache.
+
+#include "toom.cuh"
+#include "winograd_input.cuh"
+#include "winograd_output.cuh"

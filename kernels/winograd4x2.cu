@@ -1,0 +1,3 @@
+// Winograd convolution with tiles of 4 x 4 outputs and 2 x 2 taps: kernel 3 or 4 at stride 2: 25 products for 64.
+constexpr int M = 4, R = 2, T = 5;
+#include "winograd.cuh"

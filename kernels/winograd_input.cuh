@@ -1,0 +1,89 @@
+// Winograd's transforms of the input side: V from x, and back from dV to dx (see winograd.cuh).
+//
+// grid of the image transforms: x = tile (row by row), y = image, z = phase * blocks of channels + block of channels
+#define BLOCKS_OF(channels) ((channels + blockDim.x - 1) / blockDim.x)
+
+extern "C" __global__ void winograd_input(real* v, const real* x, int h, int w, int c, int s, int top, int left,
+                                          int tiles_h, int tiles_w, int plane) {
+    const int phase = blockIdx.z / BLOCKS_OF(c), channel = blockIdx.z % BLOCKS_OF(c) * blockDim.x + threadIdx.x;
+    const int th = blockIdx.x / tiles_w, tw = blockIdx.x % tiles_w, image = blockIdx.y;
+    const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
+    if (channel >= c) return;
+    real tile[T][T], out[T][T];
+    each<T>([&](auto i) INLINE {
+        each<T>([&](auto j) INLINE {
+            const int row = first_row + i * s, col = first_col + j * s;
+            const bool inside = (row >= 0) & (row < h) & (col >= 0) & (col < w);
+            const real value = x[((image * h + max(0, min(row, h - 1))) * w + max(0, min(col, w - 1))) * c + channel];
+            tile[i][j] = inside ? value : 0;
+        });
+    });
+    sandwich(out, tile, EntryOfB());
+    real* here = v + (((image * tiles_h + th) * tiles_w + tw) * s * s + phase) * c + channel;
+    each<T>([&](auto p) INLINE {
+        each<T>([&](auto q) INLINE { here[(long long) (p * T + q) * plane] = out[p][q]; });
+    });
+}
+
+// What point p of a tile adds to its cell i (B^T); nothing beyond the tile.
+__device__ constexpr double spread(int p, int i) { return i < T ? Toom().b[p][i] : 0; }
+
+// Does point p touch any of the M cells of the tile `shift` tiles on? (B^T has zeros there for most points.)
+__device__ constexpr bool reaches(int p, int shift) {
+    for (int i = shift * M; i < shift * M + M; ++i)
+        if (spread(p, i) != 0) return true;
+    return false;
+}
+
+// Add to `cells`, the M x M cells that belong to one tile, what the tile DH rows above and DW columns to the left puts
+// there: it reaches R - 1 cells into its neighbours. dv points to that tile, or anywhere valid where it does not exist.
+template <int DH, int DW>
+__device__ void gather(real (&cells)[M][M], const real* dv, bool exists, int plane) {
+    each<T>([&](auto q) INLINE {
+        if constexpr (reaches(VALUE(q), DW)) {
+            real column[M] = {};  // B^T dV, column q
+            each<T>([&](auto p) INLINE {
+                if constexpr (reaches(VALUE(p), DH)) {
+                    const real loaded = dv[(long long) (p * T + q) * plane], value = exists ? loaded : 0;
+                    each<M>([&](auto i) INLINE {
+                        constexpr real factor = spread(VALUE(p), VALUE(i) + M * DH);
+                        if constexpr (factor != 0) column[i] += factor * value;
+                    });
+                }
+            });
+            each<M>([&](auto j) INLINE {
+                constexpr real factor = spread(VALUE(q), VALUE(j) + M * DW);
+                if constexpr (factor != 0) each<M>([&](auto i) INLINE { cells[i][j] += factor * column[i]; });
+            });
+        }
+    });
+}
+
+// The grid covers all pixels, which may take one more row and column of tiles than there are: tiles_w_here across.
+extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, optional const real* bias, int h, int w, int c,
+                                                  int s, int top, int left, int tiles_h, int tiles_w,
+                                                  int tiles_w_here, int plane) {
+    const int phase = blockIdx.z / BLOCKS_OF(c), channel = blockIdx.z % BLOCKS_OF(c) * blockDim.x + threadIdx.x;
+    const int th = blockIdx.x / tiles_w_here, tw = blockIdx.x % tiles_w_here, image = blockIdx.y;
+    const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
+    const bool own_row = th < tiles_h, own_col = tw < tiles_w;
+    const bool above = (th > 0) & (th <= tiles_h), before = (tw > 0) & (tw <= tiles_w);
+    const int row_of_tiles = image * tiles_h + (own_row ? th : 0), col_of_tiles = own_col ? tw : 0;
+    const int row_above = image * tiles_h + (above ? th - 1 : 0), col_before = before ? tw - 1 : 0;
+    if (channel >= c) return;
+    const int depth = s * s * c;
+    const real* from = dv + phase * c + channel;
+    real cells[M][M] = {};
+    gather<0, 0>(cells, from + (row_of_tiles * tiles_w + col_of_tiles) * depth, own_row & own_col, plane);
+    gather<0, 1>(cells, from + (row_of_tiles * tiles_w + col_before) * depth, own_row & before, plane);
+    gather<1, 0>(cells, from + (row_above * tiles_w + col_of_tiles) * depth, above & own_col, plane);
+    gather<1, 1>(cells, from + (row_above * tiles_w + col_before) * depth, above & before, plane);
+    const real shift = bias ? bias[channel] : 0;
+    each<M>([&](auto i) INLINE {
+        each<M>([&](auto j) INLINE {
+            const int row = first_row + i * s, col = first_col + j * s;
+            if ((row >= 0) & (row < h) & (col >= 0) & (col < w))
+                dx[((image * h + row) * w + col) * c + channel] = cells[i][j] + shift;
+        });
+    });
+}

@@ -1,0 +1,79 @@
+// Winograd's transforms of the output side, M to y and dy to E, and of the weight, to U and back (see winograd.cuh).
+//
+// grid of the output transforms: x = tile, y = image, z = block of filters
+extern "C" __global__ void winograd_output(real* y, const real* m, optional const real* bias, int oh, int ow, int f,
+                                           int tiles_h, int tiles_w, int plane) {
+    const int filter = blockIdx.z * blockDim.x + threadIdx.x;
+    const int th = blockIdx.x / tiles_w, tw = blockIdx.x % tiles_w, image = blockIdx.y;
+    if (filter >= f) return;
+    const real* here = m + ((image * tiles_h + th) * tiles_w + tw) * f + filter;
+    real products[T][T], out[M][M];
+    each<T>([&](auto p) INLINE {
+        each<T>([&](auto q) INLINE { products[p][q] = here[(long long) (p * T + q) * plane]; });
+    });
+    sandwich(out, products, EntryOfA());
+    const real shift = bias ? bias[filter] : 0;
+    each<M>([&](auto i) INLINE {
+        each<M>([&](auto j) INLINE {
+            const int row = M * th + i, col = M * tw + j;
+            if ((row < oh) & (col < ow)) y[((image * oh + row) * ow + col) * f + filter] = out[i][j] + shift;
+        });
+    });
+}
+
+extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int oh, int ow, int f, int tiles_h,
+                                                   int tiles_w, int plane) {
+    const int filter = blockIdx.z * blockDim.x + threadIdx.x;
+    const int th = blockIdx.x / tiles_w, tw = blockIdx.x % tiles_w, image = blockIdx.y;
+    if (filter >= f) return;
+    real tile[M][M], out[T][T];
+    each<M>([&](auto i) INLINE {
+        each<M>([&](auto j) INLINE {
+            const int row = M * th + i, col = M * tw + j;
+            const real value = dy[((image * oh + min(row, oh - 1)) * ow + min(col, ow - 1)) * f + filter];
+            tile[i][j] = (row < oh) & (col < ow) ? value : 0;
+        });
+    });
+    sandwich(out, tile, Transposed<EntryOfA>());
+    real* here = e + ((image * tiles_h + th) * tiles_w + tw) * f + filter;
+    each<T>([&](auto p) INLINE {
+        each<T>([&](auto q) INLINE { here[(long long) (p * T + q) * plane] = out[p][q]; });
+    });
+}
+
+// grid of the weight transforms: x = channel of the input, y = phase, z = block of filters. Taps beyond the kernel are zero.
+extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, int c, int f, int s, int plane) {
+    const int filter = blockIdx.z * blockDim.x + threadIdx.x, channel = blockIdx.x;
+    const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
+    if (filter >= f) return;
+    real taps[R][R], out[T][T];
+    each<R>([&](auto i) INLINE {
+        each<R>([&](auto j) INLINE {
+            const int row = i * s + a, col = j * s + b;
+            const real value = weight[((min(row, k - 1) * k + min(col, k - 1)) * c + channel) * f + filter];
+            taps[i][j] = (row < k) & (col < k) ? value : 0;
+        });
+    });
+    sandwich(out, taps, EntryOfG());
+    each<T>([&](auto p) INLINE {
+        each<T>([&](auto q) INLINE { u[(long long) (p * T + q) * plane + depth * f + filter] = out[p][q]; });
+    });
+}
+
+extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du, int k, int c, int f, int s,
+                                                   int plane) {
+    const int filter = blockIdx.z * blockDim.x + threadIdx.x, channel = blockIdx.x;
+    const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
+    if (filter >= f) return;
+    real points[T][T], out[R][R];
+    each<T>([&](auto p) INLINE {
+        each<T>([&](auto q) INLINE { points[p][q] = du[(long long) (p * T + q) * plane + depth * f + filter]; });
+    });
+    sandwich(out, points, Transposed<EntryOfG>());
+    each<R>([&](auto i) INLINE {
+        each<R>([&](auto j) INLINE {
+            const int row = i * s + a, col = j * s + b;
+            if ((row < k) & (col < k)) dweight[((row * k + col) * c + channel) * f + filter] = out[i][j];
+        });
+    });
+}
