@@ -14,7 +14,8 @@ __device__ void copy_async(void* shared, const void* global, bool valid) {
         asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(global), "n"(BYTES), "r"(bytes)
                      : "memory");
 #else
-    for (int i = 0; i < BYTES / 4; ++i) ((unsigned*) shared)[i] = valid ? ((const unsigned*) global)[i] : 0u;
+    struct alignas(BYTES) Piece { unsigned words[BYTES / 4]; };  // copied by one instruction
+    *(Piece*) shared = valid ? *(const Piece*) global : Piece{};
 #endif
 }
 

@@ -89,16 +89,19 @@ def _compile(stem: str, text: str, line: list[str], library: Path) -> None:
 
 
 class CpuModule:
-    """A kernel file compiled for one dtype; `launch` runs one of its kernels on NumPy arrays."""
+    """A kernel file compiled for one dtype; `launch` runs one of its kernels on NumPy arrays.
 
-    def __init__(self, stem: str, dtype: str) -> None:
+    `library` names a shared library built from the file in another way than by `build`.
+    """
+
+    def __init__(self, stem: str, dtype: str, library: Path | None = None) -> None:
         self.stem, self.dtype = stem, dtype
         text = source.read(source.path_of(stem))
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
-        library = ctypes.CDLL(str(build(stem, dtype)))
+        self.library = ctypes.CDLL(str(library or build(stem, dtype)))
         self._calls: dict[str, Any] = {}
         for entry in self.entries.values():
-            function = library[entry.name]
+            function = self.library[entry.name]
             function.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
             fields = "".join("P" if p.pointer else FORMAT[p.dtype.name] for p in entry.parameters)
             self._calls[entry.name] = function, struct.Struct("@" + fields).pack

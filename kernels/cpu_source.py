@@ -33,11 +33,12 @@ EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
 """
 
 
-def translate(stem: str) -> str:
-    """Return the complete C++ text of a kernel file; `real` is still open (-DREAL=...)."""
+def translate(stem: str, exact_only: bool = False) -> str:
+    """Return the complete C++ text of a kernel file; `real` is still open (-DREAL=...). exact_only: no fast path."""
     text = source.read(source.FOLDER / "common.cuh") + source.read(source.path_of(stem))
     found = entries(text, np.dtype("float32"))
-    exact = source.cooperative(text, [entry.name for entry in found])
+    names = {entry.name for entry in found}
+    exact = names if exact_only else source.cooperative(text, list(names))
     headers = ["cuda_on_cpu.h", *(["fibers.h", "block_on_cpu.h", "warp_on_cpu.h"] if exact else [])]
     for entry in reversed(found):  # from the end, so that earlier positions stay right
         start, end = entry.head
