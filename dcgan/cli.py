@@ -52,6 +52,7 @@ def guarded(main: Main) -> Main:
         try:
             return main(arguments)
         except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
             return INTERRUPTED
         except UserError as error:
             return _report(str(error), 2)

@@ -48,7 +48,7 @@ class Log:
                 break
             lines.append(json.dumps(record) + "\n")
             self.newest = record
-        _append(self.path, "".join(lines))
+        _append(self.path, "".join(lines), durable=True)  # a checkpoint may rely on it
         now = time.perf_counter()
         speed = steps * self.batch_size / (now - self.since)
         _append(self.timing, json.dumps({"step": records[-1]["step"], "images_per_second": round(speed, 1)}) + "\n")
@@ -74,8 +74,9 @@ def _fetch(pending: list[tuple[int, int, Stats]]) -> list[dict[str, Any]]:
     ]
 
 
-def _append(path: Path, text: str) -> None:
+def _append(path: Path, text: str, durable: bool = False) -> None:
     with open(path, "a") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dcgan import log, presets, resuming
+from dcgan.cli import INTERRUPTED
 from dcgan.config import Config
 from dcgan.data import open_source, require_batch
 from dcgan.errors import UserError
@@ -17,8 +19,6 @@ from dcgan.rundir import RunDir
 from dcgan.trainer import Trainer
 from gpunet import backend
 from gpunet.files import write_atomically
-
-INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 
 
 def say(line: str) -> None:
@@ -45,12 +45,13 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     """Say what will run where, open the data and build the networks."""
     presets.find(config.preset).check(config)
     device = choose_device(config)
-    size, data = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
-    say(f"{config.preset} {size} on {data}; device {device}, implementation {backend.implementation(device)}")
+    size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
+    say(f"{config.preset} {size} on {origin}; device {device}, implementation {backend.implementation(device)}")
     source = open_source(config.data, config.image_size, config.crop, config.channels, config.seed, progress=progress)
     require_batch(source, config.batch_size)
     say(source.description)
-    return Trainer(replace(config, channels=source.channels), source, device)
+    data = config.data and os.path.abspath(config.data)  # found again from another folder
+    return Trainer(replace(config, channels=source.channels, data=data), source, device)
 
 
 def begin(config: Config, progress: bool) -> tuple[Trainer, RunDir]:

@@ -9,6 +9,8 @@ import pytest
 from cases import CELLS
 from gpunet import backend
 
+pytest_plugins = ["running"]  # fixtures of the tests that train
+
 
 @functools.cache
 def missing_cuda() -> str:

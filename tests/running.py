@@ -1,4 +1,4 @@
-"""What the tests of runs share: a tiny training on the command line, in this process or in one of its own."""
+"""What the tests of runs share: a tiny training on the command line, in this process or in one of its own; fixtures."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from cases import IMPLEMENTATIONS
-from dcgan import generate, train
-from gpunet import checkpoint
+from dcgan import generate, plot, train
+from gpunet import backend, checkpoint
 
 ROOT = Path(__file__).parent.parent
-PLACE = ["--device", "cpu", "--implementation", IMPLEMENTATIONS[-1]]
-TINY = [*"--width 4 --image-size 16 --z-dim 5 --batch-size 8 --samples 6 --no-progress".split(), *PLACE]
+PLACE = ["--device cpu --implementation reference"]  # runs are the same on all
+TINY = ["--width 4 --image-size 16 --z-dim 5 --batch-size 8 --samples 6 --no-progress", *PLACE]
 
 
 def write_pictures(folder: Path, count: int = 20, mode: str = "RGB") -> Path:
@@ -29,20 +29,26 @@ def write_pictures(folder: Path, count: int = 20, mode: str = "RGB") -> Path:
     return folder
 
 
+def words(arguments: tuple[object, ...]) -> list[str]:
+    """Return a command line; texts that begin with an option are cut at spaces, paths are not."""
+    cut = (argument.split() if str(argument).startswith("--") else [str(argument)] for argument in arguments)
+    return [word for part in cut for word in part]
+
+
 def run_train(*arguments: object) -> int:
     """Train in this process; return the exit status."""
-    return train.main([str(argument) for argument in arguments])
+    return train.main(words(arguments))
 
 
 def run_generate(*arguments: object) -> int:
     """Generate in this process; return the exit status."""
-    return generate.main([str(argument) for argument in arguments])
+    return generate.main(words(arguments))
 
 
 def start(*arguments: object) -> subprocess.Popen:
     """Start a training in a process of its own, on one core."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "dcgan.train", *map(str, arguments)]
+    command = [sys.executable, "-m", "dcgan.train", *words(arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -52,9 +58,7 @@ def content(run: Path) -> dict[str, object]:
     Of checkpoints, all but the config: the number of steps asked for may change with a resume.
     """
     files = [path for path in run.rglob("*") if path.is_file() and path.name != "timing.jsonl"]
-    return {
-        str(path.relative_to(run)): arrays(path) if path.suffix == ".h5" else path.read_bytes() for path in files
-    }
+    return {str(path.relative_to(run)): arrays(path) if path.suffix == ".h5" else path.read_bytes() for path in files}
 
 
 def arrays(path: Path) -> object:
@@ -66,3 +70,40 @@ def arrays(path: Path) -> object:
         return (str(value.dtype), value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
 
     return plain(checkpoint.load(path))
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """Take back after each test what a command line chose."""
+    with backend.use(backend.implementation()):
+        yield
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The options of a tiny training on 20 pictures, in the folder of `runs`."""
+    return [*TINY, "--data", write_pictures(tmp_path / "data"), "--out", tmp_path / "runs"]
+
+
+@pytest.fixture
+def often(tiny):
+    """The same with a checkpoint every 3 steps and a grid every 4, all of them kept."""
+    return [*tiny, "--sample-every 4 --checkpoint-every 3 --keep 99"]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Where its runs lie."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run(runs):
+    """Its first run."""
+    return runs / "0001-dcgan64"
+
+
+@pytest.fixture
+def numbers_for_plot(monkeypatch):
+    """Write the numbers of the loss plot instead of drawing them, which takes longer than the training."""
+    monkeypatch.setattr(plot, "save_plot", lambda path, records: path.write_text(str(records)))

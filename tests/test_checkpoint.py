@@ -1,8 +1,5 @@
-"""gpunet.checkpoint: what is saved comes back equal, and a file that is not whole is refused in one clear line."""
+"""gpunet.checkpoint: what is saved comes back equal, and a disk that refuses loses nothing."""
 
-import hashlib
-import io
-import json
 import os
 
 import h5py
@@ -10,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpunet import checkpoint, files
-from gpunet.checkpoint import BLOCK, HEADER, CheckpointError
+from gpunet.checkpoint import CheckpointError
 
 
 def example():
@@ -42,18 +39,6 @@ def assert_same(a, b):
         assert a == b
 
 
-def sealed(body):
-    """Return the file content for HDF5 data with a valid header: what a hostile writer would make."""
-    return HEADER.format(hashlib.sha256(body).hexdigest(), len(body)).encode().ljust(BLOCK) + body
-
-
-def hdf5(write):
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=BLOCK) as file:
-        write(file)
-    return sealed(buffer.getvalue()[BLOCK:])
-
-
 def test_round_trip_and_plain_hdf5(tmp_path):
     path = tmp_path / "a.h5"
     checkpoint.save(path, example())
@@ -75,90 +60,6 @@ def test_random_state_continues(tmp_path):
     checkpoint.save(tmp_path / "a.h5", {"random": rng.bit_generator.state})
     other.bit_generator.state = checkpoint.load(tmp_path / "a.h5")["random"]
     assert (rng.random(5, dtype="float32") == other.random(5, dtype="float32")).all()
-
-
-def test_every_cut_is_refused(tmp_path):
-    path = tmp_path / "a.h5"
-    checkpoint.save(path, example())
-    data = path.read_bytes()
-    for length in [0, 1, 100, BLOCK - 1, BLOCK, BLOCK + 1, len(data) // 2, len(data) - 1]:
-        path.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match="no checkpoint|damaged"):
-            checkpoint.load(path)
-    path.write_bytes(data + b"\0")
-    with pytest.raises(CheckpointError, match="damaged"):
-        checkpoint.load(path)
-
-
-def test_every_flipped_byte_is_refused(tmp_path):
-    path = tmp_path / "a.h5"
-    checkpoint.save(path, {"x": np.arange(4)})
-    data = path.read_bytes()
-    for at in np.random.default_rng(0).choice(len(data), 200, replace=False):
-        damaged = bytearray(data)
-        damaged[at] ^= 0x41
-        path.write_bytes(damaged)
-        with pytest.raises(CheckpointError):
-            checkpoint.load(path)
-
-
-FOREIGN = {
-    "text": b"hello",
-    "empty": b"",
-    "png": b"\x89PNG\r\n\x1a\n" + bytes(100),
-    "sealed nonsense": sealed(b"nonsense" * 100),
-    "no tree": hdf5(lambda f: None),
-    "tree of wrong type": hdf5(lambda f: f.create_dataset("tree", data=np.ones(3))),
-    "missing array": hdf5(
-        lambda f: f.create_dataset("tree", data=np.frombuffer(b'{"a": {"__array__": "arrays/a"}}', "u1"))
-    ),
-    "reference to a number": hdf5(
-        lambda f: f.create_dataset("tree", data=np.frombuffer(b'{"a": {"__array__": 3}}', "u1"))
-    ),
-    "nested too deeply": hdf5(lambda f: f.create_dataset("tree", data=np.frombuffer(b"[" * 200_000, "u1"))),
-}
-
-
-@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_files_are_refused_in_one_line(tmp_path, content):
-    path = tmp_path / "a.h5"
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError) as error:
-        checkpoint.load(path)
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_hostile_file_leads_nowhere_else(tmp_path):
-    """Links to other files, storage outside the file, filters and giant empty datasets are refused."""
-    secret = tmp_path / "secret"
-    secret.write_bytes(bytes(64))
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["a"] = np.ones(3)
-
-    def attack(make):
-        tree = json.dumps({"a": {"__array__": "arrays/a"}}).encode()
-
-        def write(file):
-            file["tree"] = np.frombuffer(tree, "uint8")
-            make(file.create_group("arrays"))
-
-        return hdf5(write)
-
-    space = h5py.h5s.create_simple((8,))
-    external = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    external.set_external(os.fsencode(secret), 0, 64)
-    attacks = [
-        lambda g: g.__setitem__("a", h5py.ExternalLink(str(tmp_path / "other.h5"), "a")),
-        lambda g: g.__setitem__("a", h5py.SoftLink("/tree")),
-        lambda g: h5py.h5d.create(g.id, b"a", h5py.h5t.NATIVE_DOUBLE, space, external),
-        lambda g: g.create_dataset("a", data=np.zeros(1000), compression="gzip"),
-        lambda g: g.create_dataset("a", shape=(10**12,), dtype="float32"),
-        lambda g: g.create_dataset("a", data=["text"], dtype=h5py.string_dtype()),
-    ]
-    for make in attacks:
-        (tmp_path / "a.h5").write_bytes(attack(make))
-        with pytest.raises(CheckpointError):
-            checkpoint.load(tmp_path / "a.h5")
 
 
 UNSTORABLE = [

@@ -122,8 +122,11 @@ def test_each_step_trains_its_own_network_only(cell):
     fake, _ = discriminator_step(gan.G, gan.D, gan.adam_D, real[0], z[0])
     assert all(trained("D")) and not any(trained("G"))
     before["D"] = gan.D.state_dict()
+    gradients = [backend.to_numpy(parameter.grad).copy() for parameter in gan.D.parameters()]
     generator_step(gan.G, gan.D, gan.adam_G, fake)
     assert all(trained("G")) and not any(trained("D"))
+    for parameter, gradient in zip(gan.D.parameters(), gradients, strict=True):  # none was computed, either
+        assert (backend.to_numpy(parameter.grad) == gradient).all()
     assert all(parameter.trainable for parameter in gan.D.parameters())  # thawed again
 
 

@@ -1,0 +1,142 @@
+"""Runs that are stopped by Ctrl-C, kill -9 or a damaged file go on as if nothing had happened."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dcgan.rundir import RunDir
+from dcgan.signals import stop_on_signal
+from running import (
+    content,
+    run_train,
+    start,
+)
+
+STEPS = 14
+pytestmark = pytest.mark.usefixtures("numbers_for_plot")
+
+
+def assert_same_run(run: Path, straight: Path):
+    """Every file is the same; the stopped run may have a checkpoint of the step where it was stopped."""
+    a, b = content(run), content(straight)
+    extra = {name for name in a if name.startswith("checkpoints/")} - set(b)
+    assert len(extra) <= 1
+    assert set(a) - extra == set(b)
+    assert [name for name in b if a[name] != b[name]] == []
+
+
+def wait_for_steps(process, run: Path, count: int):
+    """Wait until a training has taken some steps."""
+    deadline = time.monotonic() + 60
+    while not list((run / "checkpoints").glob(f"{count:06d}.h5")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminate"])
+def test_ctrl_c_saves_and_says_how_to_go_on(often, runs, number):
+    run = runs / "0001-dcgan64"
+    process = start(*often, "--steps", 100_000)
+    wait_for_steps(process, run, 3)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and errors == ""
+    step = int(RunDir(run).saved()[0].stem)
+    assert f"stopped at step {step} of 100000, everything is saved" in out
+    assert out.splitlines()[-1].endswith(f"python -m dcgan.train --resume {run}")
+    assert (run / "log.jsonl").read_bytes().count(b"\n") == step
+    assert run_train("--resume", run, "--steps", step + 5, "--no-progress") == 0
+    assert run_train(*often, "--steps", step + 5) == 0
+    assert_same_run(run, runs / "0002-dcgan64")
+
+
+def test_a_second_signal_ends_the_program():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signal() as stop:
+        assert not stop
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_killed_again_and_again(often, runs):
+    """kill -9 at random moments, then on to the end: as if nothing had happened."""
+    run, steps = runs / "0001-dcgan64", 40
+    process = start(*often, "--steps", steps)
+    wait_for_steps(process, run, 3)
+    for _ in range(3):
+        process.kill()
+        process.communicate()
+        process = start("--resume", run, "--no-progress")
+        time.sleep(random.uniform(0.5, 1.5))  # also while it starts
+    process.kill()
+    process.communicate()
+    if RunDir(run).saved()[0].stem != f"{steps:06d}":
+        assert run_train("--resume", run, "--no-progress") == 0
+    assert run_train(*often, "--steps", steps) == 0
+    assert_same_run(run, runs / "0002-dcgan64")
+    assert not list(run.rglob("*.tmp"))
+
+
+def test_killed_before_the_first_checkpoint(often, runs, capsys):
+    run_train(*often, "--steps", 4)
+    whole = content(runs / "0001-dcgan64")
+    for path in (runs / "0001-dcgan64" / "checkpoints").iterdir():
+        path.unlink()
+    assert run_train("--resume", runs / "0001-dcgan64", "--no-progress") == 0
+    assert "going on from step 0" in capsys.readouterr().out
+    assert content(runs / "0001-dcgan64") == whole
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_checkpoint_is_never_picked_up(often, runs, capsys, damage):
+    run_train(*often, "--steps", STEPS)
+    whole = content(runs / "0001-dcgan64")
+    newest = runs / "0001-dcgan64/checkpoints" / f"{STEPS:06d}.h5"
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes({"cut": bytes(data[:-100]), "flipped": bytes(data), "empty": b""}[damage])
+    capsys.readouterr()
+    assert run_train("--resume", runs / "0001-dcgan64", "--no-progress") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert str(newest) in out[0] and out[0].endswith("going back to the one before")
+    assert any("going on from step 12 " in line for line in out)
+    assert content(runs / "0001-dcgan64") == whole
+
+
+def test_damaged_checkpoints_do_not_push_out_good_ones(often, runs):
+    """--keep 1 with a damaged newer file: the good one stays until a newer good one is there."""
+    run = runs / "0001-dcgan64"
+    run_train(*often, "--steps", STEPS)
+    for path in RunDir(run).saved():
+        if int(path.stem) > 3:
+            path.write_bytes(b"damaged")
+    run_train("--resume", run, "--keep", 1, "--steps", 8, "--no-progress")
+    good = [path.stem for path in RunDir(run).saved() if path.stat().st_size > 100]
+    assert good == ["000008"]
+
+
+def test_all_checkpoints_damaged(often, runs, capsys):
+    run_train(*often, "--steps", 3)
+    (runs / "0001-dcgan64/checkpoints/000003.h5").write_bytes(b"damaged")
+    assert run_train("--resume", runs / "0001-dcgan64") == 2
+    assert capsys.readouterr().err.endswith("none of its checkpoints is complete\n")
+
+
+def test_a_log_longer_than_the_checkpoint_is_cut(often, runs):
+    """What a kill leaves: lines behind the checkpoint, the last one torn."""
+    run_train(*often, "--steps", 6)
+    whole = content(runs / "0001-dcgan64")
+    with open(runs / "0001-dcgan64/log.jsonl", "a") as file:
+        file.write('{"step": 7, "epoch": 4}\n{"step": 8, "ep')
+    (runs / "0001-dcgan64/checkpoints/000006.h5").unlink()
+    run_train("--resume", runs / "0001-dcgan64", "--no-progress")
+    assert content(runs / "0001-dcgan64") == whole
