@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from dcgan import log
+from dcgan.config import Config
+from dcgan.data import ArraySource
 from dcgan.rundir import RunDir
+from dcgan.trainer import Trainer
 from gpunet import checkpoint
 from running import (
     run_train,
@@ -62,6 +65,23 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tiny, run, 
     records = log.read(run / "log.jsonl")
     assert [record["step"] for record in records] == list(range(1, len(records) + 1))
     assert np.isfinite([list(record.values()) for record in records]).all()
+
+
+@pytest.mark.parametrize("part, name", [("G", "0.weight"), ("D", "3.running_var"), ("adam_G", "v")])
+def test_a_state_that_is_not_finite_is_never_saved(runs, part, name):
+    """The losses of a step are those before its update: they may be finite when the weights no longer are."""
+    config = Config(image_size=16, channels=1, z_dim=2, width=2, batch_size=2, steps=1)
+    trainer = Trainer(config, ArraySource(np.zeros((2, 16, 16, 1), "uint8"), "", ""), "cpu")
+    trainer.run = RunDir.create(runs, "run")
+    trainer.log = log.Log(trainer.run.path, 2)
+    trainer.save()
+    state = trainer.gan.state_dict()
+    state[part][name].flat[0] = np.nan
+    trainer.gan.load_state_dict(state)
+    trainer.step = 1
+    with pytest.raises(log.Diverged, match=f"^step 1: {part} {name} is no longer finite$"):
+        trainer.save()
+    assert [path.stem for path in trainer.run.saved()] == ["000000"]
 
 
 def test_nan_in_the_losses_names_its_step(tmp_path):
