@@ -46,17 +46,26 @@ NOT_CUDA = (np.ndarray, NoneType)
 __all__ = ["build", "compiler_available", "launch", "load", "stems", "threads"]
 
 
-def launch(entry: str, grid: Size, block: Size, args: Sequence[Any], shared: int = 0, dtype: str | None = None) -> None:
+def launch(
+    entry: str,
+    grid: Size,
+    block: Size,
+    args: Sequence[Any],
+    shared: int = 0,
+    dtype: str | None = None,
+    whole: bool = False,
+) -> None:
     """Launch kernel "file.name" over grid x block threads with these arguments, on the machine the arrays are on.
 
-    `dtype` says what `real` is for a kernel without a `real*` parameter (default float32).
+    `dtype` says what `real` is for a kernel without a `real*` parameter (default float32). `whole` promises that in the
+    last block along x, too, every thread has all its work (see whole_block in common.cuh): it makes that block faster.
     Raises ValueError or TypeError for arguments the kernel cannot take, RuntimeError where it does not compile.
     """
     stem, name, arrays, reals = _find(entry)
     device = "cpu" if isinstance(_first(arrays, args), NOT_CUDA) else "cuda"
     real = _first(reals, args)
     module = load(stem, dtype or ("float32" if real is None else real.dtype), device)
-    module.launch(name, *sizes_of(entry, grid, block, shared), args, shared)
+    module.launch(name, *sizes_of(entry, grid, block, shared), args, shared, whole)
 
 
 @functools.cache

@@ -10,27 +10,50 @@ typedef REAL real;
 #define aligned16  // the address must be a multiple of 16 bytes
 
 #ifdef ON_CPU
-// g++ turns the loop over the threads of a block into SIMD only if no loop is left inside it, so on the CPU a
-// thread takes few rows and its loop over them is unrolled completely.
-#define UNROLL _Pragma("GCC unroll 64")
+constexpr bool ON_GPU = false;
 #else
-#define UNROLL _Pragma("unroll 8")
+constexpr bool ON_GPU = true;
 #endif
 
-// Rows that one thread walks on the CPU; on the GPU the launch says how many (see reduction.py).
-constexpr int ROWS_ON_CPU = 32;
+// On the CPU's fast path the loader gives every kernel a parameter of this name, a constant: true where no thread of the
+// block is left without work, which is so for every block but perhaps the last along x (run_fast in cuda_on_cpu.h).
+constexpr bool whole_block = false;
 
-// Call body(row) for the rows first, first + 1, ... of one thread: `count` of them on the GPU, ROWS_ON_CPU on the CPU,
-// in either case not beyond the last of `rows`.
+// Elementwise kernels: a block owns 1024 neighbouring elements; on the CPU of 1024 threads one each, on the GPU of 256
+// threads four each, a block's width apart, so that each has four loads under way.
+constexpr int ELEMENTS_PER_BLOCK = 1024;
+
+// Call body(i) for the elements i < count of one thread.
 template <class Body>
-__device__ void for_rows(int first, int count, int rows, Body body) {
-#ifdef ON_CPU
-    UNROLL
-    for (int k = 0; k < ROWS_ON_CPU; ++k)
-        if (first + k < rows) body(first + k);
-#else
-    const int end = min(first + count, rows);
-    UNROLL
-    for (int row = first; row < end; ++row) body(row);
-#endif
+__device__ void for_elements(bool whole, int block, int thread, int count, Body body) {
+    constexpr int EACH = ON_GPU ? 4 : 1;
+#pragma unroll
+    for (int k = 0; k < EACH; ++k) {
+        const int i = block * ELEMENTS_PER_BLOCK + k * (ELEMENTS_PER_BLOCK / EACH) + thread;
+        if (whole || i < count) body(i);
+    }
+}
+
+// Kernels over rows of channels: a thread owns a channel of ROWS_ON_CPU rows on the CPU, of as many as the launch says
+// (rows_per_thread) on the GPU; kernels/launches.py chooses.
+constexpr int ROWS_ON_CPU = 16;
+
+// Call body(row) for the rows first, first + 1, ... < rows of one thread.
+template <class Body>
+__device__ void for_rows(bool whole, int first, int rows_per_thread, int rows, Body body) {
+    if (whole) {  // g++ turns the loop over threads into SIMD only if no loop is left inside it
+#pragma unroll
+        for (int k = 0; k < ROWS_ON_CPU; ++k) body(first + k);
+    } else {
+        const int end = min(first + rows_per_thread, rows);
+#pragma unroll 8
+        for (int row = first; row < end; ++row) body(row);
+    }
+}
+
+// Where few channels are few neighbours, rows are taken together: (rows, channels) is then seen as (rows / k,
+// k * channels), and this is the channel of a column of that. The usual % would keep the loop over threads from becoming
+// SIMD. Exact for all columns < 2^20, as k > 1 only where there are few.
+__device__ int channel_of(int column, int channels) {
+    return column - channels * int((column + 0.5f) / channels);
 }

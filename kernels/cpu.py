@@ -106,18 +106,18 @@ class CpuModule:
             fields = "".join("P" if p.pointer else FORMAT[p.dtype.name] for p in entry.parameters)
             self._calls[entry.name] = function, struct.Struct("@" + fields).pack
 
-    def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int) -> None:
+    def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int, whole: bool) -> None:
         """Run a kernel and wait for its end."""
         function, pack = self._calls[name]
         values = convert(self.stem, self.entries[name], args, "cpu")
-        error = function(_launch(grid, block, shared), pack(*values))
+        error = function(_launch(grid, block, shared, whole), pack(*values))
         if error:
             raise RuntimeError(f"kernel {self.stem}.{name}, grid {grid}, block {block}: {ERRORS[error]}")
 
 
 @functools.lru_cache(4096)
-def _launch(grid: Grid, block: Grid, shared: int) -> bytes:
+def _launch(grid: Grid, block: Grid, shared: int, whole: bool) -> bytes:
     """Return the C struct Launch of cuda_on_cpu.h."""
     blocks, size = np.prod(grid, dtype=object), np.prod(block, dtype=object)
     workers = min(threads(), blocks) if blocks * size >= PARALLEL_FROM else 1
-    return struct.pack("@8i", *grid, *block, shared, workers)
+    return struct.pack("@9i", *grid, *block, shared, workers, whole)

@@ -9,7 +9,9 @@ import numpy as np
 from kernels import source
 from kernels.signature import Entry, entries
 
-INDICES = "const Index3 gridDim, const Index3 blockDim, const Index3 blockIdx, const Index3 threadIdx"
+INDICES = (
+    "const Index3 gridDim, const Index3 blockDim, const Index3 blockIdx, const Index3 threadIdx, const bool whole_block"
+)
 HEAD = re.compile(r'extern(\s+)"C"(\s+)__global__(\s+)void(\s+)(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)(\s*)\(')
 DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+((?:__align__\(\d+\)\s*)?)([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
@@ -17,8 +19,8 @@ FAST = """
 EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
     const Launch launch = *launch_;
     const {name}_arguments arguments = *arguments_;
-    run_fast(launch, [=](Index3 block_, Index3 thread_) __attribute__((always_inline)) {{
-        {name}_thread({values}launch.grid, launch.block, block_, thread_);
+    run_fast<{split}>(launch, [=](Index3 block_, Index3 thread_, auto whole_) __attribute__((always_inline)) {{
+        {name}_thread({values}launch.grid, launch.block, block_, thread_, whole_.value);
     }});
     return 0;
 }}
@@ -40,6 +42,7 @@ def translate(stem: str, exact_only: bool = False) -> str:
     names = {entry.name for entry in found}
     exact = names if exact_only else source.cooperative(text, list(names))
     headers = ["cuda_on_cpu.h", *(["fibers.h", "block_on_cpu.h", "warp_on_cpu.h"] if exact else [])]
+    split = ["whole_block" in text[slice(*entry.body)] for entry in found]
     for entry in reversed(found):  # from the end, so that earlier positions stay right
         start, end = entry.head
         text = text[:start] + _thread_function(text[start:end], entry, entry.name in exact) + text[end:]
@@ -47,7 +50,7 @@ def translate(stem: str, exact_only: bool = False) -> str:
     text = re.sub(r"#pragma unroll\s*\(?(\d+)\)?", r"#pragma GCC unroll \1", text)
     text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text)
     text = text.replace("__shared__", "static thread_local")
-    runners = "".join(_runner(entry, entry.name in exact) for entry in found)
+    runners = "".join(_runner(entry, entry.name in exact, split) for entry, split in zip(found, split, strict=True))
     return "".join(source.read(source.FOLDER / name) for name in headers) + text + runners
 
 
@@ -61,7 +64,7 @@ def _thread_function(head: str, entry: Entry, exact: bool) -> str:
     return head[:close] + (", " if entry.parameters else "") + INDICES + head[close:]
 
 
-def _runner(entry: Entry, exact: bool) -> str:
+def _runner(entry: Entry, exact: bool, split: bool) -> str:
     """Return the struct of a kernel's arguments and the C function that Python calls."""
     fields = "".join(
         f" {'const ' if p.pointer and not p.writes else ''}{p.type}{'*' if p.pointer else ''} {p.name};"
@@ -70,4 +73,6 @@ def _runner(entry: Entry, exact: bool) -> str:
     values = ", ".join(f"arguments.{p.name}" for p in entry.parameters)
     values += ", " if values and not exact else ""
     template = EXACT if exact else FAST
-    return f"struct {entry.name}_arguments {{{fields} }};" + template.format(name=entry.name, values=values)
+    return f"struct {entry.name}_arguments {{{fields} }};" + template.format(
+        name=entry.name, values=values, split=str(split).lower()
+    )

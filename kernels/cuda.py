@@ -36,7 +36,7 @@ class CudaModule:
         self._module = cupy.RawModule(code=text, options=options(dtype))
         self._functions: dict[str, Any] = {}
 
-    def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int) -> None:
+    def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int, whole: bool) -> None:
         """Start a kernel on CuPy's current stream, without waiting."""
         entry = self.entries[name]
         values = convert(self.stem, entry, args, "cuda")

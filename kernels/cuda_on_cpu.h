@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <type_traits>
 
 #define __global__
 #define __device__ inline __attribute__((always_inline))
@@ -31,7 +32,7 @@ struct Index3 {
 // What Python hands to every kernel's C function beside the kernel's own arguments.
 struct Launch {
     Index3 grid, block;
-    int shared_bytes, workers;
+    int shared_bytes, workers, whole;
 };
 
 struct alignas(8) float2 { float x, y; };
@@ -62,8 +63,12 @@ inline unsigned __float_as_uint(float x) { return (unsigned) __float_as_int(x); 
 inline float __uint_as_float(unsigned bits) { return __int_as_float((int) bits); }
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// Run body(blockIdx, threadIdx) for every thread of every block; SIMD over threadIdx.x.
-template <class Body>
+// Call body(blockIdx, threadIdx, whole) for every thread of every block; SIMD over threadIdx.x.
+//
+// `whole` is a constant to the compiler: true where the launch promises that no thread of the block is left without
+// work. Every block but the last along x is whole if SPLIT, and the last one too if the launch says so. The loop then
+// exists twice, and the one for whole blocks needs no conditions.
+template <bool SPLIT, class Body>
 inline __attribute__((always_inline)) void run_fast(const Launch& launch, Body body) {
     const Index3 grid = launch.grid, block = launch.block;
     const long long blocks = (long long) grid.x * grid.y * grid.z;
@@ -72,7 +77,12 @@ inline __attribute__((always_inline)) void run_fast(const Launch& launch, Body b
         const Index3 here = {int(b % grid.x), int(b / grid.x % grid.y), int(b / grid.x / grid.y)};
         for (int z = 0; z < block.z; ++z)
             for (int y = 0; y < block.y; ++y)
+                if (SPLIT && (here.x + 1 < grid.x || launch.whole)) {
 #pragma omp simd
-                for (int x = 0; x < block.x; ++x) body(here, Index3{x, y, z});
+                    for (int x = 0; x < block.x; ++x) body(here, Index3{x, y, z}, std::true_type());
+                } else {
+#pragma omp simd
+                    for (int x = 0; x < block.x; ++x) body(here, Index3{x, y, z}, std::false_type());
+                }
     }
 }

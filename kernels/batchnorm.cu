@@ -1,0 +1,160 @@
+// Batch normalisation of x (rows, channels), with the activation behind it:
+//
+//     x_hat = (x - mean) rstd,    rstd = 1 / sqrt(var + eps)
+//     z = x_hat scale + shift,    y = z where z > 0, else slope z           slope 1: no activation, 0: ReLU
+//
+// Forward:   statistics  (mean and squared deviations of groups of rows), combine (of groups of groups, until few are
+//            left), finish (the rest, and the running averages), normalise.
+// Backward:  reduce (sums of dz and dz x_hat over groups of rows), column_sum of columns.cu or backward_finish, apply.
+// Every one is launched over (columns, groups of rows) with one thread per column and few rows, without barriers or
+// atomics: see columns.cu for the tree and channel_of in common.cuh for `width`, a multiple k * channels of the channels.
+//
+// scale or shift may be null: 1 and 0.
+
+// The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row belongs
+// to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may lose all).
+//     mean, m2 (groups, width): per group the mean and the sum of (x - mean)^2
+extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int rows, int width, int rows_per_thread) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const int first = blockIdx.x * rows_per_thread;
+    const real origin = x[(long long) first * width + column], count = min(rows_per_thread, rows - first);
+    real sum = 0, squares = 0;
+    for_rows(whole_block, first, rows_per_thread, rows, [&](int row) {
+        const real d = x[(long long) row * width + column] - origin;
+        sum += d;
+        squares += d * d;
+    });
+    mean[blockIdx.x * width + column] = origin + sum / count;
+    m2[blockIdx.x * width + column] = squares - sum * (sum / count);
+}
+
+// What several groups are together (Chan, Golub & LeVeque, "Updating formulae", 1979): with n_i rows, means and m2 each,
+//     n = sum n_i,   mean = sum n_i mean_i / n,   m2 = sum m2_i + sum n_i (mean_i - mean)^2
+// the last again with the first mean as origin.
+struct Moments {
+    real origin, count = 0, sum = 0, squares = 0;
+
+    __device__ explicit Moments(real origin) : origin(origin) {}
+    __device__ void add(real group_count, real group_mean, real group_m2) {
+        const real d = group_mean - origin;
+        count += group_count;
+        sum += group_count * d;
+        squares += group_m2 + group_count * (d * d);
+    }
+    __device__ real mean() const { return origin + sum / count; }
+    __device__ real m2() const { return squares - sum * (sum / count); }
+};
+
+// Groups of rows, `each` rows in all but the last of `rows`  ->  groups of groups.
+extern "C" __global__ void combine(real* mean, real* m2, const real* means, const real* m2s, int groups, int width,
+                                   int each, int rows, int groups_per_thread) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const int first = blockIdx.x * groups_per_thread;
+    Moments moments(means[first * width + column]);
+    for_rows(whole_block, first, groups_per_thread, groups, [&](int group) {
+        const int i = group * width + column;
+        moments.add(min(each, rows - group * each), means[i], m2s[i]);
+    });
+    mean[blockIdx.x * width + column] = moments.mean();
+    m2[blockIdx.x * width + column] = moments.m2();
+}
+
+// The last level, one thread per channel: mean, var (biased) and rstd of the batch, and the running averages
+//     running = (1 - momentum) running + momentum batch,  the variance there being the unbiased one.
+// means, m2s: (groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part i.
+extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional real* running_mean,
+                                  optional real* running_var, const real* means, const real* m2s, int parts, int k,
+                                  int channels, int each, int rows, real eps, real momentum) {
+    const int channel = blockIdx.x * blockDim.x + threadIdx.x;
+    if (channel >= channels) return;
+    Moments moments(means[channel]);
+    for_rows(false, 0, parts, parts, [&](int part) {
+        const int i = part * channels + channel;
+        moments.add(min(each, rows / k - part / k * each), means[i], m2s[i]);
+    });
+    const real batch_mean = moments.mean(), m2 = moments.m2() < 0 ? real(0) : moments.m2();  // a NaN stays
+    mean[channel] = batch_mean;
+    var[channel] = m2 / rows;
+    rstd[channel] = 1 / sqrt(m2 / rows + eps);
+    if (running_mean) {
+        running_mean[channel] += momentum * (batch_mean - running_mean[channel]);
+        running_var[channel] += momentum * (m2 / (rows - 1) - running_var[channel]);
+    }
+}
+
+// What one channel multiplies and adds. Subtracting the mean first costs nothing and keeps digits where it is large.
+struct Channel {
+    real mean, rstd, scale, shift;
+
+    __device__ Channel(int c, const real* means, const real* rstds, const real* scales, const real* shifts)
+        : mean(means[c]), rstd(rstds[c]), scale(scales ? scales[c] : real(1)), shift(shifts ? shifts[c] : real(0)) {}
+    __device__ real z(real x) const { return (x - mean) * (rstd * scale) + shift; }
+    __device__ real activation_grad(real x, real slope) const { return z(x) > 0 ? real(1) : slope; }
+};
+
+// y = leaky_relu(z, slope). Given the running averages, this is inference; then rstd comes from inverse_root below.
+extern "C" __global__ void normalise(real* y, const real* x, const real* mean, const real* rstd,
+                                     optional const real* scale, optional const real* shift, int rows, int width,
+                                     int channels, int rows_per_thread, real slope) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const Channel channel(channel_of(column, channels), mean, rstd, scale, shift);
+    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [=](int row) {
+        const long long i = (long long) row * width + column;
+        const real z = channel.z(x[i]);
+        y[i] = z > 0 ? z : slope * z;
+    });
+}
+
+// rstd = 1 / sqrt(var + eps)
+extern "C" __global__ void inverse_root(real* rstd, const real* var, int channels, real eps) {
+    const int c = blockIdx.x * blockDim.x + threadIdx.x;
+    if (c < channels) rstd[c] = 1 / sqrt(var[c] + eps);
+}
+
+// Backward, first pass: with dz = dy times the activation's derivative,
+//     sums[group, 0] = sum dz  (for dshift),    sums[group, 1] = sum dz x_hat  (for dscale)         sums (groups, 2, width)
+extern "C" __global__ void backward_reduce(real* sums, const real* dy, const real* x, const real* mean,
+                                           const real* rstd, optional const real* scale, optional const real* shift,
+                                           int rows, int width, int channels, int rows_per_thread, real slope) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const Channel channel(channel_of(column, channels), mean, rstd, scale, shift);
+    real sum = 0, with_x = 0;
+    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [&](int row) {
+        const long long i = (long long) row * width + column;
+        const real dz = dy[i] * channel.activation_grad(x[i], slope);
+        sum += dz;
+        with_x += dz * (x[i] - channel.mean);
+    });
+    sums[(2 * blockIdx.x) * width + column] = sum;
+    sums[(2 * blockIdx.x + 1) * width + column] = with_x * channel.rstd;
+}
+
+// The last level: sums (groups, 2, k, channels) -> (2, channels), one thread per number.
+extern "C" __global__ void backward_finish(real* dshift_dscale, const real* sums, int groups, int k, int channels) {
+    const int column = blockIdx.x * blockDim.x + threadIdx.x;
+    if (column >= 2 * channels) return;
+    const int which = column >= channels, channel = which ? column - channels : column;
+    real sum = 0;
+    for_rows(false, 0, groups * k, groups * k, [&](int part) {
+        sum += sums[((2 * (part / k) + which) * k + part % k) * channels + channel];
+    });
+    dshift_dscale[column] = sum;
+}
+
+// Backward, second pass: dx = scale rstd (dz - dshift / rows - x_hat dscale / rows); dx may be dy.
+extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* x, const real* mean, const real* rstd,
+                                          optional const real* scale, optional const real* shift,
+                                          const real* dshift_dscale, int rows, int width, int channels, int batch_rows,
+                                          int rows_per_thread, real slope) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const int c = channel_of(column, channels);
+    const Channel channel(c, mean, rstd, scale, shift);
+    const real a = channel.scale * channel.rstd;
+    const real by_x = -a * channel.rstd * dshift_dscale[channels + c] / batch_rows;
+    const real constant = -a * dshift_dscale[c] / batch_rows;
+    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [=](int row) {
+        const long long i = (long long) row * width + column;
+        const real dz = dy[i] * channel.activation_grad(x[i], slope);
+        dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
+    });
+}

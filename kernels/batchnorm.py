@@ -1,0 +1,94 @@
+"""Launches of batchnorm.cu: the statistics level by level, then one pass; backward one reducing and one applying pass."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import kernels
+from kernels.launches import columns, contiguous, empty, few_enough, folding, on_cuda, rows_per_thread
+from kernels.sums import add_groups
+
+Running = tuple[Any, Any, float]  # running mean (C,), running variance (C,), momentum
+
+
+class Shape(NamedTuple):
+    """x (..., C) as the kernels see it: (rows, width), width = k * channels, and the rows that a thread takes."""
+
+    rows: int
+    width: int
+    channels: int
+    k: int
+    each: int
+
+    @classmethod
+    def of(cls, x: Any) -> Shape:
+        channels, rows = x.shape[-1], x.size // max(1, x.shape[-1])
+        if not rows:
+            raise ValueError(f"batchnorm: got x of shape {x.shape}, expected at least one number per channel")
+        k = folding(rows, channels)
+        return cls(rows // k, k * channels, channels, k, rows_per_thread(rows // k, k, on_cuda(x)))
+
+    def launch(self, entry: str, *args: Any) -> None:
+        """Launch one thread per column and `each` rows."""
+        columns(f"batchnorm.{entry}", args, self.rows, self.width, self.each)
+
+
+def forward(x: Any, scale: Any, shift: Any, eps: float, slope: float, running: Running | None) -> tuple:
+    """Return y, mean, var, rstd of gpunet.backend.batchnorm, and move the running averages."""
+    x, shape = contiguous(x), Shape.of(x)
+    mean, var, rstd = empty(x, 3, shape.channels)
+    running_mean, running_var, momentum = running or (None, None, 0.0)
+    statistics(x, shape, (mean, var, rstd, running_mean, running_var), eps, momentum)
+    return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
+
+
+def statistics(x: Any, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
+    """Fill mean, var, rstd and the running averages: groups of rows, groups of groups, the rest."""
+    rows, width, channels, k, each = shape
+    moments = empty(x, 2, -(-rows // each), width)  # mean and squared deviations of each group
+    shape.launch("statistics", *moments, x, rows, width, each)
+    groups = moments.shape[1]
+    while not few_enough(groups * k, on_cuda(x)) and groups > 1:
+        per_thread = rows_per_thread(groups, k, on_cuda(x))
+        larger = empty(x, 2, -(-groups // per_thread), width)
+        args = (*larger, *moments, groups, width, each, rows, per_thread)
+        columns("batchnorm.combine", args, groups, width, per_thread)
+        moments, groups, each = larger, larger.shape[1], each * per_thread
+    args = (*results, *moments, groups * k, k, channels, each, rows * k, eps, momentum)
+    per_channel("batchnorm.finish", args, channels)
+
+
+def normalise(x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float) -> Any:
+    """Return y = leaky_relu((x - mean) rstd scale + shift, slope)."""
+    shape, y = Shape.of(x), empty(x, *x.shape)
+    rows, width, channels, _, each = shape
+    shape.launch("normalise", y, x, mean, rstd, scale, shift, rows, width, channels, each, slope)
+    return y
+
+
+def inference(x: Any, mean: Any, var: Any, scale: Any, shift: Any, eps: float, slope: float) -> Any:
+    """Return y of gpunet.backend.batchnorm_inference."""
+    rstd = empty(x, *var.shape)
+    per_channel("batchnorm.inverse_root", (rstd, var, var.size, eps), var.size)
+    return normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
+
+
+def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float) -> tuple:
+    """Return dx (written into dy), dscale and dshift of gpunet.backend.batchnorm_backward."""
+    dy, x, shape = contiguous(dy), contiguous(x), Shape.of(x)
+    rows, width, channels, k, each = shape
+    sums = empty(x, -(-rows // each), 2 * width)  # (groups, 2, k, C): of dz and of dz x_hat
+    shape.launch("backward_reduce", sums, dy, x, mean, rstd, scale, shift, rows, width, channels, each, slope)
+    while not few_enough(len(sums) * k, on_cuda(x)) and len(sums) > 1:
+        sums = add_groups(sums, rows_per_thread(len(sums), k, on_cuda(x)))
+    dshift, dscale = both = empty(x, 2, channels)
+    per_channel("batchnorm.backward_finish", (both, sums, len(sums), k, channels), 2 * channels)
+    args = (mean, rstd, scale, shift, both, rows, width, channels, rows * k, each, slope)
+    shape.launch("backward_apply", dy, dy, x, *args)
+    return dy, dscale, dshift
+
+
+def per_channel(entry: str, args: tuple, count: int) -> None:
+    """Launch one thread per channel."""
+    block = 64 if on_cuda(args[0]) else 1024
+    kernels.launch(entry, -(-count // block), block, args)

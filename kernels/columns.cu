@@ -1,0 +1,24 @@
+// Sums over rows: the gradient of a bias; and the bias itself.
+//
+// A matrix (rows, width) is read by one thread per column and few rows. The sums are one level of a tree: launched again
+// on its own result until one row is left, so that no thread waits for another, no atomic is needed, every run adds in
+// the same order, and rounding errors grow with the depth of the tree and not with the number of rows.
+//
+// Thread -> column blockIdx.y * blockDim.x + threadIdx.x; block row blockIdx.x -> rows_per_thread rows.
+
+// sums[group, column] = sum of x[row, column] over the rows of the group         sums (groups, width), x (rows, width)
+extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int width, int rows_per_thread) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    real sum = 0;
+    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows,
+             [&](int row) { sum += x[(long long) row * width + column]; });
+    sums[(long long) blockIdx.x * width + column] = sum;
+}
+
+// y[row, column] += bias[channel of the column]
+extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int width, int channels, int rows_per_thread) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const real b = bias[channel_of(column, channels)];
+    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows,
+             [=](int row) { y[(long long) row * width + column] += b; });
+}

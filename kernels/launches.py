@@ -1,0 +1,89 @@
+"""Grids for the two shapes of memory-bound kernel: one thread per element, or one per column and few rows.
+
+They follow the two helpers of common.cuh, for_elements and for_rows, whose constants stand here again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import kernels
+
+ELEMENTS_PER_BLOCK = 1024
+ROWS_ON_CPU = 16
+MOST_ROWS_ON_CUDA = 512  # rows that one GPU thread walks: few enough to leave work for all cores
+FINISH_ON_CUDA = 256  # partial results per channel that a last level may still add up: few enough for one thread
+
+
+def elements(entry: str, args: Sequence[Any], count: int) -> None:
+    """Launch an elementwise kernel over `count` elements; the first argument says on which machine."""
+    if not count:
+        return
+    if count > 2**31 - ELEMENTS_PER_BLOCK:
+        raise ValueError(f"kernel {entry}: got {count} elements, expected fewer than 2^31 - 1024: use smaller batches")
+    grid, block = -(-count // ELEMENTS_PER_BLOCK), ELEMENTS_PER_BLOCK // (4 if on_cuda(args[0]) else 1)
+    kernels.launch(entry, grid, block, args, whole=count % ELEMENTS_PER_BLOCK == 0)
+
+
+def columns(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_thread: int) -> None:
+    """Launch a kernel over all columns of (rows, width), a thread taking `rows_per_thread` rows of its column."""
+    block = _block(width, on_cuda(args[0]))
+    grid = -(-rows // rows_per_thread), width // block
+    if grid[0] > 1 and rows_per_thread != ROWS_ON_CPU and not on_cuda(args[0]):
+        raise ValueError(f"kernel {entry}: got {rows_per_thread} rows per thread, expected {ROWS_ON_CPU} on the CPU")
+    kernels.launch(entry, grid, block, args, whole=rows_per_thread == ROWS_ON_CPU and rows % ROWS_ON_CPU == 0)
+
+
+def on_cuda(array: Any) -> bool:
+    """Return whether an array is on the GPU."""
+    return not isinstance(array, np.ndarray)
+
+
+@functools.cache
+def _block(width: int, cuda: bool) -> int:
+    """Return how many columns a block takes: a divisor of the width, so that no thread is left over.
+
+    At most 1024; on the GPU at most 256 if that is not fewer than a warp.
+    """
+    divisors = [n for n in range(1, min(width, 1024) + 1) if width % n == 0]
+    small = [n for n in divisors if n <= 256]
+    return small[-1] if cuda and (small[-1] >= 32 or small[-1] == divisors[-1]) else divisors[-1]
+
+
+@functools.cache
+def folding(rows: int, channels: int) -> int:
+    """Return k such that (rows, channels) is best seen as (rows / k, k * channels): 1 unless the channels are few."""
+    k = 1
+    while k * channels < 64 and rows % (2 * k) == 0:
+        k *= 2
+    return k
+
+
+def rows_per_thread(rows: int, k: int, cuda: bool) -> int:
+    """Return how many of `rows` rows a thread of a reduction takes; k parts of every row remain to be added at last."""
+    if not cuda:
+        return ROWS_ON_CPU
+    return rows if few_enough(rows * k, cuda) else min(max(32, -(-rows * k // FINISH_ON_CUDA)), MOST_ROWS_ON_CUDA)
+
+
+def few_enough(parts: int, cuda: bool) -> bool:
+    """Return whether one thread may add so many partial results: then the last level follows."""
+    return parts <= (FINISH_ON_CUDA if cuda else ROWS_ON_CPU)
+
+
+def empty(like: Any, *shape: int, dtype: Any = None) -> Any:
+    """Return a new array of this shape on the machine, and with the dtype, of another."""
+    if on_cuda(like):
+        import cupy
+
+        return cupy.empty(shape, dtype or like.dtype)
+    return np.empty(shape, dtype or like.dtype)
+
+
+def contiguous(array: Any) -> Any:
+    """Return the array itself if it is C-contiguous, else a copy that is."""
+    return array if array.flags.c_contiguous else array.copy(order="C")

@@ -1,0 +1,41 @@
+"""Launches of columns.cu: sums over rows, level by level, and the bias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernels.launches import columns, contiguous, empty, few_enough, folding, on_cuda, rows_per_thread
+
+
+def column_sum(x: Any) -> Any:
+    """Return the sum (C,) of x (..., C) over all axes but the last."""
+    channels, cuda = x.shape[-1], on_cuda(x)
+    if not x.size:
+        return empty(x, channels) * 0
+    rows = x.size // channels
+    k = folding(rows, channels)
+    x = contiguous(x).reshape(rows // k, k * channels)
+    while len(x) * k > 1:
+        if len(x) == 1 or few_enough(len(x) * k, cuda):
+            x, k = x.reshape(-1, channels), 1
+        x = add_groups(x, rows_per_thread(len(x), k, cuda))
+    return x[0]
+
+
+def add_groups(x: Any, each: int) -> Any:
+    """Return the sums of x (rows, width) over groups of `each` rows: (groups, width), one level of the tree."""
+    rows, width = x.shape
+    sums = empty(x, -(-rows // each), width)
+    columns("columns.column_sum", (sums, x, rows, width, each), rows, width, each)
+    return sums
+
+
+def add_bias(y: Any, bias: Any) -> Any:
+    """Add bias (C,) to y (..., C) in place, and return y."""
+    if y.size:
+        channels, rows = y.shape[-1], y.size // y.shape[-1]
+        k = folding(rows, channels)
+        size = (rows // k, k * channels)
+        each = rows_per_thread(*size, on_cuda(y))
+        columns("columns.add_bias", (y, bias, *size, channels, each), *size, each)
+    return y
