@@ -37,7 +37,7 @@ class Adam:
         first = self.parameters[0].data
         xp, size = array_module(first), sum(parameter.data.size for parameter in self.parameters)
         self.data, self.grad, self.m, self.v = (xp.zeros(size, first.dtype) for _ in range(4))
-        self.state = to_device(np.array([lr, 0], "float64"), device_of(first))  # learning rate, steps taken
+        self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
         self._views = list(self._move_in())
 
     def _move_in(self) -> Iterable[Array]:
@@ -85,4 +85,4 @@ class Adam:
             raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {self.m.size}, step and lr")
         device = device_of(self.m)
         self.m[...], self.v[...] = to_device(state["m"], device), to_device(state["v"], device)
-        self.state[...] = to_device(np.array([state["lr"], state["step"]], "float64"), device)
+        self.state[:2] = to_device(np.array([state["lr"], state["step"]], "float64"), device)

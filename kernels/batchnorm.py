@@ -1,4 +1,4 @@
-"""Launches of batchnorm.cu: the statistics level by level, then one pass; backward one reducing and one applying pass."""
+"""Launches of batchnorm.cu: statistics level by level, then one pass; backward in two passes."""
 
 from __future__ import annotations
 

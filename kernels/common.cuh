@@ -51,9 +51,10 @@ __device__ void for_rows(bool whole, int first, int rows_per_thread, int rows, B
     }
 }
 
+// a / b for 0 <= a < 2^22: exact, since (a + 1/2) / b is at least 1 / 2b from any integer. The machine's integer division
+// would keep the loop over threads from becoming SIMD.
+__device__ int quotient(int a, int b) { return int((a + 0.5f) / b); }
+
 // Where few channels are few neighbours, rows are taken together: (rows, channels) is then seen as (rows / k,
-// k * channels), and this is the channel of a column of that. The usual % would keep the loop over threads from becoming
-// SIMD. Exact for all columns < 2^20, as k > 1 only where there are few.
-__device__ int channel_of(int column, int channels) {
-    return column - channels * int((column + 0.5f) / channels);
-}
+// k * channels), and this is the channel of a column of that.
+__device__ int channel_of(int column, int channels) { return column - channels * quotient(column, channels); }

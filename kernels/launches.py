@@ -31,7 +31,7 @@ def elements(entry: str, args: Sequence[Any], count: int) -> None:
 
 def columns(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_thread: int) -> None:
     """Launch a kernel over all columns of (rows, width), a thread taking `rows_per_thread` rows of its column."""
-    block = _block(width, on_cuda(args[0]))
+    block = block_columns(width, on_cuda(args[0]))
     grid = -(-rows // rows_per_thread), width // block
     if grid[0] > 1 and rows_per_thread != ROWS_ON_CPU and not on_cuda(args[0]):
         raise ValueError(f"kernel {entry}: got {rows_per_thread} rows per thread, expected {ROWS_ON_CPU} on the CPU")
@@ -44,7 +44,7 @@ def on_cuda(array: Any) -> bool:
 
 
 @functools.cache
-def _block(width: int, cuda: bool) -> int:
+def block_columns(width: int, cuda: bool) -> int:
     """Return how many columns a block takes: a divisor of the width, so that no thread is left over.
 
     At most 1024; on the GPU at most 256 if that is not fewer than a warp.
@@ -87,3 +87,20 @@ def empty(like: Any, *shape: int, dtype: Any = None) -> Any:
 def contiguous(array: Any) -> Any:
     """Return the array itself if it is C-contiguous, else a copy that is."""
     return array if array.flags.c_contiguous else array.copy(order="C")
+
+
+def unary(entry: str, x: Any, *scalars: float) -> Any:
+    """Return y, a new array, of an elementwise kernel (y, x, count, scalars...)."""
+    x = contiguous(x)
+    y = empty(x, *x.shape)
+    elements(entry, (y, x, x.size, *scalars), x.size)
+    return y
+
+
+def backward(entry: str, dy: Any, y: Any, *scalars: float) -> Any:
+    """Return dx, written into dy, of an elementwise kernel (dx, dy, y, count, scalars...)."""
+    if dy.shape != y.shape:
+        raise ValueError(f"kernel {entry}: got dy of shape {dy.shape}, expected {y.shape}, that of y")
+    dy, y = contiguous(dy), contiguous(y)
+    elements(entry, (dy, dy, y, y.size, *scalars), y.size)
+    return dy

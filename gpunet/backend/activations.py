@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows
+from kernels import launches
 
 
 @operation
@@ -18,10 +19,20 @@ def relu(x: Array) -> Array:
     return y
 
 
+@relu.kernel
+def _(x: Array) -> Array:
+    return launches.unary("activations.relu", x)
+
+
 @operation
 def relu_backward(dy: Array, y: Array) -> Array:
     """Return dx = dy where y > 0, else 0. At x = 0, where no derivative exists, it is 0 (PyTorch's choice)."""
     return leaky_relu_backward.reference(dy, y, 0.0)
+
+
+@relu_backward.kernel
+def _(dy: Array, y: Array) -> Array:
+    return launches.backward("activations.relu_backward", dy, y)
 
 
 @operation
@@ -38,6 +49,11 @@ def leaky_relu(x: Array, slope: float) -> Array:
     return y
 
 
+@leaky_relu.kernel
+def _(x: Array, slope: float) -> Array:
+    return launches.unary("activations.leaky_relu", x, slope)
+
+
 @operation
 def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
     """Return dx = dy where y > 0, else slope * dy. y has the sign of x, so the output serves (slope >= 0)."""
@@ -50,6 +66,11 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
     return dy
 
 
+@leaky_relu_backward.kernel
+def _(dy: Array, y: Array, slope: float) -> Array:
+    return launches.backward("activations.leaky_relu_backward", dy, y, slope)
+
+
 @operation
 def tanh(x: Array) -> Array:
     """Return y = tanh(x)."""
@@ -57,6 +78,11 @@ def tanh(x: Array) -> Array:
     y = xp.empty(x.shape, x.dtype)
     by_rows(lambda y, x: xp.tanh(x, out=y), y, x)
     return y
+
+
+@tanh.kernel
+def _(x: Array) -> Array:
+    return launches.unary("activations.tanh_forward", x)
 
 
 @operation
@@ -70,6 +96,11 @@ def tanh_backward(dy: Array, y: Array) -> Array:
     return dy
 
 
+@tanh_backward.kernel
+def _(dy: Array, y: Array) -> Array:
+    return launches.backward("activations.tanh_backward", dy, y)
+
+
 @operation
 def sigmoid(x: Array) -> Array:
     """Return y = 1 / (1 + exp(-x)), computed as (1 + tanh(x/2)) / 2, which no x overflows."""
@@ -77,6 +108,11 @@ def sigmoid(x: Array) -> Array:
     y += 1
     y *= x.dtype.type(0.5)
     return y
+
+
+@sigmoid.kernel
+def _(x: Array) -> Array:
+    return launches.unary("activations.sigmoid", x)
 
 
 @operation
@@ -88,3 +124,8 @@ def sigmoid_backward(dy: Array, y: Array) -> Array:
 
     by_rows(body, dy, y)
     return dy
+
+
+@sigmoid_backward.kernel
+def _(dy: Array, y: Array) -> Array:
+    return launches.backward("activations.sigmoid_backward", dy, y)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import kernels
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows
+from kernels import launches
 
-LR, STEP = 0, 1  # places in the optimiser's small state array, which lives on the device beside the parameters
+# Places in the optimiser's small state array (4,) of float64, which lives on the device beside the parameters. The
+# other two are the kernels': what they work out once per step for all parameters.
+LR, STEP = 0, 1
 
 
 @operation
@@ -36,3 +40,11 @@ def adam_update(
         param -= step_size * m / denominator
 
     by_rows(body, param, grad, m, v)
+
+
+@adam_update.kernel
+def _(param: Array, grad: Array, m: Array, v: Array, state: Array, betas: tuple[float, float], eps: float) -> None:
+    b1, b2 = betas
+    kernels.launch("adam.adam_advance", 1, 1, (state, b1, b2))
+    args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps)
+    launches.elements("adam.adam_update", args, param.size)

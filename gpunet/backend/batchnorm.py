@@ -10,6 +10,9 @@ sign of z are computed again, which is cheaper than writing and reading them. Io
 
 from __future__ import annotations
 
+from typing import Any
+
+import kernels.batchnorm
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows, column_sums
 
@@ -21,17 +24,34 @@ def as_rows(x: Array) -> Array:
 
 @operation
 def batchnorm(
-    x: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
+    x: Array,
+    scale: Array | None,
+    shift: Array | None,
+    eps: float,
+    slope: float = 1.0,
+    running: tuple[Array, Array, float] | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Normalise x (..., C) by its own statistics: y (as x), mean (C,), biased var (C,), rstd (C,).
 
-    The variance is computed from deviations, in a second pass: E[x^2] - mean^2 would cancel digits.
+    running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
+    the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
     """
     rows = as_rows(x)  # (rows, C)
     mean = column_sums(lambda block: block.sum(axis=0), rows) / rows.shape[0]
     var = column_sums(lambda block: ((block - mean) ** 2).sum(axis=0), rows) / rows.shape[0]
     rstd = 1 / array_module(x).sqrt(var + x.dtype.type(eps))
+    if running:
+        running_mean, running_var, momentum = running
+        running_mean += momentum * (mean - running_mean)
+        running_var += momentum * (var * (rows.shape[0] / (rows.shape[0] - 1)) - running_var)
     return _affine(x, *_coefficients(mean, rstd, scale, shift), slope), mean, var, rstd
+
+
+@batchnorm.kernel
+def _(
+    x: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0, running: Any = None
+) -> tuple[Array, Array, Array, Array]:
+    return kernels.batchnorm.forward(x, scale, shift, eps, slope, running)
 
 
 @operation
@@ -41,6 +61,13 @@ def batchnorm_inference(
     """Normalise x (..., C) by given statistics, the running averages: every row is then independent of the others."""
     rstd = 1 / array_module(x).sqrt(var + x.dtype.type(eps))
     return _affine(x, *_coefficients(mean, rstd, scale, shift), slope)
+
+
+@batchnorm_inference.kernel
+def _(
+    x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
+) -> Array:
+    return kernels.batchnorm.inference(x, mean, var, scale, shift, eps, slope)
 
 
 @operation
@@ -73,6 +100,13 @@ def batchnorm_backward(
 
     by_rows(apply, drows, rows)
     return dy, dscale, dshift
+
+
+@batchnorm_backward.kernel
+def _(
+    dy: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float = 1.0
+) -> tuple[Array, Array, Array]:
+    return kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope)
 
 
 def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import kernels.images
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows
 
@@ -22,8 +23,18 @@ def images_to_real(images: Array, dtype: str = "float32", flip: Array | None = N
     return x
 
 
+@images_to_real.kernel
+def _(images: Array, dtype: str = "float32", flip: Array | None = None) -> Array:
+    return kernels.images.images_to_real(images, dtype, flip)
+
+
 @operation
 def real_to_images(x: Array) -> Array:
     """Turn numbers (N, H, W, C) in [-1, 1] into bytes: (x + 1) * 127.5 rounded to even, clipped to 0..255."""
     xp = array_module(x)
     return xp.clip(xp.rint((x + 1) * x.dtype.type(127.5)), 0, 255).astype("uint8")
+
+
+@real_to_images.kernel
+def _(x: Array) -> Array:
+    return kernels.images.real_to_images(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpunet.backend.arrays import Array, operation
 from gpunet.backend.parallel import column_sums
+from kernels import sums
 
 
 @operation
@@ -31,3 +32,8 @@ def linear_weight_grad(x: Array, dy: Array) -> Array:
 def column_sum(dy: Array) -> Array:
     """Sum dy over all axes but the last: the gradient (C,) of a bias that was added to every row."""
     return column_sums(lambda block: block.sum(axis=0), dy.reshape(-1, dy.shape[-1]))
+
+
+@column_sum.kernel
+def _(dy: Array) -> Array:
+    return sums.column_sum(dy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunet.backend.arrays import Array, array_module, operation
+from kernels import losses
 
 
 @operation
@@ -23,3 +24,8 @@ def bce_with_logits(logits: Array, target: float | Array) -> tuple[Array, Array]
     probability = (xp.tanh(logits * real(0.5)) + 1) * real(0.5)
     dlogits = (probability - target) / real(logits.size)
     return xp.asarray(loss), xp.asarray(dlogits, logits.dtype)
+
+
+@bce_with_logits.kernel
+def _(logits: Array, target: float | Array) -> tuple[Array, Array]:
+    return losses.bce_with_logits(logits, target)

@@ -43,9 +43,8 @@ class BatchNorm(Layer):
         rows = x.size // self.channels
         if rows < 2:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
-        y, mean, var, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope)
-        running_mean += self.momentum * (mean - running_mean)
-        running_var += self.momentum * (var * (rows / (rows - 1)) - running_var)
+        running = running_mean, running_var, self.momentum
+        y, mean, _, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope, running)
         self.save(x, mean, rstd)
         return y
 

@@ -1,0 +1,31 @@
+// Adam (Kingma & Ba, 2015, algorithm 1) over flat arrays of all parameters of a network.
+//
+// The learning rate and the step count live on the device, in double, in the array `state`. So a launch has the same
+// arguments in every step, and a captured graph of launches replays correctly.
+
+constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // places in `state`
+
+// One thread: count the step, and work out what all parameters share,
+//     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)
+extern "C" __global__ void adam_advance(double* state, double b1, double b2) {
+    if (blockIdx.x + threadIdx.x > 0) return;
+    const double t = state[STEP] + 1;
+    state[STEP] = t;
+    state[STEP_SIZE] = state[LR] / (1 - pow(b1, t));
+    state[RESCALE] = 1 / sqrt(1 - pow(b2, t));
+}
+
+// One thread per parameter (see for_elements):
+//     m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,   param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
+// with the factors of g given as g1 and g2: in float, 1 - b2 would lose digits.
+extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state, int count,
+                                       real b1, real g1, real b2, real g2, real eps) {
+    const real step_size = state[STEP_SIZE], rescale = state[RESCALE];
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
+        const real g = grad[i];
+        const real first = b1 * m[i] + g1 * g, second = b2 * v[i] + g2 * g * g;
+        m[i] = first;
+        v[i] = second;
+        param[i] -= step_size * first / (sqrt(second) * rescale + eps);
+    });
+}

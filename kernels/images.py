@@ -1,0 +1,28 @@
+"""Launches of images.cu: bytes to numbers and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kernels
+from kernels.launches import block_columns, contiguous, elements, empty, on_cuda
+
+
+def images_to_real(images: Any, dtype: str, flip: Any) -> Any:
+    """Return x of gpunet.backend.images_to_real; flip: (N,) bool or None."""
+    n, h, w, c = images.shape
+    if flip is not None and flip.shape != (n,):
+        raise ValueError(f"images_to_real: got flip of shape {flip.shape}, expected ({n},), one per image")
+    images, x = contiguous(images), empty(images, n, h, w, c, dtype=dtype)
+    if x.size:
+        across = block_columns(w * c, on_cuda(x))
+        kernels.launch("images.images_to_real", (n * h, w * c // across), across, (x, images, flip, h, w * c, c))
+    return x
+
+
+def real_to_images(x: Any) -> Any:
+    """Return the bytes of gpunet.backend.real_to_images."""
+    x = contiguous(x)
+    images = empty(x, *x.shape, dtype="uint8")
+    elements("images.real_to_images", (images, x, x.size), x.size)
+    return images
