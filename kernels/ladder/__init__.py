@@ -1,4 +1,4 @@
-"""Two operations in numbered steps, each removing one named defect of the step before: for learning, tested like the rest.
+"""Two operations in numbered steps, each removing one named defect of the step before: for learning, and tested.
 
     channel_sum("warp_shuffle", x)      sum over the rows of x (M, C)
     matmul("tensor_cores", a, b)        product of a (M, K) and b (K, N)

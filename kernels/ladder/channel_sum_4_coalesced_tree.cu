@@ -3,14 +3,14 @@
 //   y[r, c] = sum of x[m, c] over the ROWS rows m of block row r       x (M, C), y (ceil(M / ROWS), C)
 //   launched again on y until one row remains
 //
-// Defects removed: the scattered reads (the lanes of a warp are neighbouring channels again, while the rows go to threadIdx.y
-// and blockIdx.y), and the bank conflicts (row ty adds row ty + half: the lanes of a warp stand side by side in shared
-// memory at every level).
-// Thread -> element: lane tx of a block owns channel c = 32 blockIdx.x + tx; thread row ty adds the rows
-// ROWS blockIdx.y + ty, + DEPTH, + 2 DEPTH, ... of x.
+// Defects removed: the scattered reads (the lanes of a warp are neighbouring channels again, while the rows go to
+// threadIdx.y and blockIdx.y), and the bank conflicts (row ty adds row ty + half: the lanes of a warp stand side by
+// side in shared memory at every level).
+// Thread -> element: lane tx of a block owns channel c = 32 blockIdx.x + tx; thread row ty adds row ROWS blockIdx.y + ty
+// of x and every DEPTH-th after it, to the end of the block's ROWS.
 //
-// Defects left: a barrier per level, at which all warps wait for the few that still add; after the first level half of
-// the block has nothing to do.
+// Defects left: a barrier per level, at which all warps wait for the few that still add; after the first level half
+// of the block has nothing to do.
 // In the counters: 4 sectors per request, 1 wavefront per shared request, log2(DEPTH) barriers (BAR).
 
 constexpr int WIDTH = 32;  // channels of a block: the lanes of a warp

@@ -7,11 +7,11 @@
 // in registers and is done; the next level of the tree is the next launch, over ROWS times fewer numbers. The trip
 // count is a constant, so the compiler unrolls the loop and has many loads under way at once; on a CPU, the loop over
 // threads becomes SIMD code, as a block contains no barrier.
-// Thread -> element: c = blockIdx.y * blockDim.x + threadIdx.x owns channel c, of the rows ROWS blockIdx.x ... + ROWS - 1.
+// Thread -> element: c = blockIdx.y * blockDim.x + threadIdx.x owns channel c, of ROWS rows from ROWS blockIdx.x on.
 //
 // What remains: the first level reads all of x once, which no method can avoid; the second reads and writes 1 / ROWS
 // of that. The price is the launches: two for a thousand rows, three for thirty thousand.
-// In the counters: 4 sectors per request for loads and stores, no shared memory, no barrier, nothing but loads and additions.
+// In the counters: 4 sectors per request for loads and stores, no shared memory, no barrier: loads and additions.
 
 constexpr int ROWS = 32;  // rows of x that a thread adds
 
@@ -19,9 +19,10 @@ extern "C" __global__ void channel_sum_tree_without_barriers(real* y, const real
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     if (c >= C) return;
     const int first = blockIdx.x * ROWS;
+    long long next = (long long) first * C + c;  // signed: an index that cannot wrap is one that SIMD can load side by side
     real sum = 0;
 #pragma unroll
-    for (int i = 0; i < ROWS; ++i)
-        if (first + i < M) sum += x[size_t(first + i) * C + c];
-    y[size_t(blockIdx.x) * C + c] = sum;
+    for (int i = 0; i < ROWS; ++i, next += C)
+        if (first + i < M) sum += x[next];
+    y[(long long) blockIdx.x * C + c] = sum;
 }

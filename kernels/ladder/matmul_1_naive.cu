@@ -5,8 +5,8 @@
 // Thread -> element: m = blockIdx.x * 32 + threadIdx.x, n = blockIdx.y * 8 + threadIdx.y. The first index of the
 // formula got the first index of the thread: that is the mistake this ladder starts from.
 //
-// Defects: neighbouring threads differ in m, so they read a and write c at addresses a whole row apart: 32 sectors for
-// 32 numbers. And every thread fetches its row and its column anew: 2 loads for each multiplication.
+// Defects: neighbouring threads differ in m, so they read a and write c at addresses a whole row apart: 32 sectors
+// for 32 numbers. And every thread fetches its row and its column anew: 2 loads for each multiplication.
 // In the counters: 32 sectors per request for a and c, 1 for b (all lanes the same address: a broadcast).
 
 constexpr int BLOCK_M = 32, BLOCK_N = 8;

@@ -2,15 +2,17 @@
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //
-// Defect removed: two shared loads per multiplication. A thread computes R x R elements: for each k it loads R numbers of a
-// and R of b and multiplies all pairs: 2 R loads for R R multiplications (8 for 16).
-// Thread -> element: a block of SIDE x SIDE threads owns a TILE x TILE piece of c. Thread (tx, ty) owns rows ty + SIDE i and
-// columns tx + SIDE j (i, j < R): with SIDE between them, the lanes of a warp stay neighbours for every i and j.
-// While fetching, thread t of the block takes elements t, t + SIDE SIDE, ... of either tile, counted along its rows.
+// Defect removed: two shared loads per multiplication. A thread computes R x R elements: for each k it loads R
+// numbers of a and R of b and multiplies all pairs: 2 R loads for R R multiplications (8 for 16).
+// Thread -> element: a block of SIDE x SIDE threads owns a TILE x TILE piece of c. Thread (tx, ty) owns rows ty +
+// SIDE i and columns tx + SIDE j (i, j < R): with SIDE between them, the lanes of a warp stay neighbours for every i
+// and j. While fetching, thread t of the block takes elements t, t + SIDE SIDE, ... of either tile, counted along its
+// rows.
 //
 // Defects left: numbers come one by one, though a load instruction can bring four; and everybody waits while the next
 // tiles are fetched, as they go where the present ones lie.
-// In the counters: 8 LDS for 16 FFMA; 1 wavefront per shared request; registers rise, since they now hold the results.
+// In the counters: 5 LDS for 16 FFMA (again the compiler joins four k of a_tile); 1 wavefront per shared request; more
+// registers, since they hold the results now.
 
 constexpr int TILE = 64;         // rows and columns of c that a block computes
 constexpr int DEPTH = 16;        // k's that are in shared memory at a time

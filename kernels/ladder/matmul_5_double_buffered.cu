@@ -2,24 +2,25 @@
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //
-// Defects removed: one number per load (a Pack is 16 bytes, the widest load there is: 4 floats), and the wait for memory.
-// There are two buffers in shared memory. While a block multiplies from one, the next tiles travel from global memory into
-// registers, and from there into the other buffer; so one barrier per tile is enough. R grows to 8: per k, 4 wide shared
-// loads for 64 multiplications.
-// Thread -> element: rows (SIDE i + ty) VEC + e and columns (SIDE j + tx) VEC + e, e < VEC, of a TILE x TILE piece of c: a thread
-// owns Packs, SIDE Packs apart, so that the lanes of a warp read Packs side by side.
+// Defects removed: one number per load (a Pack is 16 bytes, the widest load there is: 4 floats), and the wait for
+// memory. There are two buffers in shared memory. While a block multiplies from one, the next tiles travel from
+// global memory into registers, and from there into the other buffer; so one barrier per tile is enough. R grows to
+// 8: per k, 4 wide shared loads for 64 multiplications.
+// Thread -> element: rows (SIDE i + ty) VEC + e and columns (SIDE j + tx) VEC + e, e < VEC, of a TILE x TILE piece of
+// c: a thread owns Packs, SIDE Packs apart, so that the lanes of a warp read Packs side by side.
 //
-//   a_tile lies turned, (k, m), so that a Pack of rows is contiguous. Storing it turned would put the lanes of a warp into
-//   few banks; PAD numbers at the end of each row spread them over all 32.
+//   a_tile lies turned, (k, m), so that a Pack of rows is contiguous. Storing it turned would put the lanes of a
+//   warp into half of the banks; PAD numbers at the end of each row spread them over all 32.
 //
-// Defects left: the multiplications themselves, one instruction for each; and the detour of the tiles through registers.
+// Defects left: the multiplications themselves, one instruction for each; and the detour of the tiles through
+// registers.
 // In the counters: 16 sectors per request (512 bytes, all used), 4 wavefronts per wide shared request of 512 bytes,
 // FFMA far ahead of LDS; registers about 128, which halves the occupancy: the price of the large tile.
 
 constexpr int TILE = 128;             // rows and columns of c that a block computes
 constexpr int DEPTH = 8;              // k's that are in shared memory at a time
 constexpr int SIDE = 16;              // threads of a block along each direction
-constexpr int THREADS = SIDE * SIDE;  //
+constexpr int THREADS = SIDE * SIDE;
 constexpr int R = TILE / SIDE;        // rows and columns of c that a thread computes
 constexpr int VEC = 16 / sizeof(real);
 constexpr int PACKS = TILE * DEPTH / VEC / THREADS;  // Packs that a thread fetches of either tile
@@ -114,7 +115,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     __syncthreads();
     for (int k0 = 0, buffer = 0; k0 < K; k0 += DEPTH, buffer ^= 1) {
         const bool more = k0 + DEPTH < K;
-        if (more) fetch(a_next, b_next, a, b, M, N, K, m0, n0, k0 + DEPTH, a_wide, b_wide);  // under way while we multiply
+        // Starts the loads; nobody waits for them before `store`.
+        if (more) fetch(a_next, b_next, a, b, M, N, K, m0, n0, k0 + DEPTH, a_wide, b_wide);
         multiply(sum, a_tile[buffer], b_tile[buffer]);
         if (more) store(a_tile[buffer ^ 1], b_tile[buffer ^ 1], a_next, b_next);
         __syncthreads();  // this buffer is read, the other one written

@@ -2,22 +2,23 @@
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous, float only
 //
-// Defects removed: an instruction for every multiplication, and the detour through registers. mma.sync multiplies a 16 x 8
-// by an 8 x 8 matrix (1024 multiplications) in one instruction of the whole warp; cp.async copies from global to
-// shared memory beside the arithmetic, STAGES - 1 tiles ahead.
-// The price is precision: the factors are rounded to tf32 (10 bits after the point, float's exponent); sums are float.
+// Defects removed: an instruction for every multiplication, and the detour through registers. mma.sync multiplies a
+// 16 x 8 by an 8 x 8 matrix (1024 multiplications) in one instruction of the whole warp; cp.async copies from global
+// to shared memory beside the arithmetic, STAGES - 1 tiles ahead. The price is precision: the factors are rounded to
+// tf32 (10 bits after the point, float's exponent); sums are float.
 //
-// Thread -> element: a block owns a TILE x TILE piece of c, each of its 2 x 2 warps a WARP_TILE x WARP_TILE piece, as 2 x 4
-// products of 16 x 8. Which lane holds which number of a product is fixed by the hardware (tensor_core.cuh):
+// Thread -> element: a block owns a TILE x TILE piece of c, each of its 2 x 2 warps a WARP_TILE x WARP_TILE piece, as
+// 2 x 4 products of 16 x 8. Which lane holds which number of a product is fixed by the hardware (tensor_core.cuh):
 //
-//   lane = 4 g + t      a: rows g, g + 8; k's t, t + 4      b: k's t, t + 4; column g      c: rows g, g + 8; columns 2t, 2t + 1
+//   lane = 4 g + t     a: rows g, g + 8; k's t, t + 4     b: k's t, t + 4; column g     c: rows g, g + 8; columns 2t, 2t + 1
 //
-//   A warp reads a along 8 rows g and 4 columns t at once: rows of DEPTH = 16 would put g and g + 2 into the same bank, rows
-//   of 20 make 20 g + t fall into 32 different ones. b is read along 4 rows t and 8 columns g: rows of 72, 8 t + g.
+//   Banks: a warp reads a along 8 rows g and 4 columns t at once, and b along 4 rows t and 8 columns g. For b, PAD = 8
+//   unused numbers per row do: 8 t + g are 32 different banks. For a, padding would make the 16-byte writes collide.
+//   Instead the four pieces of a row change places with the row's number (`swizzled`): no number unused, no collision.
 //
-// What remains: numbers leave shared memory one by one (ldmatrix would bring four 8 x 8 pieces at once), and c is
-// written in pairs, half a sector at a time.
-// In the counters: 16 sectors per 512-byte request of LDGSTS (cp.async), 1 wavefront per 4-byte shared load, HMMA and no FFMA.
+// What remains: numbers leave shared memory one by one (ldmatrix would bring four 8 x 8 pieces at once), rounding
+// them to tf32 takes more instructions than multiplying, and c is written in pairs, half a sector at a time.
+// In the counters: 16 sectors per 512-byte request of LDGSTS (cp.async), no bank conflict, HMMA and no FFMA.
 
 #include "tensor_core.cuh"
 #include "copy_async.cuh"
@@ -27,14 +28,18 @@ constexpr int WARP_TILE = 32;  // ... and a warp
 constexpr int DEPTH = 16;      // k's of a stage
 constexpr int STAGES = 3;      // tiles of a and b in shared memory: one in use, the others arriving
 constexpr int THREADS = 128;   // of a block: 2 x 2 warps
+constexpr int PAD = 8;
 constexpr int PIECES = TILE * DEPTH / 4 / THREADS;  // of 16 bytes, that a thread fetches of either tile
 constexpr int ROWS = WARP_TILE / 16, COLUMNS = WARP_TILE / 8;  // products of a warp
 
 struct Stage {
-    alignas(16) float a[TILE][DEPTH + 4];  // (m, k)
-    alignas(16) float b[DEPTH][TILE + 8];  // (k, n)
+    alignas(16) float a[TILE][DEPTH];       // (m, swizzled k)
+    alignas(16) float b[DEPTH][TILE + PAD];  // (k, n)
 };
 using Sums = float[ROWS][COLUMNS][4];
+
+// Where k lies in row m of the tile of a: of the row's four pieces, number k / 4 lies at k / 4 ^ m / 2 % 4.
+__device__ int swizzled(int m, int k) { return k ^ m / 2 % 4 * 4; }
 
 // Start the copy of four numbers of one row; zeros where the matrix has ended.
 __device__ void fetch_four(float* target, const float* matrix, int row, int rows, int column, int columns, bool wide) {
@@ -61,7 +66,7 @@ __device__ void fetch(Stage& stage, const float* a, const float* b, int M, int N
     for (int p = 0; p < PIECES; ++p) {
         const int e = (threadIdx.x + p * THREADS) * 4;  // number of the piece's first element, along the tile's rows
         const int am = e / DEPTH, ak = e % DEPTH, bk = e / TILE, bn = e % TILE;
-        fetch_four(&stage.a[am][ak], a, m0 + am, M, k0 + ak, K, rows_aligned(a, K));
+        fetch_four(&stage.a[am][swizzled(am, ak)], a, m0 + am, M, k0 + ak, K, rows_aligned(a, K));
         fetch_four(&stage.b[bk][bn], b, k0 + bk, K, n0 + bn, N, rows_aligned(b, N));
     }
     copy_async_commit();
@@ -74,8 +79,10 @@ __device__ void multiply(Sums& sums, const Stage& stage, int row, int column, in
 #pragma unroll
         for (int i = 0; i < ROWS; ++i)
 #pragma unroll
-            for (int r = 0; r < 4; ++r)
-                left[i][r] = to_tf32(stage.a[row + 16 * i + g + r % 2 * 8][k + t + r / 2 * 4]);
+            for (int r = 0; r < 4; ++r) {
+                const int m = row + 16 * i + g + r % 2 * 8;
+                left[i][r] = to_tf32(stage.a[m][swizzled(m, k + t + r / 2 * 4)]);
+            }
 #pragma unroll
         for (int j = 0; j < COLUMNS; ++j)
 #pragma unroll

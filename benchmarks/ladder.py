@@ -1,0 +1,129 @@
+"""Measure the teaching ladders of kernels/ladder: what each step asks of memory and what the compiler makes of it.
+
+    python -m benchmarks.ladder                          both ladders
+    python -m benchmarks.ladder matmul --arch sm_90      one of them, for another architecture
+    python -m benchmarks.ladder --write docs/kernels.md  the tables of that page
+
+Needs no GPU: requests, sectors and wavefronts are counted on the CPU (benchmarks/trace.py), registers, occupancy and
+instructions are read from what NVRTC compiled. Where NVRTC is missing, the second table is left out and said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import instructions, machine_code, trace
+from benchmarks.gpus import ARCHITECTURES
+from benchmarks.tables import table, write_between
+from kernels import ladder
+
+STEPS = {"channel_sum": ladder.CHANNEL_SUM, "matmul": ladder.MATMUL}
+SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256)"}
+TRAFFIC = ("step", "global requests", "sectors per load", "sectors per store", "times the least traffic")
+SHARED = ("shared requests", "wavefronts per request", "bank conflicts")
+STATIC = ("step", "threads", "registers", "spilled bytes", "shared bytes", "occupancy")
+Blocks = dict[str, int]  # kernel -> threads of its block
+
+
+def label(name: str, step: str) -> str:
+    """Return how a table calls a step: "5 warp_shuffle"."""
+    return f"{STEPS[name].index(step) + 1} {step}"
+
+
+def run_step(name: str, step: str, launch: Callable[..., None]) -> int:
+    """Run one step on random float32 data; return the fewest bytes it could move: inputs and output once each."""
+    rng = np.random.default_rng(0)
+    if name == "channel_sum":
+        x = rng.standard_normal((4096, 64), dtype=np.float32)
+        return x.nbytes + ladder.channel_sum(step, x, launch).nbytes
+    a, b = rng.standard_normal((256, 128), dtype=np.float32), rng.standard_normal((128, 256), dtype=np.float32)
+    return a.nbytes + b.nbytes + ladder.matmul(step, a, b, launch).nbytes
+
+
+def traffic(name: str, step: str) -> tuple[list[Any], Blocks]:
+    """Return a row of the memory table, and the block sizes that the step launches."""
+    least, blocks = 0, {}
+
+    def run(launch: Callable[..., None]) -> None:
+        def noting(entry: str, grid: Any, block: Any, args: Any) -> None:
+            blocks[entry.rpartition(".")[2]] = int(np.prod(block))
+            launch(entry, grid, block, args)
+
+        nonlocal least
+        least = run_step(name, step, noting)
+
+    counts = trace.count(run)
+    written = counts["global store"] + counts["global atomic"]
+    both = counts["global load"] + written
+    inside = counts["shared load"] + counts["shared store"]
+    row = [label(name, step), both.requests, counts["global load"].per_request, written.per_request]
+    row += [both.needed * 32 / least]
+    row += [inside.requests, inside.per_request, inside.needed - inside.least] if inside.requests else [""] * 3
+    return row, blocks
+
+
+def static(name: str, step: str, arch: str, blocks: Blocks) -> tuple[list[Any], dict[str, int]]:
+    """Return a row of the table of static figures, and the step's instructions by class."""
+    stem = ladder.stem(name, step)
+    code = machine_code.compile_file(stem, "float32", arch)
+    (found,) = machine_code.figures(stem, "float32", arch, code, blocks)
+    row = [label(name, step), found.threads, found.registers, found.spill_bytes, found.shared_bytes]
+    row += [f"{found.occupancy:.0%}"]
+    return row, instructions.mix(stem, "float32", arch, code, found.kernel.rpartition(".")[2])
+
+
+def report(name: str, arch: str, markdown: bool = False) -> str:
+    """Return both tables of a ladder with a line on what they show."""
+    rows, blocks = [], []
+    for step in STEPS[name]:
+        row, threads = traffic(name, step)
+        rows.append(row)
+        blocks.append(threads)
+    text = [f"Memory, float32, {SHAPES[name]}, counted on the CPU:", "", table(TRAFFIC + SHARED, rows, markdown), ""]
+    try:
+        return "\n".join(text + _static_report(name, arch, blocks, markdown))
+    except RuntimeError as error:
+        if markdown:
+            raise
+        return "\n".join([*text, f"No machine code: {error}"])
+
+
+def _static_report(name: str, arch: str, blocks: list[Blocks], markdown: bool) -> list[str]:
+    pairs = [static(name, step, arch, threads) for step, threads in zip(STEPS[name], blocks, strict=True)]
+    classes = [kind for kind in (*instructions.CLASSES, "other") if any(mix[kind] for _, mix in pairs)]
+    rows = [row + [mix[kind] or "" for kind in classes] for row, mix in pairs]
+    language = "machine code" if instructions.disassembler() else "PTX, as no nvdisasm was found"
+    version = ".".join(map(str, machine_code.nvrtc().getVersion()))
+    title = f"Compiled by NVRTC {version} for {arch}, float32; instructions in the text of the program ({language}):"
+    return [title, "", table((*STATIC, *classes), rows, markdown)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ladder", description=__doc__.partition("\n")[0])
+    parser.add_argument("ladder", nargs="*", choices=[[], *STEPS], help="which (default: both)")
+    parser.add_argument("--arch", default="sm_80", choices=list(ARCHITECTURES), help="architecture (default sm_80)")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into a page, between its comments")
+    options = parser.parse_args(arguments)
+    try:
+        for name in options.ladder or STEPS:
+            text = report(name, options.arch, options.markdown or options.write is not None)
+            if options.write:
+                write_between(options.write, f"ladder {name}", text)
+            else:
+                print(f"{name}\n\n{text}\n")
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"benchmarks.ladder: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

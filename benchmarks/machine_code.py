@@ -1,0 +1,102 @@
+"""What NVRTC and ptxas make of a kernel file: registers, spills, shared memory, occupancy. No GPU needed."""
+
+from __future__ import annotations
+
+import functools
+import re
+import struct
+from typing import Any, NamedTuple
+
+from benchmarks.gpus import occupancy
+
+DEFAULT_THREADS = 256  # of a block, where neither the launch nor __launch_bounds__ says
+
+
+class Figures(NamedTuple):
+    """Of one kernel, for one dtype and architecture."""
+
+    kernel: str  # "file.entry"
+    dtype: str
+    arch: str
+    threads: int  # of a block
+    registers: int  # of a thread
+    spill_bytes: int  # of a thread: what did not fit into registers and goes to local memory, stores and loads
+    stack_bytes: int  # of a thread: local memory in all; arrays with a varying index lie there too
+    shared_bytes: int  # of a block, as far as it is known at compile time
+    occupancy: float
+
+
+class Code(NamedTuple):
+    """The result of compiling a file for one architecture."""
+
+    cubin: bytes
+    log: str  # ptxas -v
+
+
+@functools.cache
+def nvrtc() -> Any:
+    """Return CuPy's binding of NVRTC. Raises RuntimeError, saying what to install, where either is missing."""
+    try:
+        from cupy_backends.cuda.libs import nvrtc as binding
+
+        binding.getVersion()
+    except Exception as error:  # CuPy's loader raises several types, ImportError and RuntimeError among them
+        raise RuntimeError(
+            f"CuPy or NVRTC, the CUDA compiler library, is missing ({str(error).splitlines()[0]}): "
+            "pip install 'gpunet[nvrtc]'"
+        ) from error
+    return binding
+
+
+def compile_file(stem: str, dtype: str, arch: str) -> Code:
+    """Compile kernels/<stem>.cu to machine code, for "sm_80" say. Raises RuntimeError where it does not compile."""
+    program, options = _program(stem, dtype)
+    _compile(program, (*options, f"-arch={arch}", "--ptxas-options=-v"), stem)
+    return Code(_whole(nvrtc().getCUBIN(program)), nvrtc().getProgramLog(program))
+
+
+@functools.cache
+def ptx(stem: str, dtype: str, arch: str) -> str:
+    """Return the file's PTX, the virtual instructions that ptxas turns into those of one architecture."""
+    program, options = _program(stem, dtype)
+    _compile(program, (*options, f"-arch={arch.replace('sm', 'compute')}"), stem)
+    return nvrtc().getPTX(program).decode().rstrip("\0")
+
+
+def _program(stem: str, dtype: str) -> tuple[Any, tuple[str, ...]]:
+    binding = nvrtc()
+    from kernels.cuda import cuda_source, options
+
+    return binding.createProgram(cuda_source(stem), f"{stem}.cu", (), ()), options(dtype)
+
+
+def _compile(program: Any, options: tuple[str, ...], stem: str) -> None:
+    try:
+        nvrtc().compileProgram(program, options)
+    except nvrtc().NVRTCError as error:
+        log = nvrtc().getProgramLog(program)
+        raise RuntimeError(f"kernels/{stem}.cu does not compile ({error}, {' '.join(options)}):\n{log}") from None
+
+
+def _whole(cubin: bytes) -> bytes:
+    """Put back the zero byte at the end that CuPy's getCUBIN takes for a terminator; disassemblers miss it."""
+    offset, size, count = struct.unpack_from("<Q", cubin, 32)[0], *struct.unpack_from("<HH", cubin, 54)
+    return cubin + bytes(max(0, offset + size * count - len(cubin)))  # ELF: the program headers come last
+
+
+def figures(stem: str, dtype: str, arch: str, code: Code, threads: dict[str, int] | None = None) -> list[Figures]:
+    """Return the figures of every kernel of a compiled file; `threads` gives block sizes by kernel where known."""
+    bounds = dict(re.findall(r"\.entry (\w+)\s*\([^)]*\)[^{]*?\.maxntid (\d+)", ptx(stem, dtype, arch)))
+    found = []
+    for part in code.log.split("Compiling entry function '")[1:]:
+        name = part.partition("'")[0]
+        size = (threads or {}).get(name) or int(bounds.get(name, DEFAULT_THREADS))
+        registers, shared = _sum(r"Used (\d+) registers", part), _sum(r"(\d+) bytes smem", part)
+        spills, stack = _sum(r"(\d+) bytes spill (?:stores|loads)", part), _sum(r"(\d+) bytes stack frame", part)
+        resident = occupancy(arch, size, registers, shared)
+        found.append(Figures(f"{stem}.{name}", dtype, arch, size, registers, spills, stack, shared, resident))
+    return sorted(found)
+
+
+def _sum(pattern: str, text: str) -> int:
+    return sum(map(int, re.findall(pattern, text)))

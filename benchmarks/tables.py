@@ -1,0 +1,47 @@
+"""Tables as text for a terminal or as Markdown, and tables written into a page between two comments."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def cell(value: Any) -> str:
+    """Return a number in at most four figures, a fraction below one as it is, anything else as text."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.2g}"
+    return str(value)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], markdown: bool = False) -> str:
+    """Return head and rows as lines of equal columns: the first column to the left, the others to the right."""
+    lines = [[str(name) for name in head], *([cell(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
+    if not markdown:
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+    rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [padded[0], rule, *padded[1:]])
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between `<!-- name -->` and `<!-- end of name -->` in a page by text.
+
+    Raises ValueError where the page does not have this pair of comments exactly once.
+    """
+    before = page.read_text(encoding="utf-8")
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end of {re.escape(name)} -->)", re.S)
+    after, count = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", before)
+    if count != 1:
+        raise ValueError(f"got {count} places in {page} between <!-- {name} --> and its end, expected one")
+    handle, temporary = tempfile.mkstemp(dir=page.parent, prefix=page.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(after)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(temporary, page.stat().st_mode & 0o777)
+    os.replace(temporary, page)
