@@ -66,14 +66,19 @@ def test_inputs_and_parameters_are_not_written(case, cell):
 
 
 @every_case
-def test_strided_views_give_the_same(case, cell):
+def test_strided_views_give_the_same_or_are_refused(case, cell):
+    """The array code takes any view; a kernel, which sees bare memory, may say that it wants contiguous arrays."""
     layer, x, rng = build(case, cell)
     dy = output_gradient(layer, x, rng, cell)
     expected = run(layer, x, dy)
     for parameter in layer.parameters():
         parameter.grad = None
-    y = layer.forward(strided(x, cell))
-    dx = layer.backward(strided(dy, cell))  # it may be written into, but the returned numbers must be right
+    try:
+        y = layer.forward(strided(x, cell))
+        dx = layer.backward(strided(dy, cell))  # it may be written into, but the returned numbers must be right
+    except ValueError as error:
+        assert cell.implementation == "kernels" and "contiguous" in str(error)
+        return
     actual = {"y": y, "dx": dx} | {name: parameter.grad for name, parameter in layer.named_parameters()}
     for name, value in expected.items():
         assert_close(actual[name], value, EXACT, name)

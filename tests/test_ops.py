@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import naive
-from cases import EPS32, assert_close, host
+from cases import EPS32, IMPLEMENTATIONS, assert_close, host
 from gpunet import backend
 from gpunet.layers.geometry import conv_pads
 
@@ -110,9 +110,10 @@ def test_column_sum_of_any_height(cell, rows):
     assert host(backend.column_sum(cell.array(values, "float32"))).tolist() == values.sum(axis=0).tolist()
 
 
-def test_column_sum_over_many_blocks():
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_column_sum_over_many_blocks(implementation):
     """More numbers than one cache block: the partial sums of all blocks arrive."""
-    with backend.use("reference"):
+    with backend.use(implementation):
         values = np.random.default_rng(0).integers(-9, 9, (70_000, 7)).astype("float64")
         assert backend.column_sum(values).tolist() == values.sum(axis=0).tolist()
 
