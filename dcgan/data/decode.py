@@ -1,0 +1,81 @@
+"""One picture file, of whatever kind, to one uint8 array (H, W, C)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from dcgan.data.recipe import Recipe, Size
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+EXIF_ORIENTATION = 0x0112
+# How to bring a picture upright for each value of the EXIF orientation tag (1: it is already).
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
+
+
+def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
+    """Read, turn upright, lay over white, crop and resize (bicubic, antialiased): uint8 (H, W, C).
+
+    Of an animation the first frame counts. Raises whatever Pillow raises for a damaged file, and ValueError for a
+    picture of more pixels than PIL.Image.MAX_IMAGE_PIXELS.
+    """
+    with Image.open(file, formats=FORMATS) as picture:
+        check_pixels(picture.size)
+        orientation = exif_orientation(picture)
+        width, height = picture.size[::-1] if orientation in SIDEWAYS else picture.size
+        box = recipe.box(width, height)
+        draft_jpeg(picture, min((box[2] - box[0]) / recipe.shape[1], (box[3] - box[1]) / recipe.shape[0]))
+        image = flatten(picture, "L" if recipe.channels == 1 else "RGB")
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    fx, fy = image.width / width, image.height / height  # below 1 after a draft
+    image = image.resize(recipe.image_size[::-1], Image.Resampling.BICUBIC,
+                         box=(box[0] * fx, box[1] * fy, box[2] * fx, box[3] * fy))
+    return np.asarray(image).reshape(recipe.shape)
+
+
+def check_pixels(size: Size) -> None:
+    """Refuse pictures whose decoding would take very much memory (decompression bombs among them)."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and size[0] * size[1] > limit:
+        raise ValueError(f"{size[0]}x{size[1]} pixels, more than the {limit:,} that Pillow allows")
+
+
+def exif_orientation(picture: Image.Image) -> int:
+    """1 to 8; 1 (upright) also where the EXIF block is damaged, for the picture itself may be sound."""
+    try:
+        return picture.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  (Pillow raises half a dozen kinds here)
+        return 1
+
+
+def draft_jpeg(picture: Image.Image, shrink: float) -> None:
+    """Let libjpeg decode at 1/2, 1/4 or 1/8 of the size where at least the final size remains."""
+    factor = next(f for f in (8, 4, 2, 1) if f <= max(shrink, 1))
+    if picture.format in ("JPEG", "MPO") and factor > 1:
+        picture.draft(None, (picture.width // factor, picture.height // factor))
+
+
+def flatten(picture: Image.Image, mode: str) -> Image.Image:
+    """Any picture as "L" or "RGB": 16 bits to 8, transparency over white, palette and CMYK to colours."""
+    if picture.mode.startswith("I"):
+        return sixteen_to_eight_bits(picture).convert(mode)
+    if picture.has_transparency_data:
+        colours = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, colours)
+    return picture.convert(mode)
+
+
+def sixteen_to_eight_bits(picture: Image.Image) -> Image.Image:
+    """0..65535 to 0..255 (Pillow's own conversion of these modes clips or differs between its versions)."""
+    values = np.asarray(picture).clip(0, 65535).astype(np.uint32)
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))

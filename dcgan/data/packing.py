@@ -1,0 +1,123 @@
+"""Writing packed images so that a kill at any moment costs at most the last few hundred of them.
+
+The file grows under the name OUT.part. Its data sets get all their space at creation, so that later writes touch pixels
+only, never HDF5's own structure: whatever moment the process dies at, the file stays readable. The flag done[i] is set
+after image i is on its way to the disk. Only a finished file gets its own name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+from h5py import h5d, h5p
+
+from dcgan.data.listing import Listing, digest
+from dcgan.data.reading import fingerprint, one_line, read_all, require_some
+from dcgan.data.recipe import Recipe
+from dcgan.errors import UserError
+
+CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
+FLUSH_EVERY = 512  # images
+
+
+def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None, progress: bool = True) -> int:
+    """Pack every readable picture into `out`; go on where an earlier attempt stopped; return the number of images."""
+    part = out.with_name(out.name + ".part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open_part(part, listing, recipe) as file:
+        skipped = write_images(file, listing, recipe, workers, progress)
+        count = finish(file, listing, skipped)
+    with open(part, "rb") as written:
+        os.fsync(written.fileno())
+    os.replace(part, out)
+    return count
+
+
+def open_part(part: Path, listing: Listing, recipe: Recipe) -> h5py.File:
+    """The unfinished file of these very images and this recipe, or a new one."""
+    key = digest([listing.version, recipe.to_json()])
+    if part.exists():
+        try:
+            file = h5py.File(part, "r+")
+        except BlockingIOError:
+            raise UserError(f"{part} is being written by another process: start again when that has finished") from None
+        except OSError:  # torn while it was created
+            return new_part(part, listing, recipe, key)
+        if file.attrs.get("part") == key and "done" in file:
+            return file
+        file.close()
+    return new_part(part, listing, recipe, key)
+
+
+def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> h5py.File:
+    """An empty file with room for every listed picture."""
+    count, nbytes = len(listing), int(np.prod(recipe.shape))
+    free = shutil.disk_usage(part.parent).free + (part.stat().st_size if part.exists() else 0)
+    if free < count * nbytes:
+        raise UserError(f"{part.parent} has {free / 2**30:.1f} GiB free, but {count:,} images take "
+                        f"{count * nbytes / 2**30:.1f} GiB: free some space or name another folder")
+    with h5py.File(part, "w") as file:
+        rows = max(1, min(count, CHUNK_BYTES // nbytes))
+        allocated(file, "images", (count, *recipe.shape), (rows, *recipe.shape))
+        allocated(file, "done", (count,), (min(count, CHUNK_BYTES),))[:] = 0
+        file.attrs.update(recipe=recipe.to_json(), fingerprint=fingerprint(listing, recipe), part=key)
+    return h5py.File(part, "r+")
+
+
+def allocated(file: h5py.File, name: str, shape: tuple, chunks: tuple) -> h5py.Dataset:
+    """A resizable uint8 data set whose space is all taken now."""
+    layout = h5p.create(h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5d.FILL_TIME_NEVER)
+    return file.create_dataset(name, shape=shape, maxshape=(None, *shape[1:]), dtype=np.uint8, chunks=chunks,
+                               dcpl=layout)
+
+
+def write_images(file: h5py.File, listing: Listing, recipe: Recipe, workers: int | None,
+                 progress: bool) -> list[tuple[str, str]]:
+    """Decode what is not done yet, each picture into its own row; return (name, reason) of those that failed."""
+    images, done = file["images"], file["done"]
+    skipped, fresh = list(listing.skipped), []
+    todo = np.flatnonzero(done[:] == 0)
+    for index, image in read_all(listing, recipe, todo, workers, progress):
+        if isinstance(image, str):
+            skipped.append((one_line(listing.names[index]), image))
+        else:
+            images[index] = image
+            fresh.append(index)
+        if len(fresh) >= FLUSH_EVERY:
+            mark(file, done, fresh)
+            fresh = []
+    mark(file, done, fresh)
+    return skipped
+
+
+def mark(file: h5py.File, done: h5py.Dataset, rows: list[int]) -> None:
+    """Set done for these rows, once their pixels have left this process."""
+    file.flush()
+    for row in rows:
+        done[row] = 1
+    file.flush()
+
+
+def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) -> int:
+    """Close the gaps of skipped pictures and write down what the file holds."""
+    images = file["images"]
+    good = np.flatnonzero(file["done"][:])
+    require_some(len(good), skipped, "the data")
+    gap = int(np.argmax(good != np.arange(len(good)))) if len(good) and good[-1] >= len(good) else len(good)
+    if gap < len(good):
+        file["done"][gap:] = 0  # should we be killed while rows move, they are read again
+        file.flush()
+        for row in range(gap, len(good)):
+            images[row] = images[int(good[row])]
+    images.resize(len(good), axis=0)
+    del file["done"], file.attrs["part"]
+    text = h5py.string_dtype()
+    file.create_dataset("skipped", data=np.array(skipped, dtype=object).reshape(-1, 2), dtype=text)
+    file.attrs.update(count=len(good), files=len(listing))
+    return len(good)

@@ -1,0 +1,75 @@
+"""A source: N images of one size with random access. Every data format ends as one of these."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dcgan.errors import UserError
+
+
+class Source:
+    """N uint8 images of shape (H, W, C); a new format is a new subclass with its own `batch`.
+
+    shape        (N, H, W, C), C = 1 (grey) or 3 (RGB)
+    description  one line for people: what it is, how many, of what size
+    fingerprint  changes whenever the images or their order could have changed; a resumed run compares it
+    skipped      (name, reason) of every file that could not be read
+    labels       (N,) class of each image, or None where the data has none
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], description: str, fingerprint: str,
+                 skipped: list[tuple[str, str]] | None = None, labels: np.ndarray | None = None):
+        self.shape = shape
+        self.description = description
+        self.fingerprint = fingerprint
+        self.skipped = list(skipped or [])
+        self.labels = labels
+
+    def batch(self, indices: np.ndarray) -> np.ndarray:
+        """The images of these indices, in this order, as a new uint8 array (n, H, W, C)."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of open files; a source in memory has none."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.shape[1], self.shape[2]
+
+    @property
+    def channels(self) -> int:
+        return self.shape[3]
+
+
+class ArraySource(Source):
+    """Images held in memory: a uint8 array (N, H, W, C)."""
+
+    def __init__(self, images: np.ndarray, description: str, fingerprint: str,
+                 skipped: list[tuple[str, str]] | None = None, labels: np.ndarray | None = None):
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise ValueError(f"images are {images.dtype} {images.shape}; expected uint8 (N, H, W, C)")
+        super().__init__(images.shape, description, fingerprint, skipped, labels)
+        self.images = images
+
+    def batch(self, indices: np.ndarray) -> np.ndarray:
+        return self.images[np.asarray(indices)]
+
+
+def require_batch(source: Source, batch_size: int) -> None:
+    """Raise UserError where the source cannot fill a single batch."""
+    if batch_size < 1:
+        raise UserError(f"batch size {batch_size}: expected 1 or more")
+    if len(source) < batch_size:
+        raise UserError(f"{source.description}: fewer images than one batch of {batch_size}; "
+                        f"give a --batch-size of at most {len(source)} or more images")
+
+
+def describe(shape: tuple[int, int, int, int], what: str, skipped: int = 0) -> str:
+    """'1,234 images 64x64x3 from celeba (2 skipped)'."""
+    count, height, width, channels = shape
+    tail = f" ({skipped:,} skipped)" if skipped else ""
+    return f"{count:,} images {height}x{width}x{channels} from {what}{tail}"
