@@ -45,7 +45,8 @@ def find(path: str, say: Say = print) -> Found:
     newest = run.saved()[:1]
     if newest and newest[0].samefile(place):
         return Found(_config(state, place, run), state, run)
-    return Found(_config(state, place), state, None, run.log if newest else None)
+    out = str(run.path.parent) if newest else Config.out  # a stranger's file does not choose where to write
+    return Found(replace(_config(state, place), out=out), state, None, run.log if newest else None)
 
 
 def _in_folder(run: RunDir, say: Say) -> Found:

@@ -70,10 +70,14 @@ def resume(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer
     trainer = open_trainer(resuming.changed(found.config, given), progress)
     if found.state:
         resuming.load(trainer, found.state, path, say)
-    if trainer.step >= trainer.last_step:
-        raise UserError(f"{path} is at step {trainer.step} of {trainer.last_step}: ask for more --steps or --epochs")
+    at = f"{path} is at step {trainer.step} of {trainer.last_step}"
+    if trainer.step > trainer.last_step or (trainer.step == trainer.last_step and not found.run):
+        raise UserError(f"{at}: ask for more --steps or --epochs")
     run = found.run or RunDir.create(trainer.config.out, trainer.config.preset)
-    say(f"going on from step {trainer.step} in {run.path}")
+    if trainer.step < trainer.last_step:
+        say(f"going on from step {trainer.step} in {run.path}")
+    else:  # perhaps killed between its last checkpoint and its plot
+        say(f"{at}: nothing is left to train, more --steps or --epochs would be")
     with run.locked():
         run.sweep()
         run.cut_log(trainer.step, found.log)
@@ -93,6 +97,8 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
         except log.Diverged as error:
             kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
             raise log.Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
+        finally:
+            trainer.source.close()
         if done:
             from dcgan.plot import save_plot
 

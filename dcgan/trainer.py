@@ -52,9 +52,9 @@ class Trainer:
         """Go on from a checkpoint. Raises KeyError, ValueError or TypeError where it is not one of this config."""
         self.gan.load_state_dict(state["gan"])
         self.rng.bit_generator.state = state["random"]
-        self.fixed_z = state["fixed_z"]
-        self.step = self.saved_step = state["step"]
-        self.start = (state["epoch"], state["position"])
+        self.step = self.saved_step = int(state["step"])
+        self.start = (int(state["epoch"]), int(state["position"]))
+        self.fixed_z[...] = state["fixed_z"]
 
     def restart_epoch(self) -> None:
         """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""

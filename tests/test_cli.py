@@ -45,7 +45,7 @@ TRAIN_MISTAKES = {
     "--resume nowhere": "no such run folder or checkpoint: nowhere",
     "--resume empty": "empty is no run folder: expected config.json and checkpoints/ in it",
     "--resume file": "file is no checkpoint",
-    "--resume run": "run is at step 1 of 1: ask for more --steps or --epochs",
+    "--resume last.h5": "last.h5 is at step 1 of 1: ask for more --steps or --epochs",
     "--resume run --lr 1": "--lr: got 1.0, the run has 0.0002; what a resume may change: --data --epochs",
     "--resume foreign.h5": "foreign.h5 is no checkpoint of a dcgan run",
     "--resume misfit.h5 --steps 9": "misfit.h5 does not fit the network of its own config: state dict",
@@ -84,6 +84,7 @@ def place(tmp_path_factory):
     (place / "started").mkdir()
     (place / "started/config.json").write_text((run / "config.json").read_text())
     state = checkpoint.load(run / "checkpoints/000001.h5")
+    checkpoint.save(place / "last.h5", state)
     checkpoint.save(place / "foreign.h5", {"weights": np.zeros(3)})
     del state["gan"]["G"]["0.weight"]
     checkpoint.save(place / "misfit.h5", state)

@@ -39,8 +39,7 @@ def wait_for_steps(process, run: Path, count: int):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminate"])
-def test_ctrl_c_saves_and_says_how_to_go_on(often, runs, number):
-    run = runs / "0001-dcgan64"
+def test_ctrl_c_saves_and_says_how_to_go_on(often, runs, run, number):
     process = start(*often, "--steps", 100_000)
     wait_for_steps(process, run, 3)
     process.send_signal(number)
@@ -67,10 +66,9 @@ def test_a_second_signal_ends_the_program():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_killed_again_and_again(often, runs):
+def test_killed_again_and_again(often, runs, run):
     """kill -9 at random moments, then on to the end: as if nothing had happened."""
-    run, steps = runs / "0001-dcgan64", 40
-    process = start(*often, "--steps", steps)
+    process = start(*often, "--steps 40")
     wait_for_steps(process, run, 3)
     for _ in range(3):
         process.kill()
@@ -79,11 +77,21 @@ def test_killed_again_and_again(often, runs):
         time.sleep(random.uniform(0.5, 1.5))  # also while it starts
     process.kill()
     process.communicate()
-    if RunDir(run).saved()[0].stem != f"{steps:06d}":
-        assert run_train("--resume", run, "--no-progress") == 0
-    assert run_train(*often, "--steps", steps) == 0
+    assert run_train("--resume", run, "--no-progress") == 0
+    assert run_train(*often, "--steps 40") == 0
     assert_same_run(run, runs / "0002-dcgan64")
     assert not list(run.rglob("*.tmp"))
+
+
+def test_killed_between_the_last_checkpoint_and_the_plot(often, runs, run, capsys):
+    run_train(*often, "--steps 4")
+    whole = content(run)
+    (run / "loss.png").unlink()
+    assert run_train("--resume", run, "--no-progress") == 0
+    assert "is at step 4 of 4: nothing is left to train" in capsys.readouterr().out
+    assert content(run) == whole
+    assert run_train("--resume", run, "--steps 3") == 2
+    assert "is at step 4 of 3: ask for more" in capsys.readouterr().err
 
 
 def test_killed_before_the_first_checkpoint(often, runs, capsys):

@@ -65,7 +65,9 @@ def test_the_newest_checkpoint_file_goes_on_in_place(often, runs):
     assert [path.stem for path in RunDir(runs / "0001-dcgan64").saved()] == ["000006", "000003"]
 
 
-def test_a_checkpoint_alone_is_enough(often, runs, tmp_path):
+def test_a_checkpoint_alone_is_enough(often, runs, tmp_path, monkeypatch):
+    """It goes on under ./runs, wherever it says that it was trained."""
+    monkeypatch.chdir(tmp_path)
     run_train(*often, "--steps", 6)
     (tmp_path / "elsewhere.h5").write_bytes((runs / "0001-dcgan64/checkpoints/000003.h5").read_bytes())
     assert run_train("--resume", tmp_path / "elsewhere.h5", "--no-progress") == 0
