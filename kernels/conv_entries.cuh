@@ -1,0 +1,91 @@
+// The kernels themselves: three passes, each with three shapes of tile (Wide, Small, Narrow; gpunet picks by the sizes).
+//
+// Grid: x = tiles of rows (times phases for the input gradient), y = tiles of columns, z = splits of k.
+// parts: splits * tiles * numbers of a tile, counters: zeros, levels * tiles * splits; neither is used with splits = 1.
+
+template <template <class> class Sums>
+__device__ void forward(real* y, const real* x, const real* weight, const real* bias, real* parts, int* counters,
+                        const Conv& conv, int splits) {
+    __shared__ Forward pass;
+    if (threadIdx.x == 0) pass.set(conv, x, weight);
+    __syncthreads();
+    convolve<Sums<Forward>>(pass, y, bias, parts, counters, splits, blockIdx.x);
+}
+
+template <template <class> class Sums>
+__device__ void input_grad(real* dx, const real* dy, const real* weight, const real* bias, real* parts, int* counters,
+                           const Conv& conv, int splits) {
+    __shared__ InputGrad pass;
+    const int phases = min(conv.SH, conv.H) * min(conv.SW, conv.W);
+    if (threadIdx.x == 0) pass.set(conv, dy, weight, blockIdx.x % phases);
+    __syncthreads();
+    convolve<Sums<InputGrad>>(pass, dx, bias, parts, counters, splits, blockIdx.x / phases);
+}
+
+template <template <class> class Sums>
+__device__ void weight_grad(real* dweight, const real* x, const real* dy, real* parts, int* counters, const Conv& conv,
+                            int splits) {
+    __shared__ WeightGrad pass;
+    if (threadIdx.x == 0) pass.set(conv, x, dy);
+    __syncthreads();
+    convolve<Sums<WeightGrad>>(pass, dweight, nullptr, parts, counters, splits, blockIdx.x);
+}
+
+#define CONV {N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left}
+
+extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
+    conv2d_forward_wide(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
+                        optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH,
+                        int SW, int top, int left, int splits) {
+    forward<Wide>(y, x, weight, bias, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_forward_small(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
+                         optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+                         int SH, int SW, int top, int left, int splits) {
+    forward<Small>(y, x, weight, bias, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_forward_narrow(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
+                          optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+                          int SH, int SW, int top, int left, int splits) {
+    forward<Narrow>(y, x, weight, bias, parts, counters, CONV, splits);
+}
+
+extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
+    conv2d_input_grad_wide(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+                           optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+                           int SH, int SW, int top, int left, int splits) {
+    input_grad<Wide>(dx, dy, weight, bias, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_input_grad_small(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+                            optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+                            int SH, int SW, int top, int left, int splits) {
+    input_grad<Small>(dx, dy, weight, bias, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_input_grad_narrow(real* dx, const real* dy, const real* weight, optional const real* bias,
+                             optional real* parts, optional int* counters, int N, int H, int W, int C, int OH, int OW,
+                             int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    input_grad<Narrow>(dx, dy, weight, bias, parts, counters, CONV, splits);
+}
+
+extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
+    conv2d_weight_grad_wide(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+                            int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+                            int left, int splits) {
+    weight_grad<Wide>(dweight, x, dy, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_weight_grad_small(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+                             int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+                             int left, int splits) {
+    weight_grad<Small>(dweight, x, dy, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_weight_grad_narrow(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+                              int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+                              int left, int splits) {
+    weight_grad<Narrow>(dweight, x, dy, parts, counters, CONV, splits);
+}

@@ -1,0 +1,61 @@
+// Sums on the CUDA cores: a thread multiplies TM rows by TN columns out of its registers, in full precision.
+//
+//              columns of thread tx            VEC k's at a time: TM + TN packs of 16 bytes are read
+//            +------------------------+        for TM * TN * VEC multiplications
+//   rows  ty |  TM x TN sums of one   |
+//            |  thread, in registers  |        rows of a thread: ty, ty + LANES, ...  where k's are neighbours in memory,
+//            +------------------------+        else VEC neighbours, then VEC further on, ...
+
+// T rows of a tile, those of one of LANES threads, in registers.
+template <int T, int LANES, bool ALONG_K>
+struct Share {
+    static constexpr int RUN = ALONG_K ? 1 : T < VEC ? T : VEC;  // neighbouring rows in one thread
+    static constexpr int PACK = ALONG_K ? VEC : RUN;             // numbers read at a time: k's of a row, or rows of a k
+    static constexpr int KS = ALONG_K ? VEC : 1;
+    struct alignas(PACK * sizeof(real)) Pack { real numbers[PACK]; };
+    Pack packs[T * KS / PACK];
+
+    __device__ static int row(int lane, int i) { return (i / RUN * LANES + lane) * RUN + i % RUN; }
+    __device__ real at(int i, int e) const { return ALONG_K ? packs[i].numbers[e] : packs[i / RUN].numbers[i % RUN]; }
+
+    // Read k + e; along k it came with k already.
+    template <class Tile>
+    __device__ void read(const Tile& tile, int lane, int k, int e) {
+        if (ALONG_K && e > 0) return;
+#pragma unroll
+        for (int i = 0; i < T; i += RUN) packs[i / RUN] = *reinterpret_cast<const Pack*>(&tile.at(row(lane, i), k + e));
+    }
+};
+
+// A thread's TM x TN sums.
+template <class Pass, int ROWS_, int COLUMNS_, int TM, int TN, int STAGES_>
+struct RegisterSums {
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, COUNT = TM * TN;
+    static constexpr int LANES_M = ROWS / TM, LANES_N = COLUMNS / TN, THREADS = LANES_M * LANES_N;
+    using A = Share<TM, LANES_M, Pass::A_ALONG_K>;
+    using B = Share<TN, LANES_N, Pass::B_ALONG_K>;
+    static constexpr int RUN = B::RUN;
+    real sums[COUNT] = {};
+
+    __device__ real& operator[](int i) { return sums[i]; }
+    __device__ static int row(int i) { return A::row(threadIdx.x / LANES_N, i / TN); }
+    __device__ static int column(int i) { return B::row(threadIdx.x % LANES_N, i % TN); }
+
+    template <class ATile, class BTile>
+    __device__ void multiply(const ATile& a_tile, const BTile& b_tile) {
+#pragma unroll 1
+        for (int k = 0; k < DEPTH; k += VEC) {
+            A a;
+            B b;
+#pragma unroll
+            for (int e = 0; e < VEC; ++e) {
+                a.read(a_tile, threadIdx.x / LANES_N, k, e);
+                b.read(b_tile, threadIdx.x % LANES_N, k, e);
+#pragma unroll
+                for (int i = 0; i < TM; ++i)
+#pragma unroll
+                    for (int j = 0; j < TN; ++j) sums[i * TN + j] += a.at(i, e) * b.at(j, e);
+            }
+        }
+    }
+};
