@@ -8,7 +8,7 @@ D's output is a logit; D(x) is its sigmoid. Every loss and mean is an array on t
 
 from __future__ import annotations
 
-from gpunet.backend import bce_with_logits, sigmoid
+from gpunet.backend import bce_with_logits, join, sigmoid
 from gpunet.backend.arrays import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
@@ -23,21 +23,21 @@ def discriminator_step(
 
     G learns nothing here: its backward is not called. real_target below 1 smooths D's labels.
     """
-    optimizer.zero_grad()
-
-    logits = D.forward(real)
-    loss_real, dlogits = bce_with_logits(logits, real_target)  # -log D(x)
-    D.backward(dlogits, input_grad=False)
-    d_real = sigmoid(logits).mean()
-
     fake = G.forward(z)  # (N, H, W, C)
-    logits = D.forward(fake)
-    loss_fake, dlogits = bce_with_logits(logits, 0.0)  # -log(1 - D(G(z)))
-    D.backward(dlogits, input_grad=False)
-    d_fake = sigmoid(logits).mean()
-
+    optimizer.zero_grad()
+    with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
+        on_real, on_fake = logits = halves(D.forward(join(real, fake)))
+        loss_real, dreal = bce_with_logits(on_real, real_target)  # -log D(x)
+        loss_fake, dfake = bce_with_logits(on_fake, 0.0)  # -log(1 - D(G(z)))
+        D.backward(join(dreal, dfake), input_grad=False)
     optimizer.step()
+    d_real, d_fake = (sigmoid(half).mean() for half in logits)
     return fake, {"loss_d": loss_real + loss_fake, "d_real": d_real, "d_fake": d_fake}
+
+
+def halves(x: Array) -> tuple[Array, Array]:
+    """Return views of the first and the second half of a joined batch."""
+    return x[: len(x) // 2], x[len(x) // 2 :]
 
 
 def generator_step(G: Layer, D: Layer, optimizer: Adam, fake: Array, fake_target: float = 1.0) -> Stats:

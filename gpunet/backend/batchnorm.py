@@ -17,9 +17,9 @@ from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows, column_sums
 
 
-def as_rows(x: Array) -> Array:
-    """View x (..., C) as (rows, C)."""
-    return x.reshape(-1, x.shape[-1])
+def parts(x: Array, batches: int = 1) -> Array:
+    """View x (..., C) as (batches, rows, C)."""
+    return x.reshape(batches, -1, x.shape[-1])
 
 
 @operation
@@ -30,28 +30,45 @@ def batchnorm(
     eps: float,
     slope: float = 1.0,
     running: tuple[Array, Array, float] | None = None,
+    batches: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
     """Normalise x (..., C) by its own statistics: y (as x), mean (C,), biased var (C,), rstd (C,).
 
     running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
+    x may hold several batches, one after another: each is then normalised on its own, statistics are (batches, C).
     """
-    rows = as_rows(x)  # (rows, C)
-    mean = column_sums(lambda block: block.sum(axis=0), rows) / rows.shape[0]
-    var = column_sums(lambda block: ((block - mean) ** 2).sum(axis=0), rows) / rows.shape[0]
-    rstd = 1 / array_module(x).sqrt(var + x.dtype.type(eps))
-    if running:
-        running_mean, running_var, momentum = running
-        running_mean += momentum * (mean - running_mean)
-        running_var += momentum * (var * (rows.shape[0] / (rows.shape[0] - 1)) - running_var)
-    return _affine(x, *_coefficients(mean, rstd, scale, shift), slope), mean, var, rstd
+    xp = array_module(x)
+    y, statistics = xp.empty(x.shape, x.dtype), []
+    for out, part in zip(parts(y, batches), parts(x, batches), strict=True):  # (rows, C)
+        mean = column_sums(lambda block: block.sum(axis=0), part) / len(part)
+        var = column_sums(lambda block, mean=mean: ((block - mean) ** 2).sum(axis=0), part) / len(part)
+        rstd = 1 / xp.sqrt(var + x.dtype.type(eps))
+        if running:
+            running_mean, running_var, momentum = running
+            running_mean += momentum * (mean - running_mean)
+            running_var += momentum * (var * (len(part) / (len(part) - 1)) - running_var)
+        _affine(out, part, *_coefficients(mean, rstd, scale, shift), slope)
+        statistics.append((mean, var, rstd))
+    return y, *(xp.stack(values) if batches > 1 else values[0] for values in zip(*statistics, strict=True))  # type: ignore
 
 
 @batchnorm.kernel
 def _(
-    x: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0, running: Any = None
+    x: Array,
+    scale: Array | None,
+    shift: Array | None,
+    eps: float,
+    slope: float = 1.0,
+    running: Any = None,
+    batches: int = 1,
 ) -> tuple[Array, Array, Array, Array]:
-    return kernels.batchnorm.forward(x, scale, shift, eps, slope, running)
+    if batches == 1:
+        return kernels.batchnorm.forward(x, scale, shift, eps, slope, running)
+    results = [kernels.batchnorm.forward(part, scale, shift, eps, slope, running) for part in parts(x, batches)]
+    xp = array_module(x)
+    y, mean, var, rstd = (xp.stack(values) for values in zip(*results, strict=True))
+    return y.reshape(x.shape), mean, var, rstd
 
 
 @operation
@@ -59,8 +76,9 @@ def batchnorm_inference(
     x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
 ) -> Array:
     """Normalise x (..., C) by given statistics, the running averages: every row is then independent of the others."""
-    rstd = 1 / array_module(x).sqrt(var + x.dtype.type(eps))
-    return _affine(x, *_coefficients(mean, rstd, scale, shift), slope)
+    rstd, y = 1 / array_module(x).sqrt(var + x.dtype.type(eps)), array_module(x).empty(x.shape, x.dtype)
+    _affine(parts(y)[0], parts(x)[0], *_coefficients(mean, rstd, scale, shift), slope)
+    return y
 
 
 @batchnorm_inference.kernel
@@ -79,9 +97,22 @@ def batchnorm_backward(
     dz = dy * (1 or slope),   dshift = sum dz,   dscale = sum dz * x_hat        over the M rows
     dx = scale * rstd * (dz - dshift / M - x_hat * dscale / M)
     """
+    batches = 1 if mean.ndim == 1 else len(mean)
+    dy = array_module(x).ascontiguousarray(dy)  # of a strided view, `parts` would be a copy, and dx written into that
+    statistics = mean.reshape(batches, -1), rstd.reshape(batches, -1)
+    sums = [
+        _backward_part(*each, scale, shift, slope)
+        for each in zip(parts(dy, batches), parts(x, batches), *statistics, strict=True)
+    ]
+    dscale, dshift = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
+    return dy, dscale, dshift
+
+
+def _backward_part(
+    dz: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float
+) -> tuple[Array, Array]:
+    """Write dx of one batch (rows, C) into dz, which comes as dy; return dscale and dshift."""
     xp = array_module(x)
-    dy = xp.ascontiguousarray(dy)  # of a strided view, as_rows would be a copy, and dx written into that
-    rows, drows = as_rows(x), as_rows(dy)
     a, b = _coefficients(mean, rstd, scale, shift)
     factor = xp.asarray([slope, 1], x.dtype)
 
@@ -90,23 +121,31 @@ def batchnorm_backward(
             dz *= factor[(x * a + b > 0).view("u1")]  # the sign of z, computed again
         return xp.stack([dz.sum(axis=0), (dz * ((x - mean) * rstd)).sum(axis=0)])  # (2, C)
 
-    dshift, dscale = column_sums(reduce, drows, rows)
-    by_x = -a * rstd * dscale / rows.shape[0]  # dx = a dz + by_x (x - mean) + constant, per channel
-    constant = -a * dshift / rows.shape[0]
+    dshift, dscale = column_sums(reduce, dz, x)
+    by_x = -a * rstd * dscale / len(x)  # dx = a dz + by_x (x - mean) + constant, per channel
+    constant = -a * dshift / len(x)
 
     def apply(dz: Array, x: Array) -> None:
         dz *= a
         dz += (x - mean) * by_x + constant
 
-    by_rows(apply, drows, rows)
-    return dy, dscale, dshift
+    by_rows(apply, dz, x)
+    return dscale, dshift
 
 
 @batchnorm_backward.kernel
 def _(
     dy: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float = 1.0
 ) -> tuple[Array, Array, Array]:
-    return kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope)
+    if mean.ndim == 1:
+        return kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope)
+    dy = array_module(x).ascontiguousarray(dy)
+    sums = [
+        kernels.batchnorm.backward(*each, scale, shift, slope)[1:]
+        for each in zip(parts(dy, len(mean)), parts(x, len(mean)), mean, rstd, strict=True)
+    ]
+    dscale, dshift = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
+    return dy, dscale, dshift
 
 
 def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:
@@ -115,10 +154,9 @@ def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | 
     return a, -mean * a if shift is None else shift - mean * a
 
 
-def _affine(x: Array, a: Array, b: Array, slope: float) -> Array:
-    """Return y = leaky_relu(a x + b, slope) in one pass through the cache."""
+def _affine(y: Array, x: Array, a: Array, b: Array, slope: float) -> None:
+    """Write leaky_relu(a x + b, slope) into y (rows, C) in one pass through the cache."""
     xp = array_module(x)
-    y = xp.empty(x.shape, x.dtype)
 
     def body(y: Array, x: Array) -> None:
         xp.multiply(x, a, out=y)
@@ -126,5 +164,4 @@ def _affine(x: Array, a: Array, b: Array, slope: float) -> Array:
         if slope != 1:
             xp.maximum(y, y * x.dtype.type(slope), out=y)
 
-    by_rows(body, as_rows(y), as_rows(x))
-    return y
+    by_rows(body, y, x)

@@ -18,6 +18,7 @@ class Layer(Tree):
     def __init__(self) -> None:
         super().__init__()
         self.training = True
+        self.batches = 1  # how many batches x holds, one after another: see joined_batches
 
     def forward(self, x: Array) -> Array:
         """Return y; in training mode also save what `backward` will need."""
@@ -78,6 +79,21 @@ class Layer(Tree):
         finally:
             for parameter, trainable in before:
                 parameter.trainable = trainable
+
+    @contextlib.contextmanager
+    def joined_batches(self, count: int) -> Iterator[Layer]:
+        """Within the block every input is `count` batches of equal size, joined one after another along the first axis.
+
+        Batch norm then normalises each by its own statistics, and moves its averages once for each, in order: the
+        numbers are those of separate passes, but the matrix products are larger and the weights are read once.
+        """
+        try:
+            for layer in self.walk():
+                layer.batches = count
+            yield self
+        finally:
+            for layer in self.walk():
+                layer.batches = 1
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -40,11 +40,12 @@ class BatchNorm(Layer):
         scale, shift = self._affine()
         if not self.training:
             return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, self.eps, self.slope)
-        rows = x.size // self.channels
-        if rows < 2:
+        if x.shape[0] % self.batches:
+            raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
+        if x.size // self.channels < 2 * self.batches:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
         running = running_mean, running_var, self.momentum
-        y, mean, _, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope, running)
+        y, mean, _, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope, running, self.batches)
         self.save(x, mean, rstd)
         return y
 
