@@ -6,6 +6,7 @@ import pytest
 import naive
 from cases import EPS32, assert_close, host
 from gpunet import backend
+from gpunet.backend.arrays import written
 from gpunet.layers import Linear, Parameter, Sequential
 from gpunet.optim import Adam
 
@@ -25,7 +26,7 @@ def gradients(cell, steps, dtype="float64"):
 def take_step(optimiser, values):
     optimiser.zero_grad()
     for parameter, gradient in zip(optimiser.parameters, values, strict=True):
-        parameter.add_grad(gradient)
+        parameter.add_grad(written, gradient)
     optimiser.step()
 
 
@@ -51,7 +52,7 @@ def test_parameters_are_views_of_one_buffer_in_declared_order(cell):
     assert host(optimiser.data).tolist() == np.concatenate([array.ravel() for array in before]).tolist()
     optimiser.data[...] = 7
     assert (host(first.data) == 7).all() and (host(second.data) == 7).all()
-    first.add_grad(cell.array(np.ones((2, 3))))
+    first.add_grad(written, cell.array(np.ones((2, 3))))
     assert host(optimiser.grad).tolist() == [1] * 6 + [0] * 4
 
 
@@ -96,12 +97,12 @@ def test_learning_rate_can_be_set(cell):
 def test_zero_grad_forgets_and_the_next_backward_stores(cell):
     optimiser = Adam(parameters(cell))
     first, _ = optimiser.parameters
-    first.add_grad(cell.array(np.ones((2, 3))))
-    first.add_grad(cell.array(np.ones((2, 3))))
+    first.add_grad(written, cell.array(np.ones((2, 3))))
+    first.add_grad(written, cell.array(np.ones((2, 3))))
     assert host(first.grad).tolist() == np.full((2, 3), 2.0).tolist()
     optimiser.zero_grad()
     assert first.grad is None
-    first.add_grad(cell.array(np.ones((2, 3))))
+    first.add_grad(written, cell.array(np.ones((2, 3))))
     assert host(first.grad).tolist() == np.ones((2, 3)).tolist()
 
 

@@ -60,6 +60,14 @@ def _cupy() -> ModuleType:
     return cupy
 
 
+def written(value: Array, out: Array | None = None) -> Array:
+    """Return the value, in `out` if given."""
+    if out is None:
+        return value
+    out[...] = value
+    return out
+
+
 def join(*arrays: Array) -> Array:
     """Return the arrays one after another along the first axis: plain copies of memory on either device."""
     first, rows = arrays[0], [len(array) for array in arrays]

@@ -67,14 +67,14 @@ def conv2d_input_grad(dy: Array, weight: Array, hw: Pair, stride: Pair, pads: Pa
 
 
 @operation
-def conv2d_weight_grad(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pads) -> Array:
-    """Return dweight (KH, KW, C, F) of a convolution from its input x (N, H, W, C) and dy (N, OH, OW, F).
+def conv2d_weight_grad(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pads, out: Array | None = None) -> Array:
+    """Return dweight (KH, KW, C, F), in `out` if given, from the input x (N, H, W, C) and dy (N, OH, OW, F).
 
     One product per kernel row: each needs only its own KW*C columns, and together they fill all cores.
     """
     (kh, kw), c, (_, oh, ow, f) = kernel, x.shape[3], dy.shape
     xp = array_module(x)
-    dweight = xp.empty((kh, kw, c, f), x.dtype)
+    dweight = xp.empty((kh, kw, c, f), x.dtype) if out is None else out
     view = windows(pad(x, pads), kernel, stride)[:, :oh, :ow]  # (N, OH, OW, KH, KW, C)
 
     def kernel_row(p: int) -> None:

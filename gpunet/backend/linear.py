@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpunet.backend.arrays import Array, operation
+from gpunet.backend.arrays import Array, array_module, operation, written
 from gpunet.backend.parallel import column_sums
 from kernels import sums
 
@@ -23,17 +23,18 @@ def linear_input_grad(dy: Array, weight: Array) -> Array:
 
 
 @operation
-def linear_weight_grad(x: Array, dy: Array) -> Array:
-    """Return dweight = x^T dy: (F_in, F_out)."""
-    return x.T @ dy
+def linear_weight_grad(x: Array, dy: Array, out: Array | None = None) -> Array:
+    """Return dweight = x^T dy: (F_in, F_out), in `out` if given."""
+    return array_module(x).matmul(x.T, dy, out=out)
 
 
 @operation
-def column_sum(dy: Array) -> Array:
-    """Sum dy over all axes but the last: the gradient (C,) of a bias that was added to every row."""
-    return column_sums(lambda block: block.sum(axis=0), dy.reshape(-1, dy.shape[-1]))
+def column_sum(dy: Array, out: Array | None = None) -> Array:
+    """Sum dy over all axes but the last, into `out` if given: the gradient (C,) of a bias added to every row."""
+    total = column_sums(lambda block: block.sum(axis=0), dy.reshape(-1, dy.shape[-1]))
+    return written(total, out)
 
 
 @column_sum.kernel
-def _(dy: Array) -> Array:
-    return sums.column_sum(dy)
+def _(dy: Array, out: Array | None = None) -> Array:
+    return written(sums.column_sum(dy), out)

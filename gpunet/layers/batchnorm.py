@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import backend
-from gpunet.backend.arrays import Array
+from gpunet.backend.arrays import Array, written
 from gpunet.layers.base import Layer, Parameter
 
 
@@ -53,9 +53,9 @@ class BatchNorm(Layer):
         x, mean, rstd = self.take()
         dx, dscale, dshift = backend.batchnorm_backward(dy, x, mean, rstd, *self._affine(), self.slope)
         if self.scale and self.scale.trainable:
-            self.scale.add_grad(dscale)
+            self.scale.add_grad(written, dscale)
         if self.shift and self.shift.trainable:
-            self.shift.add_grad(dshift)
+            self.shift.add_grad(written, dshift)
         return dx
 
     def _affine(self) -> tuple[Array | None, Array | None]:

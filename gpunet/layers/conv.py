@@ -91,9 +91,9 @@ class Conv2d(_Conv):
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         x, hw, pads = self.take()
         if self.weight.trainable:
-            self.weight.add_grad(backend.conv2d_weight_grad(x, dy, self.kernel, self.stride, pads))
+            self.weight.add_grad(backend.conv2d_weight_grad, x, dy, self.kernel, self.stride, pads)
         if self.bias and self.bias.trainable:
-            self.bias.add_grad(backend.column_sum(dy))
+            self.bias.add_grad(backend.column_sum, dy)
         if input_grad:
             return backend.conv2d_input_grad(dy, self.weight.data, hw, self.stride, pads)
         return None
@@ -134,7 +134,7 @@ class ConvTranspose2d(_Conv):
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         x, pads = self.take()
         if self.weight.trainable:  # dy plays the convolution's input, x its output gradient
-            self.weight.add_grad(backend.conv2d_weight_grad(dy, x, self.kernel, self.stride, pads))
+            self.weight.add_grad(backend.conv2d_weight_grad, dy, x, self.kernel, self.stride, pads)
         if self.bias and self.bias.trainable:
-            self.bias.add_grad(backend.column_sum(dy))
+            self.bias.add_grad(backend.column_sum, dy)
         return backend.conv2d(dy, self.weight.data, self.stride, pads) if input_grad else None

@@ -30,9 +30,9 @@ class Linear(Layer):
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         (x,) = self.take()
         if self.weight.trainable:
-            self.weight.add_grad(backend.linear_weight_grad(x, dy))
+            self.weight.add_grad(backend.linear_weight_grad, x, dy)
         if self.bias and self.bias.trainable:
-            self.bias.add_grad(backend.column_sum(dy))
+            self.bias.add_grad(backend.column_sum, dy)
         return backend.linear_input_grad(dy, self.weight.data) if input_grad else None
 
     def __repr__(self) -> str:

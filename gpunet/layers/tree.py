@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,12 @@ class Parameter:
         self.grad_buffer: Array | None = None
         self.trainable = trainable
 
-    def add_grad(self, grad: Array) -> None:
-        """Add to the gradient; the first one since it was cleared is stored as it is."""
-        if self.grad is not None:
-            self.grad += grad
-        elif self.grad_buffer is not None:
-            self.grad_buffer[...] = grad
-            self.grad = self.grad_buffer
+    def add_grad(self, function: Callable[..., Array], *args: Any) -> None:
+        """Add function(*args) to the gradient; the first since it was cleared is computed in place, by `out=`."""
+        if self.grad is None:
+            self.grad = function(*args, out=self.grad_buffer)
         else:
-            self.grad = grad
+            self.grad += function(*args)
 
 
 class Tree:
