@@ -31,7 +31,9 @@ class Config:
     """Every option of a run. Values may be given as text; one that does not fit raises UserError naming the option."""
 
     # The data
-    data: str | None = option(None, options.text, "folder or .zip of images; without it, built-in drawn faces", "PATH")
+    data: str | None = option(
+        None, options.text, "folder, .zip or prepared .h5 of pictures; without it, built-in drawn faces", "PATH"
+    )
     image_size: tuple[int, int] = option((64, 64), options.size, "height and width of the pictures", "N|HxW")
     channels: int | None = option(None, options.integer(1, 3), "1 grey, 3 colour; without it, as the data is")
     crop: tuple[int, int] | None = option(None, options.size, "cut this centre out before resizing", "PX|HxW")
