@@ -14,8 +14,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 EXIF_ORIENTATION = 0x0112
 # How to bring a picture upright for each value of the EXIF orientation tag (1: it is already).
 UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
@@ -37,8 +41,9 @@ def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     fx, fy = image.width / width, image.height / height  # below 1 after a draft
-    image = image.resize(recipe.image_size[::-1], Image.Resampling.BICUBIC,
-                         box=(box[0] * fx, box[1] * fy, box[2] * fx, box[3] * fy))
+    image = image.resize(
+        recipe.image_size[::-1], Image.Resampling.BICUBIC, box=(box[0] * fx, box[1] * fy, box[2] * fx, box[3] * fy)
+    )
     return np.asarray(image).reshape(recipe.shape)
 
 

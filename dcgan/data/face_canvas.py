@@ -11,15 +11,11 @@ import math
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-Colour = tuple[int, int, int]
-CANVAS_PIXELS = 176  # the shorter side is drawn at about this many pixels, then reduced
+from dcgan.data.face_colours import Colour
+
+CANVAS_PIXELS = 144  # the shorter side is drawn at about this many pixels, then reduced
 _TURN = np.linspace(0, 2 * np.pi, 28, endpoint=False)
 CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)  # (28, 2)
-
-
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour that far on the way from a to b."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
@@ -29,8 +25,13 @@ def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
 
 def arc(x: float, y: float, width: float, rise: float, n: int = 9) -> np.ndarray:
     """A parabola (n, 2) from (x - width, y) to (x + width, y) that rises by `rise` (up) in the middle."""
+    return _parabola(n) * (width, rise) + (x, y)
+
+
+@functools.cache
+def _parabola(n: int) -> np.ndarray:
     t = np.linspace(-1, 1, n)
-    return np.stack([x + width * t, y - rise * (1 - t * t)], axis=1)
+    return np.stack([t, t * t - 1], axis=1)
 
 
 class Canvas:
@@ -65,8 +66,16 @@ class Canvas:
         r = radius * self.unit
         self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=colour)
 
-    def glow(self, x: float, y: float, rx: float, ry: float, colour: Colour, strength: float,
-             within: np.ndarray | None = None) -> None:
+    def glow(
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: Colour,
+        strength: float,
+        within: np.ndarray | None = None,
+    ) -> None:
         """A soft patch of colour that fades to nothing at the ellipse's edge, and stays within an outline."""
         cx, cy = self.pixels(np.array([x, y])).tolist()
         width, height = (2 * max(2, round(r * self.unit)) for r in (rx, ry))
@@ -92,9 +101,9 @@ class Canvas:
 @functools.lru_cache(maxsize=2048)
 def soft_ellipse(width: int, height: int, sixteenths: int) -> Image.Image:
     """Mask that falls smoothly from sixteenths/16 in the middle to 0 at the ellipse inscribed in width x height."""
-    y, x = np.ogrid[-1:1:height * 1j, -1:1:width * 1j]
+    y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     falloff = np.clip(1 - (x * x + y * y), 0, 1)
-    return Image.fromarray((falloff ** 2 * (3 - 2 * falloff) * (255 * sixteenths / 16)).astype(np.uint8))
+    return Image.fromarray((falloff**2 * (3 - 2 * falloff) * (255 * sixteenths / 16)).astype(np.uint8))
 
 
 @functools.lru_cache(maxsize=64)

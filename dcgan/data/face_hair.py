@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dcgan.data.face_canvas import Canvas, Colour, arc, ellipse, mix
-from dcgan.data.face_traits import BALD, BOB, BUN, CURLY, LONG, PARTED, RECEDING, SHORT, SPIKY, WAVY, Traits
-
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-
-
-def head_outline(t: Traits, grow: float = 0.0) -> np.ndarray:
-    """Skull and jaw (40, 2), starting at the top and going round by the right ear; grown by `grow` on all sides."""
-    turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    x, y = np.sin(turn), -np.cos(turn)
-    below = np.clip(y, 0, 1)
-    taper = 1 - (0.12 + 0.13 * t.jaw) * below**1.5 - 0.10 * t.jaw * below**4
-    squareness = 1 + 0.10 * (1 - t.jaw) * np.sin(np.pi * below)
-    return np.stack([(t.width + grow) * x * taper * squareness, (1 + grow) * y], axis=1)
+from dcgan.data.face_canvas import Canvas, arc, ellipse
+from dcgan.data.face_colours import BLACK, WHITE, Colour, mix
+from dcgan.data.face_head import head_outline
+from dcgan.data.face_traits import BALD, BOB, BUN, CURLY, LONG, PARTED, RECEDING, SPIKY, WAVY, Traits
 
 
 def hair_behind(canvas: Canvas, t: Traits) -> None:
@@ -31,8 +21,15 @@ def hair_behind(canvas: Canvas, t: Traits) -> None:
         left = right[::-1] * (-1, 1)
         canvas.polygon(np.concatenate([right, left, ellipse(0, -0.45, wide, 0.75)[14:]]), dark)
     elif t.hair_style == BOB:
-        canvas.polygon(np.concatenate([[[wide, -0.4], [wide + 0.08, 0.75], [0, 0.85], [-wide - 0.08, 0.75],
-                                        [-wide, -0.4]], ellipse(0, -0.4, wide, 0.75)[14:]]), dark)
+        canvas.polygon(
+            np.concatenate(
+                [
+                    [[wide, -0.4], [wide + 0.08, 0.75], [0, 0.85], [-wide - 0.08, 0.75], [-wide, -0.4]],
+                    ellipse(0, -0.4, wide, 0.75)[14:],
+                ]
+            ),
+            dark,
+        )
     elif t.hair_style == BUN:
         canvas.polygon(ellipse(0.15 * t.part, -1.2 - full, 0.34, 0.3), dark)
         canvas.glow(0.15 * t.part, -1.28 - full, 0.26, 0.2, mix(t.hair, WHITE, 0.3), 0.6)
@@ -73,28 +70,33 @@ def hair_on_top(canvas: Canvas, t: Traits) -> None:
     rim = np.concatenate([rim[-11:], rim[:12]])  # from the left ear over the top to the right ear
     if t.hair_style == SPIKY:
         rim = rim * (1 + 0.09 * (np.arange(len(rim)) % 2))[:, None]
-    cap = np.concatenate([rim, hairline(t)[::-1]])
-    canvas.polygon(cap, t.hair)
+    shapes = [np.concatenate([rim, hairline(t)[::-1]])]
     if t.hair_style == CURLY:
         curls(canvas, t, t.hair, 0.2 + 0.06 * t.hair_volume, 0.92)
-        cap = np.concatenate([ellipse(0, -0.5, t.width + 0.3, 0.85)])
-    canvas.glow(0.35 * t.light, -0.92, 0.55, 0.34, mix(t.hair, WHITE, 0.45), 0.6, within=cap)
-    canvas.glow(-0.8 * t.light, -0.45, 0.45, 0.8, mix(t.hair, BLACK, 0.6), 0.6, within=cap)
+        shapes[0] = np.concatenate([rim * 1.25, hairline(t)[::-1]])
+    else:
+        canvas.polygon(shapes[0], t.hair)
     if t.hair_style in (LONG, WAVY, BOB):
-        locks(canvas, t, full)
+        shapes += locks(canvas, t, full)
+    for shape in shapes:
+        canvas.glow(-0.9 * t.light, -0.05, 0.5, 1.15, mix(t.hair, (34, 20, 24), 0.6), 0.7, within=shape)
+    canvas.glow(0.3 * t.light, -0.9, 0.6, 0.34, mix(t.hair, (255, 250, 240), 0.4), 0.6, within=shapes[0])
 
 
-def locks(canvas: Canvas, t: Traits, full: float) -> None:
-    """Strands that frame the face on both sides."""
-    end = {LONG: 1.6, WAVY: 1.5, BOB: 0.72}[t.hair_style]
+def locks(canvas: Canvas, t: Traits, full: float) -> list[np.ndarray]:
+    """Strands that frame the face on both sides; returns their outlines."""
+    end, strands = {LONG: 1.6, WAVY: 1.5, BOB: 0.72}[t.hair_style], []
     y = np.linspace(-0.45, end, 10)
     wave = 0.04 * np.sin(y * 7) * (t.hair_style == WAVY)
     inner = t.width * (0.97 - 0.10 * np.clip(y, 0, 1)) + wave
     outer = t.width + full + 0.09 + 0.04 * np.sin(2 * y) + wave
+    inner += (outer - inner) * np.clip((-0.1 - y) / 0.35, 0, 1)  # pointed where they leave the cap
     for side in (-1, 1):
         strand = np.concatenate([np.stack([side * outer, y], 1), np.stack([side * inner, y], 1)[::-1]])
-        canvas.polygon(strand, t.hair if side == np.sign(t.light) else mix(t.hair, BLACK, 0.15))
-        canvas.glow(side * (t.width + full), 0.1, 0.14, 0.6, mix(t.hair, WHITE, 0.35), 0.45, within=strand)
+        canvas.polygon(strand, t.hair)
+        canvas.glow(side * (t.width + full), 0.35, 0.14, 0.6, mix(t.hair, WHITE, 0.35), 0.4, within=strand)
+        strands.append(strand)
+    return strands
 
 
 def hat(canvas: Canvas, t: Traits) -> None:
@@ -127,6 +129,3 @@ def beard(canvas: Canvas, t: Traits, mouth_x: float) -> None:
     if t.beard in (3, 4):
         shape = np.concatenate([arc(mouth_x, 0.56, 0.34, 0.13), arc(mouth_x, 0.56, 0.34, 0.02)[::-1]])
         canvas.polygon(shape, mix(t.hair, BLACK, 0.1))
-
-
-__all__ = ["SHORT", "beard", "hair_behind", "hair_on_top", "hat", "head_outline"]

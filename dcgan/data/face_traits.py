@@ -6,16 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.data.face_canvas import Colour, mix
+from dcgan.data.face_colours import CLOTHES, FRAMES, HAIRS, IRISES, LAMPS, LIPS, SKINS, WALLS, Colour, mix
 
-SKINS: list[Colour] = [(255, 224, 196), (246, 206, 172), (234, 188, 150), (222, 171, 127), (198, 142, 98), (166, 112, 74),
-                       (134, 86, 56), (104, 66, 44), (250, 212, 188), (214, 158, 116)]
-HAIRS: list[Colour] = [(28, 23, 22), (46, 32, 26), (72, 46, 30), (104, 68, 40), (140, 92, 50), (176, 122, 62),
-                       (214, 172, 98), (234, 206, 142), (152, 66, 34), (178, 84, 40), (126, 124, 126), (206, 204, 202),
-                       (58, 84, 150), (190, 76, 122), (36, 26, 24), (60, 40, 28)]
-IRISES: list[Colour] = [(82, 54, 34), (60, 40, 28), (110, 76, 40), (70, 110, 80), (64, 112, 160), (96, 128, 150)]
-CLOTHES: list[Colour] = [(196, 58, 54), (44, 84, 150), (54, 120, 84), (236, 236, 232), (44, 46, 54), (232, 180, 60),
-                         (122, 72, 136), (96, 150, 186), (226, 130, 70), (130, 134, 140), (120, 60, 50), (218, 150, 170)]
 SHORT, PARTED, LONG, BOB, CURLY, BUN, RECEDING, BALD, WAVY, SPIKY = HAIR_STYLES = range(10)
 NEUTRAL, SMILE, GRIN, OPEN, SAD = range(5)
 
@@ -52,6 +44,7 @@ class Traits:
     light: float  # -1 from the left, 1 from the right
     backdrop: tuple[Colour, Colour, int]
     skin: Colour
+    shadow: Colour  # of skin
     hair: Colour
     hair_style: int
     hair_volume: float
@@ -91,37 +84,67 @@ def draw_traits(seed: int, number: int) -> Traits:
     style = dice.choice(HAIR_STYLES)
     feminine = dice.chance(0.85) if style in (LONG, BOB, BUN, WAVY) else dice.chance(0.15)
     return Traits(
-        **_pose(dice), skin=skin, hair=hair, hair_style=style, hair_volume=dice.between(0, 1), part=dice.between(-1, 1),
+        **_pose(dice),
+        skin=skin,
+        shadow=mix(skin, (84, 34, 24), 0.38),
+        hair=hair,
+        hair_style=style,
+        hair_volume=dice.between(0, 1),
+        part=dice.between(-1, 1),
         **_features(dice, feminine),
-        lips=mix(skin, dice.choice([(200, 60, 70), (176, 66, 66), (214, 84, 96)]),
-                 dice.between(0.5, 0.9) if feminine else dice.between(0.25, 0.45)),
+        lips=mix(
+            skin,
+            dice.choice(LIPS),
+            dice.between(0.5, 0.9) if feminine else dice.between(0.25, 0.45),
+        ),
         glasses=dice.choice([1, 2, 2, 1, 3]) if dice.chance(0.24) else 0,
-        frame=dice.choice([(30, 28, 30), (96, 58, 32), (150, 40, 44), (60, 70, 110), (150, 150, 156)]),
+        frame=dice.choice(FRAMES),
         beard=0 if feminine else dice.choice([0, 0, 0, 1, 1, 2, 2, 3, 4]),
-        earrings=feminine and dice.chance(0.4), clothes=dice.shade(dice.choice(CLOTHES), 14),
-        collar=dice.choice([0, 0, 1, 2, 3]), hat=dice.choice([1, 2]) if dice.chance(0.07) else 0)
+        earrings=feminine and dice.chance(0.4),
+        clothes=dice.shade(dice.choice(CLOTHES), 14),
+        collar=dice.choice([0, 0, 1, 2, 3]),
+        hat=dice.choice([1, 2]) if dice.chance(0.07) else 0,
+    )
 
 
 def _pose(dice: Dice) -> dict:
-    wall = (round(dice.between(60, 230)), round(dice.between(70, 230)), round(dice.between(70, 235)))
+    grey = round(dice.between(70, 225))
+    wall = mix((grey, grey, grey), dice.choice(WALLS), dice.between(0.3, 0.75))
     return {
-        "centre": (dice.between(-0.05, 0.05), dice.between(-0.05, 0.02)), "scale": dice.between(0.30, 0.355),
-        "tilt": dice.between(-0.16, 0.16), "yaw": dice.between(-1, 1) * dice.between(0.2, 1),
+        "centre": (dice.between(-0.05, 0.05), dice.between(-0.05, 0.02)),
+        "scale": dice.between(0.30, 0.355),
+        "tilt": dice.between(-0.16, 0.16),
+        "yaw": dice.between(-1, 1) * dice.between(0.2, 1),
         "light": dice.choice([-1, 1]) * dice.between(0.5, 1),
-        "backdrop": (wall, mix(wall, dice.choice([(20, 24, 34), (250, 246, 238), (110, 160, 200), (190, 140, 100)]),
-                               dice.between(0.3, 0.8)), dice.choice([0, 1, 2, 3, 4, 5, 5])),
+        "backdrop": (
+            wall,
+            mix(
+                wall,
+                dice.choice(LAMPS),
+                dice.between(0.3, 0.8),
+            ),
+            dice.choice([0, 1, 2, 3, 4, 5, 5]),
+        ),
     }
 
 
 def _features(dice: Dice, feminine: bool) -> dict:
     return {
-        "width": dice.between(0.70, 0.82), "jaw": dice.between(0.3, 1) if feminine else dice.between(0, 0.7),
-        "eye_gap": dice.between(0.30, 0.36), "eye_size": dice.between(0.155, 0.2) + 0.015 * feminine,
-        "eye_open": dice.between(0.45, 0.72), "iris": dice.choice(IRISES), "gaze": dice.between(-1, 1),
+        "width": dice.between(0.70, 0.82),
+        "jaw": dice.between(0.3, 1) if feminine else dice.between(0, 0.7),
+        "eye_gap": dice.between(0.30, 0.36),
+        "eye_size": dice.between(0.155, 0.2) + 0.015 * feminine,
+        "eye_open": dice.between(0.45, 0.72),
+        "iris": dice.choice(IRISES),
+        "gaze": dice.between(-1, 1),
         "brow": dice.between(0.03, 0.055) if feminine else dice.between(0.045, 0.085),
-        "brow_slope": dice.between(-0.3, 0.25), "brow_lift": dice.between(0, 0.07),
-        "nose_length": dice.between(0.3, 0.42), "nose_width": dice.between(0.11, 0.18),
+        "brow_slope": dice.between(-0.3, 0.25),
+        "brow_lift": dice.between(0, 0.07),
+        "nose_length": dice.between(0.3, 0.42),
+        "nose_width": dice.between(0.11, 0.18),
         "mouth": dice.choice([NEUTRAL, NEUTRAL, SMILE, SMILE, GRIN, GRIN, OPEN, SAD]),
-        "mouth_width": dice.between(0.24, 0.36), "mouth_height": dice.between(0.055, 0.1),
-        "blush": dice.between(0, 0.5), "freckles": dice.chance(0.1),
+        "mouth_width": dice.between(0.24, 0.36),
+        "mouth_height": dice.between(0.055, 0.1),
+        "blush": dice.between(0, 0.5),
+        "freckles": dice.chance(0.1),
     }

@@ -6,6 +6,7 @@ import numpy as np
 
 from dcgan.data import face_features as features
 from dcgan.data import face_hair as hair
+from dcgan.data import face_head as head
 from dcgan.data.face_canvas import Canvas
 from dcgan.data.face_traits import draw_traits
 from dcgan.data.source import Source, describe
@@ -19,9 +20,9 @@ def draw_face(seed: int, number: int, size: tuple[int, int], channels: int = 3) 
     canvas = Canvas(size, t.centre, t.scale, t.tilt)
     canvas.backdrop(*t.backdrop)
     hair.hair_behind(canvas, t)
-    features.body(canvas, t)
-    features.ears(canvas, t)
-    features.head(canvas, t)
+    head.body(canvas, t)
+    head.ears(canvas, t)
+    head.head(canvas, t)
     hair.beard(canvas, t, 0.17 * t.yaw)
     features.nose(canvas, t)
     features.mouth(canvas, t)
@@ -38,8 +39,14 @@ def draw_face(seed: int, number: int, size: tuple[int, int], channels: int = 3) 
 class FacesSource(Source):
     """`count` drawn faces; each is drawn when first asked for and then kept, if all of them fit into memory_limit."""
 
-    def __init__(self, image_size: tuple[int, int] = (64, 64), channels: int = 3, seed: int = 0, count: int = COUNT,
-                 memory_limit: int = 2**31):
+    def __init__(
+        self,
+        image_size: tuple[int, int] = (64, 64),
+        channels: int = 3,
+        seed: int = 0,
+        count: int = COUNT,
+        memory_limit: int = 2**31,
+    ):
         shape = (count, *image_size, channels)
         super().__init__(shape, describe(shape, f"built-in drawn faces, seed {seed}"), f"faces {seed} {shape}")
         self.seed = seed

@@ -52,8 +52,10 @@ class FolderListing:
                 pending.extend(self._read_folder(prefix, stamps))
         self.names = sorted(stamps)
         if not self.names:
-            raise UserError(f"no images found in the folder {root}: looked for files ending in {LOOKED_FOR} "
-                            "(upper or lower case), in its subfolders too")
+            raise UserError(
+                f"no images found in the folder {root}: looked for files ending in {LOOKED_FOR} "
+                "(upper or lower case), in its subfolders too"
+            )
         self.fingerprint = digest((name, stamps[name][0]) for name in self.names)
         self.version = digest((name, *stamps[name]) for name in self.names)
 

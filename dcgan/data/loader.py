@@ -38,7 +38,7 @@ def batches(source: Source, batch_size: int, seed: int, start: tuple[int, int]) 
     while True:
         order = epoch_order(seed, epoch, len(source))
         for first in range(position, len(source) - batch_size + 1, batch_size):
-            yield Batch(epoch, first, source.batch(order[first:first + batch_size]))
+            yield Batch(epoch, first, source.batch(order[first : first + batch_size]))
         epoch, position = epoch + 1, 0
 
 

@@ -20,9 +20,17 @@ from dcgan.errors import UserError
 CACHE_FROM = 10_000  # files; decoding fewer takes seconds, so only larger sets leave a cache behind
 
 
-def open_source(path: str | os.PathLike | None, image_size: Size | None = (64, 64), crop: Size | int | None = None,
-                channels: int | None = None, seed: int = 0, cache_dir: str | os.PathLike | None = None,
-                memory_limit: int | None = None, workers: int | None = None, progress: bool = True) -> Source:
+def open_source(
+    path: str | os.PathLike | None,
+    image_size: Size | None = (64, 64),
+    crop: Size | int | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+    cache_dir: str | os.PathLike | None = None,
+    memory_limit: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Source:
     """The images of `path`, each brought to image_size (H, W): see Recipe.box for crop and size, decode for colours.
 
     path          None: built-in drawn faces of this seed; a folder; a .zip; an .h5 file of dcgan.prepare
@@ -51,8 +59,10 @@ def open_source(path: str | os.PathLike | None, image_size: Size | None = (64, 6
 def existing(path: str | os.PathLike) -> Path:
     """The path, if there is anything."""
     if not str(path) or not Path(path).exists():
-        raise UserError(f"no such file or folder: {str(path)!r}; --data takes a folder of images, a .zip of images "
-                        "or an .h5 file made by python -m dcgan.prepare")
+        raise UserError(
+            f"no such file or folder: {str(path)!r}; --data takes a folder of images, a .zip of images "
+            "or an .h5 file made by python -m dcgan.prepare"
+        )
     return Path(path)
 
 
@@ -62,20 +72,30 @@ def list_pictures(path: Path) -> Listing:
         return FolderListing(path)
     if path.suffix.lower() == ".zip":
         return ZipListing(path)
-    raise UserError(f"{path} is neither a folder, nor a .zip, nor an .h5 file; put images ({LOOKED_FOR}) into a folder "
-                    "and give that")
+    raise UserError(
+        f"{path} is neither a folder, nor a .zip, nor an .h5 file; put images ({LOOKED_FOR}) into a folder "
+        "and give that"
+    )
 
 
-def open_packed(path: Path, image_size: Size | None, crop: Size | None, channels: int | None,
-                memory_limit: int) -> Source:
+def open_packed(
+    path: Path, image_size: Size | None, crop: Size | None, channels: int | None, memory_limit: int
+) -> Source:
     """A packed file, in memory where it fits."""
     source = PackedSource(path)
     source.require(image_size, crop, channels)
     return source.in_memory() if int(np.prod(source.shape)) <= memory_limit else source
 
 
-def open_cached(listing: Listing, recipe: Recipe, path: Path, cache_dir: str | os.PathLike | None, memory_limit: int,
-                workers: int | None, progress: bool) -> Source:
+def open_cached(
+    listing: Listing,
+    recipe: Recipe,
+    path: Path,
+    cache_dir: str | os.PathLike | None,
+    memory_limit: int,
+    workers: int | None,
+    progress: bool,
+) -> Source:
     """The images by way of a packed file in the cache folder, made now unless it is there and still true."""
     cached = cache_path(listing, recipe, path, cache_dir)
     fits = len(listing) * int(np.prod(recipe.shape)) <= memory_limit
@@ -86,8 +106,10 @@ def open_cached(listing: Listing, recipe: Recipe, path: Path, cache_dir: str | o
     except OSError as error:
         if fits:  # a cache is a convenience then: go without
             return read_into_memory(listing, recipe, str(path), workers, progress)
-        raise UserError(f"the images do not fit into memory and the cache {cached} can't be written ({error}): free "
-                        "some space, or set XDG_CACHE_HOME to a folder that can be written") from None
+        raise UserError(
+            f"the images do not fit into memory and the cache {cached} can't be written ({error}): free "
+            "some space, or set XDG_CACHE_HOME to a folder that can be written"
+        ) from None
     source = PackedSource(cached, str(path))
     return source.in_memory() if fits else source
 

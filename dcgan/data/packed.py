@@ -29,8 +29,10 @@ class PackedSource(Source):
         if not is_image_set(images):
             found = f"{images.dtype} {images.shape}" if isinstance(images, h5py.Dataset) else "no such data set"
             self.file.close()
-            raise UserError(f"{path}: expected a uint8 data set 'images' of shape (N, H, W, 1 or 3), found {found}; "
-                            "make one with python -m dcgan.prepare")
+            raise UserError(
+                f"{path}: expected a uint8 data set 'images' of shape (N, H, W, 1 or 3), found {found}; "
+                "make one with python -m dcgan.prepare"
+            )
         self.images = images
         skipped = [(name.decode(), reason.decode()) for name, reason in self.file.get("skipped", ())]
         status = path.stat()
@@ -62,14 +64,19 @@ class PackedSource(Source):
 
     def require(self, image_size: Size | None, crop: Size | None, channels: int | None) -> None:
         """Raise UserError where the file's images differ from what the command asked for."""
-        asked = {"image size": (image_size, self.image_size), "crop": (crop, self.crop),
-                 "channels": (channels, self.channels)}
+        asked = {
+            "image size": (image_size, self.image_size),
+            "crop": (crop, self.crop),
+            "channels": (channels, self.channels),
+        }
         for name, (wanted, have) in asked.items():
             if wanted is not None and wanted != have:
                 option = "--" + name.replace(" ", "-")
                 wanted_text, have_text = (size_text(v) if isinstance(v, tuple) else v for v in (wanted, have))
-                raise UserError(f"{self.path} was packed with {name} {have_text}, but {wanted_text} was asked for: "
-                                f"leave out {option} {wanted_text} or pack the images anew with python -m dcgan.prepare")
+                raise UserError(
+                    f"{self.path} was packed with {name} {have_text}, but {wanted_text} was asked for: "
+                    f"leave out {option} {wanted_text} or pack the images anew with python -m dcgan.prepare"
+                )
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -77,14 +84,20 @@ def open_hdf5(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"{path} is not a readable HDF5 file ({error}): make it again with "
-                        "python -m dcgan.prepare") from None
+        raise UserError(
+            f"{path} is not a readable HDF5 file ({error}): make it again with python -m dcgan.prepare"
+        ) from None
 
 
 def is_image_set(images: object) -> bool:
     """Whether this is a uint8 data set (N >= 1, H, W, 1 or 3)."""
-    return (isinstance(images, h5py.Dataset) and images.dtype == np.uint8 and images.ndim == 4
-            and images.shape[0] > 0 and images.shape[3] in (1, 3))
+    return (
+        isinstance(images, h5py.Dataset)
+        and images.dtype == np.uint8
+        and images.ndim == 4
+        and images.shape[0] > 0
+        and images.shape[3] in (1, 3)
+    )
 
 
 def describe_recipe(recipe: Recipe) -> str:

@@ -58,8 +58,10 @@ def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> h5py.Fil
     count, nbytes = len(listing), int(np.prod(recipe.shape))
     free = shutil.disk_usage(part.parent).free + (part.stat().st_size if part.exists() else 0)
     if free < count * nbytes:
-        raise UserError(f"{part.parent} has {free / 2**30:.1f} GiB free, but {count:,} images take "
-                        f"{count * nbytes / 2**30:.1f} GiB: free some space or name another folder")
+        raise UserError(
+            f"{part.parent} has {free / 2**30:.1f} GiB free, but {count:,} images take "
+            f"{count * nbytes / 2**30:.1f} GiB: free some space or name another folder"
+        )
     with h5py.File(part, "w") as file:
         rows = max(1, min(count, CHUNK_BYTES // nbytes))
         allocated(file, "images", (count, *recipe.shape), (rows, *recipe.shape))
@@ -73,12 +75,14 @@ def allocated(file: h5py.File, name: str, shape: tuple, chunks: tuple) -> h5py.D
     layout = h5p.create(h5p.DATASET_CREATE)
     layout.set_alloc_time(h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5d.FILL_TIME_NEVER)
-    return file.create_dataset(name, shape=shape, maxshape=(None, *shape[1:]), dtype=np.uint8, chunks=chunks,
-                               dcpl=layout)
+    return file.create_dataset(
+        name, shape=shape, maxshape=(None, *shape[1:]), dtype=np.uint8, chunks=chunks, dcpl=layout
+    )
 
 
-def write_images(file: h5py.File, listing: Listing, recipe: Recipe, workers: int | None,
-                 progress: bool) -> list[tuple[str, str]]:
+def write_images(
+    file: h5py.File, listing: Listing, recipe: Recipe, workers: int | None, progress: bool
+) -> list[tuple[str, str]]:
     """Decode what is not done yet, each picture into its own row; return (name, reason) of those that failed."""
     images, done = file["images"], file["done"]
     skipped, fresh = list(listing.skipped), []

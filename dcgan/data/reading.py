@@ -42,11 +42,12 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def read_all(listing: Listing, recipe: Recipe, indices: Sequence[int], workers: int | None = None,
-             progress: bool = True) -> Iterator[tuple[int, Decoded]]:
+def read_all(
+    listing: Listing, recipe: Recipe, indices: Sequence[int], workers: int | None = None, progress: bool = True
+) -> Iterator[tuple[int, Decoded]]:
     """(index, image or reason) for every index, in order, decoded by `workers` threads (default: one per core)."""
     workers = workers or os.cpu_count() or 1
-    blocks = [indices[i:i + BLOCK] for i in range(0, len(indices), BLOCK)]
+    blocks = [indices[i : i + BLOCK] for i in range(0, len(indices), BLOCK)]
     bar = tqdm(total=len(indices), desc="Reading images", unit=" images", delay=0.5, disable=not progress)
     with bar, quiet_pillow(), ThreadPoolExecutor(workers) as pool:
         running: deque = deque()  # a few blocks per thread, so that memory stays bounded
@@ -77,14 +78,18 @@ def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
     if recipe.channels:
         return recipe
     sample = np.linspace(0, len(listing) - 1, min(GREY_SAMPLE, len(listing))).astype(int)
-    images = [image for _, image in read_all(listing, Recipe(recipe.image_size, recipe.crop, 3), sample, 1, False)
-              if not isinstance(image, str)]
+    images = [
+        image
+        for _, image in read_all(listing, Recipe(recipe.image_size, recipe.crop, 3), sample, 1, False)
+        if not isinstance(image, str)
+    ]
     grey = bool(images) and all((image == image[..., :1]).all() for image in images)
     return Recipe(recipe.image_size, recipe.crop, 1 if grey else 3)
 
 
-def read_into_memory(listing: Listing, recipe: Recipe, what: str, workers: int | None = None,
-                     progress: bool = True) -> ArraySource:
+def read_into_memory(
+    listing: Listing, recipe: Recipe, what: str, workers: int | None = None, progress: bool = True
+) -> ArraySource:
     """Every readable picture of the listing, in memory."""
     images = np.empty((len(listing), *recipe.shape), np.uint8)
     skipped, count = list(listing.skipped), 0

@@ -17,8 +17,14 @@ class Source:
     labels       (N,) class of each image, or None where the data has none
     """
 
-    def __init__(self, shape: tuple[int, int, int, int], description: str, fingerprint: str,
-                 skipped: list[tuple[str, str]] | None = None, labels: np.ndarray | None = None):
+    def __init__(
+        self,
+        shape: tuple[int, int, int, int],
+        description: str,
+        fingerprint: str,
+        skipped: list[tuple[str, str]] | None = None,
+        labels: np.ndarray | None = None,
+    ):
         self.shape = shape
         self.description = description
         self.fingerprint = fingerprint
@@ -48,8 +54,14 @@ class Source:
 class ArraySource(Source):
     """Images held in memory: a uint8 array (N, H, W, C)."""
 
-    def __init__(self, images: np.ndarray, description: str, fingerprint: str,
-                 skipped: list[tuple[str, str]] | None = None, labels: np.ndarray | None = None):
+    def __init__(
+        self,
+        images: np.ndarray,
+        description: str,
+        fingerprint: str,
+        skipped: list[tuple[str, str]] | None = None,
+        labels: np.ndarray | None = None,
+    ):
         if images.ndim != 4 or images.dtype != np.uint8:
             raise ValueError(f"images are {images.dtype} {images.shape}; expected uint8 (N, H, W, C)")
         super().__init__(images.shape, description, fingerprint, skipped, labels)
@@ -64,8 +76,10 @@ def require_batch(source: Source, batch_size: int) -> None:
     if batch_size < 1:
         raise UserError(f"batch size {batch_size}: expected 1 or more")
     if len(source) < batch_size:
-        raise UserError(f"{source.description}: fewer images than one batch of {batch_size}; "
-                        f"give a --batch-size of at most {len(source)} or more images")
+        raise UserError(
+            f"{source.description}: fewer images than one batch of {batch_size}; "
+            f"give a --batch-size of at most {len(source)} or more images"
+        )
 
 
 def describe(shape: tuple[int, int, int, int], what: str, skipped: int = 0) -> str:
