@@ -68,6 +68,7 @@ class Config:
     implementation: str | None = option(
         None, options.choice("kernels", "reference"), "kernels (our CUDA sources) or reference (array code)", "NAME"
     )
+    graph: bool = option(True, options.flag, "on cuda, replay the training step as one CUDA graph")
     out: str = option("runs", options.text, "where run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")
     sample_every: int = option(200, options.integer(1), "steps from one sample grid to the next")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,18 +28,25 @@ class GAN:
         betas = (config.beta1, config.beta2)
         self.adam_G, self.adam_D = (Adam(net.parameters(), config.lr, betas) for net in (self.G, self.D))
 
-    def step(self, number: int, real: Array, draw_z: Callable[[], Array]) -> Stats:
-        """Train on one batch, the number-th from 1: D once, and with ratio n:m also G m times if n divides number.
-
-        real (N, H, W, C) in [-1, 1]; draw_z returns a new z (N, 1, 1, z_dim) at each call.
-        """
+    def generator_steps(self, number: int) -> int:
+        """Return how often G is trained on the number-th batch: with ratio n:m, m times if n divides number."""
         d_steps, g_steps = self.config.ratio
-        z = draw_z()
-        fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, z, self.config.real_target)
-        for i in range(g_steps if number % d_steps == 0 else 0):
+        return g_steps if number % d_steps == 0 else 0
+
+    def draws(self, number: int) -> int:
+        """Return how many z batches the number-th step takes: one, and with fresh_z one more per step of G."""
+        return 1 + self.generator_steps(number) * self.config.fresh_z
+
+    def step(self, number: int, real: Array, zs: Sequence[Array]) -> Stats:
+        """Train on one batch, the number-th from 1: D once, G `generator_steps` times.
+
+        real (N, H, W, C) in [-1, 1]; zs: `draws(number)` arrays z (N, 1, 1, z_dim).
+        """
+        fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, zs[0], self.config.real_target)
+        for i in range(self.generator_steps(number)):
             if i > 0 or self.config.fresh_z:  # G has changed, or its z shall: pictures anew
                 self.G.forget()
-                fake = self.G.forward(draw_z() if self.config.fresh_z else z)
+                fake = self.G.forward(zs[1 + i] if self.config.fresh_z else zs[0])
             stats.update(generator_step(self.G, self.D, self.adam_G, fake, self.config.fake_target))
         self.G.forget()  # pictures that no generator step used
         return stats

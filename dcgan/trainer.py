@@ -16,7 +16,8 @@ from dcgan.gan import GAN
 from dcgan.rundir import RunDir
 from dcgan.sampling import draw_z, sample
 from dcgan.signals import stop_on_signal
-from gpunet import backend, checkpoint
+from dcgan.stepper import Stepper
+from gpunet import checkpoint
 
 
 class Trainer:
@@ -31,6 +32,7 @@ class Trainer:
         self.rng = np.random.default_rng(config.seed)
         self.fixed_z = draw_z(self.rng.spawn(1)[0], config.samples, config)
         self.gan = GAN(config, self.rng, device)
+        self.stepper = Stepper(self.gan, device, config.graph)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = config.steps or config.epochs * (len(source) // config.batch_size)
         self.saved_step = 0
@@ -68,6 +70,7 @@ class Trainer:
         """
         self.run, self.log = run, log.Log(run.path, self.config.batch_size)
         with (
+            self.stepper.running(),
             stop_on_signal() as stop,
             Loader(self.source, self.config.batch_size, self.config.seed, self.start) as loader,
             self._bar(progress) as bar,
@@ -89,9 +92,9 @@ class Trainer:
     def _step(self, batch: Batch) -> bool:
         """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
         config = self.config
-        flip = self._to_device(self.rng.random(config.batch_size) < 0.5) if config.flip else None
-        real = backend.images_to_real(self._to_device(batch.images), flip=flip)  # (N, H, W, C)
-        stats = self.gan.step(self.step + 1, real, self._draw_z)
+        flip = self.rng.random(config.batch_size) < 0.5 if config.flip else None
+        zs = [draw_z(self.rng, config.batch_size, config) for _ in range(self.gan.draws(self.step + 1))]
+        stats = self.stepper(self.step + 1, batch.images, zs, flip)
         self.step, self.start = self.step + 1, batch.next_start
         fetched = self.log.record(self.step, batch.epoch + 1, stats)
         if self.step in (1, self.last_step) or self.step % config.sample_every == 0:
@@ -99,12 +102,6 @@ class Trainer:
         if self.step % config.checkpoint_every == 0:
             self.save()
         return fetched
-
-    def _draw_z(self) -> Any:
-        return self._to_device(draw_z(self.rng, self.config.batch_size, self.config))
-
-    def _to_device(self, array: np.ndarray) -> Any:
-        return backend.to_device(array, self.device)
 
     def sample(self) -> None:
         """Write the pictures of the fixed z as they are now, and beside the first ones real pictures."""

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from dcgan.data.listing import digest
-from dcgan.data.recipe import Recipe, Size, size_text
+from dcgan.data.recipe import Size, size_text
 from dcgan.data.source import ArraySource, Source, describe
 from dcgan.errors import UserError
 
@@ -19,7 +19,8 @@ SUFFIXES = (".h5", ".hdf5")
 class PackedSource(Source):
     """Images that stay in an HDF5 file and are read when asked for.
 
-    Any file with a uint8 data set "images" (N, H, W, 1 or 3) will do; `dcgan.prepare` also writes what it was made from.
+    Any file with a uint8 data set "images" (N, H, W, 1 or 3) will do; those of `dcgan.prepare` also say what they were
+    made from.
     """
 
     def __init__(self, path: Path, what: str | None = None):
@@ -63,20 +64,24 @@ class PackedSource(Source):
         return tuple(crop) if crop else None
 
     def require(self, image_size: Size | None, crop: Size | None, channels: int | None) -> None:
-        """Raise UserError where the file's images differ from what the command asked for."""
+        """Raise UserError where the file's images differ from what was asked for (None: anything will do)."""
         asked = {
-            "image size": (image_size, self.image_size),
-            "crop": (crop, self.crop),
-            "channels": (channels, self.channels),
+            "--image-size": (image_size, self.image_size),
+            "--crop": (crop, self.crop),
+            "--channels": (channels, self.channels),
         }
-        for name, (wanted, have) in asked.items():
+        for option, (wanted, have) in asked.items():
             if wanted is not None and wanted != have:
-                option = "--" + name.replace(" ", "-")
-                wanted_text, have_text = (size_text(v) if isinstance(v, tuple) else v for v in (wanted, have))
+                hint = f"use {option} {written(have)}" if have else f"leave out {option}"
                 raise UserError(
-                    f"{self.path} was packed with {name} {have_text}, but {wanted_text} was asked for: "
-                    f"leave out {option} {wanted_text} or pack the images anew with python -m dcgan.prepare"
+                    f"{self.path} was packed with {option} {written(have)}, not {written(wanted)}: {hint}, or pack the "
+                    "images anew with python -m dcgan.prepare"
                 )
+
+
+def written(value: Size | int | None) -> str:
+    """A size or a number as one would type it."""
+    return size_text(value) if isinstance(value, tuple) else str(value).lower()
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -98,9 +103,3 @@ def is_image_set(images: object) -> bool:
         and images.shape[0] > 0
         and images.shape[3] in (1, 3)
     )
-
-
-def describe_recipe(recipe: Recipe) -> str:
-    """'64x64x3, crop 108x108' for people."""
-    crop = f", crop {size_text(recipe.crop)}" if recipe.crop else ""
-    return f"{size_text(recipe.image_size)}x{recipe.shape[2]}{crop}"

@@ -22,6 +22,7 @@ from dcgan.errors import UserError
 BLOCK = 32  # files that a thread decodes before it hands over
 GREY_SAMPLE = 128  # pictures looked at before a data set is called grey
 
+Indices = Sequence[int] | np.ndarray
 Decoded = np.ndarray | str  # an image (H, W, C), or why there is none
 
 
@@ -43,7 +44,7 @@ def one_line(text: str) -> str:
 
 
 def read_all(
-    listing: Listing, recipe: Recipe, indices: Sequence[int], workers: int | None = None, progress: bool = True
+    listing: Listing, recipe: Recipe, indices: Indices, workers: int | None = None, progress: bool = True
 ) -> Iterator[tuple[int, Decoded]]:
     """(index, image or reason) for every index, in order, decoded by `workers` threads (default: one per core)."""
     workers = workers or os.cpu_count() or 1
@@ -60,7 +61,7 @@ def read_all(
                 bar.update(len(done))
 
 
-def _read_block(listing: Listing, recipe: Recipe, indices: Sequence[int]) -> list[Decoded]:
+def _read_block(listing: Listing, recipe: Recipe, indices: Indices) -> list[Decoded]:
     return [read_one(listing, int(index), recipe) for index in indices]
 
 

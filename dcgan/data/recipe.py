@@ -39,13 +39,13 @@ class Recipe:
         resizing the shorter side and then cropping the centre).
         """
         if self.crop:
-            box_height, box_width = min(self.crop[0], height), min(self.crop[1], width)
-            left, top = (width - box_width) // 2, (height - box_height) // 2
-            return left, top, left + box_width, top + box_height
+            h, w = min(self.crop[0], height), min(self.crop[1], width)
+            left, top = (width - w) // 2, (height - h) // 2
+            return left, top, left + w, top + h
         scale = min(width / self.image_size[1], height / self.image_size[0])
-        box_width, box_height = scale * self.image_size[1], scale * self.image_size[0]
-        left, top = (width - box_width) / 2, (height - box_height) / 2
-        return left, top, min(left + box_width, width), min(top + box_height, height)
+        margin_x = max(0.0, (width - scale * self.image_size[1]) / 2)
+        margin_y = max(0.0, (height - scale * self.image_size[0]) / 2)
+        return margin_x, margin_y, width - margin_x, height - margin_y
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

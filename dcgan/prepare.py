@@ -1,0 +1,82 @@
+"""Pack images into one HDF5 file: python -m dcgan.prepare --data PATH --image-size 64 --crop 108 --out faces.h5"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dcgan import cli, options
+from dcgan.config import Config
+from dcgan.data.opening import existing, list_pictures
+from dcgan.data.packed import SUFFIXES, PackedSource
+from dcgan.data.packing import pack
+from dcgan.data.reading import fingerprint, with_channels
+from dcgan.data.recipe import Recipe
+from dcgan.errors import UserError
+
+EXAMPLES = """\
+examples:
+  python -m dcgan.prepare --data img_align_celeba.zip --crop 108 --out faces.h5   then: dcgan.train --data faces.h5
+  python -m dcgan.prepare --data photos/ --image-size 48x64 --out photos.h5
+
+The file holds a uint8 data set "images" (N, H, W, C). A command that was stopped goes on where it was when it is given
+again; until it is finished its file is called OUT.part.
+"""
+
+
+@cli.guarded
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = cli.Parser(prog="python -m dcgan.prepare", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("--data", metavar="PATH", required=True, help="folder or .zip of images")
+    cli.add_options(parser, "image_size", "crop", "channels")
+    parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
+    parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    given = vars(parser.parse_args(arguments))
+    workers, out = given.pop("workers"), as_packed(given.pop("out"))
+    if workers is not None:
+        workers = options.named("--workers", options.integer(1), workers)
+    progress = not given.pop("no_progress")
+    prepare(Config(**given), out, workers, progress)
+    return 0
+
+
+def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> None:
+    """Pack the images of config.data by config's image size, crop and channels, and say what came of it."""
+    assert config.data is not None
+    listing = list_pictures(existing(config.data))
+    recipe = with_channels(listing, Recipe(config.image_size, config.crop, config.channels))
+    if out.exists():
+        require_same(out, fingerprint(listing, recipe))
+        print(f"{out} is finished already")
+    else:
+        pack(listing, recipe, out, workers, progress)
+    source = PackedSource(out)
+    print(source.description)
+    for name, reason in source.skipped[:10]:
+        print(f"  skipped {name}: {reason}")
+    if len(source.skipped) > 10:
+        print(f"  and {len(source.skipped) - 10:,} more: all are in the file's data set 'skipped'")
+    source.close()
+
+
+def as_packed(out: str) -> Path:
+    """The path of a file to pack into."""
+    path = Path(out)
+    if path.suffix.lower() not in SUFFIXES or path.is_dir():
+        raise UserError(f"--out: got '{out}', expected a file name ending in {' or '.join(SUFFIXES)}")
+    return path
+
+
+def require_same(out: Path, expected: str) -> None:
+    """Raise UserError unless `out` holds these very images, packed with this recipe."""
+    source = PackedSource(out)
+    source.close()
+    if source.fingerprint != expected:
+        raise UserError(f"--out: {out} is there already and holds other images: remove it or choose another name")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
