@@ -94,12 +94,12 @@ struct Channel {
 
 // y = leaky_relu(z, slope). Given the running averages, this is inference; then rstd comes from inverse_root below.
 extern "C" __global__ void normalise(real* y, const real* x, const real* mean, const real* rstd,
-                                     optional const real* scale, optional const real* shift, int rows, int width,
-                                     int channels, int rows_per_thread, real slope) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(channel_of(column, channels), mean, rstd, scale, shift);
-    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [=](int row) {
-        const long long i = (long long) row * width + column;
+                                     optional const real* scale, optional const real* shift, int rows, int channels,
+                                     real slope) {
+    const int c = blockIdx.y * blockDim.x + threadIdx.x;
+    const Channel channel(c, mean, rstd, scale, shift);
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
+        const long long i = (long long) row * channels + c;
         const real z = channel.z(x[i]);
         y[i] = z > 0 ? z : slope * z;
     });
@@ -144,16 +144,14 @@ extern "C" __global__ void backward_finish(real* dshift_dscale, const real* sums
 // Backward, second pass: dx = scale rstd (dz - dshift / rows - x_hat dscale / rows); dx may be dy.
 extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* x, const real* mean, const real* rstd,
                                           optional const real* scale, optional const real* shift,
-                                          const real* dshift_dscale, int rows, int width, int channels, int batch_rows,
-                                          int rows_per_thread, real slope) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const int c = channel_of(column, channels);
+                                          const real* dshift_dscale, int rows, int channels, real slope) {
+    const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const Channel channel(c, mean, rstd, scale, shift);
     const real a = channel.scale * channel.rstd;
-    const real by_x = -a * channel.rstd * dshift_dscale[channels + c] / batch_rows;
-    const real constant = -a * dshift_dscale[c] / batch_rows;
-    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [=](int row) {
-        const long long i = (long long) row * width + column;
+    const real by_x = -a * channel.rstd * dshift_dscale[channels + c] / rows;
+    const real constant = -a * dshift_dscale[c] / rows;
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
+        const long long i = (long long) row * channels + c;
         const real dz = dy[i] * channel.activation_grad(x[i], slope);
         dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
     });

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import kernels
-from kernels.launches import columns, contiguous, empty, few_enough, folding, on_cuda, rows_per_thread
+from kernels.launches import columns, contiguous, empty, few_enough, folding, on_cuda, rows_of_blocks, rows_per_thread
 from kernels.sums import add_groups
 
 Running = tuple[Any, Any, float]  # running mean (C,), running variance (C,), momentum
@@ -60,9 +60,9 @@ def statistics(x: Any, shape: Shape, results: tuple, eps: float, momentum: float
 
 def normalise(x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float) -> Any:
     """Return y = leaky_relu((x - mean) rstd scale + shift, slope)."""
-    shape, y = Shape.of(x), empty(x, *x.shape)
-    rows, width, channels, _, each = shape
-    shape.launch("normalise", y, x, mean, rstd, scale, shift, rows, width, channels, each, slope)
+    y, channels = empty(x, *x.shape), x.shape[-1]
+    args = (y, x, mean, rstd, scale, shift, x.size // channels, channels, slope)
+    rows_of_blocks("batchnorm.normalise", args, x.size // channels, channels)
     return y
 
 
@@ -83,8 +83,8 @@ def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slop
         sums = add_groups(sums, rows_per_thread(len(sums), k, on_cuda(x)))
     dshift, dscale = both = empty(x, 2, channels)
     per_channel("batchnorm.backward_finish", (both, sums, len(sums), k, channels), 2 * channels)
-    args = (mean, rstd, scale, shift, both, rows, width, channels, rows * k, each, slope)
-    shape.launch("backward_apply", dy, dy, x, *args)
+    args = (dy, dy, x, mean, rstd, scale, shift, both, rows * k, channels, slope)
+    rows_of_blocks("batchnorm.backward_apply", args, rows * k, channels)
     return dy, dscale, dshift
 
 

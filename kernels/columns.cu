@@ -4,7 +4,7 @@
 // on its own result until one row is left, so that no thread waits for another, no atomic is needed, every run adds in
 // the same order, and rounding errors grow with the depth of the tree and not with the number of rows.
 //
-// Thread -> column blockIdx.y * blockDim.x + threadIdx.x; block row blockIdx.x -> rows_per_thread rows.
+// Thread -> column blockIdx.y * blockDim.x + threadIdx.x (blockDim.x divides the width); blockIdx.x -> rows_per_thread rows.
 
 // sums[group, column] = sum of x[row, column] over the rows of the group         sums (groups, width), x (rows, width)
 extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int width, int rows_per_thread) {
@@ -15,10 +15,9 @@ extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int w
     sums[(long long) blockIdx.x * width + column] = sum;
 }
 
-// y[row, column] += bias[channel of the column]
-extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int width, int channels, int rows_per_thread) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const real b = bias[channel_of(column, channels)];
-    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows,
-             [=](int row) { y[(long long) row * width + column] += b; });
+// y[row, c] += bias[c]. See for_rows_of_block; blockDim.x divides the channels.
+extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int channels) {
+    const int c = blockIdx.y * blockDim.x + threadIdx.x;
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows,
+                      [=](int row) { y[(long long) row * channels + c] += bias[c]; });
 }

@@ -34,7 +34,20 @@ __device__ void for_elements(bool whole, int block, int thread, int count, Body 
     }
 }
 
-// Kernels over rows of channels: a thread owns a channel of ROWS_ON_CPU rows on the CPU, of as many as the launch says
+// Elementwise kernels with something per channel: a block owns some neighbouring channels (threadIdx.x) of some
+// neighbouring rows, of which a thread takes one on the CPU and four, blockDim.y apart, on the GPU.
+// Call body(row) for the rows < `rows` of one thread.
+template <class Body>
+__device__ void for_rows_of_block(bool whole, int block, int block_size, int thread, int rows, Body body) {
+    constexpr int EACH = ON_GPU ? 4 : 1;
+#pragma unroll
+    for (int k = 0; k < EACH; ++k) {
+        const int row = (block * EACH + k) * block_size + thread;
+        if (whole || row < rows) body(row);
+    }
+}
+
+// Sums over rows: a thread owns a channel of ROWS_ON_CPU rows on the CPU, of as many as the launch says
 // (rows_per_thread) on the GPU; kernels/launches.py chooses.
 constexpr int ROWS_ON_CPU = 16;
 

@@ -59,22 +59,25 @@ inline float rsqrt(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
 inline int __float_as_int(float x) { int bits; std::memcpy(&bits, &x, 4); return bits; }
 inline float __int_as_float(int bits) { float x; std::memcpy(&x, &bits, 4); return x; }
+inline long long __double_as_longlong(double x) { long long bits; std::memcpy(&bits, &x, 8); return bits; }
+inline double __longlong_as_double(long long bits) { double x; std::memcpy(&x, &bits, 8); return x; }
 inline unsigned __float_as_uint(float x) { return (unsigned) __float_as_int(x); }
 inline float __uint_as_float(unsigned bits) { return __int_as_float((int) bits); }
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// Call body(blockIdx, threadIdx, whole) for every thread of every block; SIMD over threadIdx.x.
+// Call kernel(blockIdx, threadIdx, whole) for every thread of every block; SIMD over threadIdx.x.
 //
 // `whole` is a constant to the compiler: true where the launch promises that no thread of the block is left without
 // work. Every block but the last along x is whole if SPLIT, and the last one too if the launch says so. The loop then
 // exists twice, and the one for whole blocks needs no conditions.
 template <bool SPLIT, class Body>
-inline __attribute__((always_inline)) void run_fast(const Launch& launch, Body body) {
+inline __attribute__((always_inline)) void run_fast(const Launch& launch, Body kernel) {
     const Index3 grid = launch.grid, block = launch.block;
     const long long blocks = (long long) grid.x * grid.y * grid.z;
 #pragma omp parallel for schedule(static) num_threads(launch.workers) if (launch.workers > 1)
     for (long long b = 0; b < blocks; ++b) {
         const Index3 here = {int(b % grid.x), int(b / grid.x % grid.y), int(b / grid.x / grid.y)};
+        const Body body = kernel;  // a copy of its own: else a store through char* might change the arguments
         for (int z = 0; z < block.z; ++z)
             for (int y = 0; y < block.y; ++y)
                 if (SPLIT && (here.x + 1 < grid.x || launch.whole)) {

@@ -7,35 +7,80 @@
 // numbers, in x as in the columns. `line` is W * C, `run` is KW * C. The fold gathers: a thread looks up what belongs to
 // its number instead of adding numbers to where they belong, so that no two threads write to one place.
 
-// Block: line oh of image n (blockIdx.x = n OH + oh), tap row kh (blockIdx.z), some outputs ow (threadIdx.y). Thread: one
-// number j of the run (blockDim.x divides it; pieces of the run and of ow in blockIdx.y).
+// Block: tap row kh of output line oh of image n (blockIdx.x = (n OH + oh) KH + kh), some outputs ow (threadIdx.y). Thread:
+// one number j of the run (blockDim.x divides it); pieces of the run and of the ow in blockIdx.y (blockDim.y divides the ow).
 extern "C" __global__ void unfold(real* columns, const real* x, int height, int line, int channels, int out_height,
-                                  int out_width, int run, int stride_h, int stride_w, int top, int left) {
+                                  int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
     const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
-    const int j = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x;
-    const int image = blockIdx.x / out_height, oh = blockIdx.x - image * out_height;
-    const int ow = tile * blockDim.y + threadIdx.y, kh = blockIdx.z;
-    if (ow >= out_width) return;
-    const int h = oh * stride_h + kh - top, at = (ow * stride_w - left) * channels + j;
-    const bool inside = h >= 0 && h < height && at >= 0 && at < line;
-    const long long patch = (long long) blockIdx.x * out_width + ow;
-    columns[(patch * gridDim.z + kh) * run + j] = inside ? x[((long long) image * height + h) * line + at] : real(0);
+    const int j = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, ow = tile * blockDim.y + threadIdx.y;
+    const int out_line = blockIdx.x / kernel_h, kh = blockIdx.x - out_line * kernel_h;
+    const int image = out_line / out_height, h = (out_line - image * out_height) * stride_h + kh - top;
+    const int begin = (ow * stride_w - left) * channels, at = begin + j;
+    const bool line_inside = h >= 0 && h < height;
+    real* const target = columns + (((long long) out_line * out_width + ow) * kernel_h + kh) * run;
+    const real* const source = x + ((long long) image * height + h) * line;
+    if (line_inside && begin >= 0 && begin + run <= line)  // the whole run: the usual case without conditions per number
+        target[j] = source[at];
+    else
+        target[j] = line_inside && at >= 0 && at < line ? source[at] : real(0);
 }
 
-// Block row blockIdx.x: line h of image n. Thread: one of the line's W * C numbers (blockDim.x divides that).
-// With h + top = SH a + p, the taps kh = p, p + SH, p + 2 SH ... of outputs oh = a, a - 1, a - 2 ... hold line h; so for w.
-extern "C" __global__ void fold(real* x, const real* columns, int height, int line, int channels, int out_height,
-                                int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
-    const int j = blockIdx.y * blockDim.x + threadIdx.x, w = quotient(j, channels), c = j - w * channels;
-    const int image = blockIdx.x / height, h = blockIdx.x - image * height;
-    const int oh = (h + top) / stride_h, kh = (h + top) - oh * stride_h;
-    const int ow = quotient(w + left, stride_w), kw = w + left - ow * stride_w;
+// x or 0, by arithmetic on the bits.
+__device__ float kept_if(bool condition, float x) { return __int_as_float(__float_as_int(x) & -int(condition)); }
+__device__ double kept_if(bool condition, double x) {
+    return __longlong_as_double(__double_as_longlong(x) & -(long long) condition);
+}
+
+// With h + top = SH a + p, the taps kh = p, p + SH, p + 2 SH ... of the outputs oh = a, a - 1, a - 2 ... hold line h; and so
+// along w. There are at most ceil(KH / SH) of them. If that is a constant, TAPS, the loops unroll and the loop over threads
+// becomes SIMD; TAPS = 0 takes any number.
+template <int TAPS>
+__device__ real sum_of_taps(const real* columns, int image, int h, int w, int c, int channels, int out_height,
+                            int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w) {
+    const int oh = h / stride_h, kh = h - oh * stride_h, ow = w / stride_w, kw = w - ow * stride_w;
+    const int down = TAPS ? TAPS : (kernel_h - 1) / stride_h + 1, across = TAPS ? TAPS : (kernel_w - 1) / stride_w + 1;
     real sum = 0;
-    for (int a = 0; kh + a * stride_h < kernel_h; ++a)
-        for (int b = 0; kw + b * stride_w < kernel_w; ++b) {
-            if (oh - a < 0 || oh - a >= out_height || ow - b < 0 || ow - b >= out_width) continue;
-            const long long patch = ((long long) image * out_height + oh - a) * out_width + ow - b;
-            sum += columns[((patch * kernel_h + kh + a * stride_h) * kernel_w + kw + b * stride_w) * channels + c];
+#pragma unroll
+    for (int a = 0; a < down; ++a)
+#pragma unroll
+        for (int b = 0; b < across; ++b) {
+            const int p = kh + a * stride_h, q = kw + b * stride_w, i = oh - a, j = ow - b;
+            const bool exists = (p < kernel_h) & (q < kernel_w) & (i >= 0) & (i < out_height) & (j >= 0) & (j < out_width);
+            const long long patch = ((long long) image * out_height + i) * out_width + j;
+            const long long at = -(long long) exists & (((patch * kernel_h + p) * kernel_w + q) * channels);
+            const real term = columns[at + c];  // read in any case: a condition would keep the loop from becoming SIMD
+            sum += kept_if(exists, term);
         }
-    x[(long long) blockIdx.x * line + j] = sum;
+    return sum;
+}
+
+// Block: some pixels w (threadIdx.y) of line h of image n (blockIdx.x = n H + h). Thread: one channel (blockDim.x divides
+// them); pieces of the channels and of the w in blockIdx.y (blockDim.y divides the w).
+#define FOLD(TAPS) \
+    const int pieces = channels / blockDim.x, tile = blockIdx.y / pieces; \
+    const int c = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, w = tile * blockDim.y + threadIdx.y; \
+    const int image = blockIdx.x / height, h = blockIdx.x - image * height; \
+    x[((long long) blockIdx.x * width + w) * channels + c] = \
+        sum_of_taps<TAPS>(columns, image, h + top, w + left, c, channels, out_height, out_width, kernel_h, kernel_w, \
+                          stride_h, stride_w);
+
+extern "C" __global__ void fold_1(real* x, const real* columns, int height, int width, int channels, int out_height,
+                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+    FOLD(1)
+}
+extern "C" __global__ void fold_2(real* x, const real* columns, int height, int width, int channels, int out_height,
+                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+    FOLD(2)
+}
+extern "C" __global__ void fold_3(real* x, const real* columns, int height, int width, int channels, int out_height,
+                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+    FOLD(3)
+}
+extern "C" __global__ void fold_4(real* x, const real* columns, int height, int width, int channels, int out_height,
+                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+    FOLD(4)
+}
+extern "C" __global__ void fold_any(real* x, const real* columns, int height, int width, int channels, int out_height,
+                                    int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+    FOLD(0)
 }

@@ -1,14 +1,20 @@
 // Pictures in and out of the network: bytes (N, H, W, C) <-> numbers in [-1, 1].
 
-// x = image / 127.5 - 1, mirrored left-right where flip[n] is true (flip may be null).
-// Block row blockIdx.x: one line of one image; thread: one of the line's W * C numbers (blockDim.x divides that).
-extern "C" __global__ void images_to_real(real* x, const unsigned char* images, optional const bool* flip, int height,
-                                          int line, int channels) {
-    const int j = blockIdx.y * blockDim.x + threadIdx.x, image = blockIdx.x / height;
-    const bool mirror = flip && flip[image];
-    const int mirrored = line - channels - j + 2 * channel_of(j, channels);  // pixel W - 1 - w, same channel
+// x = image / 127.5 - 1. See for_elements.
+extern "C" __global__ void images_to_real(real* x, const unsigned char* images, int count) {
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = images[i] * real(1 / 127.5) - 1; });
+}
+
+// The same, mirrored left-right where flip[n] is true. Block: a line of an image (blockIdx.x); thread: one of the line's
+// W * C numbers (blockDim.x divides that). Number W * C - C - j + 2c is channel c of pixel W - 1 - w.
+extern "C" __global__ void flipped_images_to_real(real* x, const unsigned char* images, const bool* flip, int height,
+                                                  int line, int channels) {
+    const int j = blockIdx.y * blockDim.x + threadIdx.x;
     const long long start = (long long) blockIdx.x * line;
-    x[start + j] = images[start + (mirror ? mirrored : j)] * real(1 / 127.5) - 1;
+    if (flip[blockIdx.x / height])
+        x[start + j] = images[start + line - channels - j + 2 * channel_of(j, channels)] * real(1 / 127.5) - 1;
+    else
+        x[start + j] = images[start + j] * real(1 / 127.5) - 1;
 }
 
 // image = (x + 1) * 127.5, rounded to even, clipped to 0 ... 255; a NaN becomes 0. See for_elements.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import kernels
-from kernels.launches import block_columns, contiguous, elements, empty, on_cuda
+from kernels.launches import contiguous, divisor, elements, empty, on_cuda
 
 
 def images_to_real(images: Any, dtype: str, flip: Any) -> Any:
@@ -14,9 +14,12 @@ def images_to_real(images: Any, dtype: str, flip: Any) -> Any:
     if flip is not None and flip.shape != (n,):
         raise ValueError(f"images_to_real: got flip of shape {flip.shape}, expected ({n},), one per image")
     images, x = contiguous(images), empty(images, n, h, w, c, dtype=dtype)
-    if x.size:
-        across = block_columns(w * c, on_cuda(x))
-        kernels.launch("images.images_to_real", (n * h, w * c // across), across, (x, images, flip, h, w * c, c))
+    if flip is None:
+        elements("images.images_to_real", (x, images, x.size), x.size)
+    elif x.size:
+        across = divisor(w * c, on_cuda(x))
+        args = (x, images, flip, h, w * c, c)
+        kernels.launch("images.flipped_images_to_real", (n * h, w * c // across), across, args)
     return x
 
 

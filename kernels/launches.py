@@ -31,11 +31,21 @@ def elements(entry: str, args: Sequence[Any], count: int) -> None:
 
 def columns(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_thread: int) -> None:
     """Launch a kernel over all columns of (rows, width), a thread taking `rows_per_thread` rows of its column."""
-    block = block_columns(width, on_cuda(args[0]))
+    block = divisor(width, on_cuda(args[0]))
     grid = -(-rows // rows_per_thread), width // block
     if grid[0] > 1 and rows_per_thread != ROWS_ON_CPU and not on_cuda(args[0]):
         raise ValueError(f"kernel {entry}: got {rows_per_thread} rows per thread, expected {ROWS_ON_CPU} on the CPU")
     kernels.launch(entry, grid, block, args, whole=rows_per_thread == ROWS_ON_CPU and rows % ROWS_ON_CPU == 0)
+
+
+def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int) -> None:
+    """Launch an elementwise kernel over (rows, channels) whose threads each know their channel."""
+    cuda = on_cuda(args[0])
+    across = divisor(channels, cuda, 64)
+    down = max(1, min(rows, (256 if cuda else 1024) // across))
+    per_block = down * (4 if cuda else 1)
+    grid = -(-rows // per_block), channels // across
+    kernels.launch(entry, grid, (across, down), args, whole=rows % per_block == 0)
 
 
 def on_cuda(array: Any) -> bool:
@@ -44,13 +54,13 @@ def on_cuda(array: Any) -> bool:
 
 
 @functools.cache
-def block_columns(width: int, cuda: bool) -> int:
-    """Return how many columns a block takes: a divisor of the width, so that no thread is left over.
+def divisor(size: int, cuda: bool, most: int = 0) -> int:
+    """Return the threads across a block for `size` neighbours: a divisor of it, so that no thread is left over.
 
-    At most 1024; on the GPU at most 256 if that is not fewer than a warp.
+    At most 1024; on the GPU at most 256 (or `most`) if that leaves a full warp.
     """
-    divisors = [n for n in range(1, min(width, 1024) + 1) if width % n == 0]
-    small = [n for n in divisors if n <= 256]
+    divisors = [n for n in range(1, min(size, 1024) + 1) if size % n == 0]
+    small = [n for n in divisors if n <= (most or 256)]
     return small[-1] if cuda and (small[-1] >= 32 or small[-1] == divisors[-1]) else divisors[-1]
 
 
@@ -82,6 +92,13 @@ def empty(like: Any, *shape: int, dtype: Any = None) -> Any:
 
         return cupy.empty(shape, dtype or like.dtype)
     return np.empty(shape, dtype or like.dtype)
+
+
+def zeros(like: Any, *shape: int) -> Any:
+    """Return a new array of zeros on the machine, and with the dtype, of another."""
+    array = empty(like, *shape)
+    elements("arrays.fill", (array, array.size, 0.0), array.size)
+    return array
 
 
 def contiguous(array: Any) -> Any:

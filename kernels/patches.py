@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import kernels
-from kernels.launches import block_columns, contiguous, empty, on_cuda
+from kernels.launches import contiguous, divisor, empty, on_cuda, zeros
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -19,10 +19,9 @@ def unfold(x: Any, kernel: Pair, stride: Pair, pads: Pads) -> Any:
     run = kernel[1] * c
     columns = empty(x, n * oh * ow, kernel[0] * run)
     if columns.size:
-        across = block_columns(run, on_cuda(x))
-        down = min(ow, max(1, (256 if on_cuda(x) else 1024) // across))
-        grid = n * oh, run // across * -(-ow // down), kernel[0]
-        sizes = (h, w * c, c, oh, ow, run, *stride, pads[0][0], pads[1][0])
+        across, down = _block(run, ow, on_cuda(x))
+        grid = n * oh * kernel[0], run // across * (ow // down)
+        sizes = (h, w * c, c, oh, ow, kernel[0], run, *stride, pads[0][0], pads[1][0])
         kernels.launch("im2col.unfold", grid, (across, down), (columns, x, *sizes))
     return columns
 
@@ -31,11 +30,19 @@ def fold(columns: Any, hw: Pair, stride: Pair, pads: Pads) -> Any:
     """col2im, the adjoint of `unfold`: add patches (N, OH, OW, KH, KW, C) into the images (N, H, W, C) they are of."""
     n, oh, ow, kh, kw, c = columns.shape
     (h, w), columns = hw, contiguous(columns)
-    if w * c + pads[1][0] >= 2**22:
-        raise ValueError(f"fold: got lines of {w} x {c} numbers, expected fewer than 2^22: use narrower images")
+    if not columns.size:
+        return zeros(columns, n, h, w, c)
     x = empty(columns, n, h, w, c)
-    if x.size:
-        across = block_columns(w * c, on_cuda(x))
-        sizes = (h, w * c, c, oh, ow, kh, kw, *stride, pads[0][0], pads[1][0])
-        kernels.launch("im2col.fold", (n * h, w * c // across), across, (x, columns, *sizes))
+    taps = max(-(-k // s) for k, s in zip((kh, kw), stride, strict=True))
+    across, down = _block(c, w, on_cuda(x))
+    sizes = (h, w, c, oh, ow, kh, kw, *stride, pads[0][0], pads[1][0])
+    entry = f"im2col.fold_{taps if taps <= 4 else 'any'}"
+    kernels.launch(entry, (n * h, c // across * (w // down)), (across, down), (x, columns, *sizes))
     return x
+
+
+def _block(neighbours: int, pixels: int, cuda: bool) -> Pair:
+    """Return the threads of a block along a run of neighbours and along the pixels of a line: divisors of both."""
+    across = divisor(neighbours, cuda)
+    most = (256 if cuda else 1024) // across
+    return across, max(n for n in range(1, max(1, most) + 1) if pixels % n == 0)

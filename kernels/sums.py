@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernels.launches import columns, contiguous, empty, few_enough, folding, on_cuda, rows_per_thread
+from kernels.launches import (
+    columns,
+    contiguous,
+    empty,
+    few_enough,
+    folding,
+    on_cuda,
+    rows_of_blocks,
+    rows_per_thread,
+    zeros,
+)
 
 
 def column_sum(x: Any) -> Any:
     """Return the sum (C,) of x (..., C) over all axes but the last."""
     channels, cuda = x.shape[-1], on_cuda(x)
     if not x.size:
-        return empty(x, channels) * 0
+        return zeros(x, channels)
     rows = x.size // channels
     k = folding(rows, channels)
     x = contiguous(x).reshape(rows // k, k * channels)
@@ -34,8 +44,5 @@ def add_bias(y: Any, bias: Any) -> Any:
     """Add bias (C,) to y (..., C) in place, and return y."""
     if y.size:
         channels, rows = y.shape[-1], y.size // y.shape[-1]
-        k = folding(rows, channels)
-        size = (rows // k, k * channels)
-        each = rows_per_thread(*size, on_cuda(y))
-        columns("columns.add_bias", (y, bias, *size, channels, each), *size, each)
+        rows_of_blocks("columns.add_bias", (y, bias, rows, channels), rows, channels)
     return y
