@@ -50,7 +50,7 @@ def batchnorm(
             running_var += momentum * (var * (len(part) / (len(part) - 1)) - running_var)
         _affine(out, part, *_coefficients(mean, rstd, scale, shift), slope)
         statistics.append((mean, var, rstd))
-    return y, *(xp.stack(values) if batches > 1 else values[0] for values in zip(*statistics, strict=True))  # type: ignore
+    return y, *(xp.stack(values) if batches > 1 else values[0] for values in zip(*statistics, strict=True))
 
 
 @batchnorm.kernel
