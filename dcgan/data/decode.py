@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import zlib
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from dcgan.data.recipe import Recipe, Size
+from dcgan.data.recipe import Box, Recipe, Size
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -28,8 +31,8 @@ SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
     """Read, turn upright, lay over white, crop and resize (bicubic, antialiased): uint8 (H, W, C).
 
-    Of an animation the first frame counts. Raises whatever Pillow raises for a damaged file, and ValueError for a
-    picture of more pixels than PIL.Image.MAX_IMAGE_PIXELS.
+    Of an animation the first frame counts. Raises whatever Pillow raises for a damaged file, and ValueError for wrong
+    checksums in a PNG and for a picture of more pixels than PIL.Image.MAX_IMAGE_PIXELS.
     """
     with Image.open(file, formats=FORMATS) as picture:
         check_pixels(picture.size)
@@ -38,13 +41,22 @@ def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
         box = recipe.box(width, height)
         draft_jpeg(picture, min((box[2] - box[0]) / recipe.shape[1], (box[3] - box[1]) / recipe.shape[0]))
         image = flatten(picture, "L" if recipe.channels == 1 else "RGB")
+        if picture.format == "PNG":
+            check_png(file)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
-    fx, fy = image.width / width, image.height / height  # below 1 after a draft
-    image = image.resize(
-        recipe.image_size[::-1], Image.Resampling.BICUBIC, box=(box[0] * fx, box[1] * fy, box[2] * fx, box[3] * fy)
-    )
-    return np.asarray(image).reshape(recipe.shape)
+    return np.asarray(cut(image, box, image.width / width, image.height / height, recipe)).reshape(recipe.shape)
+
+
+def cut(image: Image.Image, box: Box, fx: float, fy: float, recipe: Recipe) -> Image.Image:
+    """The box of a picture that was drafted to fx, fy of its size, resized to the recipe's."""
+    left, right = (min(x * fx, image.width) for x in box[::2])
+    top, bottom = (min(y * fy, image.height) for y in box[1::2])
+    if recipe.crop:  # cut first: what lies outside shall not colour the edge
+        x, y = math.floor(left), math.floor(top)
+        image = image.crop((x, y, math.ceil(right), math.ceil(bottom)))
+        left, top, right, bottom = left - x, top - y, right - x, bottom - y
+    return image.resize(recipe.image_size[::-1], Image.Resampling.BICUBIC, box=(left, top, right, bottom))
 
 
 def check_pixels(size: Size) -> None:
@@ -52,6 +64,20 @@ def check_pixels(size: Size) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and size[0] * size[1] > limit:
         raise ValueError(f"{size[0]}x{size[1]} pixels, more than the {limit:,} that Pillow allows")
+
+
+def check_png(file: BinaryIO) -> None:
+    """Raise ValueError for a wrong checksum in the chunks that make the picture; Pillow passes over them."""
+    file.seek(8)
+    kind = b""
+    while kind != b"IEND":
+        header = file.read(8)
+        if len(header) < 8:
+            raise ValueError("the PNG ends before its last chunk")
+        length, kind = struct.unpack(">I4s", header)
+        data, checksum = file.read(length), file.read(4)
+        if kind in (b"PLTE", b"IDAT") and struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))) != checksum:
+            raise ValueError(f"wrong checksum in the PNG chunk {kind.decode()}")
 
 
 def exif_orientation(picture: Image.Image) -> int:

@@ -1,0 +1,136 @@
+"""Every kind of picture file becomes the same uint8 image; expected pixels are computed by hand, not by Pillow."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan.data import open_source
+
+H, W = 12, 16
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (H, W), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (H, W, 3), dtype=np.uint8)
+SMOOTH = np.stack(np.broadcast_arrays(*np.ix_(16 * np.arange(H), 15 * np.arange(W)), 77), axis=2).astype(np.uint8)
+
+
+def first(folder, **options):
+    """The only image of a folder, at its own size, and the source."""
+    source = open_source(folder, (H, W), progress=False, **options)
+    return source.batch([0])[0], source
+
+
+def save(folder, name, image, **options):
+    image.save(folder / name, **options)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.webp", "A.PNG", "b.BMP", "c.WebP"])
+def test_lossless_colour(tmp_path, name):
+    image, source = first(save(tmp_path, name, Image.fromarray(COLOUR), lossless=True))
+    assert source.channels == 3 and source.skipped == []
+    assert (image == COLOUR).all()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.jpeg", "a.JPG", "a.JPEG"])
+def test_jpeg(tmp_path, name):
+    image, _ = first(save(tmp_path, name, Image.fromarray(SMOOTH), quality=95))
+    assert abs(image.astype(int) - SMOOTH).max() < 12
+
+
+def test_gif_and_palette_png(tmp_path):
+    palette = RNG.integers(0, 256, (5, 3), dtype=np.uint8)
+    index = RNG.integers(0, 5, (H, W), dtype=np.uint8)
+    picture = Image.fromarray(index).copy()
+    picture.putpalette(palette.tobytes())
+    for name in ("p.png", "p.gif"):
+        folder = tmp_path / name[-3:]
+        folder.mkdir()
+        image, _ = first(save(folder, name, picture))
+        assert (image == palette[index]).all()
+
+
+def test_first_frame_of_an_animation(tmp_path):
+    frames = [Image.new("RGB", (W, H), colour) for colour in ("red", "blue")]
+    image, source = first(save(tmp_path, "a.gif", frames[0], save_all=True, append_images=frames[1:]))
+    assert len(source) == 1 and (image == (255, 0, 0)).all()
+
+
+def test_palette_with_a_transparent_colour_lies_over_white(tmp_path):
+    index = (np.arange(H * W).reshape(H, W) % 3).astype(np.uint8)
+    picture = Image.fromarray(index)
+    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    image, _ = first(save(tmp_path, "p.png", picture, transparency=1))
+    expected = np.array([(10, 20, 30), (255, 255, 255), (70, 80, 90)])[index]
+    assert (image == expected).all()
+
+
+def test_alpha_lies_over_white(tmp_path):
+    alpha = np.repeat(np.uint8([0, 51, 128, 255]), W // 4)[None].repeat(H, 0)
+    image, _ = first(save(tmp_path, "a.png", Image.fromarray(np.dstack([COLOUR, alpha]))))
+    share = alpha[..., None] / 255
+    assert abs(image - (COLOUR * share + 255 * (1 - share))).max() <= 1
+
+
+def test_grey_kinds_keep_one_channel(tmp_path):
+    bits = GREY > 127
+    alpha = np.full_like(GREY, 255)
+    kinds = {
+        "8 bit": (Image.fromarray(GREY), GREY),
+        "1 bit": (Image.fromarray(bits), bits * 255),
+        "16 bit": (Image.fromarray(GREY.astype(np.uint16) * 257), GREY),
+        "alpha": (Image.fromarray(np.dstack([GREY, alpha])), GREY),
+        "stored as RGB": (Image.fromarray(GREY).convert("RGB"), GREY),
+    }
+    for name, (picture, expected) in kinds.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        image, source = first(save(folder, "a.png", picture))
+        assert source.channels == 1, name
+        assert (image[..., 0] == expected).all(), name
+
+
+def test_sixteen_bits_are_rounded_to_eight(tmp_path):
+    values = np.linspace(0, 65535, H * W).astype(np.uint16).reshape(H, W)
+    image, _ = first(save(tmp_path, "a.png", Image.fromarray(values)))
+    assert (image[..., 0] == np.round(values / 257)).all()
+
+
+def test_cmyk_jpeg(tmp_path):
+    ink = np.dstack([255 - SMOOTH, np.zeros((H, W), np.uint8)])
+    picture = Image.merge("CMYK", [Image.fromarray(plane) for plane in np.moveaxis(ink, 2, 0)])
+    image, _ = first(save(tmp_path, "a.jpg", picture, quality=98, subsampling=0))
+    assert abs(image.astype(int) - SMOOTH).max() < 14
+
+
+UPRIGHT = {  # the EXIF standard: what turns the stored rows into the upright picture
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(COLOUR).save(tmp_path / "a.png", exif=exif)
+    expected = UPRIGHT[orientation](COLOUR)
+    source = open_source(tmp_path, expected.shape[:2], progress=False)
+    assert (source.batch([0])[0] == expected).all()
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_jpeg_is_decoded_small_and_still_in_place(tmp_path, orientation):
+    ramp = np.broadcast_to(np.linspace(0, 255, 640)[None, :, None], (320, 640, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(ramp).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    size = (16, 32) if orientation == 1 else (32, 16)
+    image = open_source(tmp_path, size, channels=3, progress=False).batch([0])[0].astype(float)
+    along = image.mean(axis=(0, 2)) if orientation == 1 else image.mean(axis=(1, 2))
+    assert abs(along - ((np.arange(32) + 0.5) * 20 - 0.5) * 255 / 639).max() < 2
