@@ -9,14 +9,16 @@
 // Every one is launched over (columns, groups of rows) with one thread per column and few rows, without barriers or
 // atomics: see columns.cu for the tree and channel_of in common.cuh for `width`, a multiple k * channels of the channels.
 //
-// scale or shift may be null: 1 and 0.
+// x may hold several batches, one after another, each with its own statistics: blockIdx.z is the batch, `rows` the rows of
+// one, and statistics are (batches, channels). scale or shift may be null: 1 and 0.
 
 // The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row belongs
 // to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may lose all).
-//     mean, m2 (groups, width): per group the mean and the sum of (x - mean)^2
+//     mean, m2 (batches, groups, width): per group the mean and the sum of (x - mean)^2
 extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int rows, int width, int rows_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const int first = blockIdx.x * rows_per_thread;
+    const int first = blockIdx.x * rows_per_thread, group = blockIdx.z * gridDim.x + blockIdx.x;
+    x += (long long) blockIdx.z * rows * width;
     const real origin = x[(long long) first * width + column], count = min(rows_per_thread, rows - first);
     real sum = 0, squares = 0;
     for_rows(whole_block, first, rows_per_thread, rows, [&](int row) {
@@ -24,8 +26,8 @@ extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int r
         sum += d;
         squares += d * d;
     });
-    mean[blockIdx.x * width + column] = origin + sum / count;
-    m2[blockIdx.x * width + column] = squares - sum * (sum / count);
+    mean[group * width + column] = origin + sum / count;
+    m2[group * width + column] = squares - sum * (sum / count);
 }
 
 // What several groups are together (Chan, Golub & LeVeque, "Updating formulae", 1979): with n_i rows, means and m2 each,
@@ -49,36 +51,42 @@ struct Moments {
 extern "C" __global__ void combine(real* mean, real* m2, const real* means, const real* m2s, int groups, int width,
                                    int each, int rows, int groups_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const int first = blockIdx.x * groups_per_thread;
+    const int first = blockIdx.x * groups_per_thread, larger = blockIdx.z * gridDim.x + blockIdx.x;
+    means += blockIdx.z * groups * width;
+    m2s += blockIdx.z * groups * width;
     Moments moments(means[first * width + column]);
     for_rows(whole_block, first, groups_per_thread, groups, [&](int group) {
         const int i = group * width + column;
         moments.add(min(each, rows - group * each), means[i], m2s[i]);
     });
-    mean[blockIdx.x * width + column] = moments.mean();
-    m2[blockIdx.x * width + column] = moments.m2();
+    mean[larger * width + column] = moments.mean();
+    m2[larger * width + column] = moments.m2();
 }
 
 // The last level, one thread per channel: mean, var (biased) and rstd of the batch, and the running averages
 //     running = (1 - momentum) running + momentum batch,  the variance there being the unbiased one.
-// means, m2s: (groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part i.
+// means, m2s: (batches, groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part i.
+// The averages move once for each batch, in order, so one thread sees to all batches of its channel.
 extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional real* running_mean,
-                                  optional real* running_var, const real* means, const real* m2s, int parts, int k,
-                                  int channels, int each, int rows, real eps, real momentum) {
+                                  optional real* running_var, const real* means, const real* m2s, int batches,
+                                  int parts, int k, int channels, int each, int rows, real eps, real momentum) {
     const int channel = blockIdx.x * blockDim.x + threadIdx.x;
     if (channel >= channels) return;
-    Moments moments(means[channel]);
-    for_rows(false, 0, parts, parts, [&](int part) {
-        const int i = part * channels + channel;
-        moments.add(min(each, rows / k - part / k * each), means[i], m2s[i]);
-    });
-    const real batch_mean = moments.mean(), m2 = moments.m2() < 0 ? real(0) : moments.m2();  // a NaN stays
-    mean[channel] = batch_mean;
-    var[channel] = m2 / rows;
-    rstd[channel] = 1 / sqrt(m2 / rows + eps);
-    if (running_mean) {
-        running_mean[channel] += momentum * (batch_mean - running_mean[channel]);
-        running_var[channel] += momentum * (m2 / (rows - 1) - running_var[channel]);
+    for (int batch = 0; batch < batches; ++batch) {
+        const int first = batch * parts * channels + channel, to = batch * channels + channel;
+        Moments moments(means[first]);
+        for_rows(false, 0, parts, parts, [&](int part) {
+            const int i = first + part * channels;
+            moments.add(min(each, rows / k - part / k * each), means[i], m2s[i]);
+        });
+        const real batch_mean = moments.mean(), m2 = moments.m2() < 0 ? real(0) : moments.m2();  // a NaN stays
+        mean[to] = batch_mean;
+        var[to] = m2 / rows;
+        rstd[to] = 1 / sqrt(m2 / rows + eps);
+        if (running_mean) {
+            running_mean[channel] += momentum * (batch_mean - running_mean[channel]);
+            running_var[channel] += momentum * (m2 / (rows - 1) - running_var[channel]);
+        }
     }
 }
 
@@ -86,8 +94,8 @@ extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional re
 struct Channel {
     real mean, rstd, scale, shift;
 
-    __device__ Channel(int c, const real* means, const real* rstds, const real* scales, const real* shifts)
-        : mean(means[c]), rstd(rstds[c]), scale(scales ? scales[c] : real(1)), shift(shifts ? shifts[c] : real(0)) {}
+    __device__ Channel(int c, int batch, const real* means, const real* rstds, const real* scales, const real* shifts)
+        : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)), shift(shifts ? shifts[c] : real(0)) {}
     __device__ real z(real x) const { return (x - mean) * (rstd * scale) + shift; }
     __device__ real activation_grad(real x, real slope) const { return z(x) > 0 ? real(1) : slope; }
 };
@@ -97,9 +105,10 @@ extern "C" __global__ void normalise(real* y, const real* x, const real* mean, c
                                      optional const real* scale, optional const real* shift, int rows, int channels,
                                      real slope) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(c, mean, rstd, scale, shift);
+    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
+    const long long batch = (long long) blockIdx.z * rows * channels;
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        const long long i = (long long) row * channels + c;
+        const long long i = batch + (long long) row * channels + c;
         const real z = channel.z(x[i]);
         y[i] = z > 0 ? z : slope * z;
     });
@@ -112,46 +121,58 @@ extern "C" __global__ void inverse_root(real* rstd, const real* var, int channel
 }
 
 // Backward, first pass: with dz = dy times the activation's derivative,
-//     sums[group, 0] = sum dz  (for dshift),    sums[group, 1] = sum dz x_hat  (for dscale)         sums (groups, 2, width)
+//     sums[group, 0] = sum dz (for dshift),    sums[group, 1] = sum dz x_hat (for dscale)    sums (batches, groups, 2, width)
 extern "C" __global__ void backward_reduce(real* sums, const real* dy, const real* x, const real* mean,
                                            const real* rstd, optional const real* scale, optional const real* shift,
                                            int rows, int width, int channels, int rows_per_thread, real slope) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(channel_of(column, channels), mean, rstd, scale, shift);
+    const Channel channel(channel_of(column, channels), blockIdx.z * channels, mean, rstd, scale, shift);
+    const long long batch = (long long) blockIdx.z * rows * width;
+    const int group = blockIdx.z * gridDim.x + blockIdx.x;
     real sum = 0, with_x = 0;
     for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [&](int row) {
-        const long long i = (long long) row * width + column;
+        const long long i = batch + (long long) row * width + column;
         const real dz = dy[i] * channel.activation_grad(x[i], slope);
         sum += dz;
         with_x += dz * (x[i] - channel.mean);
     });
-    sums[(2 * blockIdx.x) * width + column] = sum;
-    sums[(2 * blockIdx.x + 1) * width + column] = with_x * channel.rstd;
+    sums[(2 * group) * width + column] = sum;
+    sums[(2 * group + 1) * width + column] = with_x * channel.rstd;
 }
 
-// The last level: sums (groups, 2, k, channels) -> (2, channels), one thread per number.
-extern "C" __global__ void backward_finish(real* dshift_dscale, const real* sums, int groups, int k, int channels) {
+// The last level, one thread per channel and per which of the two: sums (batches, groups, 2, k, channels) ->
+// per_batch (batches, 2, channels), which backward_apply needs, and their totals dshift and dscale (channels).
+extern "C" __global__ void backward_finish(real* dscale, real* dshift, real* per_batch, const real* sums, int batches,
+                                           int groups, int k, int channels) {
     const int column = blockIdx.x * blockDim.x + threadIdx.x;
     if (column >= 2 * channels) return;
     const int which = column >= channels, channel = which ? column - channels : column;
-    real sum = 0;
-    for_rows(false, 0, groups * k, groups * k, [&](int part) {
-        sum += sums[((2 * (part / k) + which) * k + part % k) * channels + channel];
-    });
-    dshift_dscale[column] = sum;
+    real total = 0;
+    for (int batch = 0; batch < batches; ++batch) {
+        real sum = 0;
+        for_rows(false, 0, groups * k, groups * k, [&](int part) {
+            const int group = batch * groups + part / k;
+            sum += sums[((2 * group + which) * k + part % k) * channels + channel];
+        });
+        per_batch[batch * 2 * channels + column] = sum;
+        total += sum;
+    }
+    (which ? dscale : dshift)[channel] = total;
 }
 
 // Backward, second pass: dx = scale rstd (dz - dshift / rows - x_hat dscale / rows); dx may be dy.
 extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* x, const real* mean, const real* rstd,
                                           optional const real* scale, optional const real* shift,
-                                          const real* dshift_dscale, int rows, int channels, real slope) {
+                                          const real* per_batch, int rows, int channels, real slope) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(c, mean, rstd, scale, shift);
+    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
+    const real* sums = per_batch + blockIdx.z * 2 * channels;
     const real a = channel.scale * channel.rstd;
-    const real by_x = -a * channel.rstd * dshift_dscale[channels + c] / rows;
-    const real constant = -a * dshift_dscale[c] / rows;
+    const real by_x = -a * channel.rstd * sums[channels + c] / rows;
+    const real constant = -a * sums[c] / rows;
+    const long long batch = (long long) blockIdx.z * rows * channels;
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        const long long i = (long long) row * channels + c;
+        const long long i = batch + (long long) row * channels + c;
         const real dz = dy[i] * channel.activation_grad(x[i], slope);
         dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
     });

@@ -12,31 +12,32 @@ Running = tuple[Any, Any, float]  # running mean (C,), running variance (C,), mo
 
 
 class Shape(NamedTuple):
-    """x (..., C) as the kernels see it: (rows, width), width = k * channels, and the rows that a thread takes."""
+    """x (..., C) as the sums see it: (batches, rows, width), width = k * channels, and the rows that a thread takes."""
 
     rows: int
     width: int
     channels: int
     k: int
     each: int
+    batches: int
 
     @classmethod
-    def of(cls, x: Any) -> Shape:
-        channels, rows = x.shape[-1], x.size // max(1, x.shape[-1])
+    def of(cls, x: Any, batches: int) -> Shape:
+        channels, rows = x.shape[-1], x.size // max(1, x.shape[-1]) // batches
         if not rows:
             raise ValueError(f"batchnorm: got x of shape {x.shape}, expected at least one number per channel")
         k = folding(rows, channels)
-        return cls(rows // k, k * channels, channels, k, rows_per_thread(rows // k, k, on_cuda(x)))
+        return cls(rows // k, k * channels, channels, k, rows_per_thread(rows // k, k, on_cuda(x)), batches)
 
     def launch(self, entry: str, *args: Any) -> None:
         """Launch one thread per column and `each` rows."""
-        columns(f"batchnorm.{entry}", args, self.rows, self.width, self.each)
+        columns(f"batchnorm.{entry}", args, self.rows, self.width, self.each, self.batches)
 
 
-def forward(x: Any, scale: Any, shift: Any, eps: float, slope: float, running: Running | None) -> tuple:
+def forward(x: Any, scale: Any, shift: Any, eps: float, slope: float, running: Running | None, batches: int) -> tuple:
     """Return y, mean, var, rstd of gpunet.backend.batchnorm, and move the running averages."""
-    x, shape = contiguous(x), Shape.of(x)
-    mean, var, rstd = empty(x, 3, shape.channels)
+    x, shape = contiguous(x), Shape.of(x, batches)
+    mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     statistics(x, shape, (mean, var, rstd, running_mean, running_var), eps, momentum)
     return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
@@ -44,25 +45,26 @@ def forward(x: Any, scale: Any, shift: Any, eps: float, slope: float, running: R
 
 def statistics(x: Any, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
     """Fill mean, var, rstd and the running averages: groups of rows, groups of groups, the rest."""
-    rows, width, channels, k, each = shape
-    moments = empty(x, 2, -(-rows // each), width)  # mean and squared deviations of each group
+    rows, width, channels, k, each, batches = shape
+    moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
     shape.launch("statistics", *moments, x, rows, width, each)
-    groups = moments.shape[1]
+    groups = moments.shape[2]
     while not few_enough(groups * k, on_cuda(x)) and groups > 1:
         per_thread = rows_per_thread(groups, k, on_cuda(x))
-        larger = empty(x, 2, -(-groups // per_thread), width)
+        larger = empty(x, 2, batches, -(-groups // per_thread), width)
         args = (*larger, *moments, groups, width, each, rows, per_thread)
-        columns("batchnorm.combine", args, groups, width, per_thread)
-        moments, groups, each = larger, larger.shape[1], each * per_thread
-    args = (*results, *moments, groups * k, k, channels, each, rows * k, eps, momentum)
+        columns("batchnorm.combine", args, groups, width, per_thread, batches)
+        moments, groups, each = larger, larger.shape[2], each * per_thread
+    args = (*results, *moments, batches, groups * k, k, channels, each, rows * k, eps, momentum)
     per_channel("batchnorm.finish", args, channels)
 
 
 def normalise(x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float) -> Any:
-    """Return y = leaky_relu((x - mean) rstd scale + shift, slope)."""
-    y, channels = empty(x, *x.shape), x.shape[-1]
-    args = (y, x, mean, rstd, scale, shift, x.size // channels, channels, slope)
-    rows_of_blocks("batchnorm.normalise", args, x.size // channels, channels)
+    """Return y = leaky_relu((x - mean) rstd scale + shift, slope); mean and rstd (C,) or (batches, C)."""
+    y, channels, batches = empty(x, *x.shape), x.shape[-1], mean.size // x.shape[-1]
+    rows = x.size // channels // batches
+    args = (y, x, mean, rstd, scale, shift, rows, channels, slope)
+    rows_of_blocks("batchnorm.normalise", args, rows, channels, batches)
     return y
 
 
@@ -73,18 +75,21 @@ def inference(x: Any, mean: Any, var: Any, scale: Any, shift: Any, eps: float, s
     return normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
 
 
-def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float) -> tuple:
-    """Return dx (written into dy), dscale and dshift of gpunet.backend.batchnorm_backward."""
-    dy, x, shape = contiguous(dy), contiguous(x), Shape.of(x)
-    rows, width, channels, k, each = shape
-    sums = empty(x, -(-rows // each), 2 * width)  # (groups, 2, k, C): of dz and of dz x_hat
+def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float, out: tuple) -> tuple:
+    """Return dx (written into dy), dscale and dshift (in `out` if given) of gpunet.backend.batchnorm_backward."""
+    batches = mean.size // mean.shape[-1]
+    dy, x, shape = contiguous(dy), contiguous(x), Shape.of(x, batches)
+    rows, width, channels, k, each, _ = shape
+    sums = empty(x, batches, -(-rows // each), 2 * width)  # (batches, groups, 2, k, C): of dz and of dz x_hat
     shape.launch("backward_reduce", sums, dy, x, mean, rstd, scale, shift, rows, width, channels, each, slope)
-    while not few_enough(len(sums) * k, on_cuda(x)) and len(sums) > 1:
-        sums = add_groups(sums, rows_per_thread(len(sums), k, on_cuda(x)))
-    dshift, dscale = both = empty(x, 2, channels)
-    per_channel("batchnorm.backward_finish", (both, sums, len(sums), k, channels), 2 * channels)
-    args = (dy, dy, x, mean, rstd, scale, shift, both, rows * k, channels, slope)
-    rows_of_blocks("batchnorm.backward_apply", args, rows * k, channels)
+    while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
+        sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
+    dscale, dshift = (empty(x, channels) if array is None else array for array in out)
+    per_batch = empty(x, batches, 2, channels)
+    args = (dscale, dshift, per_batch, sums, batches, sums.shape[1], k, channels)
+    per_channel("batchnorm.backward_finish", args, 2 * channels)
+    args = (dy, dy, x, mean, rstd, scale, shift, per_batch, rows * k, channels, slope)
+    rows_of_blocks("batchnorm.backward_apply", args, rows * k, channels, batches)
     return dy, dscale, dshift
 
 

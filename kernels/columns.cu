@@ -7,12 +7,14 @@
 // Thread -> column blockIdx.y * blockDim.x + threadIdx.x (blockDim.x divides the width); blockIdx.x -> rows_per_thread rows.
 
 // sums[group, column] = sum of x[row, column] over the rows of the group         sums (groups, width), x (rows, width)
+// for each of gridDim.z such matrices, one after another
 extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int width, int rows_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
     real sum = 0;
+    x += (long long) blockIdx.z * rows * width;
     for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows,
              [&](int row) { sum += x[(long long) row * width + column]; });
-    sums[(long long) blockIdx.x * width + column] = sum;
+    sums[((long long) blockIdx.z * gridDim.x + blockIdx.x) * width + column] = sum;
 }
 
 // y[row, c] += bias[c]. See for_rows_of_block; blockDim.x divides the channels.

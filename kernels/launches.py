@@ -29,22 +29,22 @@ def elements(entry: str, args: Sequence[Any], count: int) -> None:
     kernels.launch(entry, grid, block, args, whole=count % ELEMENTS_PER_BLOCK == 0)
 
 
-def columns(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_thread: int) -> None:
-    """Launch a kernel over all columns of (rows, width), a thread taking `rows_per_thread` rows of its column."""
+def columns(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_thread: int, batches: int = 1) -> None:
+    """Launch a kernel over all columns of (batches, rows, width), `rows_per_thread` rows of a column a thread."""
     block = divisor(width, on_cuda(args[0]))
-    grid = -(-rows // rows_per_thread), width // block
+    grid = -(-rows // rows_per_thread), width // block, batches
     if grid[0] > 1 and rows_per_thread != ROWS_ON_CPU and not on_cuda(args[0]):
         raise ValueError(f"kernel {entry}: got {rows_per_thread} rows per thread, expected {ROWS_ON_CPU} on the CPU")
     kernels.launch(entry, grid, block, args, whole=rows_per_thread == ROWS_ON_CPU and rows % ROWS_ON_CPU == 0)
 
 
-def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int) -> None:
-    """Launch an elementwise kernel over (rows, channels) whose threads each know their channel."""
+def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int, batches: int = 1) -> None:
+    """Launch an elementwise kernel over (batches, rows, channels) whose threads each know their channel."""
     cuda = on_cuda(args[0])
     across = divisor(channels, cuda, 64)
     down = max(1, min(rows, (256 if cuda else 1024) // across))
     per_block = down * (4 if cuda else 1)
-    grid = -(-rows // per_block), channels // across
+    grid = -(-rows // per_block), channels // across, batches
     kernels.launch(entry, grid, (across, down), args, whole=rows % per_block == 0)
 
 

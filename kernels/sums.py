@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kernels.launches import (
@@ -33,10 +34,10 @@ def column_sum(x: Any) -> Any:
 
 
 def add_groups(x: Any, each: int) -> Any:
-    """Return the sums of x (rows, width) over groups of `each` rows: (groups, width), one level of the tree."""
-    rows, width = x.shape
-    sums = empty(x, -(-rows // each), width)
-    columns("columns.column_sum", (sums, x, rows, width, each), rows, width, each)
+    """Return the sums of x (..., rows, width) over groups of `each` rows: (..., groups, width), a level of the tree."""
+    *batches, rows, width = x.shape
+    sums = empty(x, *batches, -(-rows // each), width)
+    columns("columns.column_sum", (sums, x, rows, width, each), rows, width, each, math.prod(batches))
     return sums
 
 

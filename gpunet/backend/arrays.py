@@ -62,7 +62,7 @@ def _cupy() -> ModuleType:
 
 def written(value: Array, out: Array | None = None) -> Array:
     """Return the value, in `out` if given."""
-    if out is None:
+    if out is None or out is value:
         return value
     out[...] = value
     return out

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import kernels.batchnorm
-from gpunet.backend.arrays import Array, array_module, operation
+from gpunet.backend.arrays import Array, array_module, operation, written
 from gpunet.backend.parallel import by_rows, column_sums
 
 
@@ -54,21 +54,8 @@ def batchnorm(
 
 
 @batchnorm.kernel
-def _(
-    x: Array,
-    scale: Array | None,
-    shift: Array | None,
-    eps: float,
-    slope: float = 1.0,
-    running: Any = None,
-    batches: int = 1,
-) -> tuple[Array, Array, Array, Array]:
-    if batches == 1:
-        return kernels.batchnorm.forward(x, scale, shift, eps, slope, running)
-    results = [kernels.batchnorm.forward(part, scale, shift, eps, slope, running) for part in parts(x, batches)]
-    xp = array_module(x)
-    y, mean, var, rstd = (xp.stack(values) for values in zip(*results, strict=True))
-    return y.reshape(x.shape), mean, var, rstd
+def _(x: Array, scale: Any, shift: Any, eps: float, slope: float = 1.0, running: Any = None, batches: int = 1) -> Any:
+    return kernels.batchnorm.forward(x, scale, shift, eps, slope, running, batches)
 
 
 @operation
@@ -82,20 +69,27 @@ def batchnorm_inference(
 
 
 @batchnorm_inference.kernel
-def _(
-    x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
-) -> Array:
+def _(x: Array, mean: Array, var: Array, scale: Any, shift: Any, eps: float, slope: float = 1.0) -> Array:
     return kernels.batchnorm.inference(x, mean, var, scale, shift, eps, slope)
 
 
 @operation
 def batchnorm_backward(
-    dy: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float = 1.0
+    dy: Array,
+    x: Array,
+    mean: Array,
+    rstd: Array,
+    scale: Array | None,
+    shift: Array | None,
+    slope: float = 1.0,
+    out: tuple[Array | None, Array | None] = (None, None),
 ) -> tuple[Array, Array, Array]:
     """Return dx (written into dy), dscale (C,) and dshift (C,), in one reducing and one applying pass.
 
     dz = dy * (1 or slope),   dshift = sum dz,   dscale = sum dz * x_hat        over the M rows
     dx = scale * rstd * (dz - dshift / M - x_hat * dscale / M)
+
+    out: arrays for dscale and dshift. Several batches are told by mean and rstd (batches, C).
     """
     batches = 1 if mean.ndim == 1 else len(mean)
     dy = array_module(x).ascontiguousarray(dy)  # of a strided view, `parts` would be a copy, and dx written into that
@@ -104,8 +98,8 @@ def batchnorm_backward(
         _backward_part(*each, scale, shift, slope)
         for each in zip(parts(dy, batches), parts(x, batches), *statistics, strict=True)
     ]
-    dscale, dshift = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
-    return dy, dscale, dshift
+    totals = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
+    return dy, *map(written, totals, out)  # type: ignore[return-value]
 
 
 def _backward_part(
@@ -135,17 +129,9 @@ def _backward_part(
 
 @batchnorm_backward.kernel
 def _(
-    dy: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float = 1.0
-) -> tuple[Array, Array, Array]:
-    if mean.ndim == 1:
-        return kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope)
-    dy = array_module(x).ascontiguousarray(dy)
-    sums = [
-        kernels.batchnorm.backward(*each, scale, shift, slope)[1:]
-        for each in zip(parts(dy, len(mean)), parts(x, len(mean)), mean, rstd, strict=True)
-    ]
-    dscale, dshift = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
-    return dy, dscale, dshift
+    dy: Array, x: Array, mean: Array, rstd: Array, scale: Any, shift: Any, slope: float = 1.0, out: Any = (None, None)
+) -> Any:
+    return kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope, out)
 
 
 def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:

@@ -51,7 +51,8 @@ class BatchNorm(Layer):
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         x, mean, rstd = self.take()
-        dx, dscale, dshift = backend.batchnorm_backward(dy, x, mean, rstd, *self._affine(), self.slope)
+        out = [parameter and parameter.first_grad() for parameter in (self.scale, self.shift)]
+        dx, dscale, dshift = backend.batchnorm_backward(dy, x, mean, rstd, *self._affine(), self.slope, out)
         if self.scale and self.scale.trainable:
             self.scale.add_grad(written, dscale)
         if self.shift and self.shift.trainable:

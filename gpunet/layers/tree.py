@@ -22,6 +22,10 @@ class Parameter:
         self.grad_buffer: Array | None = None
         self.trainable = trainable
 
+    def first_grad(self) -> Array | None:
+        """Return the buffer that the first gradient may be computed in, or None: there is one already, or no buffer."""
+        return self.grad_buffer if self.trainable and self.grad is None else None
+
     def add_grad(self, function: Callable[..., Array], *args: Any) -> None:
         """Add function(*args) to the gradient; the first since it was cleared is computed in place, by `out=`."""
         if self.grad is None:
