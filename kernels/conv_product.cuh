@@ -11,7 +11,7 @@
 // group's order; the groups' sums likewise, till one is left: a tree. Who is last depends on the weather, what is added to
 // what does not: results repeat bit for bit. The counters are zero before a launch, and are left zero.
 
-constexpr int GROUP = 8;
+constexpr int GROUP = 16;
 
 // Read what another block wrote: from the L2 cache, which all blocks share, past this multiprocessor's own.
 __device__ real read_shared_by_all(const real* from) {

@@ -24,6 +24,7 @@ from gpunet.backend.arrays import (
 )
 from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
 from gpunet.backend.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from gpunet.backend.conv_choice import algorithm, precision, use_conv, use_precision
 from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.linear import column_sum, linear, linear_input_grad, linear_weight_grad
 from gpunet.backend.losses import bce_with_logits
@@ -31,6 +32,7 @@ from gpunet.backend.parallel import keep_freed_memory, thread_count
 
 __all__ = [
     "adam_update",
+    "algorithm",
     "array_module",
     "batchnorm",
     "batchnorm_backward",
@@ -51,6 +53,7 @@ __all__ = [
     "linear_input_grad",
     "linear_weight_grad",
     "operations",
+    "precision",
     "real_to_images",
     "relu",
     "relu_backward",
@@ -62,6 +65,8 @@ __all__ = [
     "to_device",
     "to_numpy",
     "use",
+    "use_conv",
+    "use_precision",
 ]
 
 keep_freed_memory()

@@ -8,22 +8,19 @@ A transposed convolution is the input gradient of a convolution (Dumoulin & Visi
 arithmetic", 2016, section 4): its forward is `conv2d_input_grad`, its input gradient is `conv2d`, its weight gradient
 is `conv2d_weight_grad` with the roles of x and dy exchanged. Weights are (KH, KW, C, F) in all three.
 
-The reference is im2col + one matrix product: a patch is a row, a filter a column. docs/convolution.md derives it.
+The reference is im2col + one matrix product: a patch is a row, a filter a column. docs/convolution.md derives it. Which
+algorithm the kernels take is chosen in conv_choice.py.
 """
 
 from __future__ import annotations
 
+from gpunet.backend import im2col
 from gpunet.backend.arrays import Array, array_module, device_of, operation
-from gpunet.backend.parallel import blocks, run
+from gpunet.backend.conv_choice import algorithm, kernel_file
+from gpunet.backend.im2col import image_blocks
+from gpunet.backend.parallel import run
 from gpunet.backend.patches import Pads, Pair, fold, output_size, pad, unfold, windows
-
-COLUMNS = 384 * 1024  # elements of im2col made at a time and thread: enough rows for BLAS, few enough for the cache
-ROWS = 512  # ... but at least this many rows, so that BLAS's packing of the weights is paid off
-
-
-def image_blocks(n: int, rows: int, row_size: int, device: str) -> list[slice]:
-    """Cut n images of `rows` patches of `row_size` numbers into groups whose columns suit BLAS and the cache."""
-    return blocks(n, rows * row_size, device, max(COLUMNS, ROWS * row_size))
+from kernels import conv2d as tiled
 
 
 @operation
@@ -43,6 +40,14 @@ def conv2d(x: Array, weight: Array, stride: Pair, pads: Pads, bias: Array | None
 
     run(convolve, image_blocks(n, oh * ow, kh * kw * c, device_of(x)))
     return y
+
+
+@conv2d.kernel
+def _(x: Array, weight: Array, stride: Pair, pads: Pads, bias: Array | None = None) -> Array:
+    which = device_of(x), x.dtype
+    if algorithm(*which) == "im2col":
+        return im2col.conv2d(x, weight, stride, pads, bias)
+    return tiled.conv2d(kernel_file(*which), x, weight, stride, pads, bias)
 
 
 @operation
@@ -66,6 +71,14 @@ def conv2d_input_grad(dy: Array, weight: Array, hw: Pair, stride: Pair, pads: Pa
     return dx
 
 
+@conv2d_input_grad.kernel
+def _(dy: Array, weight: Array, hw: Pair, stride: Pair, pads: Pads, bias: Array | None = None) -> Array:
+    which = device_of(dy), dy.dtype
+    if algorithm(*which) == "im2col":
+        return im2col.conv2d_input_grad(dy, weight, hw, stride, pads, bias)
+    return tiled.conv2d_input_grad(kernel_file(*which), dy, weight, hw, stride, pads, bias)
+
+
 @operation
 def conv2d_weight_grad(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pads, out: Array | None = None) -> Array:
     """Return dweight (KH, KW, C, F), in `out` if given, from the input x (N, H, W, C) and dy (N, OH, OW, F).
@@ -83,3 +96,11 @@ def conv2d_weight_grad(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pa
 
     run(kernel_row, range(kh))
     return dweight
+
+
+@conv2d_weight_grad.kernel
+def _(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pads, out: Array | None = None) -> Array:
+    which = device_of(x), x.dtype
+    if algorithm(*which) == "im2col":
+        return im2col.conv2d_weight_grad(x, dy, kernel, stride, pads, out)
+    return tiled.conv2d_weight_grad(kernel_file(*which), x, dy, kernel, stride, pads, out)

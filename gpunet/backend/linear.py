@@ -1,10 +1,19 @@
-"""Linear: y = x weight + bias, and its gradients. Also the column sum, which is the gradient of any bias."""
+"""Linear: y = x weight + bias, and its gradients. Also the column sum, which is the gradient of any bias.
+
+On the CPU a matrix product is BLAS's work; on the GPU it is that of our convolution kernels, over images of one pixel.
+"""
 
 from __future__ import annotations
 
-from gpunet.backend.arrays import Array, array_module, operation, written
+from gpunet.backend.arrays import Array, array_module, device_of, operation, written
+from gpunet.backend.conv_choice import algorithm, kernel_file
 from gpunet.backend.parallel import column_sums
+from kernels import conv2d as tiled
 from kernels import sums
+
+
+def _by_blas(x: Array) -> bool:
+    return device_of(x) == "cpu" and algorithm("cpu", x.dtype) == "im2col"
 
 
 @operation
@@ -16,16 +25,37 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     return y
 
 
+@linear.kernel
+def _(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    if _by_blas(x):
+        return linear.reference(x, weight, bias)
+    return tiled.linear(kernel_file(device_of(x), x.dtype), x, weight, bias)
+
+
 @operation
 def linear_input_grad(dy: Array, weight: Array) -> Array:
     """Return dx = dy weight^T: (N, F_in)."""
     return dy @ weight.T
 
 
+@linear_input_grad.kernel
+def _(dy: Array, weight: Array) -> Array:
+    if _by_blas(dy):
+        return linear_input_grad.reference(dy, weight)
+    return tiled.linear_input_grad(kernel_file(device_of(dy), dy.dtype), dy, weight)
+
+
 @operation
 def linear_weight_grad(x: Array, dy: Array, out: Array | None = None) -> Array:
     """Return dweight = x^T dy: (F_in, F_out), in `out` if given."""
     return array_module(x).matmul(x.T, dy, out=out)
+
+
+@linear_weight_grad.kernel
+def _(x: Array, dy: Array, out: Array | None = None) -> Array:
+    if _by_blas(x):
+        return linear_weight_grad.reference(x, dy, out)
+    return tiled.linear_weight_grad(kernel_file(device_of(x), x.dtype), x, dy, out)
 
 
 @operation
