@@ -1,6 +1,8 @@
 """Packed images and the cache: the same pixels from an HDF5 file as from memory."""
 
 import os
+import shutil
+from collections import namedtuple
 
 import h5py
 import numpy as np
@@ -89,6 +91,14 @@ def test_many_files_leave_a_cache_and_are_then_in_memory(open_data, tmp_path, mo
 def test_a_cache_that_cannot_be_written(open_data, tmp_path, monkeypatch):
     (tmp_path / "cache").write_text("a file is in the way")
     with pytest.raises(UserError, match="can't be written"):
+        open_data(memory_limit=1000)
+    monkeypatch.setattr(opening, "CACHE_FROM", 10)
+    assert len(open_data()) == COUNT - 3
+
+
+def test_a_disk_too_small_for_a_cache(open_data, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(1000))
+    with pytest.raises(UserError, match="0 MiB are free, 60 images take"):
         open_data(memory_limit=1000)
     monkeypatch.setattr(opening, "CACHE_FROM", 10)
     assert len(open_data()) == COUNT - 3

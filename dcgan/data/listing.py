@@ -26,10 +26,8 @@ def is_picture(name: str) -> bool:
 
 def digest(parts: Iterable) -> str:
     """A short hexadecimal hash of the texts of `parts`."""
-    state = hashlib.blake2b(digest_size=12)
-    for part in parts:
-        state.update(str(part).encode("utf-8", "surrogatepass") + b"\0")
-    return state.hexdigest()
+    text = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 
 class FolderListing:
@@ -56,8 +54,8 @@ class FolderListing:
                 f"no images found in the folder {root}: looked for files ending in {LOOKED_FOR} "
                 "(upper or lower case), in its subfolders too"
             )
-        self.fingerprint = digest((name, stamps[name][0]) for name in self.names)
-        self.version = digest((name, *stamps[name]) for name in self.names)
+        self.fingerprint = digest(f"{name}|{stamps[name][0]}" for name in self.names)
+        self.version = digest([self.fingerprint, *(stamps[name][1] for name in self.names)])
 
     def _read_folder(self, prefix: str, stamps: dict[str, tuple[int, int]]) -> list[str]:
         """Note the pictures directly in root/prefix; return its subfolders, the first in order last."""

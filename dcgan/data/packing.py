@@ -7,6 +7,7 @@ after image i is on its way to the disk. Only a finished file gets its own name.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -18,10 +19,10 @@ from h5py import h5d, h5p
 from dcgan.data.listing import Listing, digest
 from dcgan.data.reading import fingerprint, one_line, read_all, require_some
 from dcgan.data.recipe import Recipe
-from dcgan.errors import UserError
 
 CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
 FLUSH_EVERY = 512  # images
+SPARE_BYTES = 2**20  # for what is written beside the pixels
 
 
 def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None, progress: bool = True) -> int:
@@ -40,34 +41,47 @@ def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None
 def open_part(part: Path, listing: Listing, recipe: Recipe) -> h5py.File:
     """The unfinished file of these very images and this recipe, or a new one."""
     key = digest([listing.version, recipe.to_json()])
-    if part.exists():
-        try:
-            file = h5py.File(part, "r+")
-        except BlockingIOError:
-            raise UserError(f"{part} is being written by another process: start again when that has finished") from None
-        except OSError:  # torn while it was created
-            return new_part(part, listing, recipe, key)
-        if file.attrs.get("part") == key and "done" in file:
-            return file
-        file.close()
-    return new_part(part, listing, recipe, key)
+    if not (part.exists() and is_part(part, key)):
+        new_part(part, listing, recipe, key)
+    if hasattr(os, "posix_fallocate"):  # else a disk that fills up while HDF5 writes would make it crash
+        reserve(part)
+    return h5py.File(part, "r+")
 
 
-def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> h5py.File:
-    """An empty file with room for every listed picture."""
+def reserve(part: Path) -> None:
+    """Have the disk set aside all the space of the file; OSError where it can't."""
+    try:
+        with open(part, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, part.stat().st_size + SPARE_BYTES)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(part)) from None
+
+
+def is_part(part: Path, key: str) -> bool:
+    """Whether it is an unfinished file of that key; BlockingIOError where another process is at it."""
+    try:
+        with h5py.File(part, "r+") as file:
+            return file.attrs.get("part") == key and "done" in file
+    except BlockingIOError:
+        message = "is being written by another process: start again when that has finished"
+        raise BlockingIOError(errno.EAGAIN, message, str(part)) from None
+    except OSError:  # torn while it was created
+        return False
+
+
+def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> None:
+    """Write a file with room for every listed picture; OSError where the disk has none."""
+    part.unlink(missing_ok=True)
     count, nbytes = len(listing), int(np.prod(recipe.shape))
-    free = shutil.disk_usage(part.parent).free + (part.stat().st_size if part.exists() else 0)
-    if free < count * nbytes:
-        raise UserError(
-            f"{part.parent} has {free / 2**30:.1f} GiB free, but {count:,} images take "
-            f"{count * nbytes / 2**30:.1f} GiB: free some space or name another folder"
-        )
+    free, needed = shutil.disk_usage(part.parent).free, count * nbytes + SPARE_BYTES
+    if free < needed:
+        message = f"{free / 2**20:,.0f} MiB are free, {count:,} images take {needed / 2**20:,.0f}: free some space"
+        raise OSError(errno.ENOSPC, message, str(part.parent))
     with h5py.File(part, "w") as file:
         rows = max(1, min(count, CHUNK_BYTES // nbytes))
         allocated(file, "images", (count, *recipe.shape), (rows, *recipe.shape))
         allocated(file, "done", (count,), (min(count, CHUNK_BYTES),))[:] = 0
         file.attrs.update(recipe=recipe.to_json(), fingerprint=fingerprint(listing, recipe), part=key)
-    return h5py.File(part, "r+")
 
 
 def allocated(file: h5py.File, name: str, shape: tuple, chunks: tuple) -> h5py.Dataset:
