@@ -6,6 +6,9 @@ import functools
 import math
 import os
 import platform
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @functools.cache
@@ -38,15 +41,10 @@ def threads() -> int:
 def _quota() -> float:
     """Return how many cores the cgroup's quota allows, infinity where there is none (version 2, then version 1)."""
     try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
+        quota, period = (CGROUP / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            values = []
-            for name in ("quota", "period"):
-                with open(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") as file:
-                    values.append(file.read().strip())
-            quota, period = values
+            quota, period = ((CGROUP / f"cpu/cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
         except OSError:
             return math.inf
     return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf

@@ -51,9 +51,13 @@ class Entry(NamedTuple):
 
 
 def without_comments(text: str) -> str:
-    """Return the text with comments blanked out, so that positions and line numbers stay."""
-    blank = lambda match: re.sub(r"[^\n]", " ", match.group())  # noqa: E731
-    return re.sub(r"//[^\n]*|/\*.*?\*/", blank, text, flags=re.S)
+    """Return the text with comments and strings (but "C") blanked out, so that positions and line numbers stay."""
+
+    def blank(match: re.Match) -> str:
+        found = match.group()
+        return found if found == '"C"' else re.sub(r"[^\n]", " ", found)
+
+    return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', blank, text, flags=re.S)
 
 
 def matching_brace(text: str, start: int) -> int:
