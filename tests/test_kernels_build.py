@@ -122,7 +122,7 @@ def test_which_kernels_need_the_exact_path():
     __device__ int deep(int x) { return sum(x); }
     """
     bodies = {
-        "fast": "plain(threadIdx.x); /* __syncthreads() */ printf("}");", "barrier": "WAIT;", "shared": "__shared__ int x;",
+        "fast": 'plain(threadIdx.x); /* __syncthreads() */ f("}");', "barrier": "WAIT;", "shared": "__shared__ int x;",
         "helper": "deep(1);", "hidden": "index();", "atomic": "atomicAdd(p, 1);", "tensor": "mma_tf32(d, a, b);",
     }  # fmt: skip
     text += "".join(f'extern "C" __global__ void {name}(int* p) {{ {body} }}\n' for name, body in bodies.items())
