@@ -49,7 +49,7 @@ def translate(stem: str, exact_only: bool = False) -> str:
     text = re.sub(r"#pragma unroll(?=\s*\n)", "#pragma GCC unroll 64", text)
     text = re.sub(r"#pragma unroll\s*\(?(\d+)\)?", r"#pragma GCC unroll \1", text)
     text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text)
-    text = text.replace("__shared__", "static thread_local")
+    text = re.sub(r"__shared__(\s+alignas\s*\(\w+\))?", r"\1 static thread_local", text)
     runners = "".join(_runner(entry, entry.name in exact, split) for entry, split in zip(found, split, strict=True))
     return "".join(source.read(source.FOLDER / name) for name in headers) + text + runners
 

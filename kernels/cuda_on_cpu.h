@@ -21,6 +21,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __constant__ static const
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // Signed, unlike CUDA's: then the compiler may assume that index arithmetic does not wrap, and sees that neighbouring
