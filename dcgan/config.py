@@ -9,27 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dcgan import options
 from dcgan.errors import UserError
-
-
-def option(default: Any, kind: options.Kind, help: str, metavar: str = "N") -> Any:
-    """Declare an option: its default (None: left open), its kind and its help."""
-    return field(default=default, metadata={"kind": kind, "help": help, "metavar": metavar})
-
-
-def option_name(field_name: str) -> str:
-    """Return an option as it is typed: image_size is --image-size."""
-    return "--" + field_name.replace("_", "-")
+from dcgan.options import option, option_name
 
 
 @dataclass(frozen=True)
 class Config:
     """Every option of a run. Values may be given as text; one that does not fit raises UserError naming the option."""
-
     # The data
     data: str | None = option(
         None, options.text, "folder, .zip or prepared .h5 of pictures; without it, built-in drawn faces", "PATH"
@@ -49,6 +39,38 @@ class Config:
         "z is drawn from normal N(0, 1), uniform U(-1, 1) or unsigned U(0, 1)",
         "NAME",
     )
+    init: str | None = option(
+        None,
+        options.choice("dcgan", "normal", "truncated", "glorot", "torch"),
+        "how weights start, instead of as in the preset: dcgan, normal, truncated, glorot or torch",
+        "NAME",
+    )
+
+    # What only some presets leave open
+    bias: bool = option(False, options.flag, "convolutions have biases")
+    padding: str = option(
+        "same",
+        options.choice("same", "symmetric"),
+        "zeros around 5x5 kernels: same (1 before, 2 behind) or symmetric (2, 2)",
+        "NAME",
+    )
+    projection_norm: str = option(
+        "channel",
+        options.choice("channel", "feature", "none"),
+        "batch norm behind G's dense layer: per channel, per feature or none",
+        "NAME",
+    )
+    bn_scale: bool = option(True, options.flag, "batch norm has a scale")
+    bn_eps: float = option(1e-5, options.number("(0, 1)"), "batch norm's epsilon", "X")
+    bn_momentum: float = option(0.1, options.number("(0, 1]"), "weight of the newest batch in running averages", "X")
+    output: str = option("tanh", options.choice("tanh", "sigmoid"), "G ends with tanh [-1, 1] or sigmoid [0,1]", "NAME")
+    sampling_statistics: str = option(
+        "running",
+        options.choice("running", "batch"),
+        "what batch norm samples with: running averages, or the statistics of the batch of samples",
+        "NAME",
+    )
+    classes: int | None = option(None, options.integer(1), "labels that networks with labels know (those of the data)")
 
     # The training
     epochs: int = option(25, options.integer(1), "passes over the data in total, those before a resume included")
@@ -59,8 +81,25 @@ class Config:
     beta2: float = option(0.999, options.number("[0, 1)"), "Adam's decay of the second moment", "X")
     ratio: tuple[int, int] = option((1, 1), options.ratio, "m generator steps after every n discriminator steps", "n:m")
     fresh_z: bool = option(False, options.flag, "generator steps draw a new z instead of the discriminator step's")
+    alternate: bool = option(False, options.flag, "a batch trains one network only: m of them G, the next n D")
+    lr_schedule: str = option(
+        "constant",
+        options.choice("constant", "step", "linear"),
+        "of the learning rate: constant, step (times --lr-decay every --lr-period epochs) or linear (to 0)",
+        "NAME",
+    )
+    lr_decay: float = option(0.2, options.number("(0, 1]"), "factor of the step schedule", "X")
+    lr_period: int = option(3, options.integer(1), "epochs from one such factor to the next")
+    l2: float = option(0.0, options.number("[0, inf)"), "weight of the penalty on squared weights", "X")
     real_target: float = option(1.0, options.number("(0, 1]"), "what D shall say of real pictures; 0.9 smooths", "X")
-    fake_target: float = option(1.0, options.number("(0, 1]"), "what G wants D to say of its pictures", "X")
+    fake_target: float = option(0.0, options.number("[0, 1)"), "what D shall say of G's pictures", "X")
+    generator_target: float = option(1.0, options.number("(0, 1]"), "what G wants D to say of its pictures", "X")
+    last_batch: str = option(
+        "drop",
+        options.choice("drop", "wrap"),
+        "pictures left over at an epoch's end: drop them, or wrap them into a batch with the next epoch's first",
+        "NAME",
+    )
     seed: int = option(0, options.integer(0), "of weights, z, the order of the data and the drawn faces")
 
     # The run
@@ -71,8 +110,8 @@ class Config:
     graph: bool = option(True, options.flag, "on cuda, replay the training step as one CUDA graph")
     out: str = option("runs", options.text, "where run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")
-    sample_every: int = option(200, options.integer(1), "steps from one sample grid to the next")
-    checkpoint_every: int = option(500, options.integer(1), "steps from one checkpoint to the next")
+    sample_every: int | str = option(200, options.cadence, "a sample grid every N steps or epochs", "N|Nep")
+    checkpoint_every: int | str = option(500, options.cadence, "a checkpoint every N steps or epochs", "N|Nep")
     keep: int = option(3, options.integer(1), "how many of the newest checkpoints stay")
 
     def __post_init__(self) -> None:
@@ -85,9 +124,9 @@ class Config:
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> Config:
         """Return the preset's settings with the given options over them."""
-        from dcgan.presets import find  # networks, which start-up with --help does not need
+        from dcgan.presets import settings  # networks, which start-up with --help does not need
 
-        return cls(**{**find(given.get("preset", cls.preset)).settings, **given})
+        return cls(**settings(given.get("preset", cls.preset), given))
 
     def to_json(self) -> str:
         """Return the options as JSON text, one a line."""

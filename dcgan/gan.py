@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from dcgan.config import Config
-from dcgan.presets import find
+from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
 from gpunet.backend.arrays import Array
@@ -19,35 +20,50 @@ class GAN:
     """G and D of a config, their weights drawn from rng (G's first), on a device, each with its Adam."""
 
     def __init__(self, config: Config, rng: np.random.Generator, device: str) -> None:
-        preset = find(config.preset)
+        preset, initialise = find(config.preset), initialiser(config)
         self.config = config
         self.G, self.D = preset.generator(config), preset.discriminator(config)
         for net in (self.G, self.D):
-            preset.initialise(net, rng)
+            initialise(net, rng)
             net.to(device)
         betas = (config.beta1, config.beta2)
-        self.adam_G, self.adam_D = (Adam(net.parameters(), config.lr, betas) for net in (self.G, self.D))
+        self.adam_G, self.adam_D = (
+            Adam(net.parameters(), config.lr, betas, weight_decay=config.l2) for net in (self.G, self.D)
+        )
 
-    def generator_steps(self, number: int) -> int:
-        """Return how often G is trained on the number-th batch: with ratio n:m, m times if n divides number."""
+    def plan(self, number: int) -> tuple[bool, int]:
+        """Return whether the number-th batch, from 1, trains D, and how often it trains G.
+
+        With ratio n:m every batch trains D, and every n-th G, m times; alternating, m batches G, the next n D.
+        """
         d_steps, g_steps = self.config.ratio
-        return g_steps if number % d_steps == 0 else 0
+        if self.config.alternate:
+            turn_of_D = (number - 1) % (d_steps + g_steps) >= g_steps
+            return turn_of_D, int(not turn_of_D)
+        return True, g_steps if number % d_steps == 0 else 0
 
     def draws(self, number: int) -> int:
-        """Return how many z batches the number-th step takes: one, and with fresh_z one more per step of G."""
-        return 1 + self.generator_steps(number) * self.config.fresh_z
+        """Return how many z batches the number-th step takes: one, or with fresh_z one for every update."""
+        return sum(self.plan(number)) if self.config.fresh_z else 1
 
-    def step(self, number: int, real: Array, zs: Sequence[Array]) -> Stats:
-        """Train on one batch, the number-th from 1: D once, G `generator_steps` times.
+    def step(self, number: int, real: Array, zs: Sequence[Array], labels: Array | None = None) -> Stats:
+        """Train on one batch, the number-th from 1, as `plan` says.
 
-        real (N, H, W, C) in [-1, 1]; zs: `draws(number)` arrays z (N, 1, 1, z_dim).
+        real (N, H, W, C), in the range of G's pictures; zs: `draws(number)` arrays z (N, 1, 1, z_dim); labels (N,) of
+        the real pictures, int32, if the networks are told them: G then makes pictures of the same classes.
         """
-        fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, zs[0], self.config.real_target)
-        for i in range(self.generator_steps(number)):
-            if i > 0 or self.config.fresh_z:  # G has changed, or its z shall: pictures anew
-                self.G.forget()
-                fake = self.G.forward(zs[1 + i] if self.config.fresh_z else zs[0])
-            stats.update(generator_step(self.G, self.D, self.adam_G, fake, self.config.fake_target))
+        (trains_D, g_steps), config = self.plan(number), self.config
+        fake, stats = None, Stats()
+        next_z = iter(zs) if config.fresh_z else repeat(zs[0])
+        with self.G.given(labels), self.D.given(labels):
+            if trains_D:
+                targets = config.real_target, config.fake_target
+                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, next(next_z), *targets)
+            for i in range(g_steps):
+                if fake is None or i > 0 or config.fresh_z:  # G has changed, or its z shall: pictures anew
+                    self.G.forget()
+                    fake = self.G.forward(next(next_z))
+                stats.update(generator_step(self.G, self.D, self.adam_G, fake, config.generator_target))
         self.G.forget()  # pictures that no generator step used
         return stats
 

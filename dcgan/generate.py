@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dcgan import cli, images, options, presets, resuming, sampling, session
 from dcgan.config import Config
 from dcgan.errors import UserError
-from gpunet.layers import Layer
+from gpunet.layers import Sequential
 
 EXAMPLES = """\
 examples:
@@ -31,18 +31,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", metavar="N", default=64, help="how many pictures (64)")
     parser.add_argument("--out", metavar="FILE.png|DIR", required=True, help="one grid, or a folder of numbered files")
     parser.add_argument("--seed", metavar="N", default=0, help="another seed, other pictures (0)")
-    cli.add_options(parser, "device", "implementation")
+    parser.add_argument("--label", metavar="N", default=None, help="the class of all of them (each in turn)")
+    cli.add_options(parser, "device", "implementation", "sampling_statistics")
     given = vars(parser.parse_args(arguments))
     count = options.named("--count", options.integer(1), given.pop("count"))
     seed = options.named("--seed", options.integer(0), given.pop("seed"))
     path, out = given.pop("run"), as_output(given.pop("out"))
+    label = given.pop("label")
     G, config = trained_generator(path, given)
-    write(out, pictures(G, config, count, seed), count)
+    write(out, pictures(G, config, count, seed, as_label(label, config)), count)
     session.say(f"{count:,} pictures by {path}: {out}")
     return 0
 
 
-def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Layer, Config]:
+def as_label(label: str | None, config: Config) -> int | None:
+    """Return --label as a number. Raises UserError where the run has no labels, or not this one."""
+    if label is None:
+        return None
+    if config.classes is None:
+        raise UserError(f"--label: the networks of {config.preset} are not told labels")
+    return options.named("--label", options.integer(0, config.classes - 1), label)
+
+
+def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, Config]:
     """Return G of a run or checkpoint, on its device, and its config with options given anew. Raises UserError."""
     found = resuming.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
@@ -55,11 +66,19 @@ def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Layer, Confi
     return G.to(device), config
 
 
-def pictures(G: Layer, config: Config, count: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield count pictures in batches, uint8 (n, H, W, C); more of the same seed begin with the same ones."""
+def pictures(
+    G: Sequential, config: Config, count: int, seed: int, label: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield count pictures in batches, uint8 (n, H, W, C); more of the same seed begin with the same ones.
+
+    label: the class of all of them; None: the classes in turn, if the network is told classes.
+    """
     rng = np.random.default_rng(seed)
-    for done in range(0, count, sampling.BATCH):
-        yield sampling.sample(G, sampling.draw_z(rng, min(sampling.BATCH, count - done), config))
+    for done in range(0, count, sampling.BATCH):  # whole batches, whose statistics the pictures may depend on
+        labels = sampling.balanced_labels(sampling.BATCH, config, done)
+        if label is not None:
+            labels = np.full(sampling.BATCH, label, "int32")
+        yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels)[: count - done]
 
 
 def as_output(out: str) -> Path:

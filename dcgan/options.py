@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import field
 from typing import Any, NoReturn
 
 from dcgan.data import parse_size
 from dcgan.errors import UserError
 
 Kind = Callable[[Any], Any]
+
+
+def option(default: Any, kind: Kind, help: str, metavar: str = "N") -> Any:
+    """Declare an option: its default (None: left open), its kind and its help."""
+    return field(default=default, metadata={"kind": kind, "help": help, "metavar": metavar})
+
+
+def option_name(field_name: str) -> str:
+    """Return an option as it is typed: image_size is --image-size."""
+    return "--" + field_name.replace("_", "-")
 
 
 def integer(least: int, most: int | None = None) -> Kind:
@@ -66,6 +77,14 @@ def ratio(value: Any) -> tuple[int, int]:
     if len(parts) == 2 and all(part.isdecimal() and int(part) for part in parts):
         return int(parts[0]), int(parts[1])
     return _refuse(value, "two whole numbers of at least 1, such as 1:1 or 5:1")
+
+
+def cadence(value: Any) -> int | str:
+    """How often: "200" every 200 steps, "10ep" at the end of every tenth epoch, "1,5,20ep" of these epochs."""
+    numbers, per_epoch = str(value).removesuffix("ep").split(","), str(value).endswith("ep")
+    if not all(number.isdecimal() and int(number) for number in numbers) or (len(numbers) > 1 and not per_epoch):
+        _refuse(value, "a number of steps such as 200, or epochs such as 1ep, 10ep or 1,5,20ep")
+    return str(value) if per_epoch else int(numbers[0])
 
 
 def named(name: str, kind: Kind, value: Any) -> Any:

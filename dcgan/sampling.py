@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpunet import backend
+from gpunet.layers import Sequential, Sigmoid
 
-if TYPE_CHECKING:  # not imported: config reads the presets, and they the layers
+if TYPE_CHECKING:
     from dcgan.config import Config
-    from gpunet.layers import Layer
 
 BATCH = 32  # one size for every forward pass: matrix products of another size may round differently
 
@@ -23,22 +23,45 @@ def draw_z(rng: np.random.Generator, count: int, config: Config) -> np.ndarray:
     return rng.uniform(-1.0 if config.z_dist == "uniform" else 0.0, 1.0, shape).astype("float32")
 
 
-def sample(G: Layer, z: np.ndarray) -> np.ndarray:
-    """Return G's pictures for z, uint8 (N, H, W, C) on the host, by the running statistics of batch norm.
+def lowest(G: Sequential) -> float:
+    """Return the lowest number in G's pictures, by its last layer: 0 of a sigmoid, -1 of tanh. The highest is 1."""
+    return 0.0 if isinstance(G[-1], Sigmoid) else -1.0
 
-    Each pass takes BATCH z, the last one filled up with zeros, so a picture depends on its z alone.
+
+def balanced_labels(count: int, config: Config, first: int = 0) -> np.ndarray | None:
+    """Return labels (count,), int32, that go round all classes from that of the first-th picture on; None without."""
+    return None if config.classes is None else np.arange(first, first + count, dtype="int32") % config.classes
+
+
+def whole_batches(count: int) -> int:
+    """Return the next multiple of BATCH: draw so many z where batch norm samples by the statistics of the batch."""
+    return -(-count // BATCH) * BATCH
+
+
+def sample(G: Sequential, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Return G's pictures for z, uint8 (N, H, W, C) on the host; labels (N,), int32, for networks that are told them.
+
+    Each pass takes BATCH z, the last one filled up with the first z again. Batch norm uses its running averages, so a
+    picture depends on its z alone, unless the network was built to sample by the statistics of the batch.
     """
-    training, weights = G.training, G.parameters()[0].data
-    padded = np.zeros((-(-len(z) // BATCH) * BATCH, *z.shape[1:]), weights.dtype)
-    padded[: len(z)] = z
+    training, wanted, count = G.training, len(z), whole_batches(len(z))
+    z = np.resize(z, (count, *z.shape[1:]))
+    labels = None if labels is None else np.resize(labels, count)
     G.eval()
     try:
-        passes = [G.forward(backend.to_device(part, backend.device_of(weights))) for part in _batches(padded)]
-        images = [backend.to_numpy(backend.real_to_images(x)) for x in passes]
+        images = [_pass(G, z[cut], None if labels is None else labels[cut]) for cut in _cuts(count)]
     finally:
         G.train(training)
-    return np.concatenate(images)[: len(z)]
+    return np.concatenate(images)[:wanted]
 
 
-def _batches(z: np.ndarray) -> list[np.ndarray]:
-    return [z[start : start + BATCH] for start in range(0, len(z), BATCH)]
+def _pass(G: Sequential, z: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    weights = G.parameters()[0].data
+    device = backend.device_of(weights)
+    with G.given(None if labels is None else backend.to_device(labels, device)):
+        x = G.forward(backend.to_device(z.astype(weights.dtype, copy=False), device))
+    return backend.to_numpy(backend.real_to_images(x, lowest(G)))
+
+
+def _cuts(count: int) -> list[slice]:
+    return [slice(start, start + BATCH) for start in range(0, count, BATCH)]

@@ -13,7 +13,7 @@ import numpy as np
 from dcgan import log, presets, resuming
 from dcgan.cli import INTERRUPTED
 from dcgan.config import Config
-from dcgan.data import open_source, require_batch
+from dcgan.data import Source, open_source, require_batch
 from dcgan.errors import UserError
 from dcgan.rundir import RunDir
 from dcgan.trainer import Trainer
@@ -51,7 +51,20 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # found again from another folder
-    return Trainer(replace(config, channels=source.channels, data=data), source, device)
+    settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
+    return Trainer(settled, source, device)
+
+
+def count_classes(config: Config, source: Source) -> int | None:
+    """Return how many labels the networks are to know, None for networks without. UserError: data that do not fit."""
+    if not presets.find(config.preset).conditional:
+        return None
+    if source.labels is None:
+        raise UserError(f"--preset {config.preset} needs labels, which {config.data or 'the built-in data'} has not")
+    there = int(np.max(source.labels)) + 1
+    if config.classes is not None and there > config.classes:
+        raise UserError(f"--classes: got {config.classes}, expected at least {there}, the labels of {config.data}")
+    return config.classes or there
 
 
 def begin(config: Config, progress: bool) -> tuple[Trainer, RunDir]:

@@ -17,18 +17,18 @@ Stats = dict[str, Array]  # what the log wants to know, as 0-d arrays
 
 
 def discriminator_step(
-    G: Layer, D: Layer, optimizer: Adam, real: Array, z: Array, real_target: float = 1.0
+    G: Layer, D: Layer, optimizer: Adam, real: Array, z: Array, real_target: float = 1.0, fake_target: float = 0.0
 ) -> tuple[Array, Stats]:
     """Train D once, on real pictures (N, H, W, C) and on G's for z; return G's pictures, ready for `generator_step`.
 
-    G learns nothing here: its backward is not called. real_target below 1 smooths D's labels.
+    G learns nothing here: its backward is not called. Targets off 1 and 0 smooth D's labels.
     """
     fake = G.forward(z)  # (N, H, W, C)
     optimizer.zero_grad()
     with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
         on_real, on_fake = logits = halves(D.forward(join(real, fake)))
         loss_real, dreal = bce_with_logits(on_real, real_target)  # -log D(x)
-        loss_fake, dfake = bce_with_logits(on_fake, 0.0)  # -log(1 - D(G(z)))
+        loss_fake, dfake = bce_with_logits(on_fake, fake_target)  # -log(1 - D(G(z)))
         D.backward(join(dreal, dfake), input_grad=False)
     optimizer.step()
     d_real, d_fake = (sigmoid(half).mean() for half in logits)
@@ -40,14 +40,14 @@ def halves(x: Array) -> tuple[Array, Array]:
     return x[: len(x) // 2], x[len(x) // 2 :]
 
 
-def generator_step(G: Layer, D: Layer, optimizer: Adam, fake: Array, fake_target: float = 1.0) -> Stats:
+def generator_step(G: Layer, D: Layer, optimizer: Adam, fake: Array, target: float = 1.0) -> Stats:
     """Train G once, through D as it is now; fake: what G's latest forward pass returned.
 
     D only passes the gradient on: its own weights are frozen.
     """
     optimizer.zero_grad()
     with D.frozen():
-        loss, dlogits = bce_with_logits(D.forward(fake), fake_target)  # -log D(G(z))
+        loss, dlogits = bce_with_logits(D.forward(fake), target)  # -log D(G(z))
         G.backward(D.backward(dlogits), input_grad=False)
     optimizer.step()
     return {"loss_g": loss}

@@ -14,7 +14,8 @@ from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
 from dcgan.rundir import RunDir
-from dcgan.sampling import draw_z, sample
+from dcgan.sampling import balanced_labels, draw_z, sample, whole_batches
+from dcgan.schedules import due, learning_rate
 from dcgan.signals import stop_on_signal
 from dcgan.stepper import Stepper
 from gpunet import checkpoint
@@ -30,12 +31,12 @@ class Trainer:
     def __init__(self, config: Config, source: Source, device: str) -> None:
         self.config, self.source, self.device = config, source, device
         self.rng = np.random.default_rng(config.seed)
-        self.fixed_z = draw_z(self.rng.spawn(1)[0], config.samples, config)
+        self.fixed_z = draw_z(self.rng.spawn(1)[0], whole_batches(config.samples), config)
         self.gan = GAN(config, self.rng, device)
         self.stepper = Stepper(self.gan, device, config.graph)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
-        self.last_step = config.steps or config.epochs * (len(source) // config.batch_size)
-        self.saved_step = 0
+        self.last_step = config.steps or _steps(config, len(source))
+        self.saved_step, self.lr = 0, config.lr
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, as a checkpoint holds it."""
@@ -57,6 +58,7 @@ class Trainer:
         self.step = self.saved_step = int(state["step"])
         self.start = (int(state["epoch"]), int(state["position"]))
         self.fixed_z[...] = state["fixed_z"]
+        self.lr = self.gan.adam_G.lr
 
     def restart_epoch(self) -> None:
         """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""
@@ -72,7 +74,7 @@ class Trainer:
         with (
             self.stepper.running(),
             stop_on_signal() as stop,
-            Loader(self.source, self.config.batch_size, self.config.seed, self.start) as loader,
+            self._loader() as loader,
             self._bar(progress) as bar,
             warnings.catch_warnings(),
         ):
@@ -85,6 +87,10 @@ class Trainer:
                 self.save()
         return self.step == self.last_step
 
+    def _loader(self) -> Loader:
+        config = self.config
+        return Loader(self.source, config.batch_size, config.seed, self.start, wrap=config.last_batch == "wrap")
+
     def _bar(self, progress: bool) -> tqdm:
         pause = 0.2 if sys.stderr.isatty() else 10  # seconds: a log file needs no animation
         return tqdm(total=self.last_step, initial=self.step, unit="step", mininterval=pause, disable=not progress)
@@ -94,18 +100,26 @@ class Trainer:
         config = self.config
         flip = self.rng.random(config.batch_size) < 0.5 if config.flip else None
         zs = [draw_z(self.rng, config.batch_size, config) for _ in range(self.gan.draws(self.step + 1))]
-        stats = self.stepper(self.step + 1, batch.images, zs, flip)
+        self._set_learning_rate(batch.epoch + 1)
+        stats = self.stepper(self.step + 1, batch.images, zs, flip, batch.labels if config.classes else None)
         self.step, self.start = self.step + 1, batch.next_start
         fetched = self.log.record(self.step, batch.epoch + 1, stats)
-        if self.step in (1, self.last_step) or self.step % config.sample_every == 0:
+        finished = self.start[0] if self.start[0] > batch.epoch else None
+        if self.step in (1, self.last_step) or due(config.sample_every, self.step, finished):
             self.sample()
-        if self.step % config.checkpoint_every == 0:
+        if due(config.checkpoint_every, self.step, finished):
             self.save()
         return fetched
 
+    def _set_learning_rate(self, epoch: int) -> None:
+        lr = learning_rate(self.config, epoch, self.step / self.last_step)
+        if lr != self.lr:
+            self.gan.adam_G.lr = self.gan.adam_D.lr = self.lr = lr
+
     def sample(self) -> None:
         """Write the pictures of the fixed z as they are now, and beside the first ones real pictures."""
-        images.save_png(self.run.sample(self.step), images.grid(sample(self.gan.G, self.fixed_z)))
+        pictures = sample(self.gan.G, self.fixed_z, balanced_labels(len(self.fixed_z), self.config))
+        images.save_png(self.run.sample(self.step), images.grid(pictures[: self.config.samples]))
         real = self.run.samples / "real.png"
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
@@ -119,6 +133,13 @@ class Trainer:
         checkpoint.save(self.run.checkpoint(self.step), state)
         self.run.prune(self.config.keep, self.step)
         self.saved_step = self.step
+
+
+def _steps(config: Config, count: int) -> int:
+    """Return the steps of all epochs over so many pictures."""
+    if config.last_batch == "wrap":
+        return -(-config.epochs * count // config.batch_size)
+    return config.epochs * (count // config.batch_size)
 
 
 def _require_finite(state: dict[str, Any], step: int) -> None:

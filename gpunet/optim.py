@@ -16,6 +16,8 @@ from gpunet.layers.base import Parameter
 class Adam:
     """Adam (Kingma & Ba, 2015) over the trainable ones of the given parameters; the formula is in gpunet.backend.adam.
 
+    weight_decay > 0 adds an L2 penalty to the loss (PyTorch's Adam, not AdamW).
+
     Their values and gradients move into two flat buffers, of which `parameter.data` and `parameter.grad` become
     views: one pass updates the whole network. So make the optimiser after `net.to(...)`; `step` raises if a parameter
     moved since.
@@ -27,13 +29,17 @@ class Adam:
         lr: float = 2e-4,
         betas: Sequence[float] = (0.5, 0.999),
         eps: float = 1e-8,
+        weight_decay: float = 0.0,
     ) -> None:
         self.parameters = [parameter for parameter in parameters if parameter.trainable]
         if not self.parameters:
             raise ValueError("got no trainable parameters, expected at least one: pass net.parameters()")
-        if not (lr >= 0 and eps > 0 and len(betas) == 2 and all(0 <= beta < 1 for beta in betas)):
-            raise ValueError(f"got lr={lr}, betas={betas}, eps={eps}, expected lr >= 0, 0 <= betas < 1 and eps > 0")
-        self.betas, self.eps = (float(betas[0]), float(betas[1])), float(eps)
+        if not (lr >= 0 and eps > 0 and weight_decay >= 0 and len(betas) == 2 and all(0 <= b < 1 for b in betas)):
+            raise ValueError(
+                f"got lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}, "
+                "expected lr >= 0, 0 <= betas < 1, eps > 0 and weight_decay >= 0"
+            )
+        self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), float(eps), float(weight_decay)
         first = self.parameters[0].data
         xp, size = array_module(first), sum(parameter.data.size for parameter in self.parameters)
         self.data, self.grad, self.m, self.v = (xp.zeros(size, first.dtype) for _ in range(4))
@@ -68,7 +74,7 @@ class Adam:
                 raise RuntimeError(f"parameter {i} of shape {view.shape} has no gradient: run backward before step")
             if parameter.grad is not parameter.grad_buffer:  # assigned from outside
                 parameter.grad_buffer[...] = parameter.grad  # type: ignore[index]
-        backend.adam_update(self.data, self.grad, self.m, self.v, self.state, self.betas, self.eps)
+        backend.adam_update(self.data, self.grad, self.m, self.v, self.state, self.betas, self.eps, self.weight_decay)
 
     def zero_grad(self) -> None:
         """Clear the gradients: the next backward stores, later ones add. No memory is written."""

@@ -16,13 +16,13 @@ extern "C" __global__ void adam_advance(double* state, double b1, double b2) {
 }
 
 // One thread per parameter (see for_elements):
-//     m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,   param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
+//     g = grad + decay param,   m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,   param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
 // with the factors of g given as g1 and g2: in float, 1 - b2 would lose digits.
 extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state, int count,
-                                       real b1, real g1, real b2, real g2, real eps) {
+                                       real b1, real g1, real b2, real g2, real eps, real decay) {
     const real step_size = state[STEP_SIZE], rescale = state[RESCALE];
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
-        const real g = grad[i];
+        const real g = grad[i] + decay * param[i];
         const real first = b1 * m[i] + g1 * g, second = b2 * v[i] + g2 * g * g;
         m[i] = first;
         v[i] = second;

@@ -1,26 +1,27 @@
-// Pictures in and out of the network: bytes (N, H, W, C) <-> numbers in [-1, 1].
+// Pictures in and out of the network: bytes (N, H, W, C) <-> numbers in [low, 1], low = -1 or 0.
 
-// x = image / 127.5 - 1. See for_elements.
-extern "C" __global__ void images_to_real(real* x, const unsigned char* images, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = images[i] * real(1 / 127.5) - 1; });
+// x = factor * image + low, factor = (1 - low) / 255. See for_elements.
+extern "C" __global__ void images_to_real(real* x, const unsigned char* images, int count, real factor, real low) {
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = images[i] * factor + low; });
 }
 
 // The same, mirrored left-right where flip[n] is true. Block: a line of an image (blockIdx.x); thread: one of the line's
 // W * C numbers (blockDim.x divides that). Number W * C - C - j + 2c is channel c of pixel W - 1 - w.
 extern "C" __global__ void flipped_images_to_real(real* x, const unsigned char* images, const bool* flip, int height,
-                                                  int line, int channels) {
+                                                  int line, int channels, real factor, real low) {
     const int j = blockIdx.y * blockDim.x + threadIdx.x;
     const long long start = (long long) blockIdx.x * line;
     if (flip[blockIdx.x / height])
-        x[start + j] = images[start + line - channels - j + 2 * channel_of(j, channels)] * real(1 / 127.5) - 1;
+        x[start + j] = images[start + line - channels - j + 2 * channel_of(j, channels)] * factor + low;
     else
-        x[start + j] = images[start + j] * real(1 / 127.5) - 1;
+        x[start + j] = images[start + j] * factor + low;
 }
 
-// image = (x + 1) * 127.5, rounded to even, clipped to 0 ... 255; a NaN becomes 0. See for_elements.
-extern "C" __global__ void real_to_images(unsigned char* images, const real* x, int count) {
+// image = (x - low) * factor, factor = 255 / (1 - low), rounded to even, clipped to 0 ... 255; a NaN becomes 0. See
+// for_elements.
+extern "C" __global__ void real_to_images(unsigned char* images, const real* x, int count, real factor, real low) {
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
-        const real value = (x[i] + 1) * real(127.5);
+        const real value = (x[i] - low) * factor;
         const real clipped = value > 255 ? real(255) : value > 0 ? value : real(0);
         images[i] = (unsigned char) (int) rint(clipped);
     });

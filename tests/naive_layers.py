@@ -8,6 +8,7 @@ import numpy as np
 
 import naive
 from gpunet import layers
+from gpunet.gradcheck.cases import Labelled
 
 
 def same_padding(size, kernel, stride):
@@ -61,6 +62,14 @@ def _transposed(layer, x):
     return naive.conv_transpose2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, hw), hw)
 
 
+def _labelled(wrapper, x):
+    """The wrapper gives sample n the label n % 3; its channel behind the features is 1, the others 0."""
+    y = np.zeros((*x.shape[:-1], x.shape[-1] + wrapper.layer.classes))
+    for index in np.ndindex(x.shape[:-1]):
+        y[index] = [*x[index], *(float(index[0] % 3 == k) for k in range(wrapper.layer.classes))]
+    return y
+
+
 def _batchnorm(layer, x):
     ones = np.ones(x.shape[-1])
     return naive.batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
@@ -77,5 +86,6 @@ FORWARD = {
     layers.Sigmoid: lambda layer, x: naive.elementwise(lambda v: 1 / (1 + math.exp(-v)), x),
     layers.Flatten: lambda layer, x: np.array([list(sample.ravel()) for sample in x]),
     layers.Reshape: lambda layer, x: np.array([sample.ravel() for sample in x]).reshape(len(x), *layer.shape),
+    Labelled: _labelled,
     layers.Sequential: _sequential,
 }

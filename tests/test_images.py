@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import images, models
+from dcgan import images
 from dcgan.config import Config
+from dcgan.presets import dcgan64
 from dcgan.sampling import BATCH, draw_z, sample
 from gpunet import backend
 
@@ -62,7 +63,7 @@ def test_a_picture_depends_on_its_z_alone():
     """Any count, any neighbours; G is left as it was, its running statistics used and untouched."""
     with backend.use("reference"):
         rng = np.random.default_rng(0)
-        G = models.generator((16, 16), 3, 5, 4)
+        G = dcgan64.generator(Config(image_size=16, z_dim=5, width=4))
         G.forward(rng.standard_normal((8, 1, 1, 5), dtype="float32") * 3 + 1)  # running statistics of some kind
         G.forget()
         before = G.state_dict()

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from dcgan.data import ArraySource, Batch, Loader
+from dcgan.data import ArraySource, Loader
 from dcgan.errors import UserError
 
 
@@ -59,12 +59,13 @@ def test_going_on_from_anywhere_gives_what_would_have_come(batch_size):
 def test_a_batch_is_epoch_position_and_a_fresh_array():
     source = numbered(6)
     with Loader(source, 3, seed=0) as loader:
-        epoch, position, images = next(loader)
-        assert (epoch, position) == (0, 0) and images.dtype == np.uint8 and images.shape == (3, 1, 1, 1)
+        epoch, position, images, labels, next_start = next(loader)
+        assert (epoch, position, labels) == (0, 0, None)
+        assert images.dtype == np.uint8 and images.shape == (3, 1, 1, 1)
         images[:] = 99
         assert (source.images.ravel() == np.arange(6)).all()
         assert loader.batches_per_epoch == 2
-    assert Batch(2, 5, images).next_start == (2, 8)
+        assert next_start == (0, 3) and next(loader).next_start == (1, 0)
 
 
 def test_batches_are_gathered_before_they_are_asked_for():

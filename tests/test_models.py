@@ -1,12 +1,13 @@
-"""dcgan.models: the published network, every size that halves, and the nearest for one that does not."""
+"""dcgan.presets.dcgan64: the published network, every size that halves, and the nearest for one that does not."""
 
 import math
 
 import numpy as np
 import pytest
 
-from dcgan import models
+from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.presets import dcgan64 as models
 from gpunet import backend
 
 SIZES = [(8, 8), (16, 16), (28, 28), (32, 32), (64, 32), (32, 64), (64, 48), (96, 96), (128, 32), (10, 12)]
@@ -19,20 +20,28 @@ def reference():
         yield
 
 
+def generator(size, channels, z_dim, width):
+    return models.generator(Config(image_size=size, channels=channels, z_dim=z_dim, width=width))
+
+
+def discriminator(size, channels, width):
+    return models.discriminator(Config(image_size=size, channels=channels, width=width))
+
+
 def count(net):
     return sum(parameter.data.size for parameter in net.parameters())
 
 
 def test_parameter_counts_are_the_published_ones():
-    assert count(models.generator((64, 64), 3, 100, 64)) == 3_576_704
-    assert count(models.discriminator((64, 64), 3, 64)) == 2_765_568
+    assert count(generator((64, 64), 3, 100, 64)) == 3_576_704
+    assert count(discriminator((64, 64), 3, 64)) == 2_765_568
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shapes(size, channels):
     rng = np.random.default_rng(0)
-    G, D = models.generator(size, channels, 7, 2), models.discriminator(size, channels, 2)
+    G, D = generator(size, channels, 7, 2), discriminator(size, channels, 2)
     x = G.forward(rng.standard_normal((3, 1, 1, 7), dtype="float32"))
     assert x.shape == (3, *size, channels) and np.abs(x).max() <= 1
     logits = D.forward(x)
@@ -45,13 +54,13 @@ def test_shapes(size, channels):
 def test_the_ladder_at_64_by_64():
     """State sizes of pytorch/examples dcgan, stage by stage."""
     x, sizes = np.zeros((2, 1, 1, 100), "float32"), []
-    for layer in models.generator((64, 64), 3, 100, 64):
+    for layer in generator((64, 64), 3, 100, 64):
         x = layer.forward(x)
         if not sizes or x.shape[1:] != sizes[-1]:
             sizes.append(x.shape[1:])
     assert sizes == [(4, 4, 512), (8, 8, 256), (16, 16, 128), (32, 32, 64), (64, 64, 3)]
     sizes = []
-    for layer in models.discriminator((64, 64), 3, 64):
+    for layer in discriminator((64, 64), 3, 64):
         x = layer.forward(x)
         if not sizes or x.shape[1:] != sizes[-1]:
             sizes.append(x.shape[1:])
@@ -67,7 +76,7 @@ def test_filters_stop_doubling():
     [((100, 100), "96x96"), ((218, 178), "224x192"), ((7, 7), "8x8"), ((1, 1), "8x8"), ((65, 64), "64x64")],
 )
 def test_an_impossible_size_names_the_nearest(size, nearest):
-    for build in (lambda: models.generator(size, 3, 10, 4), lambda: models.discriminator(size, 3, 4)):
+    for build in (lambda: generator(size, 3, 10, 4), lambda: discriminator(size, 3, 4)):
         with pytest.raises(UserError, match=f"cannot make pictures of {size[0]}x{size[1]}.*--image-size {nearest}$"):
             build()
 
@@ -90,9 +99,9 @@ def test_nearest_is_nearest():
 
 def test_initial_weights():
     """Weights N(0, 0.02^2), batch norm scales N(1, 0.02^2), shifts 0; the same for the same seed."""
-    nets = [models.generator((64, 64), 3, 100, 16) for _ in range(2)]
+    nets = [generator((64, 64), 3, 100, 16) for _ in range(2)]
     for net in nets:
-        models.initialise(net, np.random.default_rng(3))
+        models.PRESET.initialise(net, np.random.default_rng(3))
     for (name, a), (_, b) in zip(*(net.named_parameters() for net in nets), strict=True):
         kind, values = name.split(".")[-1], a.data
         mean, std = {"weight": (0, 0.02), "scale": (1, 0.02), "shift": (0, 0)}[kind]

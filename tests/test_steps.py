@@ -12,7 +12,7 @@ from gpunet.optim import Adam
 STEPS, BATCH = 10, 8
 SCHEDULES = {
     "1:1": {},
-    "label smoothing on both sides": {"real_target": 0.9, "fake_target": 0.8},
+    "label smoothing on both sides": {"real_target": 0.9, "fake_target": 0.1, "generator_target": 0.8},
     "two G steps with the same z": {"ratio": "1:2"},
     "two G steps with new z": {"ratio": "1:2", "fresh_z": True},
     "G at every third batch with new z": {"ratio": "3:1", "fresh_z": True},
@@ -70,7 +70,7 @@ def torch_training(torch, gan, real, z):
         adam_D.zero_grad()
         answers_real, answers_fake = D(x), D(fake.detach())
         loss_d = bce(answers_real, torch.full_like(answers_real, config.real_target))
-        loss_d = loss_d + bce(answers_fake, torch.zeros_like(answers_fake))
+        loss_d = loss_d + bce(answers_fake, torch.full_like(answers_fake, config.fake_target))
         loss_d.backward()
         adam_D.step()
         loss_g = None
@@ -82,7 +82,7 @@ def torch_training(torch, gan, real, z):
                     fake = G(zs)
                 adam_G.zero_grad()
                 answers = D(fake)
-                loss_g = bce(answers, torch.full_like(answers, config.fake_target))
+                loss_g = bce(answers, torch.full_like(answers, config.generator_target))
                 loss_g.backward()
                 adam_G.step()
         yield loss_d.item(), loss_g if loss_g is None else loss_g.item()

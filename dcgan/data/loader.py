@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 import weakref
@@ -14,17 +15,21 @@ import numpy as np
 from dcgan.data.source import Source, require_batch
 
 
+Start = tuple[int, int]  # (epoch, position in its order)
+
+
 class Batch(NamedTuple):
-    """One batch: the epoch it belongs to, where it starts in that epoch's order, and its uint8 images (N, H, W, C)."""
+    """One batch: the epoch it belongs to, where it starts in that epoch's order, and its uint8 images (N, H, W, C).
+
+    labels (N,), int32, or None where the data has none; next_start: the `start` of a loader that is to go on behind
+    this batch, in the next epoch where this one is over.
+    """
 
     epoch: int
     position: int
     images: np.ndarray
-
-    @property
-    def next_start(self) -> tuple[int, int]:
-        """The `start` of a loader that is to go on behind this batch."""
-        return self.epoch, self.position + len(self.images)
+    labels: np.ndarray | None
+    next_start: Start
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -32,26 +37,45 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def batches(source: Source, batch_size: int, seed: int, start: tuple[int, int]) -> Iterator[Batch]:
-    """Batches for ever from (epoch, position) on; the last images of an epoch that fill no batch are left out."""
-    epoch, position = start
+def batches(source: Source, batch_size: int, seed: int, start: Start, wrap: bool = False) -> Iterator[Batch]:
+    """Batches for ever from (epoch, position) on.
+
+    The last images of an epoch that fill no batch are left out, or with `wrap` go into one with the next epoch's first.
+    """
+    count = len(source)
+    order = functools.lru_cache(2)(lambda epoch: epoch_order(seed, epoch, count))
+    start = _behind(start[0], start[1] - batch_size, batch_size, count, wrap)  # where too little is left, the next epoch
     while True:
-        order = epoch_order(seed, epoch, len(source))
-        for first in range(position, len(source) - batch_size + 1, batch_size):
-            yield Batch(epoch, first, source.batch(order[first : first + batch_size]))
-        epoch, position = epoch + 1, 0
+        epoch, position = start
+        chosen = order(epoch)[position : position + batch_size]
+        if len(chosen) < batch_size:
+            chosen = np.concatenate([chosen, order(epoch + 1)[: batch_size - len(chosen)]])
+        start = _behind(epoch, position, batch_size, count, wrap)
+        labels = None if source.labels is None else np.asarray(source.labels)[chosen].astype("int32")
+        yield Batch(epoch, position, source.batch(chosen), labels, start)
+
+
+def _behind(epoch: int, position: int, batch_size: int, count: int, wrap: bool) -> Start:
+    """Return where the batch after the one at this place begins."""
+    end = position + batch_size
+    if wrap:
+        return epoch + end // count, end % count
+    return (epoch, end) if end + batch_size <= count else (epoch + 1, 0)
 
 
 class Loader:
     """Iterates over Batch(epoch, position, images) without end; a thread keeps `ahead` batches ready.
 
+    wrap   whether images left over at an epoch's end go into a batch with the next epoch's first
     start  (epoch, position) of the first batch; from a batch's `next_start` on, the batches are exactly those that the
            loader which gave that batch would have given
     Raises UserError where the source holds less than one batch, ValueError for a start outside the data; whatever the
     thread meets is raised by the next step of the iteration. `close()` (or leaving a `with` block) stops the thread.
     """
 
-    def __init__(self, source: Source, batch_size: int, seed: int, start: tuple[int, int] = (0, 0), ahead: int = 4):
+    def __init__(
+        self, source: Source, batch_size: int, seed: int, start: Start = (0, 0), ahead: int = 4, wrap: bool = False
+    ):
         require_batch(source, batch_size)
         epoch, position = start
         if epoch < 0 or not 0 <= position <= len(source):
@@ -59,7 +83,7 @@ class Loader:
         self.batches_per_epoch = len(source) // batch_size
         self._ready: queue.Queue = queue.Queue(maxsize=ahead)
         stop = threading.Event()
-        work = batches(source, batch_size, seed, (epoch, position))
+        work = batches(source, batch_size, seed, (epoch, position), wrap)
         # The thread knows the queue but not the loader, so that a forgotten loader is collected and its thread stopped.
         thread = threading.Thread(target=_fill, args=(self._ready, work, stop), name="image loader", daemon=True)
         self._stop = weakref.finalize(self, _shut_down, self._ready, thread, stop)

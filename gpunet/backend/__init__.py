@@ -26,6 +26,7 @@ from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_in
 from gpunet.backend.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from gpunet.backend.conv_choice import algorithm, precision, use_conv, use_precision
 from gpunet.backend.images import images_to_real, real_to_images
+from gpunet.backend.labels import join_labels, join_labels_backward
 from gpunet.backend.linear import column_sum, linear, linear_input_grad, linear_weight_grad
 from gpunet.backend.losses import bce_with_logits
 from gpunet.backend.parallel import keep_freed_memory, thread_count
@@ -46,6 +47,8 @@ __all__ = [
     "images_to_real",
     "implementation",
     "join",
+    "join_labels",
+    "join_labels_backward",
     "keep_freed_memory",
     "leaky_relu",
     "leaky_relu_backward",

@@ -14,10 +14,18 @@ LR, STEP = 0, 1
 
 @operation
 def adam_update(
-    param: Array, grad: Array, m: Array, v: Array, state: Array, betas: tuple[float, float], eps: float
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    state: Array,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float = 0.0,
 ) -> None:
     """Take one Adam step in place on flat arrays (size,); state[LR] is the learning rate, state[STEP] counts up.
 
+        g = grad + weight_decay * param                          the gradient of weight_decay / 2 * |param|^2 added
         m = b1 m + (1 - b1) g,    v = b2 v + (1 - b2) g^2
         param -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
@@ -30,6 +38,8 @@ def adam_update(
     rescale = (1 / xp.sqrt(1 - b2 ** state[STEP])).astype(param.dtype)  # 1 / sqrt(1 - b2^t), applied to sqrt(v)
 
     def body(param: Array, g: Array, m: Array, v: Array) -> None:
+        if weight_decay:
+            g = g + real(weight_decay) * param
         m *= real(b1)
         m += real(1 - b1) * g
         v *= real(b2)
@@ -43,8 +53,17 @@ def adam_update(
 
 
 @adam_update.kernel
-def _(param: Array, grad: Array, m: Array, v: Array, state: Array, betas: tuple[float, float], eps: float) -> None:
+def _(
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    state: Array,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float = 0.0,
+) -> None:
     b1, b2 = betas
     kernels.launch("adam.adam_advance", 1, 1, (state, b1, b2))
-    args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps)
+    args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
     launches.elements("adam.adam_update", args, param.size)

@@ -34,6 +34,22 @@ class BceWithLogits(Layer):
         return self.take()[0] * dy
 
 
+class Labelled(Layer):
+    """A layer in a block `given(labels)`, so that the same checks cover it: labels 0, 1, 2, 0, 1 ... of the samples."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Array) -> Array:
+        labels = backend.to_device((np.arange(len(x)) % 3).astype("int32"), backend.device_of(x))
+        with self.layer.given(labels):
+            return self.layer.forward(x)
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        return self.layer.backward(dy, input_grad)
+
+
 CASES = [
     Case("Conv2d 4x4 /2 pad 1", lambda: layers.Conv2d(3, 4, 4, stride=2, padding=1), (2, 6, 8, 3)),
     Case("Conv2d 5x5 /2 same", lambda: layers.Conv2d(2, 3, 5, stride=2, padding="same"), (2, 6, 7, 2)),
@@ -56,6 +72,8 @@ CASES = [
     Case("Sigmoid", layers.Sigmoid, (2, 5)),
     Case("Flatten", layers.Flatten, (2, 3, 2, 2)),
     Case("Reshape", lambda: layers.Reshape((3, 2, 2)), (2, 12)),
+    Case("JoinLabels dense", lambda: Labelled(layers.JoinLabels(3)), (4, 5)),
+    Case("JoinLabels spatial", lambda: Labelled(layers.JoinLabels(3)), (4, 3, 2, 2)),
     Case("bce_with_logits", BceWithLogits, (7, 1)),
 ]
 

@@ -4,6 +4,7 @@ from gpunet.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from gpunet.layers.base import Layer, Parameter
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
+from gpunet.layers.labels import JoinLabels
 from gpunet.layers.linear import Linear
 from gpunet.layers.sequential import Sequential
 from gpunet.layers.shape import Flatten, Reshape
@@ -13,6 +14,7 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "Flatten",
+    "JoinLabels",
     "Layer",
     "LeakyReLU",
     "Linear",

@@ -19,6 +19,7 @@ class Layer(Tree):
         super().__init__()
         self.training = True
         self.batches = 1  # how many batches x holds, one after another: see joined_batches
+        self.labels: Array | None = None  # (N,) classes of the samples: see given
 
     def forward(self, x: Array) -> Array:
         """Return y; in training mode also save what `backward` will need."""
@@ -94,6 +95,17 @@ class Layer(Tree):
         finally:
             for layer in self.walk():
                 layer.batches = 1
+
+    @contextlib.contextmanager
+    def given(self, labels: Array | None) -> Iterator[Layer]:
+        """Within the block the samples of every batch have these labels (N,), int32; JoinLabels layers read them."""
+        try:
+            for layer in self.walk():
+                layer.labels = labels
+            yield self
+        finally:
+            for layer in self.walk():
+                layer.labels = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -15,17 +15,25 @@ class BatchNorm(Layer):
     Training uses the batch's mean and biased variance and moves the running averages by
     new = (1 - momentum) old + momentum batch, with the unbiased variance (PyTorch's convention); evaluation uses the
     running averages, so that a sample does not depend on its batch. scale and shift may each be left out.
-    `slope` is set by Sequential when a ReLU or LeakyReLU follows: both then run in one pass (see
-    gpunet.backend.batchnorm).
+    batch_statistics=True makes evaluation use the batch's statistics, too, as some published samplers do; the running
+    averages then stay as they are. `slope` is set by Sequential when a ReLU or LeakyReLU follows: both then run in one
+    pass (see gpunet.backend.batchnorm).
     """
 
     def __init__(
-        self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: bool = True, shift: bool = True
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        scale: bool = True,
+        shift: bool = True,
+        batch_statistics: bool = False,
     ) -> None:
         super().__init__()
         if channels < 1:
             raise ValueError(f"got channels={channels}, expected at least 1")
         self.channels, self.eps, self.momentum, self.slope = channels, eps, momentum, 1.0
+        self.batch_statistics = batch_statistics
         self.scale = Parameter(np.ones(channels, "float32")) if scale else None
         self.shift = Parameter(np.zeros(channels, "float32")) if shift else None
         self.buffers = {"running_mean": np.zeros(channels, "float32"), "running_var": np.ones(channels, "float32")}
@@ -38,13 +46,13 @@ class BatchNorm(Layer):
                 f"expected (..., {self.channels}) and {running_mean.dtype}"
             )
         scale, shift = self._affine()
-        if not self.training:
+        if not self.training and not self.batch_statistics:
             return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, self.eps, self.slope)
         if x.shape[0] % self.batches:
             raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
         if x.size // self.channels < 2 * self.batches:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
-        running = running_mean, running_var, self.momentum
+        running = (running_mean, running_var, self.momentum) if self.training else None
         y, mean, _, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope, running, self.batches)
         self.save(x, mean, rstd)
         return y

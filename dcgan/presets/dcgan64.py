@@ -1,4 +1,4 @@
-"""The two networks of the `dcgan64` preset: those of pytorch/examples (dcgan/main.py), for any size that halves.
+"""dcgan64: the networks of pytorch/examples (dcgan/main.py), for any size that halves.
 
 Radford et al. (2016): strided convolutions instead of pooling, batch norm everywhere but at G's output and D's input,
 ReLU in G with tanh at the end, LeakyReLU in D, no dense layers. All arrays are (N, H, W, C).
@@ -7,54 +7,46 @@ ReLU in G with tanh at the end, LeakyReLU in D, no dense layers. All arrays are 
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dcgan.errors import UserError
-from gpunet import init
-from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, Layer, LeakyReLU, ReLU, Sequential, Tanh
+from dcgan.presets.parts import Size, colours, dcgan_init, norm, picture
+from dcgan.presets.preset import OF_BATCHNORM, Preset
+from gpunet.layers import Conv2d, ConvTranspose2d, Layer, LeakyReLU, ReLU, Sequential
 
-Size = tuple[int, int]
+if TYPE_CHECKING:
+    from dcgan.config import Config
+
 WIDEST = 16  # the widest layer has at most this many times the filters of the one next to the pictures
 
 
-def generator(image_size: Size, channels: int, z_dim: int, width: int) -> Sequential:
-    """Return G: z (N, 1, 1, z_dim) -> pictures (N, H, W, channels) in [-1, 1].
-
-    Raises UserError where `ladder` cannot build the size. 64x64x3, z 100, width 64: 3,576,704 parameters.
-    """
-    base, filters = ladder(image_size, width)
-    layers: list[Layer] = [  # 64 x 64 pictures, width w:        1 x  1 x z_dim
-        ConvTranspose2d(z_dim, filters[0], base, bias=False),  # 4 x  4 x 8w
-        BatchNorm(filters[0]),
+def generator(config: Config) -> Sequential:
+    """Return G: z (N, 1, 1, z_dim) -> pictures (N, H, W, C) in [-1, 1]; 3,576,704 parameters at 64x64x3."""
+    base, filters = ladder(config.image_size, config.width)
+    bias = config.bias
+    layers: list[Layer] = [  # 64 x 64 pictures, width w:                1 x  1 x z_dim
+        ConvTranspose2d(config.z_dim, filters[0], base, bias=bias),  # 4 x  4 x 8w
+        norm(config, filters[0]),
         ReLU(),
     ]
     for wide, narrow in zip(filters, filters[1:], strict=False):  # 8 x 8 x 4w, 16 x 16 x 2w, 32 x 32 x w
-        layers += [ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False), BatchNorm(narrow), ReLU()]
-    layers += [ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False), Tanh()]  # 64 x 64 x channels
+        layers += [ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=bias), norm(config, narrow), ReLU()]
+    layers += [ConvTranspose2d(filters[-1], colours(config), 4, stride=2, padding=1, bias=bias), picture(config)]
     return Sequential(*layers)
 
 
-def discriminator(image_size: Size, channels: int, width: int) -> Sequential:
-    """Return D: pictures (N, H, W, channels) -> logits (N, 1, 1, 1), G's ladder walked back.
-
-    Raises UserError where `ladder` cannot build the size. 64x64x3, width 64: 2,765,568 parameters.
-    """
-    base, filters = ladder(image_size, width)
-    filters = filters[::-1]
-    layers: list[Layer] = [  # 64 x 64 pictures, width w:                                      64 x 64 x channels
-        Conv2d(channels, width, 4, stride=2, padding=1, bias=False),  # 32 x 32 x w
+def discriminator(config: Config) -> Sequential:
+    """Return D: pictures (N, H, W, C) -> logits (N, 1, 1, 1), G's ladder walked back; 2,765,568 parameters."""
+    base, filters = ladder(config.image_size, config.width)
+    filters, bias = filters[::-1], config.bias
+    layers: list[Layer] = [  # 64 x 64 pictures, width w:                                    64 x 64 x C
+        Conv2d(colours(config), filters[0], 4, stride=2, padding=1, bias=bias),  # 32 x 32 x w
         LeakyReLU(0.2),
     ]
     for narrow, wide in zip(filters, filters[1:], strict=False):  # 16 x 16 x 2w, 8 x 8 x 4w, 4 x 4 x 8w
-        layers += [Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False), BatchNorm(wide), LeakyReLU(0.2)]
-    layers += [Conv2d(filters[-1], 1, base, bias=False)]  # 1 x 1 x 1
+        layers += [Conv2d(narrow, wide, 4, stride=2, padding=1, bias=bias), norm(config, wide), LeakyReLU(0.2)]
+    layers += [Conv2d(filters[-1], 1, base, bias=bias)]  # 1 x 1 x 1
     return Sequential(*layers)
-
-
-def initialise(net: Layer, rng: np.random.Generator) -> None:
-    """Draw the weights from N(0, 0.02^2) and the batch norm scales from N(1, 0.02^2); shifts are 0."""
-    init.apply(net, rng, weight=init.normal(0.02), scale=init.normal(0.02, mean=1.0), shift=init.constant(0.0))
 
 
 def ladder(image_size: Size, width: int) -> tuple[Size, list[int]]:
@@ -87,3 +79,13 @@ def nearest_size(image_size: Size) -> Size:
     ]
     sizes += [(8, 8)]
     return min(sizes, key=lambda size: math.dist(size, image_size))
+
+
+PRESET = Preset(
+    summary="pytorch/examples: 4x4 kernels, no biases, one D and one G step per batch",
+    generator=generator,
+    discriminator=discriminator,
+    initialise=dcgan_init,
+    follows=("bias", "output", *OF_BATCHNORM),
+    check=lambda config: ladder(config.image_size, config.width),
+)

@@ -1,0 +1,49 @@
+"""The presets: every DCGAN of the literature by its name. One page each, and the table of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dcgan.errors import UserError
+from dcgan.options import option_name
+from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, tf_nw
+from dcgan.presets.parts import INITS
+from dcgan.presets.preset import OF_NETWORKS, Initialise, Preset
+
+if TYPE_CHECKING:
+    from dcgan.config import Config
+
+PRESETS: dict[str, Preset] = {
+    "dcgan64": dcgan64.PRESET,
+    "paper": paper.PRESET,
+    "carpedm20": carpedm20.PRESET,
+    "carpedm20-mnist": carpedm20_mnist.PRESET,
+    "mydcgan": mydcgan.PRESET,
+    "tf-nw": tf_nw.PRESET,
+    "basicgan": basicgan.PRESET,
+    "anime96": anime96.PRESET,
+    "monn28": monn28.PRESET,
+}
+
+
+def find(name: str) -> Preset:
+    """Return the preset of that name. Raises UserError naming those there are."""
+    if name not in PRESETS:
+        raise UserError(f"--preset: got '{name}', expected one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a preset's settings with the given options over them. UserError: one that its networks do not read."""
+    preset = find(name)
+    for option in OF_NETWORKS:
+        if given.get(option) is not None and option not in preset.follows:
+            others = ", ".join(name for name, other in PRESETS.items() if option in other.follows)
+            raise UserError(f"{option_name(option)}: the networks of {name} leave no such choice, those of {others} do")
+    return {**preset.settings, **given}
+
+
+def initialiser(config: Config) -> Initialise:
+    """Return how the networks' weights start: as --init says, otherwise as the preset does."""
+    return INITS[config.init] if config.init else find(config.preset).initialise

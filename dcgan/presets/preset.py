@@ -1,0 +1,45 @@
+"""Preset: a DCGAN by name, its networks and the settings that it was published with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpunet.layers import Layer, Sequential
+
+if TYPE_CHECKING:
+    from dcgan.config import Config
+
+Initialise = Callable[[Layer, np.random.Generator], None]
+
+# Options of Config that only networks read, and not every preset's: `Preset.follows` names those that it does.
+OF_NETWORKS = (
+    "bias", "padding", "projection_norm", "bn_scale", "bn_eps", "bn_momentum", "output", "sampling_statistics",
+    "classes",
+)  # fmt: skip
+OF_BATCHNORM = ("bn_scale", "bn_eps", "bn_momentum", "sampling_statistics")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Networks as functions of the config (its channels and classes settled), how they start, and the settings.
+
+    settings holds what differs from the defaults of Config. `check` raises UserError for a picture size that the
+    networks cannot have, before any data is read.
+    """
+
+    summary: str
+    generator: Callable[[Config], Sequential]
+    discriminator: Callable[[Config], Sequential]
+    initialise: Initialise
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    follows: tuple[str, ...] = ()
+    check: Callable[[Config], Any] = lambda config: None
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the networks are told the label of every picture."""
+        return "classes" in self.follows
