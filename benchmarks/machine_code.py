@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import struct
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from benchmarks.gpus import occupancy
 
+MAX_THREADS = bytes((4, 5, 12, 0))  # heads a note of three numbers: the largest block in x, y, z
 DEFAULT_THREADS = 256  # of a block, where neither the launch nor __launch_bounds__ says
 
 
@@ -63,6 +68,14 @@ def ptx(stem: str, dtype: str, arch: str) -> str:
     return nvrtc().getPTX(program).decode().rstrip("\0")
 
 
+def fingerprint(stem: str, dtype: str, arch: str) -> str:
+    """Return a text that changes with anything that the figures of a file depend on."""
+    from kernels.cuda import cuda_source, options
+
+    parts = [cuda_source(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
 def _program(stem: str, dtype: str) -> tuple[Any, tuple[str, ...]]:
     binding = nvrtc()
     from kernels.cuda import cuda_source, options
@@ -84,13 +97,26 @@ def _whole(cubin: bytes) -> bytes:
     return cubin + bytes(max(0, offset + size * count - len(cubin)))  # ELF: the program headers come last
 
 
+def launch_bounds(cubin: bytes) -> dict[str, int]:
+    """Return the block sizes that kernels declare by __launch_bounds__, as their .nv.info sections keep them."""
+    start, size, count, names = struct.unpack_from("<Q", cubin, 40)[0], *struct.unpack_from("<HHH", cubin, 58)
+    headers = [struct.unpack_from("<IIQQQQ", cubin, start + i * size) for i in range(count)]  # of ELF sections
+    found = {}
+    for name, _, _, _, offset, length in headers:
+        title = cubin[headers[names][4] + name :].partition(b"\0")[0].decode()
+        note = cubin.find(MAX_THREADS, offset, offset + length)
+        if title.startswith(".nv.info.") and note >= 0:
+            found[title.removeprefix(".nv.info.")] = int(np.prod(struct.unpack_from("<3I", cubin, note + 4)))
+    return found
+
+
 def figures(stem: str, dtype: str, arch: str, code: Code, threads: dict[str, int] | None = None) -> list[Figures]:
     """Return the figures of every kernel of a compiled file; `threads` gives block sizes by kernel where known."""
-    bounds = dict(re.findall(r"\.entry (\w+)\s*\([^)]*\)[^{]*?\.maxntid (\d+)", ptx(stem, dtype, arch)))
+    bounds = launch_bounds(code.cubin)
     found = []
     for part in code.log.split("Compiling entry function '")[1:]:
         name = part.partition("'")[0]
-        size = (threads or {}).get(name) or int(bounds.get(name, DEFAULT_THREADS))
+        size = (threads or {}).get(name) or bounds.get(name, DEFAULT_THREADS)
         registers, shared = _sum(r"Used (\d+) registers", part), _sum(r"(\d+) bytes smem", part)
         spills, stack = _sum(r"(\d+) bytes spill (?:stores|loads)", part), _sum(r"(\d+) bytes stack frame", part)
         resident = occupancy(arch, size, registers, shared)

@@ -38,10 +38,19 @@ def write_between(page: Path, name: str, text: str) -> None:
     after, count = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", before)
     if count != 1:
         raise ValueError(f"got {count} places in {page} between <!-- {name} --> and its end, expected one")
-    handle, temporary = tempfile.mkstemp(dir=page.parent, prefix=page.name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(after)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(temporary, page.stat().st_mode & 0o777)
-    os.replace(temporary, page)
+    write_whole(page, after)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it appears, or is replaced, whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,148 @@
+"""Static figures of every kernel, and the least time that GPUs need for the work of a training step. Needs no GPU.
+
+    python -m benchmarks.kernels                             all files, architectures and dtypes; the dcgan64 limits
+    python -m benchmarks.kernels --quick                     one architecture, float32: a look in between
+    python -m benchmarks.kernels --arch sm_90 --file conv2d --json figures.json
+
+NVRTC compiles each `extern "C"` kernel to machine code; registers, spills and shared memory are what ptxas reports,
+the occupancy follows from the limits of the architecture. The limits are rooflines from published peak figures
+(benchmarks/gpus.py): no time here was measured. Exit status 1 where a kernel spills registers to memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import kernels
+from benchmarks import machine_code
+from benchmarks.gpus import ARCHITECTURES, GPUS, Gpu
+from benchmarks.machine_code import Figures
+from benchmarks.roofline import PRECISIONS, Work, limit, memory_bound, training_step
+from benchmarks.tables import table, write_whole
+from kernels.cache import cache_folder
+
+DTYPES = ("float32", "float64")
+Job = tuple[str, str, str]  # file, dtype, architecture
+
+
+def measure(job: Job) -> list[Figures]:
+    """Return the figures of one file for one dtype and architecture: compiled, or as an earlier run kept them."""
+    kept = cache_folder() / f"figures-{machine_code.fingerprint(*job)}.json"
+    if not kept.exists():
+        found = machine_code.figures(*job, machine_code.compile_file(*job))
+        write_whole(kept, json.dumps(found))
+    return [Figures(*row) for row in json.loads(kept.read_text(encoding="utf-8"))]
+
+
+def measure_all(jobs: list[Job]) -> list[Figures]:
+    """Do all jobs in as many processes as there are cores: NVRTC compiles one file at a time in each."""
+    workers = min(kernels.threads(), len(jobs))
+    if workers <= 1:
+        return [found for job in jobs for found in measure(job)]
+    context = multiprocessing.get_context("spawn")  # a fork would copy CuPy's locks
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        done = tqdm(pool.map(measure, jobs), total=len(jobs), desc="compiling", unit="file", disable=None, leave=False)
+        return [found for job in done for found in job]
+
+
+def figures_table(found: Iterable[Figures], archs: list[str], markdown: bool) -> str:
+    """Return one row per kernel and dtype: registers and occupancy for each architecture."""
+    rows: dict[tuple[str, str], list[Any]] = {}
+    for f in found:
+        row = rows.setdefault((f.kernel, f.dtype), [f.kernel, f.dtype, f.threads, f.shared_bytes, *[""] * len(archs)])
+        spill = f" spills {f.spill_bytes}!" if f.spill_bytes else f" local {f.stack_bytes}" if f.stack_bytes else ""
+        row[4 + archs.index(f.arch)] = f"{f.registers} {f.occupancy:.0%}{spill}"
+    return table(["kernel", "dtype", "threads", "shared bytes", *archs], list(rows.values()), markdown)
+
+
+def limits_table(work: list[Work], gpus: list[Gpu], precision: str, markdown: bool) -> str:
+    """Return one row per operation with its limits in microseconds, and the sums over a training step."""
+    head = ["operation", "uses", "MFLOP", "MB", "FLOP/byte", *(gpu.name for gpu in gpus)]
+    rows: list[list[Any]] = []
+    for w in work:
+        times = [f"{limit(g, w, precision) * 1e6:.1f}{'m' if memory_bound(g, w, precision) else 'a'}" for g in gpus]
+        rows.append([w.name, w.uses, w.flops / 1e6, w.bytes / 1e6, w.flops / w.bytes, *times])
+    flops, size = sum(w.uses * w.flops for w in work), sum(w.uses * w.bytes for w in work)
+    total = [f"{sum(w.uses * limit(gpu, w, precision) for w in work) * 1e6:.0f}" for gpu in gpus]
+    return table(head, [*rows, ["training step", "", flops / 1e6, size / 1e6, flops / size, *total]], markdown)
+
+
+def limits_as_json(work: list[Work], batch: int, precision: str) -> list[dict[str, Any]]:
+    """Return the operations with their limits in seconds on every GPU."""
+    setting = {"batch": batch, "precision": precision}
+    return [w._asdict() | setting | {"seconds": {g.name: limit(g, w, precision) for g in GPUS}} for w in work]
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--file", nargs="+", default=None, metavar="FILE", help="kernel files, as `conv2d` (default: all)")
+    add("--arch", nargs="+", default=None, choices=list(ARCHITECTURES), help="architectures (default: all)")
+    add("--dtype", nargs="+", default=None, choices=DTYPES, help="float32, float64 (default: both)")
+    add("--quick", action="store_true", help="where nothing else is said: sm_80, float32, batch 64")
+    add("--batch-size", nargs="+", type=int, default=None, help="pictures per batch for the limits (default 64 128)")
+    add("--precision", default="tf32", choices=PRECISIONS, help="of matrix products, for the limits (default tf32)")
+    add("--gpu", nargs="+", default=None, choices=[g.name for g in GPUS], help="models for the limits (default: all)")
+    add("--markdown", action="store_true", help="print Markdown tables")
+    add("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    options = parser.parse_args(arguments)
+    options.file = options.file or [stem for stem in kernels.stems() if "/" not in stem]  # not the ladders
+    options.arch = options.arch or list(ARCHITECTURES)[1 if options.quick else 0 : 2 if options.quick else None]
+    options.dtype = options.dtype or list(DTYPES)[: 1 if options.quick else None]
+    options.batch_size = options.batch_size or [64, 128][: 1 if options.quick else None]
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status: 1 where a kernel spills, 2 where the figures cannot be had."""
+    options = parse(arguments)
+    try:
+        machine_code.nvrtc()
+        jobs = [(stem, dtype, arch) for stem in options.file for dtype in options.dtype for arch in options.arch]
+        found = measure_all(jobs)
+        print(figures_table(found, options.arch, options.markdown))
+        limits = print_limits(options)
+        if options.json:
+            write_whole(options.json, json.dumps({"kernels": [f._asdict() for f in found], "limits": limits}, indent=1))
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"benchmarks.kernels: {error}", file=sys.stderr)
+        return 2
+    return report_spills(found)
+
+
+def print_limits(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print a table of limits for every batch size; return all of them."""
+    limits = []
+    for batch in options.batch_size:
+        work = training_step(batch)
+        print(f"\nLeast microseconds of each operation of a dcgan64 step, batch {batch}, {options.precision} products:")
+        print("its arithmetic at the peak rate (a) or its arrays through memory at the peak (m). Not measured.\n")
+        gpus = [gpu for gpu in GPUS if not options.gpu or gpu.name in options.gpu]
+        print(limits_table(work, gpus, options.precision, options.markdown))
+        limits += limits_as_json(work, batch, options.precision)
+    print("\nPeak figures: " + "; ".join(f"{gpu.name}: {gpu.source}" for gpu in GPUS))
+    return limits
+
+
+def report_spills(found: list[Figures]) -> int:
+    """Say which kernels spill; return the exit status."""
+    spilling = [f for f in found if f.spill_bytes]
+    for f in spilling:
+        print(f"{f.kernel} ({f.dtype}, {f.arch}) spills registers: {f.spill_bytes} bytes moved", file=sys.stderr)
+    kinds = len({f.kernel for f in found})
+    print(f"\n{kinds} kernels, {len(found)} builds, {len(spilling)} of them spill registers")
+    return 1 if spilling else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
