@@ -25,6 +25,7 @@ constexpr int ROW_SHIFT = 0;
 
 constexpr int WIDE_BLOCKS = sizeof(real) == 4 ? 2 : 1;  // per multiprocessor, as far as the registers go
 template <class Pass> using Wide = RegisterSums<Pass, 128, 128, 8, 8, 2>;   // 256 threads
+template <class Pass> using Tall = RegisterSums<Pass, 128, 64, 8, 8, 2>;    // 128 threads
 template <class Pass> using Small = RegisterSums<Pass, 64, 64, 8, 4, 3>;    // 128 threads
 template <class Pass> using Narrow = RegisterSums<Pass, 128, 8, 4, 2, 3>;   // 128 threads, for up to 8 columns
 

@@ -1,4 +1,4 @@
-// The kernels themselves: three passes, each with three shapes of tile (Wide, Small, Narrow; gpunet picks by the sizes).
+// The kernels themselves: three passes, each with four shapes of tile (conv_plan.py picks by the sizes).
 //
 // Grid: x = tiles of rows (times phases for the input gradient), y = tiles of columns, z = splits of k.
 // parts: splits * tiles * numbers of a tile, counters: zeros, levels * tiles * splits; neither is used with splits = 1.
@@ -40,6 +40,12 @@ extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
     forward<Wide>(y, x, weight, bias, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128)
+    conv2d_forward_tall(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
+                        optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH,
+                        int SW, int top, int left, int splits) {
+    forward<Tall>(y, x, weight, bias, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
     conv2d_forward_small(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
                          optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
                          int SH, int SW, int top, int left, int splits) {
@@ -59,6 +65,12 @@ extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
     input_grad<Wide>(dx, dy, weight, bias, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128)
+    conv2d_input_grad_tall(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+                           optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+                           int SH, int SW, int top, int left, int splits) {
+    input_grad<Tall>(dx, dy, weight, bias, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
     conv2d_input_grad_small(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
                             optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
                             int SH, int SW, int top, int left, int splits) {
@@ -76,6 +88,12 @@ extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
                             int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
                             int left, int splits) {
     weight_grad<Wide>(dweight, x, dy, parts, counters, CONV, splits);
+}
+extern "C" __global__ void __launch_bounds__(128)
+    conv2d_weight_grad_tall(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+                            int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+                            int left, int splits) {
+    weight_grad<Tall>(dweight, x, dy, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128)
     conv2d_weight_grad_small(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,

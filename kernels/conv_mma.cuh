@@ -73,6 +73,8 @@ struct Choice<Tensor, Registers, false> { using Sums = Registers; };
 template <class Pass>
 using Wide = typename Choice<TensorSums<Format, Pass, 128, 128, 2, 4, 2>, RegisterSums<Pass, 128, 128, 8, 8, 2>>::Sums;
 template <class Pass>
+using Tall = typename Choice<TensorSums<Format, Pass, 128, 64, 2, 2, 2>, RegisterSums<Pass, 128, 64, 8, 8, 2>>::Sums;
+template <class Pass>
 using Small = typename Choice<TensorSums<Format, Pass, 64, 64, 2, 2, 3>, RegisterSums<Pass, 64, 64, 8, 4, 3>>::Sums;
 template <class Pass>
 using Narrow = typename Choice<TensorSums<Format, Pass, 128, 8, 4, 1, 3>, RegisterSums<Pass, 128, 8, 4, 2, 3>>::Sums;

@@ -8,10 +8,8 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-Pair = tuple[int, int]
-
-BLOCKS = 256  # occupy a large GPU: two for each of about 128 multiprocessors
-SHORTEST = 256  # k's that a split should have at least, to be worth its share of the final sum
+BLOCKS = 128  # occupy a large GPU: about one for each multiprocessor
+ENOUGH = 16  # with fewer blocks than this the next smaller tile is taken
 
 
 class Tile(NamedTuple):
@@ -22,12 +20,22 @@ class Tile(NamedTuple):
     columns: int
     threads: int
 
-    def grid(self, m: int, n: int, phases: int) -> Pair:
+    def grid(self, m: int, n: int, phases: int) -> tuple[int, int]:
         """Return the tiles along both directions of `phases` results (M, N)."""
         return phases * -(-m // self.rows), -(-n // self.columns)
 
+    def splits(self, m: int, n: int, k: int, phases: int) -> int:
+        """Return into how many ranges the sum over K is cut: until there are BLOCKS blocks.
 
-WIDE, SMALL, NARROW = Tile("wide", 128, 128, 256), Tile("small", 64, 64, 128), Tile("narrow", 128, 8, 128)
+        But not so short that writing and reading the parts of the sum would cost a quarter of reading the factors.
+        """
+        down, across = self.grid(m, n, phases)
+        shortest = 8 * self.rows * self.columns // (self.rows + self.columns)
+        return max(1, min(BLOCKS // (down * across), k // shortest))
+
+
+WIDE, TALL = Tile("wide", 128, 128, 256), Tile("tall", 128, 64, 128)
+SMALL, NARROW = Tile("small", 64, 64, 128), Tile("narrow", 128, 8, 128)
 
 
 class Plan(NamedTuple):
@@ -39,18 +47,13 @@ class Plan(NamedTuple):
 
 @functools.cache
 def plan(m: int, n: int, k: int, phases: int = 1) -> Plan:
-    """Choose by the sizes alone, so that results do not depend on the machine: `phases` products (M, N) over K.
+    """Return the cut for `phases` products (M, N) over K: the largest tile that still gives work to enough blocks.
 
-    Large tiles read the least; they are taken if splitting K makes enough of them to occupy a GPU.
+    A tile of R x C reads its factors M N K (1/R + 1/C) times: large tiles spare the memory, many blocks fill the GPU.
     """
-    if n <= NARROW.columns:
-        return Plan(NARROW, _splits(NARROW.grid(m, n, phases), k))
-    grid = WIDE.grid(m, n, phases)
-    wide = Plan(WIDE, _splits(grid, k))
-    if min(m, n) > SMALL.rows and grid[0] * grid[1] * wide.splits >= BLOCKS // 2:
-        return wide
-    return Plan(SMALL, _splits(SMALL.grid(m, n, phases), k))
-
-
-def _splits(grid: Pair, k: int) -> int:
-    return max(1, min(BLOCKS // (grid[0] * grid[1]), k // SHORTEST))
+    tile = NARROW if n <= NARROW.columns else WIDE if n > TALL.columns else TALL
+    splits = tile.splits(m, n, k, phases)
+    down, across = tile.grid(m, n, phases)
+    if tile is not NARROW and (m <= SMALL.rows or down * across * splits < ENOUGH):
+        tile, splits = SMALL, SMALL.splits(m, n, k, phases)
+    return Plan(tile, splits)
