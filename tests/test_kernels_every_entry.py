@@ -1,0 +1,102 @@
+"""Every kernel is launched by some test, repeats bit for bit, and compiles for every GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kernels
+from gpunet import backend
+from gpunet.backend import to_device, to_numpy
+from kernels import launches, patches, source, sums
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+FILES = [
+    "activations",
+    "adam",
+    "arrays",
+    "batchnorm",
+    "columns",
+    "im2col",
+    "images",
+    "losses",
+]  # others: their own tests
+ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
+SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
+
+
+def run_all(device):
+    """Run every operation that these files serve; return the results as NumPy arrays, and check Adam on the way."""
+    rng = np.random.default_rng(0)
+    x, y, dy = (to_device(rng.standard_normal((6000, 3)).astype("float32"), device) for _ in range(3))
+    channel = to_device(np.ones(3, "float32"), device)
+    results = [f(x) for f in (backend.relu, backend.tanh, backend.sigmoid, sums.column_sum)]
+    results += [f(dy.copy(), y) for f in (backend.relu_backward, backend.tanh_backward, backend.sigmoid_backward)]
+    results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
+    results += [sums.add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
+    launches.elements("arrays.add", (results[-1], x, x.size), x.size)
+    statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
+    results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
+    results += backend.batchnorm_backward(dy.copy(), x, statistics[1], statistics[3], channel, channel, 0.2)
+    pictures = to_device(rng.integers(0, 256, (2, 5, 5, 3), "uint8"), device)
+    real = backend.images_to_real(pictures)
+    results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
+    results += [backend.real_to_images(real)]
+    for size in (1, 2, 3, 4, 5):
+        columns = patches.unfold(real, (size, size), (1, 1), ((0, 0), (0, 0)))
+        columns = columns.reshape(2, 6 - size, 6 - size, size, size, 3)
+        results.append(patches.fold(columns, (5, 5), (1, 1), ((0, 0), (0, 0))))
+    return [to_numpy(result) for result in results + adam(device)]
+
+
+def adam(device):
+    """Three steps of Adam, compared with the formula in float64."""
+    rng = np.random.default_rng(1)
+    start, *grads = rng.standard_normal((4, 1500))
+    expected, m, v = start.copy(), np.zeros(1500), np.zeros(1500)
+    param, m_, v_ = (to_device(a.astype("float32"), device) for a in (start, m, v))
+    state = to_device(np.array([1e-3, 0, 0, 0]), device)
+    for t, g in enumerate(grads, 1):
+        m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g * g
+        expected -= 1e-3 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        backend.adam_update(param, to_device(g.astype("float32"), device), m_, v_, state, (0.5, 0.999), 1e-8)
+    assert np.abs(to_numpy(param) - expected).max() <= 2e-7 * np.abs(expected).max()
+    assert np.abs(to_numpy(m_) - m).max() <= 1e-6 and np.abs(to_numpy(v_) - v).max() <= 1e-8
+    assert to_numpy(state)[:2].tolist() == [1e-3, 3]
+    return [param, m_, v_]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
+    launched, launch = set(), kernels.launch
+    monkeypatch.setattr(
+        kernels, "launch", lambda entry, *args, **more: (launched.add(entry), launch(entry, *args, **more))
+    )
+    with backend.use("kernels"):
+        first, second = run_all(device), run_all(device)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    every = {f"{stem}.{name}" for stem in FILES for name in kernels.load(stem, "float32", device).entries}
+    assert launched == every
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "stem", [pytest.param(stem, marks=[pytest.mark.slow] * stem.startswith(SLOW)) for stem in kernels.stems()]
+)
+def test_nvrtc_compiles_for_every_architecture(stem, dtype):
+    nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="no CuPy", exc_type=ImportError)
+    from kernels import cuda
+
+    for architecture in ARCHITECTURES:
+        program = nvrtc.createProgram(cuda.cuda_source(stem), f"{stem}.cu", (), ())
+        try:
+            nvrtc.compileProgram(program, (*cuda.options(dtype), f"--gpu-architecture=sm_{architecture}"))
+        except nvrtc.NVRTCError:
+            pytest.fail(f"{stem}.cu, {dtype}, sm_{architecture}:\n{nvrtc.getProgramLog(program)}")
+        finally:
+            nvrtc.destroyProgram(program)
+
+
+def test_every_file_opens_with_a_comment_that_says_what_it_computes():
+    for stem in kernels.stems():
+        assert source.path_of(stem).read_text(encoding="utf-8").startswith("// "), stem
