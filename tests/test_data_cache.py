@@ -51,8 +51,7 @@ def test_from_the_cache_as_from_memory(open_data, monkeypatch, chunk_bytes):
     assert isinstance(in_memory, ArraySource) and isinstance(cached, PackedSource)
     assert (everything(cached) == everything(in_memory)).all()
     assert len(cached) == COUNT - 3
-    indices = np.array([9, 0, 56, 9, 3])
-    assert (cached.batch(indices) == in_memory.batch(indices)).all()
+    assert (cached.batch([9, 0, 56, 9, 3]) == in_memory.batch([9, 0, 56, 9, 3])).all()
     for name in ("description", "fingerprint", "skipped", "shape", "labels"):
         assert getattr(cached, name) == getattr(in_memory, name), name
     assert [name for name, _ in cached.skipped] == ["001.png", "020.png", f"{COUNT - 1:03d}.png"]

@@ -47,10 +47,16 @@ class Canvas:
         turn = np.array([[math.cos(tilt), math.sin(tilt)], [-math.sin(tilt), math.cos(tilt)]])
         self._turn = self.unit * turn
         self._origin = np.array([self.image.width / 2, self.image.height / 2]) + np.array(centre) * short * self.factor
+        self._rows, self._corner = self._turn.tolist(), self._origin.tolist()
 
     def pixels(self, outline: np.ndarray) -> np.ndarray:
         """Head coordinates (n, 2) as pixels of the canvas."""
         return outline @ self._turn + self._origin
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """One point as `pixels` has it; for single points plain numbers are faster."""
+        (xx, xy), (yx, yy) = self._rows
+        return x * xx + y * yx + self._corner[0], x * xy + y * yy + self._corner[1]
 
     def polygon(self, outline: np.ndarray, colour: Colour) -> None:
         """A filled outline (n, 2)."""
@@ -62,7 +68,7 @@ class Canvas:
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """A filled circle."""
-        cx, cy = self.pixels(np.array([x, y])).tolist()
+        cx, cy = self.pixel(x, y)
         r = radius * self.unit
         self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=colour)
 
@@ -77,7 +83,7 @@ class Canvas:
         within: np.ndarray | None = None,
     ) -> None:
         """A soft patch of colour that fades to nothing at the ellipse's edge, and stays within an outline."""
-        cx, cy = self.pixels(np.array([x, y])).tolist()
+        cx, cy = self.pixel(x, y)
         width, height = (2 * max(2, round(r * self.unit)) for r in (rx, ry))
         left, top = round(cx - width / 2), round(cy - height / 2)
         mask = soft_ellipse(width, height, round(16 * strength))

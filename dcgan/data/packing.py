@@ -1,4 +1,4 @@
-"""Writing packed images so that a kill at any moment costs at most the last few hundred of them.
+"""Writing packed images so that a kill at any moment costs at most the last hundred of them.
 
 The file grows under the name OUT.part. Its data sets get all their space at creation, so that later writes touch pixels
 only, never HDF5's own structure: whatever moment the process dies at, the file stays readable. The flag done[i] is set
@@ -21,7 +21,7 @@ from dcgan.data.reading import fingerprint, one_line, read_all, require_some
 from dcgan.data.recipe import Recipe
 
 CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
-FLUSH_EVERY = 512  # images
+FLUSH_EVERY = 128  # images
 SPARE_BYTES = 2**20  # for what is written beside the pixels
 
 
