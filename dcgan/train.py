@@ -13,6 +13,7 @@ examples:
   python -m dcgan.train                                          the built-in drawn faces
   python -m dcgan.train --data photos/ --epochs 50               a folder, or a .zip, of pictures
   python -m dcgan.train --data img_align_celeba.zip --crop 108   CelebA as it is downloaded
+  python -m dcgan.train --preset carpedm20-mnist --data mnist/   digits by their label; --list-presets: all presets
   python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80   go on where a run stopped
 """
 
@@ -24,11 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli.add_options(parser)
     parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")
     parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
+    parser.add_argument("--list-presets", action="store_true", help="print the presets with their sizes, and stop")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
     given = vars(parser.parse_args(arguments))
     path, dry, progress = given.pop("resume"), given.pop("dry_run"), not given.pop("no_progress")
-    from dcgan import resuming, session  # after --help and mistakes in the options
+    from dcgan import resuming, session, summary  # after --help and mistakes in the options
 
+    if given.pop("list_presets"):
+        print(summary.listing())
+        return 0
     if dry:
         config = resuming.changed(resuming.find(path).config, given) if path else Config.from_options(given)
         presets.find(config.preset).check(config)

@@ -19,6 +19,9 @@ VARIANTS = {
     "mirrored": ["--flip"],
     "uniform z, two G steps": ["--z-dist", "uniform", "--ratio", "1:2", "--fresh-z"],
     "G at every third batch": ["--ratio", "3:1"],
+    "each batch for one network": ["--ratio", "2:1", "--alternate", "--fresh-z", "--l2", "1e-4"],
+    "falling rate, wrapped batches": ["--lr-schedule", "step", "--lr-period", "1", "--last-batch", "wrap"],
+    "samples by their own statistics": ["--sampling-statistics", "batch"],
 }
 
 

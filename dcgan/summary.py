@@ -1,0 +1,111 @@
+"""The layers of a preset's networks, with sizes and costs: python -m dcgan.summary PRESET [options]"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dcgan import cli
+from dcgan.config import Config
+from dcgan.presets import OF_NETWORKS, PRESETS, find
+from gpunet import backend
+from gpunet.layers import Conv2d, ConvTranspose2d, Layer, Linear, Sequential
+
+EXAMPLES = """\
+examples:
+  python -m dcgan.summary dcgan64
+  python -m dcgan.summary carpedm20 --image-size 108x80 --channels 1
+
+FLOPs are those of the convolutions and dense layers for one picture, forward; a multiplication and an addition are two.
+"""
+
+
+class Row(NamedTuple):
+    """A layer: what it is, the shape of a sample behind it, its parameters and its floating-point operations."""
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: int
+    flops: int
+
+
+@cli.guarded
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = cli.Parser(prog="python -m dcgan.summary", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="which one (dcgan64)")
+    cli.add_options(parser, "image_size", "channels", "width", "z_dim", *OF_NETWORKS)
+    config = Config.from_options(vars(parser.parse_args(arguments)))
+    find(config.preset).check(config)
+    print(report(config))
+    return 0
+
+
+def report(config: Config) -> str:
+    """Return the tables of both networks."""
+    preset = find(config.preset)
+    z, picture = (1, 1, config.z_dim), (*config.image_size, config.channels or 3)
+    parts = [f"{config.preset}: {preset.summary}"]
+    for title, net, shape in (("G", preset.generator(config), z), ("D", preset.discriminator(config), picture)):
+        parts += ["", f"{title}  from {_shape(shape)}", *_table(list(rows(net, shape)))]
+    return "\n".join(parts)
+
+
+def rows(net: Sequential, shape: tuple[int, ...]) -> Iterator[Row]:
+    """Yield the layers of a network for samples of this shape, found by sending two of them through."""
+    x = np.zeros((2, *shape), "float32")
+    net.eval()
+    with backend.use("reference"), net.given(np.zeros(2, "int32")):
+        for layer in net.layers:
+            y = layer.forward(x)
+            yield Row(repr(layer), y.shape[1:], count(layer), flops(layer, x, y))
+            x = y
+
+
+def flops(layer: Layer, x: np.ndarray, y: np.ndarray) -> int:
+    """Return the operations of a layer's product for one sample; 0 for layers without one."""
+    if isinstance(layer, Linear):
+        return 2 * layer.weight.data.size
+    if isinstance(layer, Conv2d):
+        return 2 * layer.weight.data.size * y.shape[1] * y.shape[2]
+    if isinstance(layer, ConvTranspose2d):  # the convolution whose input gradient it is goes from y to x
+        return 2 * layer.weight.data.size * x.shape[1] * x.shape[2]
+    return 0
+
+
+def count(net: Layer) -> int:
+    """Return how many numbers are trained."""
+    return sum(parameter.data.size for parameter in net.parameters())
+
+
+def _table(found: Sequence[Row]) -> list[str]:
+    width = max(len(row.name) for row in found)
+    lines = [f"{'':3}  {'':{width}}  {'output':>14}  {'parameters':>12}  {'MFLOPs':>9}"]
+    for number, row in enumerate(found):
+        cost = f"{row.flops / 1e6:,.2f}" if row.flops else ""
+        own = f"{row.parameters:,}" if row.parameters else ""
+        lines.append(f"{number:3}  {row.name:{width}}  {_shape(row.shape):>14}  {own:>12}  {cost:>9}".rstrip())
+    parameters, total = sum(row.parameters for row in found), sum(row.flops for row in found)
+    return [*lines, f"{'':3}  {'in all':{width}}  {'':14}  {parameters:>12,}  {total / 1e6:>9,.2f}"]
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def listing() -> str:
+    """Return all presets with their picture size, the parameters of G and D, and what they are."""
+    lines = [f"{'preset':16} {'size':>8} {'G':>11} {'D':>11}  what it is"]
+    for name, preset in PRESETS.items():
+        config = Config.from_options({"preset": name})
+        shape = (*config.image_size, config.channels or 3)
+        G, D = (f"{count(build(config)):,}" for build in (preset.generator, preset.discriminator))
+        lines.append(f"{name:16} {'x'.join(map(str, shape)):>8} {G:>11} {D:>11}  {preset.summary}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The layers of TensorFlow's and the authors' systems in PyTorch, from which tests/twins.py builds their networks.
+
+Maps are (N, C, H, W) here; where one becomes a vector its numbers go in the order (H, W, C), as in TensorFlow's flatten
+and in ours.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+nn, F = torch.nn, torch.nn.functional
+
+
+class ToMap(nn.Module):
+    """Vector to map."""
+
+    def __init__(self, h, w, c):
+        super().__init__()
+        self.shape = h, w, c
+
+    def forward(self, x):
+        return x.reshape(-1, *self.shape).permute(0, 3, 1, 2)
+
+
+class ToRow(nn.Module):
+    """Map to vector."""
+
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class SameConv(nn.Conv2d):
+    """tf.nn.conv2d with padding SAME, 5x5."""
+
+    def __init__(self, a, b, stride=2, bias=True):
+        super().__init__(a, b, 5, stride, bias=bias)
+
+    def forward(self, x):
+        pads = [before_and_behind(side, self.stride[0]) for side in x.shape[2:]]
+        return super().forward(F.pad(x, [*pads[1], *pads[0]]))
+
+
+class SameUp(nn.ConvTranspose2d):
+    """tf.nn.conv2d_transpose with padding SAME, 5x5, stride 2, to an explicit size."""
+
+    def __init__(self, a, b, size, bias=True):
+        super().__init__(a, b, 5, 2, bias=bias)
+        self.size = size
+
+    def forward(self, x):
+        (top, _), (left, _) = (before_and_behind(side, 2) for side in self.size)
+        return super().forward(x)[:, :, top : top + self.size[0], left : left + self.size[1]]
+
+
+def before_and_behind(side, stride):
+    total = max(0, (-(-side // stride) - 1) * stride + 5 - side)
+    return total // 2, total - total // 2
+
+
+class ShiftNorm(nn.BatchNorm2d):
+    """Batch norm that learns a shift and no scale."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.weight = None
+
+
+class Join(nn.Module):
+    """One-hot labels 0, 1, 2, 0 ... as further features or planes."""
+
+    def forward(self, x):
+        labels = F.one_hot(torch.arange(len(x)) % 3, 3).to(x)
+        if x.ndim == 4:
+            labels = labels[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return torch.cat([x, labels], 1)
+
+
+def leaky():
+    return nn.LeakyReLU(0.2)
+
+
+def up4(a, b):
+    return nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()
+
+
+def down4(a, b):
+    return nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), leaky()
