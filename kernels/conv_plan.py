@@ -31,7 +31,7 @@ class Tile(NamedTuple):
         """
         down, across = self.grid(m, n, phases)
         shortest = 8 * self.rows * self.columns // (self.rows + self.columns)
-        return max(1, min(BLOCKS // (down * across), k // shortest))
+        return max(1, min(BLOCKS // max(1, down * across), k // shortest))
 
 
 WIDE, TALL = Tile("wide", 128, 128, 256), Tile("tall", 128, 64, 128)
