@@ -1,3 +1,0 @@
-// Winograd convolution with tiles of 2 x 2 outputs and 3 x 3 taps: kernel 5 or 6 at stride 2, or 3 at stride 1: 16 products for 36.
-constexpr int M = 2, R = 3, T = 4;
-#include "winograd.cuh"
