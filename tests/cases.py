@@ -13,7 +13,7 @@ from gpunet.gradcheck import off_kinks
 from gpunet.gradcheck.cases import BceWithLogits, Case
 from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, LeakyReLU, Linear, ReLU, Sequential, Tanh
 
-IMPLEMENTATIONS = ("reference",)  # add "kernels" here once every operation has one: all tests then run on them too
+IMPLEMENTATIONS = ("reference", "kernels")
 EPS32 = float(np.finfo("float32").eps)
 
 
