@@ -1,8 +1,8 @@
 """Convolutions for the tests of the tiled kernels: shapes, whole-numbered arrays, every cut, expected values.
 
-With small whole numbers every sum is exact, in any order and in every format down to bfloat16, so results must be equal,
-not close: one wrong index anywhere shows. Expected values come from the float64 reference, which tests elsewhere compare
-with plain loops and with PyTorch.
+With small whole numbers every sum is exact, in any order and in every format down to bfloat16, so results must be
+equal, not close: one wrong index anywhere shows. Expected values come from the float64 reference, which other tests
+compare with plain loops and with PyTorch.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def test_random_shapes_are_exact(seed, which):
 @everywhere
 @every_pass
 def test_rounding_is_that_of_float32(device, which):
-    """A sum of K products in any order errs by at most K/2 ulp of the sum of their sizes; random errors stay far below."""
+    """A sum of K products errs by at most K/2 ulp of the sum of their sizes; random errors stay far below."""
     shape = Shape(2, 9, 7, 16, 12, (4, 4), (2, 2), ((1, 1), (1, 2)))
     a = arrays(shape, lambda rng, size: rng.standard_normal(size))
     assert_close(computed(which, shape, on(device, a)), expected(which, shape, a), 8 * EPS32)

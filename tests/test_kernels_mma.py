@@ -1,4 +1,4 @@
-"""The convolution kernels on tensor cores: exact sums of whole numbers, rounding of factors, the ends of each format."""
+"""The convolution kernels on tensor cores: exact sums of whole numbers, rounded factors, the ends of each format."""
 
 from __future__ import annotations
 
