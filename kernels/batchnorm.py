@@ -86,8 +86,8 @@ def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slop
         sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
     dscale, dshift = (empty(x, channels) if array is None else array for array in out)
     per_batch = empty(x, batches, 2, channels)
-    args = (dscale, dshift, per_batch, sums, batches, sums.shape[1], k, channels)
-    per_channel("batchnorm.backward_finish", args, 2 * channels)
+    totals = (dscale, dshift, per_batch, sums, batches, sums.shape[1], k, channels)
+    per_channel("batchnorm.backward_finish", totals, 2 * channels)
     args = (dy, dy, x, mean, rstd, scale, shift, per_batch, rows * k, channels, slope)
     rows_of_blocks("batchnorm.backward_apply", args, rows * k, channels, batches)
     return dy, dscale, dshift

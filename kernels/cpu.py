@@ -20,7 +20,7 @@ import numpy as np
 from kernels import source
 from kernels.arguments import Grid, convert
 from kernels.cache import cache_folder, locked
-from kernels.cpu_source import translate
+from kernels.cpu_source import machinery, translate
 from kernels.machine import cpu_features, threads
 from kernels.signature import entries
 
@@ -62,19 +62,21 @@ def build(stem: str, dtype: str) -> Path:
 
     Raises RuntimeError with the compiler's message where it does not compile.
     """
-    text, line = translate(stem), command(dtype)
+    line = command(dtype)
     status = os.stat(os.path.realpath(line[0]))
-    key = "\0".join([text, *line, cpu_features(), str(status.st_size), str(status.st_mtime_ns)])
+    compiler_file = str(status.st_size), str(status.st_mtime_ns)
+    key = "\0".join([source.text_of(stem), machinery(), *line, cpu_features(), *compiler_file])
     name = f"{Path(stem).name}-{dtype}-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     library = cache_folder() / f"{name}.so"
     if not library.exists():
         with locked(library.with_suffix(".lock")):
             if not library.exists():  # another process may have built it while this one waited
-                _compile(stem, text, line, library)
+                _compile(stem, line, library)
     return library
 
 
-def _compile(stem: str, text: str, line: list[str], library: Path) -> None:
+def _compile(stem: str, line: list[str], library: Path) -> None:
+    text = translate(stem)
     handle, temporary = tempfile.mkstemp(".tmp", library.name, library.parent)
     os.close(handle)
     try:

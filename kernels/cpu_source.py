@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import numpy as np
 
 from kernels import source
 from kernels.signature import Entry, entries
+from kernels.source import FOLDER
 
 INDICES = (
     "const Index3 gridDim, const Index3 blockDim, const Index3 blockIdx, const Index3 threadIdx, const bool whole_block"
@@ -35,9 +37,16 @@ EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
 """
 
 
+@functools.cache
+def machinery() -> str:
+    """Return the text of everything that `translate` makes use of beside the kernel file: a change is a new build."""
+    files = sorted([*FOLDER.glob("*.h"), *FOLDER.glob("*source.py")])
+    return "".join(path.read_text(encoding="utf-8") for path in files)
+
+
 def translate(stem: str, exact_only: bool = False) -> str:
     """Return the complete C++ text of a kernel file; `real` is still open (-DREAL=...). exact_only: no fast path."""
-    text = source.read(source.FOLDER / "common.cuh") + source.read(source.path_of(stem))
+    text = source.text_of(stem)
     found = entries(text, np.dtype("float32"))
     names = {entry.name for entry in found}
     exact = names if exact_only else source.cooperative(text, list(names))
@@ -51,7 +60,7 @@ def translate(stem: str, exact_only: bool = False) -> str:
     text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text)
     text = re.sub(r"__shared__(\s+alignas\s*\(\w+\))?", r"\1 static thread_local", text)
     runners = "".join(_runner(entry, entry.name in exact, split) for entry, split in zip(found, split, strict=True))
-    return "".join(source.read(source.FOLDER / name) for name in headers) + text + runners
+    return "".join(source.read(FOLDER / name) for name in headers) + text + runners
 
 
 def _thread_function(head: str, entry: Entry, exact: bool) -> str:

@@ -18,6 +18,7 @@ COOPERATION = re.compile(
     r"\b(__shared__|__sync\w+|__shfl\w*|__\w+_sync|__activemask|atomic[A-Z]\w*|warp_collective|mma_\w+)\b"
 )
 OWN_INDEX = re.compile(r"\b(threadIdx|blockIdx|blockDim|gridDim)\b")
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"[^\n]*', re.M)
 FUNCTION = re.compile(r"\b(\w+)\s*\([^;{}()]*(?:\([^;{}()]*\)[^;{}()]*)*\)\s*(?:const\s*)?\{")
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)((?:[^\n]*\\\n)*[^\n]*)", re.M)
 
@@ -38,6 +39,11 @@ def stems() -> list[str]:
     return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.cu"))
 
 
+def text_of(stem: str) -> str:
+    """Return what NVRTC compiles, and the CPU path translates: common.cuh, then the file."""
+    return read(FOLDER / "common.cuh") + read(path_of(stem))
+
+
 def read(path: Path, seen: set[Path] | None = None) -> str:
     """Return a file's text with every `#include "..."` replaced by that file, once, and line numbers kept right."""
     seen, path = set() if seen is None else seen, path.resolve()
@@ -45,15 +51,13 @@ def read(path: Path, seen: set[Path] | None = None) -> str:
         return ""
     seen.add(path)
     shown = path.relative_to(FOLDER.parent).as_posix() if path.is_relative_to(FOLDER) else str(path)
-    lines = [f'#line 1 "{shown}"']
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        included = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
-        if included:
-            beside = path.parent / included[1]
-            lines += [read(beside if beside.is_file() else FOLDER / included[1], seen), f'#line {number + 1} "{shown}"']
-        else:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+    text = path.read_text(encoding="utf-8")
+
+    def included(match: re.Match) -> str:
+        beside, line = path.parent / match[1], text.count("\n", 0, match.start()) + 2
+        return read(beside if beside.is_file() else FOLDER / match[1], seen) + f'#line {line} "{shown}"'
+
+    return f'#line 1 "{shown}"\n' + INCLUDE.sub(included, text) + "\n"
 
 
 def cooperative(text: str, names: list[str]) -> set[str]:
