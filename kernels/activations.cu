@@ -1,7 +1,8 @@
 // Activations and their backward passes, elementwise over `count` numbers.
 //
-// A block owns ELEMENTS_PER_BLOCK neighbouring elements (see for_elements in common.cuh). Backward reads the output y, not
-// the input: dx may be the same array as dy, which it then overwrites. Comparisons are written so that a NaN goes through.
+// A block owns ELEMENTS_PER_BLOCK neighbouring elements (see for_elements in common.cuh). Backward reads the output y,
+// not the input: dx may be the same array as dy, which it then overwrites. Comparisons are written so that a NaN goes
+// through.
 
 #include "simd_math.cuh"
 

@@ -16,7 +16,8 @@ extern "C" __global__ void adam_advance(double* state, double b1, double b2) {
 }
 
 // One thread per parameter (see for_elements):
-//     g = grad + decay param,   m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,   param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
+//     g = grad + decay param,   m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2
+//     param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
 // with the factors of g given as g1 and g2: in float, 1 - b2 would lose digits.
 extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state, int count,
                                        real b1, real g1, real b2, real g2, real eps, real decay) {

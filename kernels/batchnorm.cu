@@ -7,13 +7,15 @@
 //            left), finish (the rest, and the running averages), normalise.
 // Backward:  reduce (sums of dz and dz x_hat over groups of rows), column_sum of columns.cu or backward_finish, apply.
 // Every one is launched over (columns, groups of rows) with one thread per column and few rows, without barriers or
-// atomics: see columns.cu for the tree and channel_of in common.cuh for `width`, a multiple k * channels of the channels.
+// atomics: see columns.cu for the tree and channel_of in common.cuh for `width`, a multiple k * channels of the
+// channels.
 //
-// x may hold several batches, one after another, each with its own statistics: blockIdx.z is the batch, `rows` the rows of
-// one, and statistics are (batches, channels). scale or shift may be null: 1 and 0.
+// x may hold several batches, one after another, each with its own statistics: blockIdx.z is the batch, `rows` the rows
+// of one, and statistics are (batches, channels). scale or shift may be null: 1 and 0.
 
-// The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row belongs
-// to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may lose all).
+// The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row
+// belongs to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may
+// lose all).
 //     mean, m2 (batches, groups, width): per group the mean and the sum of (x - mean)^2
 extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int rows, int width, int rows_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
@@ -30,7 +32,8 @@ extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int r
     m2[group * width + column] = squares - sum * (sum / count);
 }
 
-// What several groups are together (Chan, Golub & LeVeque, "Updating formulae", 1979): with n_i rows, means and m2 each,
+// What several groups are together (Chan, Golub & LeVeque, "Updating formulae", 1979): with n_i rows,
+// means and m2 each,
 //     n = sum n_i,   mean = sum n_i mean_i / n,   m2 = sum m2_i + sum n_i (mean_i - mean)^2
 // the last again with the first mean as origin.
 struct Moments {
@@ -65,8 +68,8 @@ extern "C" __global__ void combine(real* mean, real* m2, const real* means, cons
 
 // The last level, one thread per channel: mean, var (biased) and rstd of the batch, and the running averages
 //     running = (1 - momentum) running + momentum batch,  the variance there being the unbiased one.
-// means, m2s: (batches, groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part i.
-// The averages move once for each batch, in order, so one thread sees to all batches of its channel.
+// means, m2s: (batches, groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part
+// i. The averages move once for each batch, in order, so one thread sees to all batches of its channel.
 extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional real* running_mean,
                                   optional real* running_var, const real* means, const real* m2s, int batches,
                                   int parts, int k, int channels, int each, int rows, real eps, real momentum) {
@@ -95,7 +98,8 @@ struct Channel {
     real mean, rstd, scale, shift;
 
     __device__ Channel(int c, int batch, const real* means, const real* rstds, const real* scales, const real* shifts)
-        : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)), shift(shifts ? shifts[c] : real(0)) {}
+        : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)),
+          shift(shifts ? shifts[c] : real(0)) {}
     __device__ real z(real x) const { return (x - mean) * (rstd * scale) + shift; }
     __device__ real activation_grad(real x, real slope) const { return z(x) > 0 ? real(1) : slope; }
 };
@@ -121,7 +125,7 @@ extern "C" __global__ void inverse_root(real* rstd, const real* var, int channel
 }
 
 // Backward, first pass: with dz = dy times the activation's derivative,
-//     sums[group, 0] = sum dz (for dshift),    sums[group, 1] = sum dz x_hat (for dscale)    sums (batches, groups, 2, width)
+//     sums[batch, group, 0] = sum dz (for dshift),    sums[batch, group, 1] = sum dz x_hat (for dscale)
 extern "C" __global__ void backward_reduce(real* sums, const real* dy, const real* x, const real* mean,
                                            const real* rstd, optional const real* scale, optional const real* shift,
                                            int rows, int width, int channels, int rows_per_thread, real slope) {

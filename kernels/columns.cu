@@ -1,10 +1,11 @@
 // Sums over rows: the gradient of a bias; and the bias itself.
 //
-// A matrix (rows, width) is read by one thread per column and few rows. The sums are one level of a tree: launched again
-// on its own result until one row is left, so that no thread waits for another, no atomic is needed, every run adds in
-// the same order, and rounding errors grow with the depth of the tree and not with the number of rows.
+// A matrix (rows, width) is read by one thread per column and few rows. The sums are one level of a tree: launched
+// again on its own result until one row is left, so that no thread waits for another, no atomic is needed, every run
+// adds in the same order, and rounding errors grow with the depth of the tree and not with the number of rows.
 //
-// Thread -> column blockIdx.y * blockDim.x + threadIdx.x (blockDim.x divides the width); blockIdx.x -> rows_per_thread rows.
+// Thread -> column blockIdx.y * blockDim.x + threadIdx.x, where blockDim.x divides the width; blockIdx.x -> group of
+// rows_per_thread rows.
 
 // sums[group, column] = sum of x[row, column] over the rows of the group         sums (groups, width), x (rows, width)
 // for each of gridDim.z such matrices, one after another

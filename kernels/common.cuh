@@ -15,8 +15,8 @@ constexpr bool ON_GPU = false;
 constexpr bool ON_GPU = true;
 #endif
 
-// On the CPU's fast path the loader gives every kernel a parameter of this name, a constant: true where no thread of the
-// block is left without work, which is so for every block but perhaps the last along x (run_fast in cuda_on_cpu.h).
+// On the CPU's fast path the loader gives every kernel a parameter of this name, a constant: true where no thread of
+// the block is left without work, which is so for every block but perhaps the last along x (run_fast in cuda_on_cpu.h).
 constexpr bool whole_block = false;
 
 // Elementwise kernels: a block owns 1024 neighbouring elements; on the CPU of 1024 threads one each, on the GPU of 256
@@ -64,8 +64,8 @@ __device__ void for_rows(bool whole, int first, int rows_per_thread, int rows, B
     }
 }
 
-// a / b for 0 <= a < 2^22: exact, since (a + 1/2) / b is at least 1 / 2b from any integer. The machine's integer division
-// would keep the loop over threads from becoming SIMD.
+// a / b for 0 <= a < 2^22: exact, since (a + 1/2) / b is at least 1 / 2b from any integer. The machine's integer
+// division would keep the loop over threads from becoming SIMD.
 __device__ int quotient(int a, int b) { return int((a + 0.5f) / b); }
 
 // Where few channels are few neighbours, rows are taken together: (rows, channels) is then seen as (rows / k,

@@ -1,6 +1,6 @@
-// cp.async: copies from global to shared memory that run beside the arithmetic (compute capability 8.0; plain copies below
-// it and on the CPU). A thread issues copies, closes a group by copy_async_commit(), and before reading waits until at
-// most PENDING of its own newest groups are unfinished; then __syncthreads() shows them to the other threads.
+// cp.async: copies from global to shared memory that run beside the arithmetic (compute capability 8.0; plain copies
+// below it and on the CPU). A thread issues copies, closes a group by copy_async_commit(), and before reading waits
+// until at most PENDING of its own newest groups are unfinished; then __syncthreads() shows them to the other threads.
 
 // Copy BYTES (4, 8 or 16, both addresses aligned to it); where `valid` is false write zeros and read nothing.
 template <int BYTES>

@@ -1,4 +1,4 @@
-// The exact path: one fiber (a stack and a saved stack pointer) per CUDA thread, so that threads can wait for each other.
+// The exact path: one fiber (a stack and a saved stack pointer) per CUDA thread, so that threads can wait.
 //
 // Blocks are spread over OpenMP threads; each runs the fibers of its block in turn. A fiber runs until it waits:
 //   __syncthreads()       until every thread of the block waits there
@@ -15,10 +15,9 @@
 enum FiberState { READY, AT_BARRIER, AT_WARP, DONE };
 enum LaunchError { OK, STUCK_AT_BARRIER, STUCK_IN_WARP, NO_MEMORY };
 constexpr size_t STACK_BYTES = 256 * 1024;
-constexpr size_t STACK_STRIDE = STACK_BYTES + 4096 + 320;  // else the tops of all stacks fall into one set of the caches
+constexpr size_t STACK_STRIDE = STACK_BYTES + 4096 + 320;  // else the tops of all stacks share one set of the caches
 
-// ---- switching stacks ------------------------------------------------------------------------------------------------
-// Save the registers that a called function must keep and the stack pointer; load another fiber's.
+// Switching stacks: save the registers that a called function must keep and the stack pointer; load another fiber's.
 #if defined(__x86_64__)
 typedef void* Context;
 extern "C" __attribute__((visibility("hidden"))) void switch_context(Context* from, Context* to);

@@ -1,5 +1,5 @@
-// 16-bit floating point, held as bits: half (11-bit significand, exponent to 2^15) and bfloat16 (float's exponent, 8 bits).
-// Arithmetic is done in float; these convert, rounding to nearest even. Infinities and NaN survive.
+// 16-bit floating point, held as bits: half (11-bit significand, exponent to 2^15) and bfloat16 (float's exponent, 8
+// bits). Arithmetic is done in float; these convert, rounding to nearest even. Infinities and NaN survive.
 
 struct half { unsigned short bits; };
 struct bfloat16 { unsigned short bits; };

@@ -4,11 +4,11 @@
 //     fold     x[n, h, w, c] = sum of the columns that hold that pixel
 //
 // x (N, H, W, C), columns (N, OH, OW, KH, KW, C). With the channels last, KW neighbouring pixels are one run of KW * C
-// numbers, in x as in the columns. `line` is W * C, `run` is KW * C. The fold gathers: a thread looks up what belongs to
-// its number instead of adding numbers to where they belong, so that no two threads write to one place.
+// numbers, in x as in the columns. `line` is W * C, `run` is KW * C. The fold gathers: a thread looks up what belongs
+// to its number instead of adding numbers to where they belong, so that no two threads write to one place.
 
-// Block: tap row kh of output line oh of image n (blockIdx.x = (n OH + oh) KH + kh), some outputs ow (threadIdx.y). Thread:
-// one number j of the run (blockDim.x divides it); pieces of the run and of the ow in blockIdx.y (blockDim.y divides the ow).
+// Block: tap row kh of output line oh of image n (blockIdx.x = (n OH + oh) KH + kh), some outputs ow (threadIdx.y).
+// Thread: one number j of the run. blockDim.x divides the run and blockDim.y divides OW; blockIdx.y counts the pieces.
 extern "C" __global__ void unfold(real* columns, const real* x, int height, int line, int channels, int out_height,
                                   int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
     const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
@@ -19,7 +19,7 @@ extern "C" __global__ void unfold(real* columns, const real* x, int height, int 
     const bool line_inside = h >= 0 && h < height;
     real* const target = columns + (((long long) out_line * out_width + ow) * kernel_h + kh) * run;
     const real* const source = x + ((long long) image * height + h) * line;
-    if (line_inside && begin >= 0 && begin + run <= line)  // the whole run: the usual case without conditions per number
+    if (line_inside && begin >= 0 && begin + run <= line)  // the whole run: the usual case, no condition per number
         target[j] = source[at];
     else
         target[j] = line_inside && at >= 0 && at < line ? source[at] : real(0);
@@ -31,9 +31,9 @@ __device__ double kept_if(bool condition, double x) {
     return __longlong_as_double(__double_as_longlong(x) & -(long long) condition);
 }
 
-// With h + top = SH a + p, the taps kh = p, p + SH, p + 2 SH ... of the outputs oh = a, a - 1, a - 2 ... hold line h; and so
-// along w. There are at most ceil(KH / SH) of them. If that is a constant, TAPS, the loops unroll and the loop over threads
-// becomes SIMD; TAPS = 0 takes any number.
+// With h + top = SH a + p, the taps kh = p, p + SH, p + 2 SH ... of the outputs oh = a, a - 1, a - 2 ... hold line h;
+// and so along w. There are at most ceil(KH / SH) of them. If that is a constant, TAPS, the loops unroll and the loop
+// over threads becomes SIMD; TAPS = 0 takes any number.
 template <int TAPS>
 __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c, int channels, int out_height,
                             int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w) {
@@ -45,7 +45,8 @@ __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c,
 #pragma unroll
         for (int b = 0; b < across; ++b) {
             const int p = kh + a * stride_h, q = kw + b * stride_w, i = oh - a, j = ow - b;
-            const bool exists = (p < kernel_h) & (q < kernel_w) & (i >= 0) & (i < out_height) & (j >= 0) & (j < out_width);
+            const bool exists = (p < kernel_h) & (q < kernel_w) &  //
+                                (i >= 0) & (i < out_height) & (j >= 0) & (j < out_width);
             const long long patch = ((long long) image * out_height + i) * out_width + j;
             const long long at = -(long long) exists & (((patch * kernel_h + p) * kernel_w + q) * channels);
             const real term = columns[at + c];  // read in any case: a condition would keep the loop from becoming SIMD
@@ -54,8 +55,8 @@ __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c,
     return sum;
 }
 
-// Block: some pixels w (threadIdx.y) of line h of image n (blockIdx.x = n H + h). Thread: one channel (blockDim.x divides
-// them); pieces of the channels and of the w in blockIdx.y (blockDim.y divides the w).
+// Block: some pixels w (threadIdx.y) of line h of image n (blockIdx.x = n H + h). Thread: one channel (blockDim.x
+// divides them); pieces of the channels and of the w in blockIdx.y (blockDim.y divides the w).
 #define FOLD(TAPS) \
     const int pieces = channels / blockDim.x, tile = blockIdx.y / pieces; \
     const int c = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, w = tile * blockDim.y + threadIdx.y; \
@@ -64,23 +65,28 @@ __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c,
         sum_of_taps<TAPS>(columns, image, h + top, w + left, c, channels, out_height, out_width, kernel_h, kernel_w, \
                           stride_h, stride_w);
 
-extern "C" __global__ void fold_1(real* x, const real* columns, int height, int width, int channels, int out_height,
-                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+extern "C" __global__ void fold_1(
+    real* x, const real* columns, int height, int width, int channels, int out_height, int out_width, int kernel_h,
+    int kernel_w, int stride_h, int stride_w, int top, int left) {
     FOLD(1)
 }
-extern "C" __global__ void fold_2(real* x, const real* columns, int height, int width, int channels, int out_height,
-                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+extern "C" __global__ void fold_2(
+    real* x, const real* columns, int height, int width, int channels, int out_height, int out_width, int kernel_h,
+    int kernel_w, int stride_h, int stride_w, int top, int left) {
     FOLD(2)
 }
-extern "C" __global__ void fold_3(real* x, const real* columns, int height, int width, int channels, int out_height,
-                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+extern "C" __global__ void fold_3(
+    real* x, const real* columns, int height, int width, int channels, int out_height, int out_width, int kernel_h,
+    int kernel_w, int stride_h, int stride_w, int top, int left) {
     FOLD(3)
 }
-extern "C" __global__ void fold_4(real* x, const real* columns, int height, int width, int channels, int out_height,
-                                  int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+extern "C" __global__ void fold_4(
+    real* x, const real* columns, int height, int width, int channels, int out_height, int out_width, int kernel_h,
+    int kernel_w, int stride_h, int stride_w, int top, int left) {
     FOLD(4)
 }
-extern "C" __global__ void fold_any(real* x, const real* columns, int height, int width, int channels, int out_height,
-                                    int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w, int top, int left) {
+extern "C" __global__ void fold_any(
+    real* x, const real* columns, int height, int width, int channels, int out_height, int out_width, int kernel_h,
+    int kernel_w, int stride_h, int stride_w, int top, int left) {
     FOLD(0)
 }

@@ -5,8 +5,8 @@ extern "C" __global__ void images_to_real(real* x, const unsigned char* images, 
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = images[i] * factor + low; });
 }
 
-// The same, mirrored left-right where flip[n] is true. Block: a line of an image (blockIdx.x); thread: one of the line's
-// W * C numbers (blockDim.x divides that). Number W * C - C - j + 2c is channel c of pixel W - 1 - w.
+// The same, mirrored left-right where flip[n] is true. Block: a line of an image (blockIdx.x); thread: one of the
+// line's W * C numbers (blockDim.x divides that). Number W * C - C - j + 2c is channel c of pixel W - 1 - w.
 extern "C" __global__ void flipped_images_to_real(real* x, const unsigned char* images, const bool* flip, int height,
                                                   int line, int channels, real factor, real low) {
     const int j = blockIdx.y * blockDim.x + threadIdx.x;

@@ -3,9 +3,9 @@
 //     loss = mean of  max(x, 0) - x t + log(1 + exp(-|x|))         never the logarithm of a rounded 0
 //     dlogits = (sigmoid(x) - t) / count
 //
-// The logits are read as rows of LANES numbers (the last may be shorter), one thread per lane and few rows. Each adds the
-// losses of its numbers; columns.cu adds further levels if there are many, and mean_loss the last LANES sums, always in the
-// same order.
+// The logits are read as rows of LANES numbers (the last may be shorter), one thread per lane and few rows. Each adds
+// the losses of its numbers; columns.cu adds further levels if there are many, and mean_loss the last LANES sums,
+// always in the same order.
 
 constexpr int LANES = 32;
 
