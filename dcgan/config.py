@@ -1,8 +1,8 @@
 """Config: every option of a run, its default, its check and its help, in one place.
 
 The command line is made from this table, `config.json` in the run folder is this table filled in, and every checkpoint
-holds a copy. Defaults are those of the preset `dcgan64`; another preset's settings replace them, options given on the
-command line replace both.
+holds a copy. Defaults are those of the preset `dcgan64`; another preset's settings replace them, a recipe's settings
+replace those, options given on the command line replace all.
 """
 
 from __future__ import annotations
@@ -13,21 +13,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dcgan import options
+from dcgan.data_options import DataOptions
 from dcgan.errors import UserError
 from dcgan.options import option, option_name
+from dcgan.recipes import with_recipe
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every option of a run. Values may be given as text; one that does not fit raises UserError naming the option."""
-    # The data
-    data: str | None = option(
-        None, options.text, "folder, .zip or prepared .h5 of pictures; without it, built-in drawn faces", "PATH"
-    )
-    image_size: tuple[int, int] = option((64, 64), options.size, "height and width of the pictures", "N|HxW")
-    channels: int | None = option(None, options.integer(1, 3), "1 grey, 3 colour; without it, as the data is")
-    crop: tuple[int, int] | None = option(None, options.size, "cut this centre out before resizing", "PX|HxW")
-    flip: bool = option(False, options.flag, "mirror each picture with probability 1/2")
+class Config(DataOptions):
+    """Every option of a run, those of the data first. Values may be given as text; a bad one raises UserError."""
 
     # The networks
     preset: str = option("dcgan64", options.text, "which DCGAN: its networks and its settings", "NAME")
@@ -123,10 +117,10 @@ class Config:
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> Config:
-        """Return the preset's settings with the given options over them."""
+        """Return the preset's settings, those of the recipe over them, and over both the given options."""
         from dcgan.presets import settings  # networks, which start-up with --help does not need
 
-        return cls(**settings(given.get("preset", cls.preset), given))
+        return cls(**settings(given.get("preset", cls.preset), with_recipe(given)))
 
     def to_json(self) -> str:
         """Return the options as JSON text, one a line."""

@@ -6,22 +6,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan import cli, options
+from dcgan import cli, options, recipes
 from dcgan.config import Config
-from dcgan.data.opening import existing, list_pictures
-from dcgan.data.packed import SUFFIXES, PackedSource
+from dcgan.data.formats import list_images
+from dcgan.data.hdf5 import SUFFIXES
+from dcgan.data.packed import PackedSource
 from dcgan.data.packing import pack
 from dcgan.data.reading import fingerprint, with_channels
 from dcgan.data.recipe import Recipe
+from dcgan.data.selection import Choice
 from dcgan.errors import UserError
 
 EXAMPLES = """\
 examples:
   python -m dcgan.prepare --data img_align_celeba.zip --crop 108 --out faces.h5   then: dcgan.train --data faces.h5
   python -m dcgan.prepare --data photos/ --image-size 48x64 --out photos.h5
+  python -m dcgan.prepare --data bedroom_train_lmdb/ --recipe lsun --out bedrooms.h5
 
-The file holds a uint8 data set "images" (N, H, W, C). A command that was stopped goes on where it was when it is given
-again; until it is finished its file is called OUT.part.
+The file holds a uint8 data set "images" (N, H, W, C), and "labels" (N,) where the data has
+them. A command that was stopped goes on where it was when it is given again; until it is finished its file is called
+OUT.part.
 """
 
 
@@ -29,8 +33,8 @@ again; until it is finished its file is called OUT.part.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.prepare", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--data", metavar="PATH", required=True, help="folder or .zip of images")
-    cli.add_options(parser, "image_size", "crop", "channels")
+    parser.add_argument("--data", metavar="PATH", required=True, help="images of any format: see docs/data.md")
+    cli.add_options(parser, "recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size")
     parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
     parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
@@ -39,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if workers is not None:
         workers = options.named("--workers", options.integer(1), workers)
     progress = not given.pop("no_progress")
-    prepare(Config(**given), out, workers, progress)
+    prepare(Config(**recipes.with_recipe(given)), out, workers, progress)
     return 0
 
 
 def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> None:
     """Pack the images of config.data by config's image size, crop and channels, and say what came of it."""
     assert config.data is not None
-    listing = list_pictures(existing(config.data))
+    listing = list_images(config.data, Choice(config.pattern, config.labels, config.train_size))
     recipe = with_channels(listing, Recipe(config.image_size, config.crop, config.channels))
     if out.exists():
         require_same(out, fingerprint(listing, recipe))

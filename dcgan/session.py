@@ -47,12 +47,21 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; device {device}, implementation {backend.implementation(device)}")
-    source = open_source(config.data, config.image_size, config.crop, config.channels, config.seed, progress=progress)
+    source = open_data(config, progress)
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # found again from another folder
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     return Trainer(settled, source, device)
+
+
+def open_data(config: Config, progress: bool) -> Source:
+    """Return the pictures that a config asks for."""
+    c = config
+    return open_source(
+        c.data, c.image_size, c.crop, c.channels, c.seed, progress=progress,
+        pattern=c.pattern, labels=c.labels, train_size=c.train_size,
+    )  # fmt: skip
 
 
 def count_classes(config: Config, source: Source) -> int | None:

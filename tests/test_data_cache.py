@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan.data import ArraySource, opening, packing, reading
+from dcgan.data import ArraySource, base, opening, packing
 from dcgan.data.packed import PackedSource
 from dcgan.errors import UserError
 
@@ -60,8 +60,8 @@ def test_from_the_cache_as_from_memory(open_data, monkeypatch, chunk_bytes):
 
 def test_the_cache_is_reused_until_the_data_or_the_recipe_changes(open_data, folder, tmp_path, monkeypatch):
     read = []
-    decode = reading.decode
-    monkeypatch.setattr(reading, "decode", lambda *arguments: (read.append(1), decode(*arguments))[1])
+    decode = base.decode
+    monkeypatch.setattr(base, "decode", lambda *arguments: (read.append(1), decode(*arguments))[1])
 
     def decoded(**options):
         """How many pictures are decoded by opening, without the look at their channels."""

@@ -57,15 +57,15 @@ def test_grey_pictures_stay_grey_and_shapes_can_be_forced(folder, tmp_path):
 KILLED = """
 import os, sys
 from dcgan import prepare
-from dcgan.data import packing, reading
+from dcgan.data import base, packing, reading
 packing.FLUSH_EVERY = 8
-decode, left = reading.decode, [40 + 64]  # 64: the look at the channels
+decode, left = base.decode, [40 + 64]  # 64: the look at the channels
 def dying(file, recipe):
     left[0] -= 1
     if left[0] < 0:
         os.kill(os.getpid(), 9)
     return decode(file, recipe)
-reading.decode, reading.BLOCK, reading.GREY_SAMPLE = dying, 4, 64
+base.decode, reading.BLOCK, reading.GREY_SAMPLE = dying, 4, 64
 prepare.main(sys.argv[1:])
 """
 

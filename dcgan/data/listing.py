@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from dcgan.data.base import Listing
 from dcgan.data.decode import SUFFIXES
 from dcgan.errors import UserError
 
@@ -30,7 +31,7 @@ def digest(parts: Iterable) -> str:
     return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 
-class FolderListing:
+class FolderListing(Listing):
     """The pictures below a folder, sorted by their path in it; links are followed, every real folder is read once.
 
     fingerprint  of names and sizes: stays when the folder is copied
@@ -78,8 +79,8 @@ class FolderListing:
         """The file of that number, for reading."""
         return open(self.root / self.names[index], "rb")
 
-    def close(self) -> None:
-        """Nothing stays open."""
+    def name(self, index: int) -> str:
+        return self.names[index]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -94,7 +95,7 @@ def stamp(entry: os.DirEntry) -> tuple[int, int]:
         return 0, 0
 
 
-class ZipListing:
+class ZipListing(Listing):
     """The pictures in a .zip, sorted by name; they are read in place, and nothing is ever unpacked to the disk."""
 
     def __init__(self, path: Path):
@@ -124,6 +125,9 @@ class ZipListing:
         with self._local.archive.open(info) as member:
             return io.BytesIO(member.read(MEMBER_LIMIT))
 
+    def name(self, index: int) -> str:
+        return self.names[index]
+
     def close(self) -> None:
         """Let go of the handles of all threads."""
         self._local = threading.local()
@@ -135,6 +139,3 @@ class ZipListing:
 def is_member(info: zipfile.ZipInfo) -> bool:
     """Whether a .zip member is a picture, not a folder nor macOS's shadow copies."""
     return not info.is_dir() and is_picture(info.filename) and not info.filename.startswith("__MACOSX/")
-
-
-Listing = FolderListing | ZipListing

@@ -14,7 +14,6 @@ import numpy as np
 
 from dcgan.data.source import Source, require_batch
 
-
 Start = tuple[int, int]  # (epoch, position in its order)
 
 
@@ -44,7 +43,9 @@ def batches(source: Source, batch_size: int, seed: int, start: Start, wrap: bool
     """
     count = len(source)
     order = functools.lru_cache(2)(lambda epoch: epoch_order(seed, epoch, count))
-    start = _behind(start[0], start[1] - batch_size, batch_size, count, wrap)  # where too little is left, the next epoch
+    start = _behind(
+        start[0], start[1] - batch_size, batch_size, count, wrap
+    )  # where too little is left, the next epoch
     while True:
         epoch, position = start
         chosen = order(epoch)[position : position + batch_size]

@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p
 
-from dcgan.data.listing import Listing, digest
+from dcgan.data.base import Listing
+from dcgan.data.listing import digest
 from dcgan.data.reading import fingerprint, one_line, read_all, require_some
 from dcgan.data.recipe import Recipe
 
@@ -40,7 +41,7 @@ def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None
 
 def open_part(part: Path, listing: Listing, recipe: Recipe) -> h5py.File:
     """The unfinished file of these very images and this recipe, or a new one."""
-    key = digest([listing.version, recipe.to_json()])
+    key = digest([listing.version, fingerprint(listing, recipe)])
     if not (part.exists() and is_part(part, key)):
         new_part(part, listing, recipe, key)
     if hasattr(os, "posix_fallocate"):  # else a disk that fills up while HDF5 writes would make it crash
@@ -81,17 +82,17 @@ def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> None:
         rows = max(1, min(count, CHUNK_BYTES // nbytes))
         allocated(file, "images", (count, *recipe.shape), (rows, *recipe.shape))
         allocated(file, "done", (count,), (min(count, CHUNK_BYTES),))[:] = 0
+        if listing.labels is not None:
+            allocated(file, "labels", (count,), (min(count, CHUNK_BYTES),), np.int32)[:] = listing.labels
         file.attrs.update(recipe=recipe.to_json(), fingerprint=fingerprint(listing, recipe), part=key)
 
 
-def allocated(file: h5py.File, name: str, shape: tuple, chunks: tuple) -> h5py.Dataset:
-    """A resizable uint8 data set whose space is all taken now."""
+def allocated(file: h5py.File, name: str, shape: tuple, chunks: tuple, dtype: type = np.uint8) -> h5py.Dataset:
+    """A resizable data set whose space is all taken now."""
     layout = h5p.create(h5p.DATASET_CREATE)
     layout.set_alloc_time(h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5d.FILL_TIME_NEVER)
-    return file.create_dataset(
-        name, shape=shape, maxshape=(None, *shape[1:]), dtype=np.uint8, chunks=chunks, dcpl=layout
-    )
+    return file.create_dataset(name, shape=shape, maxshape=(None, *shape[1:]), dtype=dtype, chunks=chunks, dcpl=layout)
 
 
 def write_images(
@@ -103,7 +104,7 @@ def write_images(
     todo = np.flatnonzero(done[:] == 0)
     for index, image in read_all(listing, recipe, todo, workers, progress):
         if isinstance(image, str):
-            skipped.append((one_line(listing.names[index]), image))
+            skipped.append((one_line(listing.name(index)), image))
         else:
             images[index] = image
             fresh.append(index)
@@ -136,6 +137,10 @@ def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) ->
     images.resize(len(good), axis=0)
     del file["done"], file.attrs["part"]
     text = h5py.string_dtype()
+    if listing.labels is not None:
+        file["labels"].resize(len(good), axis=0)
+        file["labels"][:] = listing.labels[good]
+        file.create_dataset("classes", data=np.array(listing.classes, dtype=object), dtype=text)
     file.create_dataset("skipped", data=np.array(skipped, dtype=object).reshape(-1, 2), dtype=text)
-    file.attrs.update(count=len(good), files=len(listing))
+    file.attrs.update(count=len(good), files=len(listing), skipped_files=len(skipped))
     return len(good)

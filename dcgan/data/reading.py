@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections import deque
@@ -13,8 +14,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from dcgan.data.decode import decode
-from dcgan.data.listing import Listing, digest
+from dcgan.data.base import Listing
+from dcgan.data.listing import digest
 from dcgan.data.recipe import Recipe
 from dcgan.data.source import ArraySource, describe
 from dcgan.errors import UserError
@@ -29,8 +30,7 @@ Decoded = np.ndarray | str  # an image (H, W, C), or why there is none
 def read_one(listing: Listing, index: int, recipe: Recipe) -> Decoded:
     """One image, or the reason why that file gives none."""
     try:
-        with listing.open(index) as file:
-            return decode(file, recipe)
+        return listing.image(index, recipe)
     except UnidentifiedImageError:
         return "not a picture of a known format"
     except Exception as error:  # noqa: BLE001  (damaged files make Pillow and zlib raise nearly anything)
@@ -93,21 +93,24 @@ def read_into_memory(
 ) -> ArraySource:
     """Every readable picture of the listing, in memory."""
     images = np.empty((len(listing), *recipe.shape), np.uint8)
-    skipped, count = list(listing.skipped), 0
+    skipped, good = list(listing.skipped), list[int]()
     for index, image in read_all(listing, recipe, range(len(listing)), workers, progress):
         if isinstance(image, str):
-            skipped.append((one_line(listing.names[index]), image))
+            skipped.append((one_line(listing.name(index)), image))
         else:
-            images[count] = image
-            count += 1
-    require_some(count, skipped, what)
-    images = images[:count]  # the tail was never touched, so it takes no memory
-    return ArraySource(images, describe(images.shape, what, len(skipped)), fingerprint(listing, recipe), skipped)
+            images[len(good)] = image
+            good.append(index)
+    require_some(len(good), skipped, what)
+    images = images[: len(good)]  # the tail was never touched, so it takes no memory
+    labels = None if listing.labels is None else listing.labels[good]
+    description = describe(images.shape, what, len(skipped), listing.classes)
+    return ArraySource(images, description, fingerprint(listing, recipe), skipped, labels, listing.classes)
 
 
 def fingerprint(listing: Listing, recipe: Recipe) -> str:
     """The fingerprint of the source that this recipe makes of these files, in memory or packed."""
-    return digest([listing.fingerprint, recipe.to_json()])
+    labelled = [] if listing.labels is None else [hashlib.blake2b(listing.labels.tobytes()).hexdigest()]
+    return digest([listing.fingerprint, recipe.to_json(), *labelled])
 
 
 def require_some(count: int, skipped: list[tuple[str, str]], what: str) -> None:

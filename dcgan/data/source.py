@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dcgan.errors import UserError
@@ -14,7 +16,8 @@ class Source:
     description  one line for people: what it is, how many, of what size
     fingerprint  changes whenever the images or their order could have changed; a resumed run compares it
     skipped      (name, reason) of every file that could not be read
-    labels       (N,) class of each image, or None where the data has none
+    labels       (N,) int64, the class of each image from 0 on, or None where the data has none
+    classes      the names of the classes, or None where there are no labels
     """
 
     def __init__(
@@ -24,12 +27,13 @@ class Source:
         fingerprint: str,
         skipped: list[tuple[str, str]] | None = None,
         labels: np.ndarray | None = None,
+        classes: list[str] | None = None,
     ):
         self.shape = shape
         self.description = description
         self.fingerprint = fingerprint
         self.skipped = list(skipped or [])
-        self.labels = labels
+        self.labels, self.classes = labels, classes
 
     def batch(self, indices: np.ndarray) -> np.ndarray:
         """The images of these indices, in this order, as a new uint8 array (n, H, W, C)."""
@@ -61,10 +65,11 @@ class ArraySource(Source):
         fingerprint: str,
         skipped: list[tuple[str, str]] | None = None,
         labels: np.ndarray | None = None,
+        classes: list[str] | None = None,
     ):
         if images.ndim != 4 or images.dtype != np.uint8:
             raise ValueError(f"images are {images.dtype} {images.shape}; expected uint8 (N, H, W, C)")
-        super().__init__(images.shape, description, fingerprint, skipped, labels)
+        super().__init__(images.shape, description, fingerprint, skipped, labels, classes)
         self.images = images
 
     def batch(self, indices: np.ndarray) -> np.ndarray:
@@ -82,8 +87,11 @@ def require_batch(source: Source, batch_size: int) -> None:
         )
 
 
-def describe(shape: tuple[int, int, int, int], what: str, skipped: int = 0) -> str:
-    """'1,234 images 64x64x3 from celeba (2 skipped)'."""
+def describe(
+    shape: tuple[int, int, int, int], what: str, skipped: int = 0, classes: Sequence[str] | None = None
+) -> str:
+    """'1,234 images 64x64x3 of 10 classes from celeba (2 skipped)'."""
     count, height, width, channels = shape
     tail = f" ({skipped:,} skipped)" if skipped else ""
-    return f"{count:,} images {height}x{width}x{channels} from {what}{tail}"
+    kinds = f" of {len(classes)} class{'es' if len(classes) > 1 else ''}" if classes else ""
+    return f"{count:,} images {height}x{width}x{channels}{kinds} from {what}{tail}"
