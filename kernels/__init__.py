@@ -38,12 +38,12 @@ import numpy as np
 
 from kernels import cpu, source
 from kernels.arguments import Size, sizes_of
-from kernels.machine import threads
+from kernels.machine import run_alone, threads
 from kernels.signature import entries
 from kernels.source import stems
 
 NOT_CUDA = (np.ndarray, NoneType)
-__all__ = ["build", "compiler_available", "launch", "load", "stems", "threads"]
+__all__ = ["build", "compiler_available", "launch", "load", "run_alone", "stems", "threads"]
 
 
 def launch(

@@ -21,7 +21,7 @@ from kernels import source
 from kernels.arguments import Grid, convert
 from kernels.cache import cache_folder, locked
 from kernels.cpu_source import machinery, translate
-from kernels.machine import cpu_features, threads
+from kernels.machine import cpu_features, workers
 from kernels.signature import entries
 
 # NaN and infinities keep their meaning: of the "fast math" family only what cannot change them. Without trapping
@@ -100,6 +100,8 @@ class CpuModule:
         self.stem, self.dtype = stem, dtype
         text = source.read(source.path_of(stem))
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
+        # An OpenMP thread that has run out of work waits in a busy loop: not for long, others need the core.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         self.library = ctypes.CDLL(str(library or build(stem, dtype)))
         self._calls: dict[str, Any] = {}
         for entry in self.entries.values():
@@ -112,14 +114,14 @@ class CpuModule:
         """Run a kernel and wait for its end."""
         function, pack = self._calls[name]
         values = convert(self.stem, self.entries[name], args, "cpu")
-        error = function(_launch(grid, block, shared, whole), pack(*values))
+        error = function(_launch(grid, block, shared, whole, workers()), pack(*values))
         if error:
             raise RuntimeError(f"kernel {self.stem}.{name}, grid {grid}, block {block}: {ERRORS[error]}")
 
 
 @functools.lru_cache(4096)
-def _launch(grid: Grid, block: Grid, shared: int, whole: bool) -> bytes:
+def _launch(grid: Grid, block: Grid, shared: int, whole: bool, most: int) -> bytes:
     """Return the C struct Launch of cuda_on_cpu.h."""
     blocks, size = np.prod(grid, dtype=object), np.prod(block, dtype=object)
-    workers = min(threads(), blocks) if blocks * size >= PARALLEL_FROM else 1
-    return struct.pack("@9i", *grid, *block, shared, workers, whole)
+    team = min(most, blocks) if blocks * size >= PARALLEL_FROM else 1
+    return struct.pack("@9i", *grid, *block, shared, team, whole)

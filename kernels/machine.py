@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import platform
+import threading
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -22,6 +23,19 @@ def cpu_features() -> str:
     except OSError:
         features = [platform.processor()]
     return "\n".join([platform.machine(), *features])
+
+
+_thread = threading.local()
+
+
+def run_alone() -> None:
+    """Keep the launches of this Python thread to one core: for the threads of a pool that fills all cores by itself."""
+    _thread.alone = True
+
+
+def workers() -> int:
+    """Return the number of threads for a launch from this Python thread."""
+    return 1 if getattr(_thread, "alone", False) else threads()
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+import kernels
 from gpunet.backend.arrays import Array, array_module, device_of
 
 BLOCK = 128 * 1024  # elements: half a megabyte of float32, so that a few operands of a block stay in a core's L2 cache
@@ -41,7 +42,7 @@ def _cgroup_cores() -> int:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), thread_name_prefix="gpunet")
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="gpunet", initializer=kernels.run_alone)
 
 
 @functools.cache
