@@ -57,3 +57,12 @@ def plan(m: int, n: int, k: int, phases: int = 1) -> Plan:
     if tile is not NARROW and (m <= SMALL.rows or down * across * splits < ENOUGH):
         tile, splits = SMALL, SMALL.splits(m, n, k, phases)
     return Plan(tile, splits)
+
+
+def folding_reads_less(taps: int, c: int, f: int) -> bool:
+    """Return whether an input gradient had better be one product, patches of all taps, and a fold of the patches.
+
+    The kernel without patches reads each of dy's numbers once per tap, for one tile of columns: c numbers wide, mostly
+    unused where c is 3. The fold reads dy once, and writes and reads taps * c numbers for each f of dy.
+    """
+    return c <= NARROW.columns and taps * f > 2 * (f + 2 * taps * c)
