@@ -13,6 +13,7 @@ import numpy as np
 from dcgan import cli, log, presets, session
 from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.recipes import with_recipe
 from dcgan.rundir import RunDir
 from gpunet.files import write_atomically
 
@@ -61,7 +62,7 @@ def configurations(names: Sequence[str], given: Mapping[str, Any]) -> list[Confi
     """Return a config per preset, all checked before the first is trained. Raises UserError."""
     if "steps" not in given:
         raise UserError("--steps: got none, expected the budget that all presets have, a number of batches")
-    configs = [Config.from_options({**SHARED, **given, "preset": name}) for name in names]
+    configs = [Config.from_options({**SHARED, **with_recipe(given), "preset": name}) for name in names]
     for config in configs:
         presets.find(config.preset).check(config)
     return configs
