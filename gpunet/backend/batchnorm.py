@@ -99,7 +99,7 @@ def batchnorm_backward(
         for each in zip(parts(dy, batches), parts(x, batches), *statistics, strict=True)
     ]
     totals = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
-    return dy, *map(written, totals, out)  # type: ignore[return-value]
+    return dy, *map(written, totals, out)
 
 
 def _backward_part(
