@@ -19,8 +19,17 @@ def tar_members(path: Path, wanted: Container[str], limit: int) -> Iterator[tupl
     ValueError for a wanted member of more than `limit` bytes or for one that comes twice, and where the whole archive
     unpacks to more than TOTAL_LIMIT bytes.
     """
+    with unpacked(path) as file:
+        stream = Limited(file)
+        yield from chosen(stream, wanted, limit)
+        while stream.read(tarfile.RECORDSIZE):  # to the end: only there gzip compares its checksum
+            pass
+
+
+def chosen(stream: Limited, wanted: Container[str], limit: int) -> Iterator[tuple[str, bytes]]:
+    """`tar_members` of an open stream."""
     seen = set()
-    with unpacked(path) as stream, tarfile.open(fileobj=cast(Any, Limited(stream)), mode="r|") as archive:
+    with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
         for member in archive:
             name = PurePosixPath(member.name).name
             if not member.isreg() or name not in wanted:

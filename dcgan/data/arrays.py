@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from dcgan.errors import UserError
 SAMPLE = 64  # rows that the fingerprint looks into
 MOST_CLASSES = 10_000
 
+Labels = Callable[[], np.ndarray | None]
 Convert = Callable[[np.ndarray], np.ndarray]  # a row of the file -> uint8 (H, W, C)
 
 
 class ArrayListing(Listing):
     """Pictures in one or more arrays, one row of a leading axis each, taken one behind the other.
 
-    files    what the arrays were read from: their names, sizes and times of change
+    files    what the arrays were read from: their names, sizes and times of change count
     parts    arrays, memory maps or HDF5 data sets (n, ...), rows of one shape
     convert  turns a row into uint8 (H, W, C)
+    labels   reads the labels (n,) of all images, if they are wanted
     """
 
     quick = True
@@ -37,7 +40,7 @@ class ArrayListing(Listing):
         files: Sequence[Path],
         parts: Sequence[Any],
         convert: Convert,
-        labels: np.ndarray | None = None,
+        labels: Labels | None = None,
         classes: Sequence[str] | None = None,
     ):
         self.path, self.parts, self.convert = files[0], list(parts), convert
@@ -46,12 +49,17 @@ class ArrayListing(Listing):
             raise UserError(f"{self.path} holds no images")
         require_one_shape(self.path, parts)
         self.skipped = []
-        if labels is not None:
-            self.labels = checked_labels(labels, len(self), self.path)
-            self.classes = list(classes or map(str, range(int(self.labels.max()) + 1)))
+        self._labels, self._classes = labels, classes
         sizes = [(file.name, file.stat().st_size) for file in files]
         self.fingerprint = digest([sizes, self._sample()])
         self.version = digest([self.fingerprint, *(file.stat().st_mtime_ns for file in files)])
+
+    def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
+        found = self._labels() if self._labels else None
+        if found is None:
+            return None
+        labels = checked_labels(found, len(self), self.path)
+        return labels, list(self._classes or map(str, range(int(labels.max()) + 1)))
 
     def row(self, index: int) -> np.ndarray:
         """Row `index` as it lies in the file."""
@@ -68,7 +76,8 @@ class ArrayListing(Listing):
         """A hash of rows spread over the data: two arrays of one shape have files of one size."""
         state = hashlib.blake2b(digest_size=12)
         for index in np.linspace(0, len(self) - 1, min(SAMPLE, len(self))).astype(int):
-            state.update(self.row(int(index)).tobytes())
+            with suppress(OSError):  # a damaged row: reading it will tell
+                state.update(self.row(int(index)).tobytes())
         return state.hexdigest()
 
     def __len__(self) -> int:

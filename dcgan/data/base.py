@@ -16,7 +16,7 @@ class Listing:
     skipped      (name, reason) of what was left out already
     fingerprint  of the content: stays when the data is copied
     version      of the content and its times of change: what a cache goes by
-    labels       (N,) int64, the class of each picture, or None where the data has none
+    labels       (N,) int64, the class of each picture, or None; `dcgan.data.labels.label` sets them
     classes      the names of the classes, or None
     quick        reading a picture costs next to nothing, so nothing is gained by a cache
     """
@@ -39,6 +39,10 @@ class Listing:
         """Picture `index` cropped and resized by the recipe: uint8 (H, W, C). Raises anything where it is damaged."""
         with self.open(index) as file:
             return decode(file, recipe)
+
+    def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
+        """The labels that the format itself has, and their classes' names. Raises UserError where they are damaged."""
+        return None
 
     def close(self) -> None:
         """Let go of open files."""

@@ -7,6 +7,7 @@ pickled dictionaries with "data" (n, 3072) of the same planes and "labels". (htt
 from __future__ import annotations
 
 import tarfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def in_tar(path: Path) -> Listing:
     """The training images of CIFAR-10's archive, read in one go; nothing is unpacked to the disk."""
     try:
         members = dict(tar_members(path, BATCHES, BATCH_LIMIT))
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
         raise UserError(f"{path} is not a readable .tar archive ({error}): download it again") from None
     names = sorted(name for name in members if name.startswith("data_batch"))
     require_all(path, names)
@@ -70,7 +71,7 @@ def require_all(origin: Path, names: Iterable[str]) -> None:
 def joined(files: list[Path], parts: list[Part]) -> ArrayListing:
     """The images of these batches one behind the other."""
     labels = np.concatenate([labels for _, labels in parts])
-    return ArrayListing(files, [images for images, _ in parts], planes_last, labels, CLASSES)
+    return ArrayListing(files, [images for images, _ in parts], planes_last, lambda: labels, CLASSES)
 
 
 def planes_last(row: np.ndarray) -> np.ndarray:

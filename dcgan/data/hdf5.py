@@ -76,16 +76,23 @@ def named_listing(path: Path, name: str) -> ArrayListing:
         images = dataset(file, name)
         if images is None:
             raise UserError(f"{path} has no data set '{name}'; it holds {contents(file)}")
-        group = name.rstrip("/").rpartition("/")[0]
-        beside = (dataset(file, f"{group}/{label}") for label in LABELS)
-        labels = next((found[:] for found in beside if found is not None and found.size == len(images)), None)
-        return NamedListing(file, [path], [images], converter(images, f"{path}:{name}"), labels)
+        convert = converter(images, f"{path}:{name}")
+        return NamedListing(file, [path], [images], convert, lambda: labels_beside(file, name, len(images)))
     except UserError:
         file.close()
         raise
     except OSError as error:
         file.close()
         raise UserError(f"{path}:{name} can't be read ({error}): the file is damaged") from None
+
+
+def labels_beside(file: h5py.File, name: str, count: int) -> np.ndarray | None:
+    """The labels (count,) that lie in the same group as a data set of images, if there are any."""
+    group = name.rstrip("/").rpartition("/")[0]
+    for found in (dataset(file, f"{group}/{label}") for label in LABELS):
+        if found is not None and found.size == count:
+            return found[:]
+    return None
 
 
 class NamedListing(ArrayListing):

@@ -54,14 +54,19 @@ def require_one_set(folder: Path, names: list[str]) -> None:
 def joined(files: list[Path]) -> ArrayListing:
     """The images of these files one behind the other, with the labels found beside them (all or none)."""
     parts = [read(file, 3) for file in files]
-    label_files = [labels_beside(file) for file in files]
-    if None in label_files:
-        return ArrayListing(files, parts, add_channel)
-    labels = [read(file, 1) for file in label_files if file]
-    for file, part, of in zip(label_files, labels, parts, strict=True):
-        if len(part) != len(of):
-            raise UserError(f"{file} holds {len(part):,} labels for {len(of):,} images: download both again")
-    return ArrayListing(files, parts, add_channel, np.concatenate(labels))
+    return ArrayListing(files, parts, add_channel, lambda: labels_of(files, parts))
+
+
+def labels_of(files: list[Path], parts: list[np.ndarray]) -> np.ndarray | None:
+    """The labels of all these images, or None where a file of labels is missing."""
+    labels = []
+    for file, images in zip(map(labels_beside, files), parts, strict=True):
+        if file is None:
+            return None
+        labels.append(read(file, 1))
+        if len(labels[-1]) != len(images):
+            raise UserError(f"{file} holds {len(labels[-1]):,} labels for {len(images):,} images: download both again")
+    return np.concatenate(labels)
 
 
 def add_channel(row: np.ndarray) -> np.ndarray:

@@ -21,16 +21,15 @@ def label(listing: Listing, mode: str, names: Sequence[str] | None) -> None:
     none    none
     """
     if mode == "none":
-        listing.labels = listing.classes = None
-    elif listing.labels is None or mode == "folder":
-        found = folder_classes(names) if names else None
-        if found:
-            listing.labels, listing.classes = found
-        elif mode == "folder":
-            raise UserError(
-                "--labels folder: expected every image in one of at least 2 subfolders, one per class; "
-                "--labels auto takes them where they are, --labels none goes without"
-            )
+        return
+    found = folder_classes(names) if names else listing.own_labels() if mode == "auto" else None
+    if found:
+        listing.labels, listing.classes = found
+    elif mode == "folder":
+        raise UserError(
+            "--labels folder: expected every image in one of at least 2 subfolders, one per class; "
+            "--labels auto takes them where they are, --labels none goes without"
+        )
 
 
 def folder_classes(names: Sequence[str]) -> tuple[np.ndarray, list[str]] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ def npy_listing(path: Path) -> ArrayListing:
     """The images of a .npy file; the labels of faces.npy are those of faces_labels.npy beside it."""
     images = mapped(path)
     beside = path.with_name(path.stem + "_labels.npy")
-    labels = mapped(beside) if beside.is_file() else None
+    labels = (lambda: mapped(beside)) if beside.is_file() else None
     return ArrayListing([path], [images], converter(images, path), labels)
 
 
@@ -36,20 +38,32 @@ def mapped(path: Path) -> np.ndarray:
 
 def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
     """The images of a .npz: the array named, or the only one of images, or those of its train and test parts joined."""
+    with readable(path), zipfile.ZipFile(path) as archive:
+        headers = {info.filename[:-4]: header(archive, info) for info in archive.infolist() if is_array(info)}
+        chosen = choose(path, headers, inner)
+    images = unpacked(path, chosen)  # joined before they are scaled, so that all parts are scaled alike
+    found = [labels_of(name, headers) for name in chosen]
+    names = [name for name in found if name]
+    labels = (lambda: unpacked(path, names)) if len(names) == len(found) else None
+    return ArrayListing([path], [images], converter(images, path), labels)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """While a .npz is read: whatever its archive, its packing, a header or an array raises becomes one UserError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            headers = {info.filename[:-4]: header(archive, info) for info in archive.infolist() if is_array(info)}
-            chosen = choose(path, headers, inner)
-            parts = [unpack(archive, name, f"{path}, array {name}") for name in chosen]
-            label_names = [labels_of(name, headers) for name in chosen]
-            labels = [unpack(archive, name, f"{path}, array {name}").reshape(-1) for name in label_names if name]
+        yield
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001  (damage shows in the archive, in deflate, in a header or in an array)
+    except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
         raise UserError(f"{path} is not a readable .npz file of numbers ({one(error)})") from None
-    whole = labels and len(labels) == len(parts)
-    joined = np.concatenate(parts) if len(parts) > 1 else parts[0]  # so that all parts are scaled alike
-    return ArrayListing([path], [joined], converter(joined, path), np.concatenate(labels) if whole else None)
+
+
+def unpacked(path: Path, names: list[str]) -> np.ndarray:
+    """The arrays of these names one behind the other."""
+    with readable(path), zipfile.ZipFile(path) as archive:
+        parts = [unpack(archive, name, f"{path}, array {name}") for name in names]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def one(error: Exception) -> str:

@@ -42,7 +42,7 @@ class PackedSource(Source):
         count = len(self.images)
         self.rows = None if (choice.train_size or count) >= count else spread(count, choice.train_size or count)
         shape = (count if self.rows is None else len(self.rows), *self.images.shape[1:])
-        skipped = [(str(name), str(reason)) for name, reason in texts(file, "skipped").reshape(-1, 2)]
+        skipped = [(str(name), str(reason)) for name, reason in pairs(texts(file, "skipped"), path)]
         labels, classes = (None, None) if choice.labels == "none" else read_labels(file, count)
         if labels is None and choice.labels == "folder":
             raise UserError(f"--labels folder: {path} holds no labels; --labels auto goes without")
@@ -112,6 +112,13 @@ def require_images(file: h5py.File) -> h5py.Dataset:
             f"holds {contents(file)}. Another data set is named as FILE.h5:NAME"
         )
     return images
+
+
+def pairs(skipped: np.ndarray, path: Path) -> np.ndarray:
+    """The list of skipped files as (n, 2)."""
+    if skipped.size and skipped.shape[1:] != (2,):
+        raise UserError(f"{path}: expected names and reasons in the data set 'skipped', found shape {skipped.shape}")
+    return skipped.reshape(-1, 2)
 
 
 def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[str] | None]:

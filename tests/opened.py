@@ -1,0 +1,55 @@
+"""What the tests of data formats share: opening at the data's own size, and the one line of a refusal."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from dcgan.data import open_source
+from dcgan.errors import UserError
+
+RNG = np.random.default_rng(0)
+
+
+def opened(path, size, **options):
+    """The source of a path, without a progress bar."""
+    return open_source(path, size, progress=False, **options)
+
+
+def everything(source):
+    """All images of a source, (N, H, W, C)."""
+    return source.batch(np.arange(len(source)))
+
+
+def refusal(path, size=(8, 8), **options):
+    """The text that opening ends in: of one line, whatever came."""
+    with pytest.raises(UserError) as error:
+        opened(path, size, **options)
+    text = str(error.value)
+    assert "\n" not in text and len(text) < 600
+    return text
+
+
+def noise(*shape):
+    """Random uint8."""
+    return RNG.integers(0, 256, shape, dtype=np.uint8)
+
+
+def idx_bytes(array):
+    """An array of bytes as an idx file, by the format's description."""
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write_idx(path, array):
+    """An idx file, packed where it is to end in .gz."""
+    content = idx_bytes(array)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+NPY_SHAPED = "{{'descr': '|u1', 'fortran_order': False, 'shape': {}}}\n"
+
+
+def npy_head(text, version=(1, 0)):
+    """The head of a .npy file, by the format's description."""
+    return b"\x93NUMPY" + bytes(version) + struct.pack("<H", len(text)) + text.encode()

@@ -1,0 +1,136 @@
+"""idx files: MNIST and its kin, whole or torn."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from dcgan.data import Loader
+from opened import everything, idx_bytes, noise, opened, refusal, write_idx
+
+TRAIN, TEST = noise(7, 5, 6), noise(3, 5, 6)
+TRAIN_LABELS, TEST_LABELS = np.uint8([0, 1, 2, 3, 4, 0, 1]), np.uint8([9, 8, 7])
+NAMES = {"train-images-idx3-ubyte": TRAIN, "train-labels-idx1-ubyte": TRAIN_LABELS}
+NAMES |= {"t10k-images-idx3-ubyte": TEST, "t10k-labels-idx1-ubyte": TEST_LABELS}
+
+
+@pytest.fixture(params=["", ".gz"])
+def mnist(tmp_path, request):
+    for name, array in NAMES.items():
+        write_idx(tmp_path / (name + request.param), array)
+    return tmp_path
+
+
+def test_a_folder_is_training_and_test_set_joined_with_labels(mnist):
+    source = opened(mnist, (5, 6))
+    assert source.shape == (10, 5, 6, 1)
+    assert (everything(source)[..., 0] == np.concatenate([TRAIN, TEST])).all()
+    assert source.labels.tolist() == [0, 1, 2, 3, 4, 0, 1, 9, 8, 7]
+    assert source.classes == [str(digit) for digit in range(10)]
+    assert source.description == f"10 images 5x6x1 of 10 classes from {mnist}"
+
+
+def test_a_single_file_finds_its_labels(mnist):
+    source = opened(next(mnist.glob("t10k-images*")), (5, 6))
+    assert (everything(source)[..., 0] == TEST).all() and source.labels.tolist() == [9, 8, 7]
+
+
+def test_labels_may_be_missing_or_unwanted(mnist):
+    assert opened(mnist, (5, 6), labels="none").labels is None
+    next(mnist.glob("t10k-labels*")).unlink()
+    source = opened(mnist, (5, 6))
+    assert len(source) == 10 and source.labels is None and source.classes is None
+
+
+def test_other_names_and_places(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    write_idx(folder / "train-images.idx3-ubyte", TRAIN)
+    write_idx(folder / "train-images.idx3-ubyte.gz", TRAIN)  # the same, still packed: counts once
+    write_idx(folder / "train-labels.idx1-ubyte", TRAIN_LABELS)
+    source = opened(tmp_path, (5, 6))
+    assert len(source) == 7 and source.labels.tolist() == TRAIN_LABELS.tolist()
+
+
+def test_size_channels_and_crop_are_as_asked(mnist):
+    assert opened(mnist, (28, 20), channels=3).shape == (10, 28, 20, 3)
+    cropped = everything(opened(mnist, (3, 4), crop=(3, 4)))
+    assert (cropped[:7, ..., 0] == TRAIN[:, 1:4, 1:5]).all()
+
+
+def test_batches_carry_their_labels(mnist):
+    source = opened(mnist, (5, 6))
+    where = {image.tobytes(): label for image, label in zip(everything(source), source.labels, strict=True)}
+    with Loader(source, 4, seed=1) as loader:
+        for _ in range(5):
+            batch = next(loader)
+            assert [where[image.tobytes()] for image in batch.images] == batch.labels.tolist()
+
+
+def test_fingerprint_follows_content_and_labels(mnist):
+    before = opened(mnist, (5, 6)).fingerprint
+    assert opened(mnist, (5, 6)).fingerprint == before != opened(mnist, (5, 6), labels="none").fingerprint
+    file = next(mnist.glob("train-images*"))
+    write_idx(file, TRAIN ^ 1)
+    assert opened(mnist, (5, 6)).fingerprint != before
+
+
+HEAD = struct.pack(">BBBBIII", 0, 0, 8, 3, 7, 5, 6)
+DAMAGED = {
+    "empty": (b"", "begins with nothing"),
+    "magic": (b"\x89PNG" + HEAD[4:], "begins with 89 50 4e 47, expected 00 00 08 03"),
+    "floats": (struct.pack(">BBBBIII", 0, 0, 13, 3, 7, 5, 6), "no idx file of unsigned bytes"),
+    "labels as images": (idx_bytes(TRAIN_LABELS) + b"\0" * 16, "expected 00 00 08 03"),
+    "short head": (HEAD[:9], "no idx file"),
+    "cut": (HEAD + TRAIN.tobytes()[:-1], "fewer bytes than the 210 of 7x5x6"),
+    "longer": (HEAD + TRAIN.tobytes() + b"!", "more bytes than the 210"),
+    "none": (struct.pack(">BBBBIII", 0, 0, 8, 3, 0, 5, 6), "holds no images"),
+    "no height": (struct.pack(">BBBBIII", 0, 0, 8, 3, 7, 0, 6), "holds no images"),
+    "boast": (struct.pack(">BBBBIII", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"!", "claims|fewer bytes"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("content, message", DAMAGED.values(), ids=DAMAGED)
+def test_damage_ends_in_one_line(tmp_path, content, message, packed):
+    file = tmp_path / ("train-images-idx3-ubyte" + ".gz" * packed)
+    file.write_bytes(gzip.compress(content) if packed else content)
+    text = refusal(tmp_path)
+    assert any(part in text for part in message.split("|")) and file.name in text
+
+
+def test_damaged_gz(tmp_path):
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    content = gzip.compress(idx_bytes(noise(50, 9, 9)))
+    for torn in (content[: len(content) // 2], b"no gzip at all, sixteen bytes", content[:40] + b"?" + content[41:]):
+        file.write_bytes(torn)
+        assert "damaged" in refusal(file)
+
+
+def test_a_gz_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    """A header claims 4 MiB, and as many zeros follow: the claim is believable, the memory is not there."""
+    from dcgan.data import limits
+
+    monkeypatch.setattr(limits, "default_memory_limit", lambda: 2**20)
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    file.write_bytes(gzip.compress(struct.pack(">BBBBIII", 0, 0, 8, 3, 2**10, 2**6, 2**6) + bytes(2**22), 9))
+    assert "4,194,304 bytes, more than the 1,048,576 that may be held in memory" in refusal(file)
+
+
+def test_labels_that_do_not_fit(mnist):
+    file = next(mnist.glob("train-labels*"))
+    write_idx(file, TRAIN_LABELS[:-1])
+    assert "6 labels for 7 images" in refusal(mnist)
+
+
+def test_more_than_one_set_in_a_folder(tmp_path):
+    for name in ("emnist-letters-train-images-idx3-ubyte", "emnist-digits-train-images-idx3-ubyte"):
+        write_idx(tmp_path / name, TRAIN)
+    assert "more than one set" in refusal(tmp_path)
+
+
+def test_halves_of_different_size(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", TRAIN)
+    write_idx(tmp_path / "t10k-images-idx3-ubyte", noise(3, 6, 5))
+    assert "different shapes, (5, 6) and (6, 5)" in refusal(tmp_path)
