@@ -110,6 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         machine_code.nvrtc()
         jobs = [(stem, dtype, arch) for stem in options.file for dtype in options.dtype for arch in options.arch]
         found = measure_all(jobs)
+        print("Registers of a thread and occupancy, with the threads per block of __launch_bounds__ or else 256\n")
         print(figures_table(found, options.arch, options.markdown))
         limits = print_limits(options)
         if options.json:

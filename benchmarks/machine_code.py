@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,17 +57,15 @@ def nvrtc() -> Any:
 
 def compile_file(stem: str, dtype: str, arch: str) -> Code:
     """Compile kernels/<stem>.cu to machine code, for "sm_80" say. Raises RuntimeError where it does not compile."""
-    program, options = _program(stem, dtype)
-    _compile(program, (*options, f"-arch={arch}", "--ptxas-options=-v"), stem)
-    return Code(_whole(nvrtc().getCUBIN(program)), nvrtc().getProgramLog(program))
+    with _compiled(stem, dtype, (f"-arch={arch}", "--ptxas-options=-v")) as program:
+        return Code(_whole(nvrtc().getCUBIN(program)), nvrtc().getProgramLog(program))
 
 
 @functools.cache
 def ptx(stem: str, dtype: str, arch: str) -> str:
     """Return the file's PTX, the virtual instructions that ptxas turns into those of one architecture."""
-    program, options = _program(stem, dtype)
-    _compile(program, (*options, f"-arch={arch.replace('sm', 'compute')}"), stem)
-    return nvrtc().getPTX(program).decode().rstrip("\0")
+    with _compiled(stem, dtype, (f"-arch={arch.replace('sm', 'compute')}",)) as program:
+        return nvrtc().getPTX(program).decode().rstrip("\0")
 
 
 def fingerprint(stem: str, dtype: str, arch: str) -> str:
@@ -76,19 +76,21 @@ def fingerprint(stem: str, dtype: str, arch: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
-def _program(stem: str, dtype: str) -> tuple[Any, tuple[str, ...]]:
+@contextlib.contextmanager
+def _compiled(stem: str, dtype: str, more_options: tuple[str, ...]) -> Iterator[Any]:
+    """Yield NVRTC's program of a kernel file, compiled as for training but with more options."""
     binding = nvrtc()
     from kernels.cuda import cuda_source, options
 
-    return binding.createProgram(cuda_source(stem), f"{stem}.cu", (), ()), options(dtype)
-
-
-def _compile(program: Any, options: tuple[str, ...], stem: str) -> None:
+    program = binding.createProgram(cuda_source(stem), f"{stem}.cu", (), ())
     try:
-        nvrtc().compileProgram(program, options)
-    except nvrtc().NVRTCError as error:
-        log = nvrtc().getProgramLog(program)
-        raise RuntimeError(f"kernels/{stem}.cu does not compile ({error}, {' '.join(options)}):\n{log}") from None
+        binding.compileProgram(program, (*options(dtype), *more_options))
+        yield program
+    except binding.NVRTCError as error:
+        log = binding.getProgramLog(program)
+        raise RuntimeError(f"{stem}.cu does not compile ({error}, {' '.join(more_options)}):\n{log}") from None
+    finally:
+        binding.destroyProgram(program)
 
 
 def _whole(cubin: bytes) -> bytes:
