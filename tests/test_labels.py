@@ -62,8 +62,7 @@ def test_joined_batches_have_the_same_labels():
 def test_the_loader_keeps_labels_with_their_pictures():
     for options in ({}, {"wrap": True}):
         with Loader(labelled(), 4, seed=1, **options) as loader:
-            for _ in range(12):
-                batch = next(loader)
+            for batch in (next(loader) for _ in range(12)):
                 assert batch.labels.dtype == np.int32
                 assert (batch.images.mean(axis=(1, 2, 3)) // 100 == batch.labels).all()
 

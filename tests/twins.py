@@ -1,7 +1,4 @@
-"""Every preset's networks once more, in PyTorch, written from what is known of the systems and not from our code.
-
-A pair (G, D) per preset, small: w is the width.
-"""
+"""Every preset's networks, small (w: width), in PyTorch, written from what is known of the systems, not our code."""
 
 from twin_layers import Join, SameConv, SameUp, ShiftNorm, ToMap, ToRow, down4, leaky, nn, up4
 
@@ -41,7 +38,7 @@ def newmu(z, w):
     """The authors' code: every feature of the projection normalised on its own, two zeros on either side."""
 
     def up(a, b):
-        return nn.ConvTranspose2d(a, b, 5, 2, 2, output_padding=1, bias=False)
+        return nn.ConvTranspose2d(a, b, 5, 2, 2, 1, bias=False)  # one row and column more at the end
 
     def down(a, b):
         return nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.BatchNorm2d(b), leaky()
