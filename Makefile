@@ -14,13 +14,13 @@ DEMO_ARGS ?=
 # Extras of setup.cfg that `make test` installs; EXTRAS=test,torch,nvrtc also compares with PyTorch and compiles for CUDA.
 EXTRAS ?= test
 TESTS ?= tests
-TEST_ARGS ?=
+TEST_ARGS ?= -m "not slow"
 
 # CuPy for `make cuda-test`: cuda12 or cuda13, as the machine's NVIDIA driver has it.
 CUDA ?= cuda13
 
 SETTINGS := setup.cfg pyproject.toml
-.PHONY: help demo test cuda-test lint types bench wheel clean
+.PHONY: help demo test slow-test cuda-test lint types bench wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,8 +31,11 @@ demo: $(VENV)/.installed  ## train the built-in faces for about two minutes and 
 test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which
 	$(BIN)/python -m pytest $(TESTS) $(TEST_ARGS)
 
+slow-test: $(VENV)/.installed-test,nvrtc  ## the slow ones: every large kernel for every GPU architecture
+	$(BIN)/python -m pytest -m slow $(TESTS)
+
 cuda-test: $(VENV)/.installed-test,$(CUDA)  ## run the tests that need a CUDA device; CUDA=cuda12 or cuda13
-	$(BIN)/python -m pytest -m cuda $(TESTS) $(TEST_ARGS)
+	$(BIN)/python -m pytest -m cuda $(TESTS)
 
 lint: $(VENV)/.installed-dev  ## check the style (ruff)
 	$(BIN)/ruff check .
