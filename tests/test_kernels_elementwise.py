@@ -108,3 +108,18 @@ def test_images_refuse_a_flip_of_another_length(device, dtype):
     pictures = to_device(np.zeros((2, 3, 3, 3), "uint8"), device)
     with pytest.raises(ValueError, match=r"got flip of shape \(3,\), expected \(2,\)"):
         images.images_to_real(pictures, dtype, to_device(np.zeros(3, bool), device), -1.0)
+
+
+def test_nothing_is_written_beyond_the_end(device, dtype):
+    for rows, channels in [(1, 1), (3, 5), (1023, 1), (33, 31), (7, 300)]:
+        size = rows * channels
+        guarded = to_device(np.full(size + 2048, 7, dtype), device)
+        y, x = guarded[1024 : 1024 + size], to_device(numbers(size, dtype), device)
+        per_channel = x[:channels]
+        launches.elements("activations.relu", (y, x, size), size)
+        launches.rows_of_blocks("columns.add_bias", (y, per_channel, rows, channels), rows, channels)
+        args = (y, x, per_channel, per_channel, None, None, rows, channels, 0.0)
+        launches.rows_of_blocks("batchnorm.normalise", args, rows, channels)
+        launches.columns("columns.column_sum", (y, x, rows, channels, 16), rows, channels, 16)
+        beyond = to_numpy(guarded)
+        assert (beyond[:1024] == 7).all() and (beyond[1024 + size :] == 7).all()
