@@ -114,7 +114,7 @@ def test_one_clear_line_where_nothing_can_be_opened(tmp_path):
     assert "no such file or folder" in refusal("")
     assert ".jpg, .jpeg, .png, .bmp, .gif, .webp" in refusal(tmp_path)
     (tmp_path / "a.txt").write_text("x")
-    assert "neither a folder" in refusal(tmp_path / "a.txt")
+    assert "is of no known kind: expected a folder" in refusal(tmp_path / "a.txt")
     (tmp_path / "a.zip").write_text("not a zip")
     assert "not a readable .zip" in refusal(tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:

@@ -118,7 +118,7 @@ def test_mistakes_end_in_one_line_and_status_2(tmp_path, command, capsys, monkey
     np.save(tmp_path / "a.npy", np.zeros((3, 9), np.uint8))
     (tmp_path / "notes.txt").write_text("text")
     (tmp_path / "empty").mkdir()
-    for data, said in (("a.npy", "has shape (3, 9)"), ("notes.txt", "is neither a folder"), ("nowhere.h5:x", "no such"),
+    for data, said in (("a.npy", "has shape (3, 9)"), ("notes.txt", "is of no known kind"), ("nowhere.h5:x", "no such"),
                        ("empty", "no images found")):  # fmt: skip
         assert command(["--data", data]) == 2
         error = capsys.readouterr().err

@@ -76,4 +76,4 @@ def recognise(file: Path, name: str | None) -> Listing:
         return FolderListing(file)
     if suffix == ".zip":
         return ZipListing(file)
-    raise UserError(f"{file} is neither {TAKEN}; put images ({LOOKED_FOR}) into a folder and give that")
+    raise UserError(f"{file} is of no known kind: expected {TAKEN}; images ({LOOKED_FOR}) go into a folder or a .zip")

@@ -99,27 +99,30 @@ def write_images(
     file: h5py.File, listing: Listing, recipe: Recipe, workers: int | None, progress: bool
 ) -> list[tuple[str, str]]:
     """Decode what is not done yet, each picture into its own row; return (name, reason) of those that failed."""
-    images, done = file["images"], file["done"]
-    skipped, fresh = list(listing.skipped), []
-    todo = np.flatnonzero(done[:] == 0)
+    skipped: list[tuple[str, str]] = list(listing.skipped)
+    fresh: dict[int, np.ndarray] = {}  # images that are not written yet, by their row
+    todo = np.flatnonzero(file["done"][:] == 0)
     for index, image in read_all(listing, recipe, todo, workers, progress):
         if isinstance(image, str):
             skipped.append((one_line(listing.name(index)), image))
         else:
-            images[index] = image
-            fresh.append(index)
+            fresh[index] = image
         if len(fresh) >= FLUSH_EVERY:
-            mark(file, done, fresh)
-            fresh = []
-    mark(file, done, fresh)
+            write_rows(file, fresh)
+            fresh = {}
+    write_rows(file, fresh)
     return skipped
 
 
-def mark(file: h5py.File, done: h5py.Dataset, rows: list[int]) -> None:
-    """Set done for these rows, once their pixels have left this process."""
+def write_rows(file: h5py.File, fresh: dict[int, np.ndarray]) -> None:
+    """Write images into their rows, neighbours in one go, and set done once the pixels have left this process."""
+    rows = np.array(sorted(fresh), int)
+    runs = [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(run)]
+    for run in runs:
+        file["images"][run[0] : run[-1] + 1] = np.stack([fresh[row] for row in run.tolist()])
     file.flush()
-    for row in rows:
-        done[row] = 1
+    for run in runs:
+        file["done"][run[0] : run[-1] + 1] = 1
     file.flush()
 
 
