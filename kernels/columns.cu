@@ -21,6 +21,7 @@ extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int w
 // y[row, c] += bias[c]. See for_rows_of_block; blockDim.x divides the channels.
 extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int channels) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
+    const real b = bias[c];  // read once: for all the compiler knows, y may overlap it
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows,
-                      [=](int row) { y[(long long) row * channels + c] += bias[c]; });
+                      [=](int row) { y[(long long) row * channels + c] += b; });
 }
