@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <vector>
 
@@ -32,8 +33,8 @@ extern "C" int trace_thread(const void* address);
 extern "C" long long trace_block();
 
 static std::map<std::pair<int, const void*>, Passes> passes;  // (warp, place in the program) -> the present block's
-static long long block = -1;                                   // the present one
-static std::map<uintptr_t, uintptr_t> global_arrays;           // begin -> end
+static long long block = -1;  // the present one
+static std::map<uintptr_t, uintptr_t> global_arrays;  // begin -> end
 static Count counts[SPACES][KINDS];
 
 // Sort, and drop what is there twice.
@@ -88,14 +89,13 @@ EXPORT void trace_end_of_block() {
     passes.clear();
 }
 
-// Forget everything; from now on count accesses to these arrays as global memory.
+// Forget everything; these arrays are global memory.
 EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* ends) {
     passes.clear();
     global_arrays.clear();
     std::fill(&counts[0][0], &counts[0][0] + SPACES * KINDS, Count{});
     for (int i = 0; i < arrays; ++i) global_arrays[begins[i]] = ends[i];
 }
-
 EXPORT const Count* trace_counts() { return &counts[0][0]; }
 
 static void record(const volatile void* pointer, size_t bytes, Kind kind, const void* place) {
@@ -123,9 +123,17 @@ static void record(const volatile void* pointer, size_t bytes, Kind kind, const 
     EXPORT void __tsan_unaligned_read##bytes(void* p) { record(p, bytes, LOAD, HERE); } \
     EXPORT void __tsan_unaligned_write##bytes(void* p) { record(p, bytes, STORE, HERE); }
 ACCESS(1) ACCESS(2) ACCESS(4) ACCESS(8) ACCESS(16)
-
 EXPORT void __tsan_read_range(void* p, size_t bytes) { record(p, bytes, LOAD, HERE); }
 EXPORT void __tsan_write_range(void* p, size_t bytes) { record(p, bytes, STORE, HERE); }
+EXPORT void* __tsan_memcpy(void* to, const void* from, size_t bytes) {  // clang's; g++ calls memcpy itself
+    record(from, bytes, LOAD, HERE);
+    record(to, bytes, STORE, HERE);
+    return std::memcpy(to, from, bytes);
+}
+EXPORT void* __tsan_memset(void* to, int value, size_t bytes) {
+    record(to, bytes, STORE, HERE);
+    return std::memset(to, value, bytes);
+}
 EXPORT void __tsan_init() {}
 EXPORT void __tsan_func_entry(void*) {}
 EXPORT void __tsan_func_exit(void*) {}
@@ -133,10 +141,10 @@ EXPORT void __tsan_func_exit(void*) {}
 // An atomic update is a load and then a compare-and-swap; the swap is counted.
 #define ATOMICS(bits, T) \
     EXPORT T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
-    EXPORT void __tsan_atomic##bits##_store(volatile T* p, T value, int) { __atomic_store_n(p, value, __ATOMIC_SEQ_CST); } \
-    EXPORT bool __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* expected, T value, int, int) { \
+    EXPORT void __tsan_atomic##bits##_store(volatile T* p, T x, int) { __atomic_store_n(p, x, __ATOMIC_SEQ_CST); } \
+    EXPORT bool __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* expected, T x, int, int) { \
         record(p, sizeof(T), ATOMIC, HERE); \
-        return __atomic_compare_exchange_n(p, expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+        return __atomic_compare_exchange_n(p, expected, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
     }
 ATOMICS(32, int32_t) ATOMICS(64, int64_t)
 EXPORT void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
