@@ -54,7 +54,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(often, runs, run, number):
     assert_same_run(run, runs / "0002-dcgan64")
 
 
-def test_a_second_signal_ends_the_program():
+@pytest.fixture
+def interruptible():
+    """Python's own handling of SIGINT, which a shell switches off for what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_ends_the_program(interruptible):
     before = signal.getsignal(signal.SIGINT)
     with stop_on_signal() as stop:
         assert not stop
