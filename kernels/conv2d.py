@@ -78,8 +78,9 @@ def linear_input_grad(stem: str, dy: Any, weight: Any) -> Any:
 
 def linear_weight_grad(stem: str, x: Any, dy: Any, out: Any = None) -> Any:
     """Return dweight = x^T dy, in `out` if given."""
-    out = None if out is None else out[None, None]
-    return conv2d_weight_grad(stem, x[:, None, None], dy[:, None, None], (1, 1), (1, 1), NO_PADS, out)[0, 0]
+    into = None if out is None else out[None, None]
+    dweight = conv2d_weight_grad(stem, x[:, None, None], dy[:, None, None], (1, 1), (1, 1), NO_PADS, into)[0, 0]
+    return dweight if out is None else out  # the very array, so that the optimiser knows its buffer again
 
 
 def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any], sizes: Conv) -> None:
