@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+import kernels
 from benchmarks import ladder as bench
 from gpunet import backend
 from kernels import ladder
@@ -23,13 +24,25 @@ def drawn(*shape: int, dtype: str = "float32") -> np.ndarray:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
 
 
+def guarded(entry, grid, block, args, **more):
+    """Launch with NaNs around the inputs and sevens around the output: an access beyond an array spoils either."""
+    if not isinstance(args[0], np.ndarray):
+        return kernels.launch(entry, grid, block, args, **more)
+    y, *inputs = (np.pad(a.ravel(), 64, constant_values=np.nan) for a in args if isinstance(a, np.ndarray))
+    y[:64] = y[-64:] = 7
+    inner = [w[64:-64].reshape(a.shape) for w, a in zip([y, *inputs], args, strict=False)]
+    kernels.launch(entry, grid, block, [*inner, *args[len(inner) :]], **more)
+    assert (y[:64] == 7).all() and (y[-64:] == 7).all(), f"{entry} wrote beyond its output"
+    args[0][...] = inner[0]
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SUM_SHAPES, ids=str)
 @pytest.mark.parametrize("step", ladder.CHANNEL_SUM)
 def test_channel_sum(step, shape, dtype, device):
     x = drawn(*shape, dtype=dtype)
-    y = backend.to_numpy(ladder.channel_sum(step, backend.to_device(x, device)))
+    y = backend.to_numpy(ladder.channel_sum(step, backend.to_device(x, device), guarded))
     # A sum of M terms in any order is within (M - 1) eps of the sum of their magnitudes.
     bound = shape[0] * np.finfo(dtype).eps * np.abs(x.astype("float64")).sum(axis=0)
     assert y.dtype == dtype and y.shape == (shape[1],)
@@ -42,7 +55,7 @@ def test_channel_sum(step, shape, dtype, device):
 def test_matmul(step, dtype, shape, device):
     M, N, K = shape
     a, b = drawn(M, K, dtype=dtype), drawn(K, N, dtype=dtype)
-    c = backend.to_numpy(ladder.matmul(step, *(backend.to_device(array, device) for array in (a, b))))
+    c = backend.to_numpy(ladder.matmul(step, backend.to_device(a, device), backend.to_device(b, device), guarded))
     # tf32 keeps 10 bits after the point: rounding both factors changes a product by at most 2 * 2^-11 and a little.
     eps = K * np.finfo(dtype).eps + (2.01 * 2.0**-11 if step == "tensor_cores" else 0)
     assert c.dtype == dtype and c.shape == (M, N)
