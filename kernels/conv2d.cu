@@ -4,20 +4,16 @@
 //   dx               = the same sum read backwards: what each x contributed to (+ bias: a transposed convolution)
 //   dweight[p,q,c,f] = sum over n, i, j of  x[n, i*SH + p - top, j*SW + q - left, c] * dy[n, i, j, f]
 //
-// conv_passes.cuh makes a matrix product out of each, conv_tiles.cuh brings its tiles into shared memory, conv_product.cuh
-// loops over k. Here is what is special to this file: each thread keeps TM x TN sums in registers.
+// A block computes a tile of the result, a thread TM x TN sums of it. To be read in this order:
+//   conv_passes.cuh     what is multiplied with what: each pass as a matrix product, and where its numbers lie
+//   conv_tiles.cuh      how tiles of the factors come into shared memory
+//   conv_product.cuh    the loop over k, and the sum of its splits
+//   conv_registers.cuh  which thread multiplies what
+//   conv_entries.cuh    the kernels
 //
-// Thread -> element: the block's ROWS x COLUMNS sums are dealt out to (ROWS / TM) x (COLUMNS / TN) threads.
-//
-//              columns of thread tx            VEC k's at a time: TM + TN packs of 16 bytes are read
-//            +------------------------+        for TM * TN * VEC multiplications
-//   rows  ty |  TM x TN sums of one   |
-//            |  thread, in registers  |        rows of a thread: ty, ty + LANES, ...  where k's are neighbours in memory,
-//            +------------------------+        else VEC neighbours, then VEC further on, ...
-//
-// Any size, stride, padding (asymmetric too) and number of channels; fewer than 2^31 numbers in any array.
+// Any size, stride, padding (asymmetric too) and number of channels; fewer than 2^31 numbers in an array.
 
-constexpr int ROW_SHIFT = 0;
+constexpr int ROW_SHIFT = 0;  // see Tile
 #include "conv_passes.cuh"
 #include "conv_tiles.cuh"
 #include "conv_product.cuh"

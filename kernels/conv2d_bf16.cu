@@ -1,4 +1,5 @@
 // Convolution on tensor cores, factors rounded to bfloat16: float's range, 7 bits of fraction; sums in float.
+// As conv2d.cu in all but the multiplication, which 32 threads do together: conv_mma.cuh. Compute capability 8.0.
 #include "tensor_core.cuh"
 
 struct Format {

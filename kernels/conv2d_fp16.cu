@@ -1,5 +1,6 @@
-// Convolution on tensor cores, factors rounded to float16: 10 bits of fraction, but 65504 is the
-// largest and 6e-8 the smallest number, so the loss has to be scaled; sums in float.
+// Convolution on tensor cores, factors rounded to float16: 10 bits of fraction, but 65504 is the largest and 6e-8 the
+// smallest number, so that the loss has to be scaled; sums in float.
+// As conv2d.cu in all but the multiplication, which 32 threads do together: conv_mma.cuh. Compute capability 8.0.
 #include "tensor_core.cuh"
 
 struct Format {

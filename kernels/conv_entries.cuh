@@ -33,77 +33,69 @@ __device__ void weight_grad(real* dweight, const real* x, const real* dy, real* 
 
 #define CONV {N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left}
 
-extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
-    conv2d_forward_wide(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
-                        optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH,
-                        int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS) conv2d_forward_wide(
+    real* y, const real* x, const real* weight, optional const real* bias, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Wide>(y, x, weight, bias, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_forward_tall(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
-                        optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH,
-                        int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_forward_tall(
+    real* y, const real* x, const real* weight, optional const real* bias, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Tall>(y, x, weight, bias, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_forward_small(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
-                         optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
-                         int SH, int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_forward_small(
+    real* y, const real* x, const real* weight, optional const real* bias, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Small>(y, x, weight, bias, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_forward_narrow(real* y, const real* x, const real* weight, optional const real* bias, optional real* parts,
-                          optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
-                          int SH, int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_forward_narrow(
+    real* y, const real* x, const real* weight, optional const real* bias, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Narrow>(y, x, weight, bias, parts, counters, CONV, splits);
 }
 
-extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
-    conv2d_input_grad_wide(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
-                           optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
-                           int SH, int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS) conv2d_input_grad_wide(
+    real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     input_grad<Wide>(dx, dy, weight, bias, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_input_grad_tall(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
-                           optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
-                           int SH, int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_input_grad_tall(
+    real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     input_grad<Tall>(dx, dy, weight, bias, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_input_grad_small(real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
-                            optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
-                            int SH, int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_input_grad_small(
+    real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     input_grad<Small>(dx, dy, weight, bias, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_input_grad_narrow(real* dx, const real* dy, const real* weight, optional const real* bias,
-                             optional real* parts, optional int* counters, int N, int H, int W, int C, int OH, int OW,
-                             int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_input_grad_narrow(
+    real* dx, const real* dy, const real* weight, optional const real* bias, optional real* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     input_grad<Narrow>(dx, dy, weight, bias, parts, counters, CONV, splits);
 }
 
-extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS)
-    conv2d_weight_grad_wide(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
-                            int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
-                            int left, int splits) {
+extern "C" __global__ void __launch_bounds__(256, WIDE_BLOCKS) conv2d_weight_grad_wide(
+    real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     weight_grad<Wide>(dweight, x, dy, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_weight_grad_tall(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
-                            int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
-                            int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_weight_grad_tall(
+    real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     weight_grad<Tall>(dweight, x, dy, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_weight_grad_small(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
-                             int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
-                             int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_weight_grad_small(
+    real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     weight_grad<Small>(dweight, x, dy, parts, counters, CONV, splits);
 }
-extern "C" __global__ void __launch_bounds__(128)
-    conv2d_weight_grad_narrow(real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
-                              int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
-                              int left, int splits) {
+extern "C" __global__ void __launch_bounds__(128) conv2d_weight_grad_narrow(
+    real* dweight, const real* x, const real* dy, optional real* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     weight_grad<Narrow>(dweight, x, dy, parts, counters, CONV, splits);
 }

@@ -2,16 +2,16 @@
 //
 // Thread -> element: the block's tile is dealt out to WARPS_M x WARPS_N warps, a warp's part to products of 16 x 8.
 //
-//            <- COLUMNS ->                a product: lane = 4 g + t holds the sums
-//          +-------+-------+                (g, 2t) (g, 2t + 1)   of rows 0..7
-//     ROWS | warp 0| warp 1|                (g + 8, ...)          of rows 8..15
-//          +-------+-------+
-//          | warp 2| warp 3|             and reads k = t and t + 4 of rows g, g + 8 of a, columns g of b (tensor_core.cuh)
+//            <- COLUMNS ->        of each product, lane = 4 g + t (tensor_core.cuh)
+//          +-------+-------+        reads of a   rows g and g + 8, k's t and t + 4
+//     ROWS | warp 0| warp 1|        reads of b   column g, k's t and t + 4
+//          +-------+-------+        holds        rows g and g + 8, columns 2t and 2t + 1 of the sums
+//          | warp 2| warp 3|
 //          +-------+-------+
 //
-// The 16-bit formats take K = 16 k's, two to a register, where the instruction means the neighbours k = 2t, 2t + 1. We give
-// it t and t + 4 instead, in a and in b alike: in another order the same sum, out of the words that tf32 reads, which
-// lie in 32 different banks.
+// The 16-bit formats take K = 16 k's, two to a register, where the instruction means the neighbours k = 2t, 2t + 1. We
+// give it t and t + 4 instead, in a and in b alike: in another order the same sum, out of the words that tf32 reads,
+// which lie in 32 different banks.
 
 constexpr int ROW_SHIFT = 8;
 #include "conv_passes.cuh"
@@ -47,17 +47,18 @@ struct TensorSums {
         for (int first_k = 0; first_k < DEPTH; first_k += Format::K) {
             const int k = first_k + member();
             unsigned b[TN][2];
-#pragma unroll
+UNROLL_ALL
             for (int j = 0; j < TN; ++j)
-#pragma unroll
-                for (int r = 0; r < 2; ++r) b[j][r] = pack(b_tile, first_column() + j * 8 + group(), k + r * Format::K / 2);
-#pragma unroll
+UNROLL_ALL
+                for (int r = 0; r < 2; ++r)
+                    b[j][r] = pack(b_tile, first_column() + j * 8 + group(), k + r * Format::K / 2);
+UNROLL_ALL
             for (int i = 0; i < TM; ++i) {
                 unsigned a[4];
-#pragma unroll
+UNROLL_ALL
                 for (int r = 0; r < 4; ++r)
                     a[r] = pack(a_tile, first_row() + i * 16 + r % 2 * 8 + group(), k + r / 2 * Format::K / 2);
-#pragma unroll
+UNROLL_ALL
                 for (int j = 0; j < TN; ++j) Format::multiply(sums[i][j], a, b[j]);
             }
         }

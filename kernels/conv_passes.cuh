@@ -1,13 +1,13 @@
 // The three passes of a convolution, each as one matrix product   out[m, n] = sum over k of a[m, k] * b[k, n].
 //
-//   pass          a (M x K)                b (K x N)       M           N   K              out
-//   Forward       patches of x             weight          N*OH*OW     F   KH*KW*C        y
-//   InputGrad     patches of dy            weight, turned  N*PH*PW     C   taps*F         dx, the pixels of one phase
-//   WeightGrad    patches of x, turned     dy              KH*KW*C     F   N*OH*OW        dweight
+//   pass         a (M x K)              b (K x N)        M         N   K           out
+//   Forward      patches of x           weight           N*OH*OW   F   KH*KW*C     y
+//   InputGrad    patches of dy          weight, turned   N*PH*PW   C   taps*F      dx, the pixels of one phase
+//   WeightGrad   patches of x, turned   dy               KH*KW*C   F   N*OH*OW     dweight
 //
 // No matrix of patches is ever written: this page only says where its numbers lie. All of them lie where a row and a
-// column add up to: "patch n, i, j begins at this pixel" + "tap p, q, channel c is that much further on". So a row and a k
-// are each a Place, their sum is the number's Place, and outside the image there is a zero.
+// column add up to: "patch n, i, j begins at this pixel" + "tap p, q, channel c is that much further on". So a row and
+// a k are each a Place, their sum is the number's Place, and outside the image there is a zero.
 //
 //   image x            patch (i, j) begins here, perhaps above or left of the image: Place of the row
 //   +-----------+
@@ -15,9 +15,18 @@
 //   |  |  '>*   |      *: the number, x[n, i*SH - top + p, j*SW - left + q, c]
 //   +-----------+
 //
-// Polyphase: with stride (SH, SW) the input's pixels fall into SH x SW phases by (row, column) modulo the stride, and the
-// pixels of a phase are reached by the same taps p = a, a + SH, a + 2 SH ... only. InputGrad takes one phase at a time: a
-// dense stride-1 convolution, read backwards (tap t lies t pixels before), with no multiplication by a zero between pixels.
+// Polyphase: with stride (SH, SW) the input's pixels fall into SH x SW phases by (row, column) modulo the stride, and
+// the pixels of a phase are reached by the same taps p = a, a + SH, a + 2 SH ... only. InputGrad takes one phase at a
+// time: a dense convolution of stride 1, read backwards (tap t lies t pixels before), which multiplies no zeros.
+
+// Loops over registers must be unrolled on the GPU, whose registers have no addresses. On the CPU, where these kernels
+// run slowly at any rate, that and more than a little optimisation would only keep the compiler busy.
+#ifdef ON_CPU
+#pragma GCC optimize("O1")
+#define UNROLL_ALL
+#else
+#define UNROLL_ALL _Pragma("unroll")
+#endif
 
 // A place in an image, or the way from one place to another: `offset` counts numbers, y and x pixels.
 struct alignas(16) Place {
@@ -39,7 +48,7 @@ struct Image {
 };
 
 struct Forward {
-    static constexpr bool A_ALONG_K = true, B_ALONG_K = false;  // numbers that are neighbours in memory share a row (or k)
+    static constexpr bool A_ALONG_K = true, B_ALONG_K = false;  // is a row contiguous in memory, or else a k?
     Conv g;
     Image a, b;
     int M, N, K;

@@ -6,10 +6,10 @@
 //        +---------+     |tiles|
 //                        +-----+                 one barrier per tile: "#i has arrived, and all are through with #i-1"
 //
-// Split k: where out has too few tiles to occupy a GPU, `splits` blocks share each, every one with its own range of k's.
-// They write their sums to `parts`, and the block that finds itself the last of a group of GROUP adds up the group, in the
-// group's order; the groups' sums likewise, till one is left: a tree. Who is last depends on the weather, what is added to
-// what does not: results repeat bit for bit. The counters are zero before a launch, and are left zero.
+// Split k: where out has too few tiles to occupy a GPU, `splits` blocks share each, every one with its own range of
+// k's. They write their sums to `parts`, and the block that finds itself the last of a group of GROUP adds up the
+// group, in the group's order; the groups' sums likewise, till one is left: a tree. Who is last depends on the weather,
+// what is added to what does not: results repeat bit for bit. The counters are zero before a launch, and are left zero.
 
 constexpr int GROUP = 16;
 
@@ -43,14 +43,15 @@ __device__ bool add_splits(Sums& sums, real* parts, int* counters, int split, in
     for (int step = 1, level = 0; step < splits; step *= GROUP, ++level) {
         const int first = split - split % (step * GROUP), end = min(splits, first + step * GROUP);
         real* const mine = parts + (size_t(tile) * splits + split) * Sums::COUNT * Sums::THREADS + threadIdx.x;
-#pragma unroll
+UNROLL_ALL
         for (int i = 0; i < Sums::COUNT; ++i) mine[i * Sums::THREADS] = sums[i];
-        if (!last_to_arrive(&counters[(level * tiles + tile) * splits + first], (end - first + step - 1) / step)) return false;
-#pragma unroll
+        int* const counter = &counters[(level * tiles + tile) * splits + first];
+        if (!last_to_arrive(counter, (end - first + step - 1) / step)) return false;
+UNROLL_ALL
         for (int i = 0; i < Sums::COUNT; ++i) sums[i] = 0;
         for (int other = first; other < end; other += step) {
             const real* const theirs = mine + ((long long) other - split) * Sums::COUNT * Sums::THREADS;
-#pragma unroll
+UNROLL_ALL
             for (int i = 0; i < Sums::COUNT; ++i) sums[i] += read_shared_by_all(&theirs[i * Sums::THREADS]);
         }
         split = first;
@@ -63,17 +64,17 @@ template <class Sums, class Pass>
 __device__ void write(const Pass& pass, Sums& sums, real* out, const real* bias, int m0, int n0) {
     struct alignas(Sums::RUN * sizeof(real)) Run { real numbers[Sums::RUN]; };
     const bool aligned = pass.N % Sums::RUN == 0 && reinterpret_cast<size_t>(out) % sizeof(Run) == 0;
-#pragma unroll
+UNROLL_ALL
     for (int i = 0; i < Sums::COUNT; i += Sums::RUN) {
         const int m = m0 + Sums::row(i), n = n0 + Sums::column(i);
         if (m >= pass.M || n >= pass.N) continue;
         Run run;
-#pragma unroll
+UNROLL_ALL
         for (int e = 0; e < Sums::RUN; ++e) run.numbers[e] = sums[i + e] + (bias && n + e < pass.N ? bias[n + e] : 0);
         real* const to = out + pass.out(m) + n;
         if (aligned) *reinterpret_cast<Run*>(to) = run;
         else
-#pragma unroll
+UNROLL_ALL
             for (int e = 0; e < Sums::RUN; ++e)
                 if (n + e < pass.N) to[e] = run.numbers[e];
     }

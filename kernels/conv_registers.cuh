@@ -1,10 +1,12 @@
 // Sums on the CUDA cores: a thread multiplies TM rows by TN columns out of its registers, in full precision.
 //
-//              columns of thread tx            VEC k's at a time: TM + TN packs of 16 bytes are read
-//            +------------------------+        for TM * TN * VEC multiplications
-//   rows  ty |  TM x TN sums of one   |
-//            |  thread, in registers  |        rows of a thread: ty, ty + LANES, ...  where k's are neighbours in memory,
-//            +------------------------+        else VEC neighbours, then VEC further on, ...
+// Thread -> element: the block's ROWS x COLUMNS sums are dealt out to LANES_M x LANES_N threads.
+//
+//              columns of lane tx         for VEC k's a thread reads TM + TN packs of 16 bytes
+//           +----------------------+      and makes TM * TN * VEC multiplications of them
+//   rows    | TM x TN sums of one  |
+//   of lane | thread, in registers |      rows of a lane: lane, lane + LANES, ... where a row is contiguous in memory,
+//   ty      +----------------------+      else (a k is) VEC neighbours, and VEC more every LANES * VEC rows
 
 // T rows of a tile, those of one of LANES threads, in registers.
 template <int T, int LANES, bool ALONG_K>
@@ -22,7 +24,7 @@ struct Share {
     template <class Tile>
     __device__ void read(const Tile& tile, int lane, int k, int e) {
         if (ALONG_K && e > 0) return;
-#pragma unroll
+UNROLL_ALL
         for (int i = 0; i < T; i += RUN) packs[i / RUN] = *reinterpret_cast<const Pack*>(&tile.at(row(lane, i), k + e));
     }
 };
@@ -47,13 +49,13 @@ struct RegisterSums {
         for (int k = 0; k < DEPTH; k += VEC) {
             A a;
             B b;
-#pragma unroll
+UNROLL_ALL
             for (int e = 0; e < VEC; ++e) {
                 a.read(a_tile, threadIdx.x / LANES_N, k, e);
                 b.read(b_tile, threadIdx.x % LANES_N, k, e);
-#pragma unroll
+UNROLL_ALL
                 for (int i = 0; i < TM; ++i)
-#pragma unroll
+UNROLL_ALL
                     for (int j = 0; j < TN; ++j) sums[i * TN + j] += a.at(i, e) * b.at(j, e);
             }
         }
