@@ -3,33 +3,41 @@
 //     x_hat = (x - mean) rstd,    rstd = 1 / sqrt(var + eps)
 //     z = x_hat scale + shift,    y = z where z > 0, else slope z           slope 1: no activation, 0: ReLU
 //
-// Forward:   statistics  (mean and squared deviations of groups of rows), combine (of groups of groups, until few are
-//            left), finish (the rest, and the running averages), normalise.
-// Backward:  reduce (sums of dz and dz x_hat over groups of rows), column_sum of columns.cu or backward_finish, apply.
-// Every one is launched over (columns, groups of rows) with one thread per column and few rows, without barriers or
-// atomics: see columns.cu for the tree and channel_of in common.cuh for `width`, a multiple k * channels of the
-// channels.
+// CPU:  statistics (mean and squared deviations of groups of rows), combine (of groups of groups, until few are left),
+//       finish (the rest, and the running averages), normalise.
+// GPU:  statistics_at_once, which ends with what finish does, normalise.
+// One thread per column and few rows, without barriers: see columns.cu for the tree, last_to_arrive.cuh for the way to
+// do without it, and channel_of in common.cuh for `width`, a multiple k * channels of the channels.
 //
 // x may hold several batches, one after another, each with its own statistics: blockIdx.z is the batch, `rows` the rows
 // of one, and statistics are (batches, channels). scale or shift may be null: 1 and 0.
 
+#include "batchnorm.cuh"
+#include "last_to_arrive.cuh"
+
 // The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row
 // belongs to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may
-// lose all).
-//     mean, m2 (batches, groups, width): per group the mean and the sum of (x - mean)^2
-extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int rows, int width, int rows_per_thread) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const int first = blockIdx.x * rows_per_thread, group = blockIdx.z * gridDim.x + blockIdx.x;
-    x += (long long) blockIdx.z * rows * width;
+// lose all).    mean, m2: of this group and column, the mean and the sum of (x - mean)^2; x: at the batch's first row
+__device__ void moments_of_group(bool whole, real* mean, real* m2, const real* x, int group, int column, int rows,
+                                 int width, int rows_per_thread) {
+    const int first = group * rows_per_thread;
     const real origin = x[(long long) first * width + column], count = min(rows_per_thread, rows - first);
     real sum = 0, squares = 0;
-    for_rows(whole_block, first, rows_per_thread, rows, [&](int row) {
+    for_rows(whole, first, rows_per_thread, rows, [&](int row) {
         const real d = x[(long long) row * width + column] - origin;
         sum += d;
         squares += d * d;
     });
-    mean[group * width + column] = origin + sum / count;
-    m2[group * width + column] = squares - sum * (sum / count);
+    *mean = origin + sum / count;
+    *m2 = squares - sum * (sum / count);
+}
+
+// mean, m2 (batches, groups, width)
+extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int rows, int width, int rows_per_thread) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x;
+    const int to = (blockIdx.z * gridDim.x + blockIdx.x) * width + column;
+    x += (long long) blockIdx.z * rows * width;
+    moments_of_group(whole_block, mean + to, m2 + to, x, blockIdx.x, column, rows, width, rows_per_thread);
 }
 
 // What several groups are together (Chan, Golub & LeVeque, "Updating formulae", 1979): with n_i rows,
@@ -66,15 +74,13 @@ extern "C" __global__ void combine(real* mean, real* m2, const real* means, cons
     m2[larger * width + column] = moments.m2();
 }
 
-// The last level, one thread per channel: mean, var (biased) and rstd of the batch, and the running averages
+// The last level, for one channel: mean, var (biased) and rstd of the batch, and the running averages
 //     running = (1 - momentum) running + momentum batch,  the variance there being the unbiased one.
 // means, m2s: (batches, groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part
-// i. The averages move once for each batch, in order, so one thread sees to all batches of its channel.
-extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional real* running_mean,
-                                  optional real* running_var, const real* means, const real* m2s, int batches,
-                                  int parts, int k, int channels, int each, int rows, real eps, real momentum) {
-    const int channel = blockIdx.x * blockDim.x + threadIdx.x;
-    if (channel >= channels) return;
+// i. The averages move once for each batch, in order, so one thread sees to all batches of a channel.
+__device__ void finish_channel(int channel, real* mean, real* var, real* rstd, real* running_mean, real* running_var,
+                               const real* means, const real* m2s, int batches, int parts, int k, int channels,
+                               int each, int rows, real eps, real momentum) {
     for (int batch = 0; batch < batches; ++batch) {
         const int first = batch * parts * channels + channel, to = batch * channels + channel;
         Moments moments(means[first]);
@@ -93,16 +99,31 @@ extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional re
     }
 }
 
-// What one channel multiplies and adds. Subtracting the mean first costs nothing and keeps digits where it is large.
-struct Channel {
-    real mean, rstd, scale, shift;
+// One thread per channel.
+extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional real* running_mean,
+                                  optional real* running_var, const real* means, const real* m2s, int batches,
+                                  int parts, int k, int channels, int each, int rows, real eps, real momentum) {
+    const int channel = blockIdx.x * blockDim.x + threadIdx.x;
+    if (channel < channels)
+        finish_channel(channel, mean, var, rstd, running_mean, running_var, means, m2s, batches, parts, k, channels,
+                       each, rows, eps, momentum);
+}
 
-    __device__ Channel(int c, int batch, const real* means, const real* rstds, const real* scales, const real* shifts)
-        : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)),
-          shift(shifts ? shifts[c] : real(0)) {}
-    __device__ real z(real x) const { return (x - mean) * (rstd * scale) + shift; }
-    __device__ real activation_grad(real x, real slope) const { return z(x) > 0 ? real(1) : slope; }
-};
+// Both in one launch, as `statistics`; the last of a channel's threads finishes it. means, m2s: as mean, m2 there;
+// arrivals (channels): zero.
+extern "C" __global__ void statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean,
+                                              optional real* running_var, real* means, real* m2s, int* arrivals,
+                                              const real* x, int rows, int width, int channels, int rows_per_thread,
+                                              real eps, real momentum) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x, channel = channel_of(column, channels);
+    const int to = (blockIdx.z * gridDim.x + blockIdx.x) * width + column, k = width / channels;
+    x += (long long) blockIdx.z * rows * width;
+    moments_of_group(false, means + to, m2s + to, x, blockIdx.x, column, rows, width, rows_per_thread);
+    const int parts = gridDim.x * k, batches = gridDim.z;
+    if (last_to_arrive(arrivals + channel, parts * batches))
+        finish_channel(channel, mean, var, rstd, running_mean, running_var, means, m2s, batches, parts, k, channels,
+                       rows_per_thread, rows * k, eps, momentum);
+}
 
 // y = leaky_relu(z, slope). Given the running averages, this is inference; then rstd comes from inverse_root below.
 extern "C" __global__ void normalise(real* y, const real* x, const real* mean, const real* rstd,
@@ -122,62 +143,4 @@ extern "C" __global__ void normalise(real* y, const real* x, const real* mean, c
 extern "C" __global__ void inverse_root(real* rstd, const real* var, int channels, real eps) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c < channels) rstd[c] = 1 / sqrt(var[c] + eps);
-}
-
-// Backward, first pass: with dz = dy times the activation's derivative,
-//     sums[batch, group, 0] = sum dz (for dshift),    sums[batch, group, 1] = sum dz x_hat (for dscale)
-extern "C" __global__ void backward_reduce(real* sums, const real* dy, const real* x, const real* mean,
-                                           const real* rstd, optional const real* scale, optional const real* shift,
-                                           int rows, int width, int channels, int rows_per_thread, real slope) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(channel_of(column, channels), blockIdx.z * channels, mean, rstd, scale, shift);
-    const long long batch = (long long) blockIdx.z * rows * width;
-    const int group = blockIdx.z * gridDim.x + blockIdx.x;
-    real sum = 0, with_x = 0;
-    for_rows(whole_block, blockIdx.x * rows_per_thread, rows_per_thread, rows, [&](int row) {
-        const long long i = batch + (long long) row * width + column;
-        const real dz = dy[i] * channel.activation_grad(x[i], slope);
-        sum += dz;
-        with_x += dz * (x[i] - channel.mean);
-    });
-    sums[(2 * group) * width + column] = sum;
-    sums[(2 * group + 1) * width + column] = with_x * channel.rstd;
-}
-
-// The last level, one thread per channel and per which of the two: sums (batches, groups, 2, k, channels) ->
-// per_batch (batches, 2, channels), which backward_apply needs, and their totals dshift and dscale (channels).
-extern "C" __global__ void backward_finish(real* dscale, real* dshift, real* per_batch, const real* sums, int batches,
-                                           int groups, int k, int channels) {
-    const int column = blockIdx.x * blockDim.x + threadIdx.x;
-    if (column >= 2 * channels) return;
-    const int which = column >= channels, channel = which ? column - channels : column;
-    real total = 0;
-    for (int batch = 0; batch < batches; ++batch) {
-        real sum = 0;
-        for_rows(false, 0, groups * k, groups * k, [&](int part) {
-            const int group = batch * groups + part / k;
-            sum += sums[((2 * group + which) * k + part % k) * channels + channel];
-        });
-        per_batch[batch * 2 * channels + column] = sum;
-        total += sum;
-    }
-    (which ? dscale : dshift)[channel] = total;
-}
-
-// Backward, second pass: dx = scale rstd (dz - dshift / rows - x_hat dscale / rows); dx may be dy.
-extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* x, const real* mean, const real* rstd,
-                                          optional const real* scale, optional const real* shift,
-                                          const real* per_batch, int rows, int channels, real slope) {
-    const int c = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
-    const real* sums = per_batch + blockIdx.z * 2 * channels;
-    const real a = channel.scale * channel.rstd;
-    const real by_x = -a * channel.rstd * sums[channels + c] / rows;
-    const real constant = -a * sums[c] / rows;
-    const long long batch = (long long) blockIdx.z * rows * channels;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        const long long i = batch + (long long) row * channels + c;
-        const real dz = dy[i] * channel.activation_grad(x[i], slope);
-        dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
-    });
 }

@@ -1,11 +1,22 @@
-"""Launches of batchnorm.cu: statistics level by level, then one pass; backward in two passes."""
+"""Launches of batchnorm*.cu: statistics level by level, then one pass; backward in two passes."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import kernels
-from kernels.launches import columns, contiguous, empty, few_enough, folding, on_cuda, rows_of_blocks, rows_per_thread
+from kernels.launches import (
+    arrivals,
+    at_once,
+    columns,
+    contiguous,
+    empty,
+    few_enough,
+    folding,
+    on_cuda,
+    rows_of_blocks,
+    rows_per_thread,
+)
 from kernels.sums import add_groups
 
 Running = tuple[Any, Any, float]  # running mean (C,), running variance (C,), momentum
@@ -29,10 +40,6 @@ class Shape(NamedTuple):
         k = folding(rows, channels)
         return cls(rows // k, k * channels, channels, k, rows_per_thread(rows // k, k, on_cuda(x)), batches)
 
-    def launch(self, entry: str, *args: Any) -> None:
-        """Launch one thread per column and `each` rows."""
-        columns(f"batchnorm.{entry}", args, self.rows, self.width, self.each, self.batches)
-
 
 def forward(x: Any, scale: Any, shift: Any, eps: float, slope: float, running: Running | None, batches: int) -> tuple:
     """Return y, mean, var, rstd of gpunet.backend.batchnorm, and move the running averages."""
@@ -47,7 +54,11 @@ def statistics(x: Any, shape: Shape, results: tuple, eps: float, momentum: float
     """Fill mean, var, rstd and the running averages: groups of rows, groups of groups, the rest."""
     rows, width, channels, k, each, batches = shape
     moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
-    shape.launch("statistics", *moments, x, rows, width, each)
+    if at_once(x):
+        counters = arrivals(x, channels)
+        args = (*results, *moments, counters, x, rows, width, channels, each, eps, momentum)
+        return columns("batchnorm.statistics_at_once", args, rows, width, each, batches)
+    columns("batchnorm.statistics", (*moments, x, rows, width, each), rows, width, each, batches)
     groups = moments.shape[2]
     while not few_enough(groups * k, on_cuda(x)) and groups > 1:
         per_thread = rows_per_thread(groups, k, on_cuda(x))
@@ -77,20 +88,30 @@ def inference(x: Any, mean: Any, var: Any, scale: Any, shift: Any, eps: float, s
 
 def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slope: float, out: tuple) -> tuple:
     """Return dx (written into dy), dscale and dshift (in `out` if given) of gpunet.backend.batchnorm_backward."""
-    batches = mean.size // mean.shape[-1]
-    dy, x, shape = contiguous(dy), contiguous(x), Shape.of(x, batches)
-    rows, width, channels, k, each, _ = shape
-    sums = empty(x, batches, -(-rows // each), 2 * width)  # (batches, groups, 2, k, C): of dz and of dz x_hat
-    shape.launch("backward_reduce", sums, dy, x, mean, rstd, scale, shift, rows, width, channels, each, slope)
-    while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
-        sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
+    dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
     dscale, dshift = (empty(x, channels) if array is None else array for array in out)
     per_batch = empty(x, batches, 2, channels)
-    totals = (dscale, dshift, per_batch, sums, batches, sums.shape[1], k, channels)
-    per_channel("batchnorm.backward_finish", totals, 2 * channels)
-    args = (dy, dy, x, mean, rstd, scale, shift, per_batch, rows * k, channels, slope)
-    rows_of_blocks("batchnorm.backward_apply", args, rows * k, channels, batches)
+    given = (dy, x, mean, rstd, scale, shift)
+    reduce(Shape.of(x, batches), given, slope, (dscale, dshift, per_batch))
+    rows = x.size // channels // batches
+    args = (dy, *given, per_batch, rows, channels, slope)
+    rows_of_blocks("batchnorm_backward.apply", args, rows, channels, batches)
     return dy, dscale, dshift
+
+
+def reduce(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
+    """Fill dscale, dshift and, per batch, both: sums of dz x_hat and of dz over groups of rows, then over the rest."""
+    rows, width, channels, k, each, batches = shape
+    x = given[1]
+    sums = empty(x, batches, -(-rows // each), 2 * width)  # (batches, groups, 2, k, C)
+    args = (*given, rows, width, channels, each, slope)
+    if at_once(x):
+        args = (*results, sums, arrivals(x, channels), *args)
+        return columns("batchnorm_backward.reduce_at_once", args, rows, width, each, batches)
+    columns("batchnorm_backward.reduce", (sums, *args), rows, width, each, batches)
+    while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
+        sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
+    per_channel("batchnorm_backward.finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
 
 
 def per_channel(entry: str, args: tuple, count: int) -> None:

@@ -85,6 +85,32 @@ def few_enough(parts: int, cuda: bool) -> bool:
     return parts <= (FINISH_ON_CUDA if cuda else ROWS_ON_CPU)
 
 
+def at_once(array: Any) -> bool:
+    """Return whether sums are finished in the launch that begins them: on the GPU, where a launch has its price.
+
+    On the CPU the counting of the threads would cost the SIMD loop (see last_to_arrive.cuh).
+    """
+    return on_cuda(array)
+
+
+def arrivals(like: Any, count: int) -> Any:
+    """Return at least so many int32 counters for `last_to_arrive`, zero: every kernel leaves them so."""
+    size = max(1024, 1 << (count - 1).bit_length())
+    if not on_cuda(like):
+        return np.zeros(size, "int32")
+    import cupy
+
+    return _arrivals(cupy.cuda.runtime.getDevice(), cupy.cuda.get_current_stream().ptr, size)
+
+
+@functools.cache
+def _arrivals(device: int, stream: int, size: int) -> Any:
+    """One array for all launches of a stream, which run one after another."""
+    import cupy
+
+    return cupy.zeros(size, "int32")
+
+
 def empty(like: Any, *shape: int, dtype: Any = None) -> Any:
     """Return a new array of this shape on the machine, and with the dtype, of another."""
     if on_cuda(like):

@@ -5,22 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import kernels
+import kernels.batchnorm
+import kernels.losses
 from gpunet import backend
 from gpunet.backend import to_device, to_numpy
 from kernels import launches, patches, source, sums
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
-FILES = [
-    "activations",
-    "adam",
-    "arrays",
-    "batchnorm",
-    "columns",
-    "im2col",
-    "images",
-    "losses",
-]  # others: their own tests
+FILES = [  # of the other files, tests of their own
+    "activations", "adam", "arrays", "batchnorm", "batchnorm_backward", "columns", "im2col", "images", "losses",
+]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
 
@@ -70,13 +64,19 @@ def adam(device):
 def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
     for limit in ("FINISH_ON_CUDA", "MOST_ROWS_ON_CUDA"):  # so low that a small array has every level of the tree
         monkeypatch.setattr(launches, limit, 32)
-    launched, launch = set(), kernels.launch
+    launched, launch, results = set(), kernels.launch, []
     monkeypatch.setattr(
         kernels, "launch", lambda entry, *args, **more: (launched.add(entry), launch(entry, *args, **more))
     )
-    with backend.use("kernels"):
-        first, second = run_all(device), run_all(device)
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    for at_once in (True, False):  # sums in one launch, as on a GPU, and level by level, as on a CPU
+        for module in (kernels.batchnorm, kernels.losses):
+            monkeypatch.setattr(module, "at_once", lambda array, choice=at_once: choice)
+        with backend.use("kernels"):
+            first, second = run_all(device), run_all(device)
+        assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+        results.append(first)
+    for a, b in zip(*results, strict=True):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
     every = {f"{stem}.{name}" for stem in FILES for name in kernels.load(stem, "float32", device).entries}
     assert launched == every
 
