@@ -24,14 +24,21 @@ from tqdm import tqdm
 
 import kernels
 from benchmarks import machine_code
-from benchmarks.gpus import ARCHITECTURES, GPUS, Gpu
+from benchmarks.gpus import ARCHITECTURES, GPUS
 from benchmarks.machine_code import Figures
-from benchmarks.roofline import PRECISIONS, Work, limit, memory_bound, training_step
+from benchmarks.roofline import PRECISIONS, limits_as_json, limits_table, training_step
 from benchmarks.tables import table, write_whole
 from kernels.cache import cache_folder
 
 DTYPES = ("float32", "float64")
+ROUNDED = ("conv2d_tf32", "conv2d_bf16", "conv2d_fp16")  # for float32 alone: float64 is never rounded
 Job = tuple[str, str, str]  # file, dtype, architecture
+
+
+def jobs_of(files: Iterable[str], dtypes: Iterable[str], archs: Iterable[str]) -> list[Job]:
+    """Return every build that training or a gradient check may ask for."""
+    pairs = [(stem, dtype) for stem in files for dtype in dtypes if not (stem in ROUNDED and dtype == "float64")]
+    return [(*pair, arch) for pair in pairs for arch in archs]
 
 
 def measure(job: Job) -> list[Figures]:
@@ -64,24 +71,6 @@ def figures_table(found: Iterable[Figures], archs: list[str], markdown: bool) ->
     return table(["kernel", "dtype", "threads", "shared bytes", *archs], list(rows.values()), markdown)
 
 
-def limits_table(work: list[Work], gpus: list[Gpu], precision: str, markdown: bool) -> str:
-    """Return one row per operation with its limits in microseconds, and the sums over a training step."""
-    head = ["operation", "uses", "MFLOP", "MB", "FLOP/byte", *(gpu.name for gpu in gpus)]
-    rows: list[list[Any]] = []
-    for w in work:
-        times = [f"{limit(g, w, precision) * 1e6:.1f}{'m' if memory_bound(g, w, precision) else 'a'}" for g in gpus]
-        rows.append([w.name, w.uses, w.flops / 1e6, w.bytes / 1e6, w.flops / w.bytes, *times])
-    flops, size = sum(w.uses * w.flops for w in work), sum(w.uses * w.bytes for w in work)
-    total = [f"{sum(w.uses * limit(gpu, w, precision) for w in work) * 1e6:.0f}" for gpu in gpus]
-    return table(head, [*rows, ["training step", "", flops / 1e6, size / 1e6, flops / size, *total]], markdown)
-
-
-def limits_as_json(work: list[Work], batch: int, precision: str) -> list[dict[str, Any]]:
-    """Return the operations with their limits in seconds on every GPU."""
-    setting = {"batch": batch, "precision": precision}
-    return [w._asdict() | setting | {"seconds": {g.name: limit(g, w, precision) for g in GPUS}} for w in work]
-
-
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__.partition("\n")[0])
@@ -108,8 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         machine_code.nvrtc()
-        jobs = [(stem, dtype, arch) for stem in options.file for dtype in options.dtype for arch in options.arch]
-        found = measure_all(jobs)
+        found = measure_all(jobs_of(options.file, options.dtype, options.arch))
         print("Registers of a thread and occupancy, with the threads per block of __launch_bounds__ or else 256\n")
         print(figures_table(found, options.arch, options.markdown))
         limits = print_limits(options)

@@ -11,11 +11,13 @@ multiplications (Winograd) may stay below them.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.gpus import Gpu
+from benchmarks.gpus import GPUS, Gpu
+from benchmarks.tables import table
 from dcgan.config import Config
 from dcgan.presets.dcgan64 import discriminator, generator
 from gpunet import backend
@@ -117,3 +119,19 @@ def memory_bound(gpu: Gpu, work: Work, precision: str) -> bool:
     return work.bytes / (gpu.bandwidth * 1e9) >= work.flops / peak(gpu, work, precision)
 
 
+def limits_table(work: Sequence[Work], gpus: Sequence[Gpu], precision: str, markdown: bool) -> str:
+    """Return one row per operation with its limits in microseconds, and the sums over a training step."""
+    head = ["operation", "uses", "MFLOP", "MB", "FLOP/byte", *(gpu.name for gpu in gpus)]
+    rows: list[list[Any]] = []
+    for w in work:
+        times = [f"{limit(g, w, precision) * 1e6:.1f}{'m' if memory_bound(g, w, precision) else 'a'}" for g in gpus]
+        rows.append([w.name, w.uses, w.flops / 1e6, w.bytes / 1e6, w.flops / w.bytes, *times])
+    flops, size = sum(w.uses * w.flops for w in work), sum(w.uses * w.bytes for w in work)
+    total = [f"{sum(w.uses * limit(gpu, w, precision) for w in work) * 1e6:.0f}" for gpu in gpus]
+    return table(head, [*rows, ["training step", "", flops / 1e6, size / 1e6, flops / size, *total]], markdown)
+
+
+def limits_as_json(work: Sequence[Work], batch: int, precision: str) -> list[dict[str, Any]]:
+    """Return the operations with their limits in seconds on every GPU."""
+    setting = {"batch": batch, "precision": precision}
+    return [w._asdict() | setting | {"seconds": {g.name: limit(g, w, precision) for g in GPUS}} for w in work]

@@ -133,7 +133,7 @@ SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
     "stem", [pytest.param(stem, marks=[pytest.mark.slow] * stem.startswith(SLOW)) for stem in kernels.stems()]
 )
 def test_every_kernel_compiles_for_every_architecture_without_spills(nvrtc, stem):
-    jobs = [(stem, dtype, arch) for dtype in command.DTYPES for arch in ARCHITECTURES]
+    jobs = command.jobs_of([stem], command.DTYPES, ARCHITECTURES)
     parallel = stem.startswith(SLOW)  # the others are done before a second process has started
     found = command.measure_all(jobs) if parallel else [f for job in jobs for f in command.measure(job)]
     text = source.read(source.path_of(stem))
