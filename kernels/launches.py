@@ -6,6 +6,7 @@ They follow the two helpers of common.cuh, for_elements and for_rows, whose cons
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,18 +98,16 @@ def arrivals(like: Any, count: int) -> Any:
     """Return at least so many int32 counters for `last_to_arrive`, zero: every kernel leaves them so."""
     size = max(1024, 1 << (count - 1).bit_length())
     if not on_cuda(like):
-        return np.zeros(size, "int32")
+        return _arrivals(np, threading.get_ident(), size)
     import cupy
 
-    return _arrivals(cupy.cuda.runtime.getDevice(), cupy.cuda.get_current_stream().ptr, size)
+    return _arrivals(cupy, (cupy.cuda.runtime.getDevice(), cupy.cuda.get_current_stream().ptr), size)
 
 
 @functools.cache
-def _arrivals(device: int, stream: int, size: int) -> Any:
-    """One array for all launches of a stream, which run one after another."""
-    import cupy
-
-    return cupy.zeros(size, "int32")
+def _arrivals(xp: Any, queue: Any, size: int) -> Any:
+    """One array for all launches of a thread or a stream, which run one after another."""
+    return xp.zeros(size, "int32")
 
 
 def empty(like: Any, *shape: int, dtype: Any = None) -> Any:

@@ -99,9 +99,9 @@ def test_images(low, device, dtype):
 
 
 def test_real_to_images_rounds_to_even_and_clips(device, dtype):
-    values = np.array([-2, -1, 1, 2, np.nan, np.inf, -np.inf, 0], dtype)  # 0 is 127.5
+    values = np.array([-2, -1, 1, 2, np.nan, np.inf, -np.inf, 0, 1.005], dtype)  # 0 is 127.5, 1.005 is 255.6
     bytes_ = to_numpy(images.real_to_images(to_device(values, device), -1.0))
-    assert bytes_.tolist() == [0, 0, 255, 255, 0, 255, 0, 128]
+    assert bytes_.tolist() == [0, 0, 255, 255, 0, 255, 0, 128, 255]
 
 
 def test_images_refuse_a_flip_of_another_length(device, dtype):

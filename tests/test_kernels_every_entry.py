@@ -32,6 +32,9 @@ def run_all(device):
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
     results += backend.batchnorm_backward(dy.copy(), x, statistics[1], statistics[3], channel, channel, 0.2)
+    running = channel.copy(), channel.copy()
+    joined = backend.batchnorm(x, channel, None, 1e-5, 1.0, (*running, 0.1), 2)  # two batches, each on its own
+    results += [*joined, *running, *backend.batchnorm_backward(dy.copy(), x, joined[1], joined[3], channel, None)]
     pictures = to_device(rng.integers(0, 256, (2, 5, 5, 3), "uint8"), device)
     real = backend.images_to_real(pictures)
     results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
