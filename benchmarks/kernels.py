@@ -7,6 +7,8 @@
 NVRTC compiles each `extern "C"` kernel to machine code; registers, spills and shared memory are what ptxas reports,
 the occupancy follows from the limits of the architecture. The limits are rooflines from published peak figures
 (benchmarks/gpus.py): no time here was measured. Exit status 1 where a kernel spills registers to memory.
+
+The first run takes some five minutes on two cores; what it found is kept, so that the next one compiles only what changed.
 """
 
 from __future__ import annotations

@@ -28,6 +28,17 @@
 #define UNROLL_ALL _Pragma("unroll")
 #endif
 
+constexpr int VEC = 16 / sizeof(real);    // numbers in 16 bytes, the most that one instruction moves
+constexpr int DEPTH = 64 / sizeof(real);  // k's that are multiplied at a time: 16 floats, 8 doubles
+
+// The order in which a sum takes its k's. As they lie: tap by tap, all channels of each. But if DEPTH divides the
+// channels, DEPTH channels of each tap in turn, then the next DEPTH channels: what neighbouring patches share is then
+// copied again while it still is in the L1 cache.
+__device__ int in_order(int k, int channels, int taps) {
+    const int tile = k / DEPTH;
+    return channels % DEPTH ? k : tile % taps * channels + tile / taps * DEPTH + k % DEPTH;
+}
+
 // A place in an image, or the way from one place to another: `offset` counts numbers, y and x pixels.
 struct alignas(16) Place {
     int offset, y, x;
@@ -62,12 +73,14 @@ struct Forward {
         const int j = m % g.OW, i = m / g.OW % g.OH, n = m / g.OW / g.OH;
         return a.at(n, i * g.SH - g.top, j * g.SW - g.left, 0);
     }
-    __device__ Place a_k(int k) const {
+    __device__ Place tap(int k) const {
         const int c = k % g.C, q = k / g.C % g.KW, p = k / g.C / g.KW;
         return a.at(0, p, q, c);
     }
+    __device__ int in_order(int k) const { return ::in_order(k, g.C, g.KH * g.KW); }
+    __device__ Place a_k(int k) const { return tap(in_order(k)); }
     __device__ Place b_row(int n) const { return {n, 0, 0}; }
-    __device__ Place b_k(int k) const { return {k * g.F, 0, 0}; }
+    __device__ Place b_k(int k) const { return {in_order(k) * g.F, 0, 0}; }
     __device__ int out(int m) const { return m * N; }
 };
 
@@ -79,8 +92,9 @@ struct WeightGrad : Forward {
         Forward::set(conv, x, dy);
         M = g.KH * g.KW * g.C, K = g.N * g.OH * g.OW;
     }
-    __device__ Place a_row(int m) const { return Forward::a_k(m); }
+    __device__ Place a_row(int m) const { return tap(m); }
     __device__ Place a_k(int k) const { return Forward::a_row(k); }
+    __device__ Place b_k(int k) const { return {k * g.F, 0, 0}; }
 };
 
 struct InputGrad {
@@ -108,11 +122,13 @@ struct InputGrad {
         return a.at(n, i0 + i, j0 + j, 0);
     }
     __device__ Place a_k(int k) const {
+        k = in_order(k, g.F, TH * TW);
         const int f = k % g.F, u = k / g.F % TW, t = k / g.F / TW;
         return a.at(0, -t, -u, f);
     }
     __device__ Place b_row(int c) const { return {c * g.F, 0, 0}; }
     __device__ Place b_k(int k) const {
+        k = in_order(k, g.F, TH * TW);
         const int f = k % g.F, u = k / g.F % TW, t = k / g.F / TW;
         const int p = p0 + t * g.SH, q = q0 + u * g.SW;
         return {(p * g.KW + q) * g.C * g.F + f, 0, 0};

@@ -14,9 +14,6 @@
 
 #include "copy_async.cuh"
 
-constexpr int VEC = 16 / sizeof(real);    // numbers in 16 bytes, the most that one instruction moves
-constexpr int DEPTH = 64 / sizeof(real);  // k's of a tile: 16 floats, 8 doubles
-
 // Readers that take whole 16-byte runs of rows have no use for the second (ROW_SHIFT = 0 instead of 8).
 template <int ROWS, bool ALONG_K>
 struct Tile {

@@ -8,11 +8,8 @@ __device__ void copy_async(void* shared, const void* global, bool valid) {
 #if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
     const unsigned target = (unsigned) __cvta_generic_to_shared(shared);
     const int bytes = valid ? BYTES : 0;
-    if (BYTES == 16)  // .cg: past the L1 cache, only for 16 bytes
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(global), "r"(bytes) : "memory");
-    else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(global), "n"(BYTES), "r"(bytes)
-                     : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(global), "n"(BYTES), "r"(bytes)
+                 : "memory");  // .ca: through the L1 cache, where overlapping patches find what they share
 #else
     struct alignas(BYTES) Piece { unsigned words[BYTES / 4]; };  // copied by one instruction
     *(Piece*) shared = valid ? *(const Piece*) global : Piece{};

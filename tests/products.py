@@ -36,9 +36,11 @@ class Shape(NamedTuple):
 
 SHAPES = [
     Shape(3, 10, 8, 12, 20, (4, 4), (2, 2), ((1, 1), (1, 1))),  # 16-byte copies; several tiles of every kind
+    Shape(1, 9, 6, 32, 16, (3, 2), (2, 1), ((1, 1), (0, 1))),  # channels in whole tiles of 16 or 8
     Shape(2, 7, 5, 3, 5, (5, 3), (2, 3), ((2, 1), (0, 2))),  # 4-byte copies, uneven in every way
     Shape(1, 5, 4, 1, 1, (1, 1), (2, 2)),  # phases that no tap reaches
     Shape(2, 3, 2, 5, 6, (2, 2), (4, 5), ((1, 0), (0, 3))),  # a stride beyond the image and the kernel
+    Shape(140, 2, 3, 2, 3, (2, 2), (3, 2), ((1, 0), (1, 1))),  # ... and several tiles of rows in each phase
     Shape(1, 6, 5, 8, 136, (2, 2)),  # more outputs than the widest tile
     Shape(1, 5, 6, 136, 4, (3, 2), (1, 2), ((0, 2), (1, 0))),  # more inputs than the widest tile
     Shape(1, 4, 3, 6, 130, (3, 3), (1, 1), ((1, 1), (1, 1))),  # ... and no multiple of 16 bytes
