@@ -104,6 +104,8 @@ class Config(DataOptions):
     graph: bool = option(True, options.flag, "on cuda, replay the training step as one CUDA graph")
     out: str = option("runs", options.text, "where run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")
+    real_grids: bool = option(False, options.flag, "beside every sample grid, one of the step's real pictures")
+    tensorboard: bool = option(False, options.flag, "write event files too: numbers, histograms and sample grids")
     sample_every: int | str = option(200, options.cadence, "a sample grid every N steps or epochs", "N|Nep")
     checkpoint_every: int | str = option(500, options.cadence, "a checkpoint every N steps or epochs", "N|Nep")
     keep: int = option(3, options.integer(1), "how many of the newest checkpoints stay")

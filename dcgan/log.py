@@ -6,13 +6,17 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dcgan.steps import Stats
 from gpunet import backend
 
 INTERVAL = 1.0  # seconds between two fetches: each waits for the device
+Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is shown records once they are written
 
 
 class Diverged(ArithmeticError):
@@ -22,8 +26,9 @@ class Diverged(ArithmeticError):
 class Log:
     """Appends to log.jsonl what is the same in every repetition of the run, and to timing.jsonl what is not."""
 
-    def __init__(self, folder: Path, batch_size: int) -> None:
+    def __init__(self, folder: Path, batch_size: int, watch: Watch = lambda records: None) -> None:
         self.path, self.timing, self.batch_size = folder / "log.jsonl", folder / "timing.jsonl", batch_size
+        self.watch = watch
         self.pending: list[tuple[int, int, Stats]] = []
         self.since = time.perf_counter()
         self.newest: dict[str, Any] = {}  # the last record written
@@ -40,21 +45,31 @@ class Log:
         """Fetch and write what is pending. Raises Diverged at the first step whose numbers are not finite."""
         if not self.pending:
             return
-        records, lines = _fetch(self.pending), []
+        records, good = _fetch(self.pending), []
         steps, self.pending = len(self.pending), []
         for record in records:
             wrong = [f"{key} is {value}" for key, value in record.items() if not math.isfinite(value)]
             if wrong:
                 break
-            lines.append(json.dumps(record) + "\n")
+            good.append(record)
             self.newest = record
-        _append(self.path, "".join(lines), durable=True)  # a checkpoint may rely on it
+        _append(self.path, good, durable=True)  # a checkpoint may rely on it
         now = time.perf_counter()
         speed = steps * self.batch_size / (now - self.since)
-        _append(self.timing, json.dumps({"step": records[-1]["step"], "images_per_second": round(speed, 1)}) + "\n")
+        timing = {"step": records[-1]["step"], "images_per_second": round(speed, 1)}
+        _append(self.timing, [timing])
         self.since = now
+        self.watch([*good, timing])
         if wrong:
             raise Diverged(f"step {record['step']}: {', '.join(wrong)}")
+
+
+def require_finite(state: dict[str, Any], step: int) -> None:
+    """Raise Diverged where a weight or a moment of a GAN's state is no longer finite."""
+    for part, values in state.items():
+        for name, value in values.items():
+            if not np.isfinite(value).all():
+                raise Diverged(f"step {step}: {part} {name} is no longer finite")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -74,9 +89,9 @@ def _fetch(pending: list[tuple[int, int, Stats]]) -> list[dict[str, Any]]:
     ]
 
 
-def _append(path: Path, text: str, durable: bool = False) -> None:
+def _append(path: Path, records: list[dict[str, Any]], durable: bool = False) -> None:
     with open(path, "a") as file:
-        file.write(text)
+        file.write("".join(json.dumps(record) + "\n" for record in records))
         file.flush()
         if durable:
             os.fsync(file.fileno())

@@ -17,7 +17,10 @@ from gpunet.checkpoint import CheckpointError
 Say = Callable[[str], None]
 
 # Everything else decides what the run is: changing it would make it another run.
-CHANGEABLE = ("data", "epochs", "steps", "device", "implementation", "out", "sample_every", "checkpoint_every", "keep")
+CHANGEABLE = (
+    "data", "epochs", "steps", "device", "implementation", "out", "real_grids", "tensorboard", "sample_every",
+    "checkpoint_every", "keep",
+)  # fmt: skip
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """RunDir: the numbered folder of a run, who lies where in it, and finding the way back.
 
     runs/0003-dcgan64/  config.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
-                        samples/real.png  samples/000200.png  checkpoints/000200.h5
+                        samples/real.png  samples/000200.png  samples/000200-real.png  checkpoints/000200.h5
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class RunDir:
     def sample(self, step: int) -> Path:
         """Return where the sample grid of a step lies."""
         return self.samples / f"{step:06d}.png"
+
+    def real_sample(self, step: int) -> Path:
+        """Return where the grid of a step's real pictures lies."""
+        return self.samples / f"{step:06d}-real.png"
 
     def checkpoint(self, step: int) -> Path:
         """Return where the checkpoint of a step lies."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpunet import backend
-from gpunet.layers import Sequential, Sigmoid
+from gpunet.layers import BatchNorm, Sequential, Sigmoid
 
 if TYPE_CHECKING:
     from dcgan.config import Config
@@ -53,6 +53,26 @@ def sample(G: Sequential, z: np.ndarray, labels: np.ndarray | None = None) -> np
     finally:
         G.train(training)
     return np.concatenate(images)[:wanted]
+
+
+def judge(D: Sequential, images: np.ndarray, low: float, labels: np.ndarray | None = None) -> np.ndarray:
+    """Return D(x), (N,), for uint8 pictures (N, H, W, C) that become numbers from `low` to 1.
+
+    Batch norm uses the statistics of these pictures, as in training; D is the same afterwards, its averages included.
+    """
+    device, training = backend.device_of(D.parameters()[0].data), D.training
+    norms = [(layer, layer.batch_statistics) for layer in D.walk() if isinstance(layer, BatchNorm)]
+    D.eval()
+    try:
+        for layer, _ in norms:
+            layer.batch_statistics = True
+        with D.given(None if labels is None else backend.to_device(labels, device)):
+            logits = D.forward(backend.images_to_real(backend.to_device(images, device), low=low))
+    finally:
+        D.train(training)
+        for layer, before in norms:
+            layer.batch_statistics = before
+    return backend.to_numpy(backend.sigmoid(logits)).ravel()
 
 
 def _pass(G: Sequential, z: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

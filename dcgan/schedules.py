@@ -19,6 +19,15 @@ def learning_rate(config: Config, epoch: int, done: float) -> float:
     return config.lr
 
 
+def last_step(config: Config, count: int) -> int:
+    """Return the steps of a whole run over so many pictures."""
+    if config.steps:
+        return config.steps
+    if config.last_batch == "wrap":
+        return -(-config.epochs * count // config.batch_size)
+    return config.epochs * (count // config.batch_size)
+
+
 def due(cadence: int | str, step: int, finished: int | None) -> bool:
     """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
 

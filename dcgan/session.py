@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import log, presets, resuming
+from dcgan import board, log, presets, resuming
 from dcgan.cli import INTERRUPTED
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
@@ -44,6 +44,8 @@ def choose_device(config: Config) -> str:
 def open_trainer(config: Config, progress: bool) -> Trainer:
     """Say what will run where, open the data and build the networks."""
     presets.find(config.preset).check(config)
+    if config.tensorboard:
+        board.require()
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; device {device}, implementation {backend.implementation(device)}")

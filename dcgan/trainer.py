@@ -10,12 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from dcgan import images, log
+from dcgan.board import Board, opened
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
 from dcgan.rundir import RunDir
 from dcgan.sampling import balanced_labels, draw_z, sample, whole_batches
-from dcgan.schedules import due, learning_rate
+from dcgan.schedules import due, last_step, learning_rate
 from dcgan.signals import stop_on_signal
 from dcgan.stepper import Stepper
 from gpunet import checkpoint
@@ -35,8 +36,9 @@ class Trainer:
         self.gan = GAN(config, self.rng, device)
         self.stepper = Stepper(self.gan, device, config.graph)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
-        self.last_step = config.steps or _steps(config, len(source))
+        self.last_step = last_step(config, len(source))
         self.saved_step, self.lr = 0, config.lr
+        self.board: Board | None = None  # while training with --tensorboard
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, as a checkpoint holds it."""
@@ -70,14 +72,16 @@ class Trainer:
         Raises log.Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), CheckpointError
         when a checkpoint cannot be written.
         """
-        self.run, self.log = run, log.Log(run.path, self.config.batch_size)
+        self.run = run
         with (
+            opened(self.config.tensorboard, run, self.step) as self.board,
             self.stepper.running(),
             stop_on_signal() as stop,
             self._loader() as loader,
             self._bar(progress) as bar,
             warnings.catch_warnings(),
         ):
+            self.log = log.Log(run.path, self.config.batch_size, *([self.board.scalars] if self.board else []))
             warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
             while self.step < self.last_step and not stop:  # what diverges, the log says and stops, once
                 if self._step(next(loader)):
@@ -106,7 +110,7 @@ class Trainer:
         fetched = self.log.record(self.step, batch.epoch + 1, stats)
         finished = self.start[0] if self.start[0] > batch.epoch else None
         if self.step in (1, self.last_step) or due(config.sample_every, self.step, finished):
-            self.sample()
+            self.sample(batch, zs[0])
         if due(config.checkpoint_every, self.step, finished):
             self.save()
         return fetched
@@ -116,10 +120,17 @@ class Trainer:
         if lr != self.lr:
             self.gan.adam_G.lr = self.gan.adam_D.lr = self.lr = lr
 
-    def sample(self) -> None:
-        """Write the pictures of the fixed z as they are now, and beside the first ones real pictures."""
-        pictures = sample(self.gan.G, self.fixed_z, balanced_labels(len(self.fixed_z), self.config))
-        images.save_png(self.run.sample(self.step), images.grid(pictures[: self.config.samples]))
+    def sample(self, batch: Batch, z: np.ndarray) -> None:
+        """Write the pictures of the fixed z as they are now, and the real ones beside them; z and batch: the step's."""
+        labels, count = balanced_labels(len(self.fixed_z), self.config), self.config.samples
+        pictures = sample(self.gan.G, self.fixed_z, labels)
+        images.save_png(self.run.sample(self.step), images.grid(pictures[:count]))
+        if self.config.real_grids:
+            images.save_png(self.run.real_sample(self.step), images.grid(batch.images[:count]))
+        if self.board:
+            self.board.pictures(self.step, pictures[:count], batch.images[:count])
+            of_real = batch.labels if self.config.classes else None
+            self.board.histograms(self.step, self.gan, z, (batch.images, of_real), (pictures, labels))
         real = self.run.samples / "real.png"
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
@@ -129,21 +140,7 @@ class Trainer:
         """Write the log and a checkpoint, then let go of the oldest ones."""
         self.log.flush()
         state = self.state_dict()
-        _require_finite(state["gan"], self.step)
+        log.require_finite(state["gan"], self.step)
         checkpoint.save(self.run.checkpoint(self.step), state)
         self.run.prune(self.config.keep, self.step)
         self.saved_step = self.step
-
-
-def _steps(config: Config, count: int) -> int:
-    """Return the steps of all epochs over so many pictures."""
-    if config.last_batch == "wrap":
-        return -(-config.epochs * count // config.batch_size)
-    return config.epochs * (count // config.batch_size)
-
-
-def _require_finite(state: dict[str, Any], step: int) -> None:
-    for part, values in state.items():
-        for name, value in values.items():
-            if not np.isfinite(value).all():
-                raise log.Diverged(f"step {step}: {part} {name} is no longer finite")

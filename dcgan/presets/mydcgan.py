@@ -1,4 +1,5 @@
-"""mydcgan: Denstiny2017/myDCGAN, carpedm20's networks for CelebA with its own cadence.
+"""mydcgan: Denstiny2017/myDCGAN, carpedm20's networks for CelebA with its own cadence, real pictures beside
+every sample grid.
 
 Its batch norm had nameless scales and shifts, which no optimiser found, and its checkpoint was read again at the start
 of every epoch. Here both networks are trained whole, and a run is read once.
@@ -13,5 +14,5 @@ from dcgan.presets import carpedm20
 PRESET = replace(
     carpedm20.PRESET,
     summary="Denstiny2017/myDCGAN: carpedm20's networks, a sample every 100 steps",
-    settings={**carpedm20.SETTINGS, "sample_every": 100, "checkpoint_every": 500},
+    settings={**carpedm20.SETTINGS, "sample_every": 100, "checkpoint_every": 500, "real_grids": True},
 )
