@@ -101,6 +101,9 @@ class Config(DataOptions):
     implementation: str | None = option(
         None, options.choice("kernels", "reference"), "kernels (our CUDA sources) or reference (array code)", "NAME"
     )
+    precision: str | None = option(
+        None, options.choice("fp32", "tf32", "bf16", "fp16"), "of products (tf32 on GPUs with it, else fp32)", "NAME"
+    )
     graph: bool = option(True, options.flag, "on cuda, replay the training step as one CUDA graph")
     out: str = option("runs", options.text, "where run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")

@@ -13,6 +13,7 @@ from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
 from gpunet.backend.arrays import Array
+from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 
 
@@ -26,9 +27,10 @@ class GAN:
         for net in (self.G, self.D):
             initialise(net, rng)
             net.to(device)
-        betas = (config.beta1, config.beta2)
+        betas, scale = (config.beta1, config.beta2), FIRST if config.precision == "fp16" else None
         self.adam_G, self.adam_D = (
-            Adam(net.parameters(), config.lr, betas, weight_decay=config.l2) for net in (self.G, self.D)
+            Adam(net.parameters(), config.lr, betas, weight_decay=config.l2, loss_scale=scale)
+            for net in (self.G, self.D)
         )
 
     def plan(self, number: int) -> tuple[bool, int]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from dcgan import cli, images, options, presets, resuming, sampling, session
 from dcgan.config import Config
+from dcgan.device import choose_device
 from dcgan.errors import UserError
 from gpunet.layers import Sequential
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", metavar="FILE.png|DIR", required=True, help="one grid, or a folder of numbered files")
     parser.add_argument("--seed", metavar="N", default=0, help="another seed, other pictures (0)")
     parser.add_argument("--label", metavar="N", default=None, help="the class of all of them (each in turn)")
-    cli.add_options(parser, "device", "implementation", "sampling_statistics")
+    cli.add_options(parser, "device", "implementation", "precision", "sampling_statistics")
     given = vars(parser.parse_args(arguments))
     count = options.named("--count", options.integer(1), given.pop("count"))
     seed = options.named("--seed", options.integer(0), given.pop("seed"))
@@ -58,8 +59,8 @@ def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, 
     found = resuming.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
         raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
-    config = replace(found.config, **given)
-    device = session.choose_device(config)
+    config = replace(found.config, **{"precision": None, **given})  # what trained on a GPU may draw on a CPU
+    device = choose_device(config)
     G = presets.find(config.preset).generator(config)
     with resuming.fitting(path):
         G.load_state_dict(found.state["gan"]["G"])

@@ -18,8 +18,8 @@ Say = Callable[[str], None]
 
 # Everything else decides what the run is: changing it would make it another run.
 CHANGEABLE = (
-    "data", "epochs", "steps", "device", "implementation", "out", "real_grids", "tensorboard", "sample_every",
-    "checkpoint_every", "keep",
+    "data", "epochs", "steps", "device", "implementation", "precision", "out", "real_grids", "tensorboard",
+    "sample_every", "checkpoint_every", "keep",
 )  # fmt: skip
 
 

@@ -14,31 +14,16 @@ from dcgan import board, log, presets, resuming
 from dcgan.cli import INTERRUPTED
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
+from dcgan.device import choose_device, described
 from dcgan.errors import UserError
 from dcgan.rundir import RunDir
 from dcgan.trainer import Trainer
-from gpunet import backend
 from gpunet.files import write_atomically
 
 
 def say(line: str) -> None:
     """Print a line at once, also into a pipe."""
     print(line, flush=True)
-
-
-def choose_device(config: Config) -> str:
-    """Switch to the config's implementation and return its device; auto is cuda where a number can be put there."""
-    if config.implementation:
-        backend.use(config.implementation)
-    if config.device == "cpu":
-        return "cpu"
-    try:
-        backend.to_device(np.zeros(1, "float32"), "cuda")
-    except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
-        if config.device == "cuda":
-            raise UserError(f"--device cuda: {error}") from error
-        return "cpu"
-    return "cuda"
 
 
 def open_trainer(config: Config, progress: bool) -> Trainer:
@@ -48,7 +33,7 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
         board.require()
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
-    say(f"{config.preset} {size} on {origin}; device {device}, implementation {backend.implementation(device)}")
+    say(f"{config.preset} {size} on {origin}; {described(device)}")
     source = open_data(config, progress)
     require_batch(source, config.batch_size)
     say(source.description)

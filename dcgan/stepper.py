@@ -47,17 +47,23 @@ class Stepper:
             return self._step(number, **inputs)
         upload, graph = self._graph(number, arrays)
         upload(list(arrays.values()), self.stream)
-        return {name: value.copy() for name, value in graph(self.stream).items()}  # the next replay overwrites them
+        names, numbers = graph(self.stream)
+        return dict(zip(names, backend.join(numbers), strict=True))  # a copy: the next replay overwrites them
 
     def _graph(self, number: int, arrays: dict[str, np.ndarray]) -> tuple[Upload, Graph]:
         """Return the inputs and the graph of the number-th step's plan."""
         plan, names = self.gan.plan(number), tuple(arrays)
         if plan not in self.graphs:
             upload = Upload(list(arrays.values()))
-            step = lambda *inputs: self._step(number, **dict(zip(names, inputs, strict=True)))  # noqa: E731
+            step = lambda *inputs: _packed(self._step(number, **dict(zip(names, inputs, strict=True))))  # noqa: E731
             self.graphs[plan] = upload, Graph(step, upload.inputs)
         return self.graphs[plan]
 
     def _step(self, number: int, images: Any, flip: Any = None, labels: Any = None, **zs: Any) -> Stats:
         real = backend.images_to_real(images, flip=flip, low=lowest(self.gan.G))  # (N, H, W, C)
         return self.gan.step(number, real, list(zs.values()), labels)
+
+
+def _packed(stats: Stats) -> tuple[tuple[str, ...], Any]:
+    """Return the names and, as one array, the numbers: one copy saves them all."""
+    return tuple(stats), backend.join(*(value.reshape(1) for value in stats.values()))

@@ -8,7 +8,7 @@ D's output is a logit; D(x) is its sigmoid. Every loss and mean is an array on t
 
 from __future__ import annotations
 
-from gpunet.backend import bce_with_logits, join, sigmoid
+from gpunet.backend import bce_of_halves, bce_with_logits, join
 from gpunet.backend.arrays import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
@@ -26,18 +26,12 @@ def discriminator_step(
     fake = G.forward(z)  # (N, H, W, C)
     optimizer.zero_grad()
     with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
-        on_real, on_fake = logits = halves(D.forward(join(real, fake)))
-        loss_real, dreal = bce_with_logits(on_real, real_target)  # -log D(x)
-        loss_fake, dfake = bce_with_logits(on_fake, fake_target)  # -log(1 - D(G(z)))
-        D.backward(join(dreal, dfake), input_grad=False)
+        logits = D.forward(join(real, fake))
+        # The mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
+        loss, (d_real, d_fake), dlogits = bce_of_halves(logits, (real_target, fake_target))
+        D.backward(optimizer.scaled(dlogits), input_grad=False)
     optimizer.step()
-    d_real, d_fake = (sigmoid(half).mean() for half in logits)
-    return fake, {"loss_d": loss_real + loss_fake, "d_real": d_real, "d_fake": d_fake}
-
-
-def halves(x: Array) -> tuple[Array, Array]:
-    """Return views of the first and the second half of a joined batch."""
-    return x[: len(x) // 2], x[len(x) // 2 :]
+    return fake, {"loss_d": loss, "d_real": d_real, "d_fake": d_fake}
 
 
 def generator_step(G: Layer, D: Layer, optimizer: Adam, fake: Array, target: float = 1.0) -> Stats:
@@ -48,6 +42,6 @@ def generator_step(G: Layer, D: Layer, optimizer: Adam, fake: Array, target: flo
     optimizer.zero_grad()
     with D.frozen():
         loss, dlogits = bce_with_logits(D.forward(fake), target)  # -log D(G(z))
-        G.backward(D.backward(dlogits), input_grad=False)
+        G.backward(D.backward(optimizer.scaled(dlogits)), input_grad=False)
     optimizer.step()
     return {"loss_g": loss}

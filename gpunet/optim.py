@@ -10,13 +10,17 @@ import numpy as np
 from gpunet import backend
 from gpunet.backend.adam import LR, STEP
 from gpunet.backend.arrays import Array, array_module, device_of, to_device
+from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
 from gpunet.layers.base import Parameter
+
+SCALING = {"loss_scale", "good_steps"}  # what a state has besides, if the loss is scaled
 
 
 class Adam:
     """Adam (Kingma & Ba, 2015) over the trainable ones of the given parameters; the formula is in gpunet.backend.adam.
 
-    weight_decay > 0 adds an L2 penalty to the loss (PyTorch's Adam, not AdamW).
+    weight_decay > 0 adds an L2 penalty to the loss (PyTorch's Adam, not AdamW). loss_scale, for products in fp16: what
+    the gradient of the loss, passed through `scaled`, is multiplied by at first (see gpunet.backend.loss_scale).
 
     Their values and gradients move into two flat buffers, of which `parameter.data` and `parameter.grad` become
     views: one pass updates the whole network. So make the optimiser after `net.to(...)`; `step` raises if a parameter
@@ -30,6 +34,7 @@ class Adam:
         betas: Sequence[float] = (0.5, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        loss_scale: float | None = None,
     ) -> None:
         self.parameters = [parameter for parameter in parameters if parameter.trainable]
         if not self.parameters:
@@ -44,6 +49,7 @@ class Adam:
         xp, size = array_module(first), sum(parameter.data.size for parameter in self.parameters)
         self.data, self.grad, self.m, self.v = (xp.zeros(size, first.dtype) for _ in range(4))
         self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
+        self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
         self._views = list(self._move_in())
 
     def _move_in(self) -> Iterable[Array]:
@@ -74,7 +80,14 @@ class Adam:
                 raise RuntimeError(f"parameter {i} of shape {view.shape} has no gradient: run backward before step")
             if parameter.grad is not parameter.grad_buffer:  # assigned from outside
                 parameter.grad_buffer[...] = parameter.grad  # type: ignore[index]
-        backend.adam_update(self.data, self.grad, self.m, self.v, self.state, self.betas, self.eps, self.weight_decay)
+        if self.scaling is not None:
+            backend.unscale_gradients(self.grad, self.scaling)
+        buffers = self.data, self.grad, self.m, self.v, self.state
+        backend.adam_update(*buffers, self.betas, self.eps, self.weight_decay, self.scaling)
+
+    def scaled(self, dlogits: Array) -> Array:
+        """Return what to give to backward for dlogits, the gradient of the loss; it may be overwritten."""
+        return dlogits if self.scaling is None else backend.scale_gradient(dlogits, self.scaling)
 
     def zero_grad(self) -> None:
         """Clear the gradients: the next backward stores, later ones add. No memory is written."""
@@ -82,13 +95,22 @@ class Adam:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of the moments, flat in declared order, and the numbers step and lr."""
-        return {"m": self.m.copy(), "v": self.v.copy(), "step": int(self.state[STEP]), "lr": self.lr}
+        """Return copies of the moments, flat in declared order, and the numbers step and lr, and of a scaled loss."""
+        state = {"m": self.m.copy(), "v": self.v.copy(), "step": int(self.state[STEP]), "lr": self.lr}
+        if self.scaling is not None:
+            state |= {"loss_scale": float(self.scaling[SCALE]), "good_steps": int(self.scaling[GOOD_STEPS])}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore moments, step count and learning rate. Raises ValueError where keys or sizes do not fit."""
-        if set(state) != {"m", "v", "step", "lr"} or any(state[k].shape != self.m.shape for k in ("m", "v")):
+        """Restore moments, step count and learning rate. Raises ValueError where keys or sizes do not fit.
+
+        The scale of the loss is restored if both had one: a run may go on in another precision.
+        """
+        if set(state) - SCALING != {"m", "v", "step", "lr"} or any(state[k].shape != self.m.shape for k in ("m", "v")):
             raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {self.m.size}, step and lr")
         device = device_of(self.m)
         self.m[...], self.v[...] = to_device(state["m"], device), to_device(state["v"], device)
         self.state[:2] = to_device(np.array([state["lr"], state["step"]], "float64"), device)
+        if self.scaling is not None and set(state) >= SCALING:
+            self.scaling[...] = new_scaling(device, state["loss_scale"])
+            self.scaling[GOOD_STEPS] = state["good_steps"]

@@ -1,14 +1,16 @@
 // Adam (Kingma & Ba, 2015, algorithm 1) over flat arrays of all parameters of a network.
 //
 // The learning rate and the step count live on the device, in double, in the array `state`. So a launch has the same
-// arguments in every step, and a captured graph of launches replays correctly.
+// arguments in every step, and a captured graph of launches replays correctly. With a scaled loss there is `scaling`, too
+// (loss_scale.cu): if SKIP is set there, nothing is to change.
 
 constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // places in `state`
+constexpr int SKIP = 2;                                      // the place in `scaling`
 
 // One thread: count the step, and work out what all parameters share,
 //     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)
-extern "C" __global__ void adam_advance(double* state, double b1, double b2) {
-    if (blockIdx.x + threadIdx.x > 0) return;
+extern "C" __global__ void adam_advance(double* state, optional const double* scaling, double b1, double b2) {
+    if (blockIdx.x + threadIdx.x > 0 || (scaling && scaling[SKIP] != 0)) return;
     const double t = state[STEP] + 1;
     state[STEP] = t;
     state[STEP_SIZE] = state[LR] / (1 - pow(b1, t));
@@ -19,9 +21,11 @@ extern "C" __global__ void adam_advance(double* state, double b1, double b2) {
 //     g = grad + decay param,   m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2
 //     param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
 // with the factors of g given as g1 and g2: in float, 1 - b2 would lose digits.
-extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state, int count,
-                                       real b1, real g1, real b2, real g2, real eps, real decay) {
+extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state,
+                                       optional const double* scaling, int count, real b1, real g1, real b2, real g2,
+                                       real eps, real decay) {
     const real step_size = state[STEP_SIZE], rescale = state[RESCALE];
+    if (scaling && scaling[SKIP] != 0) return;
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
         const real g = grad[i] + decay * param[i];
         const real first = b1 * m[i] + g1 * g, second = b2 * v[i] + g2 * g * g;

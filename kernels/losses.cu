@@ -1,58 +1,79 @@
-// Binary cross-entropy on logits x against targets t, and its gradient, in one pass:
+// Binary cross-entropy on logits x against targets t, its gradient, and the mean of sigmoid(x), in one pass:
 //
 //     loss = mean of  max(x, 0) - x t + log(1 + exp(-|x|))         never the logarithm of a rounded 0
 //     dlogits = (sigmoid(x) - t) / count
 //
-// The logits are read as rows of LANES numbers (the last may be shorter), one thread per lane and few rows. Each adds
-// the losses of its numbers, always in the same order. What is left to add: on the CPU column_sum of columns.cu, if
-// there are many rows, and mean_loss; on the GPU the last threads to arrive do it in the same launch.
+// A launch takes one or two batches of `count` logits (blockIdx.y), each with its target; their losses are added. A
+// batch is read as rows of LANES numbers (the last may be shorter), one thread per lane and few rows. Each adds the
+// losses and the sigmoids of its numbers, always in the same order. What is left to add: on the CPU column_sum of
+// columns.cu, if there are many rows, and mean_loss; on the GPU the last threads to arrive do it in the same launch.
 
 #include "last_to_arrive.cuh"
 
-constexpr int LANES = 32;
+constexpr int LANES = 32, LOSS = 0, SIGMOID = 1;
 
-// dlogits, and the sum of the losses, of one lane of a group of rows. targets may be null: then t = target everywhere.
-__device__ real loss_of_group(bool whole, real* dlogits, const real* logits, const real* targets, real target,
-                              int count, int rows, int group, int rows_per_thread, int lane) {
-    real sum = 0;
+// The column of `sums` (groups, batches * 2 * LANES) for one lane's losses, or sigmoids, of a batch.
+__device__ int column(int batch, int what, int lane) { return (batch * 2 + what) * LANES + lane; }
+
+// dlogits, and the two sums, of one lane of a group of rows. targets may be null: then t = target everywhere.
+__device__ void sums_of_group(bool whole, real* dlogits, real* sums, const real* logits, const real* targets,
+                              real target, int count, int rows, int group, int rows_per_thread, int batch, int lane) {
+    real loss = 0, sigmoids = 0;
     for_rows(whole, group * rows_per_thread, rows_per_thread, rows, [&](int row) {
-        const int i = row * LANES + lane;
-        if (i >= count) return;
-        const real x = logits[i], t = targets ? targets[i] : target;
-        sum += (x > 0 ? x : real(0)) - x * t + log1p(exp(-fabs(x)));
-        dlogits[i] = (1 / (1 + exp(-x)) - t) / count;
+        const int place = row * LANES + lane, i = batch * count + place;
+        if (place >= count) return;
+        const real x = logits[i], t = targets ? targets[i] : target, sigmoid = 1 / (1 + exp(-x));
+        loss += (x > 0 ? x : real(0)) - x * t + log1p(exp(-fabs(x)));
+        sigmoids += sigmoid;
+        dlogits[i] = (sigmoid - t) / count;
     });
-    return sum;
+    sums[column(batch, LOSS, lane)] = loss;
+    sums[column(batch, SIGMOID, lane)] = sigmoids;
 }
 
-// sums (groups, LANES)
+// sums (groups, batches * 2 * LANES)
 extern "C" __global__ void bce_with_logits(real* dlogits, real* sums, const real* logits, optional const real* targets,
-                                           real target, int count, int rows, int rows_per_thread) {
-    const int lane = threadIdx.x, group = blockIdx.x;
-    sums[group * LANES + lane] =
-        loss_of_group(whole_block, dlogits, logits, targets, target, count, rows, group, rows_per_thread, lane);
+                                           real target, real second_target, int count, int rows, int rows_per_thread) {
+    const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, width = gridDim.y * 2 * LANES;
+    sums_of_group(whole_block, dlogits, sums + group * width, logits, targets, batch ? second_target : target, count,
+                  rows, group, rows_per_thread, batch, lane);
 }
 
-__device__ real sum_of_lanes(const real* sums) {
+__device__ real mean_of_lanes(const real* sums, int batch, int what, int count) {
     real sum = 0;
 #pragma unroll
-    for (int lane = 0; lane < LANES; ++lane) sum += sums[lane];
-    return sum;
+    for (int lane = 0; lane < LANES; ++lane) sum += sums[column(batch, what, lane)];
+    return sum / count;
+}
+
+// numbers (1 + batches): the loss, and each batch's mean sigmoid; sums (batches * 2 * LANES)
+__device__ void write_means(real* numbers, const real* sums, int batches, int count) {
+    real loss = 0;
+    for (int batch = 0; batch < batches; ++batch) {
+        loss += mean_of_lanes(sums, batch, LOSS, count);
+        numbers[1 + batch] = mean_of_lanes(sums, batch, SIGMOID, count);
+    }
+    numbers[0] = loss;
 }
 
 // One thread.
-extern "C" __global__ void mean_loss(real* loss, const real* sums, int count) { loss[0] = sum_of_lanes(sums) / count; }
+extern "C" __global__ void mean_loss(real* numbers, const real* sums, int batches, int count) {
+    write_means(numbers, sums, batches, count);
+}
 
-// All in one launch. arrivals (LANES + 1): zero.
-extern "C" __global__ void bce_with_logits_at_once(real* loss, real* dlogits, real* sums, int* arrivals,
+// All in one launch. arrivals (batches * LANES + 1): zero.
+extern "C" __global__ void bce_with_logits_at_once(real* numbers, real* dlogits, real* sums, int* arrivals,
                                                    const real* logits, optional const real* targets, real target,
-                                                   int count, int rows, int rows_per_thread) {
-    const int lane = threadIdx.x, group = blockIdx.x;
-    sums[group * LANES + lane] =
-        loss_of_group(false, dlogits, logits, targets, target, count, rows, group, rows_per_thread, lane);
-    if (!last_to_arrive(arrivals + lane, gridDim.x)) return;
-    real sum = 0;
-    for_rows(false, 0, gridDim.x, gridDim.x, [&](int other) { sum += sums[other * LANES + lane]; });
-    sums[lane] = sum;
-    if (last_to_arrive(arrivals + LANES, LANES)) loss[0] = sum_of_lanes(sums) / count;
+                                                   real second_target, int count, int rows, int rows_per_thread) {
+    const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, batches = gridDim.y;
+    const int width = batches * 2 * LANES;
+    sums_of_group(false, dlogits, sums + group * width, logits, targets, batch ? second_target : target, count, rows,
+                  group, rows_per_thread, batch, lane);
+    if (!last_to_arrive(arrivals + batch * LANES + lane, gridDim.x)) return;
+    for (int what = LOSS; what <= SIGMOID; ++what) {
+        real sum = 0;
+        for_rows(false, 0, gridDim.x, gridDim.x, [&](int i) { sum += sums[i * width + column(batch, what, lane)]; });
+        sums[column(batch, what, lane)] = sum;
+    }
+    if (last_to_arrive(arrivals + batches * LANES, batches * LANES)) write_means(numbers, sums, batches, count);
 }

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dcgan import generate, plot, train
 from gpunet import backend, checkpoint
+from gpunet.backend import conv_choice
 
 ROOT = Path(__file__).parent.parent
 PLACE = ["--device cpu --implementation reference"]  # runs are the same on all
@@ -73,8 +74,9 @@ def arrays(path: Path) -> object:
 
 
 @pytest.fixture(autouse=True)
-def restored():
+def restored(monkeypatch):
     """Take back after each test what a command line chose."""
+    monkeypatch.setattr(conv_choice, "_chosen", dict(conv_choice._chosen))
     with backend.use(backend.implementation()):
         yield
 

@@ -9,11 +9,13 @@ import kernels.batchnorm
 import kernels.losses
 from gpunet import backend
 from gpunet.backend import to_device, to_numpy
-from kernels import launches, patches, source, sums
+from gpunet.backend.loss_scale import new_scaling
+from kernels import arrays, launches, patches, source, sums
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "batchnorm", "batchnorm_backward", "columns", "im2col", "images", "losses",
+    "loss_scale",
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
@@ -28,6 +30,7 @@ def run_all(device):
     results += [f(dy.copy(), y) for f in (backend.relu_backward, backend.tanh_backward, backend.sigmoid_backward)]
     results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
     results += [sums.add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
+    results += [*backend.bce_of_halves(x, (0.9, 0.2)), arrays.join([x, y, x, y])]
     launches.elements("arrays.add", (results[-1], x, x.size), x.size)
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
@@ -60,7 +63,11 @@ def adam(device):
     assert np.abs(to_numpy(param) - expected).max() <= 2e-7 * np.abs(expected).max()
     assert np.abs(to_numpy(m_) - m).max() <= 1e-6 and np.abs(to_numpy(v_) - v).max() <= 1e-8
     assert to_numpy(state)[:2].tolist() == [1e-3, 3]
-    return [param, m_, v_]
+    scaling = new_scaling(device, 2.0)
+    gradient = backend.scale_gradient(to_device(grads[0].astype("float32"), device), scaling)
+    backend.unscale_gradients(gradient, scaling)
+    backend.adam_update(param, gradient, m_, v_, state, (0.5, 0.999), 1e-8, 0.0, scaling)
+    return [param, m_, v_, scaling]
 
 
 @pytest.mark.parametrize("device", DEVICES)

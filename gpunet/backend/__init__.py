@@ -16,7 +16,6 @@ from gpunet.backend.arrays import (
     array_module,
     device_of,
     implementation,
-    join,
     operations,
     to_device,
     to_numpy,
@@ -26,9 +25,11 @@ from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_in
 from gpunet.backend.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from gpunet.backend.conv_choice import algorithm, precision, use_conv, use_precision
 from gpunet.backend.images import images_to_real, real_to_images
+from gpunet.backend.join import join
 from gpunet.backend.labels import join_labels, join_labels_backward
 from gpunet.backend.linear import column_sum, linear, linear_input_grad, linear_weight_grad
-from gpunet.backend.losses import bce_with_logits
+from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
+from gpunet.backend.losses import bce_of_halves, bce_with_logits
 from gpunet.backend.parallel import keep_freed_memory, thread_count
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "batchnorm",
     "batchnorm_backward",
     "batchnorm_inference",
+    "bce_of_halves",
     "bce_with_logits",
     "column_sum",
     "conv2d",
@@ -60,6 +62,7 @@ __all__ = [
     "real_to_images",
     "relu",
     "relu_backward",
+    "scale_gradient",
     "sigmoid",
     "sigmoid_backward",
     "tanh",
@@ -67,6 +70,7 @@ __all__ = [
     "thread_count",
     "to_device",
     "to_numpy",
+    "unscale_gradients",
     "use",
     "use_conv",
     "use_precision",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import kernels
 from gpunet.backend.arrays import Array, array_module, operation
+from gpunet.backend.loss_scale import SKIP
 from gpunet.backend.parallel import by_rows
 from kernels import launches
 
@@ -22,6 +23,7 @@ def adam_update(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float = 0.0,
+    scaling: Array | None = None,
 ) -> None:
     """Take one Adam step in place on flat arrays (size,); state[LR] is the learning rate, state[STEP] counts up.
 
@@ -29,10 +31,13 @@ def adam_update(
         m = b1 m + (1 - b1) g,    v = b2 v + (1 - b2) g^2
         param -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
+    scaling: of a scaled loss (loss_scale.py); its SKIP leaves everything as it is.
     Kingma & Ba, "Adam", 2015, algorithm 1. Rate and count are read on the device, so a captured step replays correctly.
     """
     xp, real = array_module(param), param.dtype.type
     b1, b2 = betas
+    if scaling is not None and scaling[SKIP]:
+        return
     state[STEP] += 1
     step_size = (state[LR] / (1 - b1 ** state[STEP])).astype(param.dtype)
     rescale = (1 / xp.sqrt(1 - b2 ** state[STEP])).astype(param.dtype)  # 1 / sqrt(1 - b2^t), applied to sqrt(v)
@@ -62,8 +67,9 @@ def _(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float = 0.0,
+    scaling: Array | None = None,
 ) -> None:
     b1, b2 = betas
-    kernels.launch("adam.adam_advance", 1, 1, (state, b1, b2))
-    args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
+    kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
+    args = (param, m, v, grad, state, scaling, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
     launches.elements("adam.adam_update", args, param.size)

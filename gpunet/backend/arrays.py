@@ -68,16 +68,6 @@ def written(value: Array, out: Array | None = None) -> Array:
     return out
 
 
-def join(*arrays: Array) -> Array:
-    """Return the arrays one after another along the first axis: plain copies of memory on either device."""
-    first, rows = arrays[0], [len(array) for array in arrays]
-    joined, end = array_module(first).empty((sum(rows), *first.shape[1:]), first.dtype), 0
-    for array, count in zip(arrays, rows, strict=True):
-        joined[end : end + count] = array
-        end += count
-    return joined
-
-
 def implementation(device: str = "cpu") -> str:
     """Return which implementation runs on the device: the one `use` chose, otherwise the device's default."""
     return _chosen or _default(device)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gpunet.backend.activations import sigmoid
 from gpunet.backend.arrays import Array, array_module, operation
+from gpunet.backend.join import join
 from kernels import losses
 
 
@@ -29,3 +31,28 @@ def bce_with_logits(logits: Array, target: float | Array) -> tuple[Array, Array]
 @bce_with_logits.kernel
 def _(logits: Array, target: float | Array) -> tuple[Array, Array]:
     return losses.bce_with_logits(logits, target)
+
+
+@operation
+def bce_of_halves(logits: Array, targets: tuple[float, float]) -> tuple[Array, Array, Array]:
+    """Return the sum of two losses, the mean probability that each half claims, and the gradient of the sum.
+
+    logits: two batches of one size, one behind the other, each with its target. The loss is the sum of their
+    `bce_with_logits`, a 0-d array; the means (2,) are those of sigmoid(logits).
+    """
+    _require_halves(logits)
+    half = len(logits) // 2
+    (loss, first), (other, second) = map(bce_with_logits, (logits[:half], logits[half:]), targets)
+    means = sigmoid(logits).reshape(2, -1).mean(axis=1)
+    return array_module(logits).asarray(loss + other), means, join(first, second)
+
+
+@bce_of_halves.kernel
+def _(logits: Array, targets: tuple[float, float]) -> tuple[Array, Array, Array]:
+    _require_halves(logits)
+    return losses.bce_of_halves(logits, targets)
+
+
+def _require_halves(logits: Array) -> None:
+    if not logits.ndim or len(logits) % 2 or not len(logits):
+        raise ValueError(f"got logits of shape {logits.shape}, expected two batches of one size joined")

@@ -1,0 +1,66 @@
+"""Training with a scaled loss: the bits of training without, but for steps that overflow; fp16 in a graph."""
+
+import numpy as np
+import pytest
+
+from cases import host
+from dcgan.config import Config
+from dcgan.gan import GAN
+from dcgan.sampling import draw_z
+from dcgan.stepper import Stepper
+from gpunet import backend
+from gpunet.backend.loss_scale import SCALE
+from gpunet.optim import Adam
+
+
+def train(cell, scale, overflow=()):
+    """Four tiny steps, with infinite gradients in some; return both networks' weights as bytes, and the GAN."""
+    gan, rng = GAN(Config(width=2, z_dim=3, image_size=8, channels=1, batch_size=4, lr=0.01),
+                   np.random.default_rng(0), cell.device), np.random.default_rng(1)  # fmt: skip
+    for name in "GD":
+        net = getattr(gan, name)
+        setattr(gan, f"adam_{name}", Adam(net.parameters(), 0.01, (0.5, 0.999), weight_decay=0.1, loss_scale=scale))
+    for step in range(4):
+        if step in overflow:
+            gan.adam_D.scaling[SCALE] = np.inf
+        real = cell.array(rng.standard_normal((4, 8, 8, 1)), "float32")
+        with np.errstate(all="ignore"):
+            gan.step(step + 1, real, [cell.array(rng.standard_normal((4, 1, 1, 3)), "float32")])
+        if step in overflow:
+            gan.adam_D.scaling[SCALE] = scale
+    return [host(net.state_dict()[name]).tobytes() for net in (gan.G, gan.D) for name in net.state_dict()], gan
+
+
+def test_any_scale_gives_the_bits_of_none(cell):
+    plain, _ = train(cell, None)
+    for scale in (1.0, 2.0**10, 2.0**24):
+        assert train(cell, scale)[0] == plain
+
+
+def test_a_training_step_that_overflows_leaves_that_network_alone(cell):
+    _, gan = train(cell, 2.0**10, overflow=[0, 1, 2, 3])
+    untouched = GAN(gan.config, np.random.default_rng(0), cell.device)
+    for (name, mine), other in zip(gan.D.named_parameters(), untouched.D.parameters(), strict=True):
+        assert (host(mine.data) == host(other.data)).all(), name
+    assert gan.adam_D.state_dict()["step"] == 0 and gan.adam_G.state_dict()["step"] == 4
+    assert not any((host(a.data) == host(b.data)).all()
+                   for a, b in zip(gan.G.parameters(), untouched.G.parameters(), strict=True))  # fmt: skip
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("graph", [False, True], ids=["launches", "graph"])
+def test_fp16_training_skips_overflows_inside_a_graph(graph):
+    """The loss has gradients of about 1/8: times 2^21 they are beyond fp16, times 2^10 they are not."""
+    config = Config(width=2, z_dim=3, image_size=8, channels=1, batch_size=4, precision="fp16")
+    gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+    gan.adam_D.scaling[SCALE] = 2.0**21
+    gan.adam_G.scaling[SCALE] = 2.0**10
+    scales, stepper = [], Stepper(gan, "cuda", graph)
+    with backend.use("kernels"), backend.use_precision("fp16"), stepper.running():
+        for number in range(1, 7):
+            stepper(number, rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), [draw_z(rng, 4, config)])
+            scales.append(float(gan.adam_D.scaling[SCALE]))
+    taken = gan.adam_D.state_dict()["step"]
+    assert scales[0] == 2.0**20 and 0 < taken < 6 and scales[-1] == 2.0 ** (21 - (6 - taken))
+    assert gan.adam_G.state_dict()["step"] == 6 and gan.adam_G.state_dict()["good_steps"] == 6
+    assert np.isfinite(host(gan.adam_D.data)).all()
