@@ -14,6 +14,7 @@ examples:
   python -m dcgan.train --data photos/ --epochs 50               a folder, or a .zip, of pictures
   python -m dcgan.train --data img_align_celeba.zip --crop 108   CelebA as it is downloaded
   python -m dcgan.train --preset carpedm20-mnist --data mnist/   digits by their label; --list-presets: all presets
+  python -m dcgan.train --config runs/0003-dcgan64/config.json   the options of a run, or of lines such as lr = 1e-4
   python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80   go on where a run stopped
 """
 
@@ -23,17 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.train", description=__doc__, epilog=EXAMPLES)
     cli.add_options(parser)
+    parser.add_argument("--config", metavar="FILE", help="options from a config.json, or from lines such as lr = 1e-4")
     parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")
     parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
     parser.add_argument("--list-presets", action="store_true", help="print the presets with their sizes, and stop")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
     given = vars(parser.parse_args(arguments))
-    path, dry, progress = given.pop("resume"), given.pop("dry_run"), not given.pop("no_progress")
-    from dcgan import resuming, session, summary  # after --help and mistakes in the options
+    file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
+    progress = not given.pop("no_progress")
+    from dcgan import config_file, resuming, session, summary  # after --help and mistakes in the options
 
     if given.pop("list_presets"):
         print(summary.listing())
         return 0
+    given = given if file is None else config_file.merged(file, given, resumed=path is not None)
     if dry:
         config = resuming.changed(resuming.find(path).config, given) if path else Config.from_options(given)
         presets.find(config.preset).check(config)
