@@ -8,7 +8,7 @@ NVRTC compiles each `extern "C"` kernel to machine code; registers, spills and s
 the occupancy follows from the limits of the architecture. The limits are rooflines from published peak figures
 (benchmarks/gpus.py): no time here was measured. Exit status 1 where a kernel spills registers to memory.
 
-The first run takes some five minutes on two cores; what it found is kept, so that the next one compiles only what changed.
+The first run takes some five minutes on two cores; what it found is kept, and the next one compiles only what changed.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from kernels.signature import entries
 # NaN and infinities keep their meaning: of the "fast math" family only what cannot change them. Without trapping
 # arithmetic both sides of a condition may be computed, which SIMD needs.
 FLAGS = (
-    "-std=c++17 -O3 -march=native -fopenmp -fPIC -shared -fvisibility=hidden "
+    "-std=c++17 -O2 -march=native -fopenmp -fPIC -shared -fvisibility=hidden "
     "-fno-math-errno -fno-trapping-math -ffp-contract=fast -Wno-unknown-pragmas"
 )
 C_REAL = {"float32": "float", "float64": "double"}

@@ -32,7 +32,7 @@ def launched(monkeypatch):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "algorithm, files", [("im2col", {"im2col"}), ("direct", {"conv2d"}), ("mma", {"conv2d_tf32"})]
+    "algorithm, files", [("im2col", {"im2col"}), ("tiled", {"conv2d"}), ("mma", {"conv2d_tf32"})]
 )
 def test_every_algorithm_computes_the_same(device, dtype, algorithm, files, launched):
     shape = SHAPES[1]
@@ -66,21 +66,22 @@ def test_linear(device, algorithm, launched):
         assert np.array_equal(host(backend.linear_input_grad(there[2], there[1])), dy @ weight.T)
         assert np.array_equal(host(backend.linear_weight_grad(there[0], there[2], out=out)), x.T @ dy)
     assert np.array_equal(host(out), x.T @ dy)
-    assert bool(launched) == (device == "cuda" or algorithm != "im2col")  # BLAS on the CPU, a kernel of ours otherwise
+    assert bool(launched) == (device == "cuda" or algorithm in ("tiled", "mma"))  # otherwise BLAS
 
 
 @pytest.mark.parametrize(
     "device, capability, precision, conv, dtype, algorithm, file",
     [
-        ("cpu", MODERN, None, None, "float32", "im2col", "conv2d"),
+        ("cpu", MODERN, None, "auto", "float32", "im2col", "conv2d"),
+        ("cpu", MODERN, None, "winograd4", "float32", "im2col", "conv2d"),
         ("cpu", OLD, None, "mma", "float32", "mma", "conv2d_tf32"),
         ("cpu", OLD, "bf16", "mma", "float32", "mma", "conv2d_bf16"),
-        ("cuda", MODERN, None, None, "float32", "mma", "conv2d_tf32"),
-        ("cuda", OLD, None, None, "float32", "direct", "conv2d"),
-        ("cuda", MODERN, "fp32", None, "float32", "direct", "conv2d"),
-        ("cuda", MODERN, "fp16", None, "float32", "mma", "conv2d_fp16"),
-        ("cuda", MODERN, "fp16", "direct", "float32", "direct", "conv2d"),
-        ("cuda", MODERN, "bf16", None, "float64", "direct", "conv2d"),
+        ("cuda", MODERN, None, "auto", "float32", "mma", "conv2d_tf32"),
+        ("cuda", OLD, None, "auto", "float32", "tiled", "conv2d"),
+        ("cuda", MODERN, "fp32", "auto", "float32", "tiled", "conv2d"),
+        ("cuda", MODERN, "fp16", "auto", "float32", "mma", "conv2d_fp16"),
+        ("cuda", MODERN, "fp16", "tiled", "float32", "tiled", "conv2d"),
+        ("cuda", MODERN, "bf16", "auto", "float64", "tiled", "conv2d"),
         ("cuda", MODERN, None, "im2col", "float64", "im2col", "conv2d"),
     ],
 )
@@ -94,8 +95,8 @@ def test_the_choice(monkeypatch, device, capability, precision, conv, dtype, alg
 @pytest.mark.parametrize(
     "device, precision, conv, message",
     [
-        ("cpu", "tf32", None, "got precision tf32 on the cpu, expected a GPU of 8.0 or later"),
-        ("cuda", "bf16", None, "got precision bf16 on a GPU of compute capability 7.5"),
+        ("cpu", "tf32", "auto", "got precision tf32 on the cpu, expected a GPU of 8.0 or later"),
+        ("cuda", "bf16", "auto", "got precision bf16 on a GPU of compute capability 7.5"),
         ("cuda", None, "mma", "got precision tf32 on a GPU of compute capability 7.5"),
         ("cpu", "fp32", "mma", "got algorithm mma and precision fp32, expected tf32, bf16 or fp16"),
     ],
@@ -108,11 +109,11 @@ def test_what_cannot_be_done_is_refused(monkeypatch, device, precision, conv, me
 
 
 def test_choices_end_with_their_block():
-    with backend.use_conv("direct"), backend.use_precision("fp32"):
-        assert backend.algorithm("cpu", "float32") == "direct"
+    with backend.use_conv("tiled"), backend.use_precision("fp32"):
+        assert backend.algorithm("cpu", "float32") == "tiled"
         with backend.use_conv("im2col"):
             assert backend.algorithm("cpu", "float32") == "im2col"
-        assert backend.algorithm("cpu", "float32") == "direct"
+        assert backend.algorithm("cpu", "float32") == "tiled"
     assert backend.algorithm("cpu", "float32") == "im2col" and backend.precision("cpu") == "fp32"
     for use, name in ((backend.use_conv, "fast"), (backend.use_precision, "fp8")):
         with pytest.raises(ValueError, match=f"got (algorithm|precision) '{name}', expected one of"):

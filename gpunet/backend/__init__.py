@@ -24,6 +24,7 @@ from gpunet.backend.arrays import (
 from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
 from gpunet.backend.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from gpunet.backend.conv_choice import algorithm, precision, use_conv, use_precision
+from gpunet.backend.convolution import convolution
 from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.join import join
 from gpunet.backend.labels import join_labels, join_labels_backward
@@ -45,6 +46,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "convolution",
     "device_of",
     "images_to_real",
     "implementation",

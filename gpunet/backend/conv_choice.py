@@ -1,11 +1,15 @@
 """Which algorithm a convolution or a matrix product takes, and in which precision it multiplies: one choice, here.
 
-    im2col   patches gathered into a matrix, one product; on the CPU the product is BLAS's
-    direct   our tiled kernels (kernels/conv2d.cu): no matrix of patches, full precision
-    mma      the same tiles on tensor cores (kernels/conv2d_tf32.cu, ...): factors rounded, sums in float32
+    auto       winograd2 or winograd4 where that is less work for the CPU, else direct
+    direct     every product of the sum: im2col on the CPU; on a GPU mma, or tiled where it has no tensor cores for it
+    winograd2  fewer products, in tiles of 2 x 2 outputs (winograd.py); where the shape has no such form, direct
+    winograd4  the same in tiles of 4 x 4
 
-The CPU's default is im2col, a GPU's mma in tf32 where it has tensor cores for it (compute capability 8.0), else direct.
-float64 arrays are never rounded: they take `direct` where float32 takes `mma`. The factors' fractions have 23 bits in
+    im2col     patches gathered into a matrix, one product; on the CPU the product is BLAS's
+    tiled      our tiled kernels (kernels/conv2d.cu): no matrix of patches, full precision
+    mma        the same tiles on tensor cores (kernels/conv2d_tf32.cu, ...): factors rounded, sums in float32
+
+float64 arrays are never rounded: they take `tiled` where float32 takes `mma`. The factors' fractions have 23 bits in
 fp32, 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below 6e-8 vanish: gradients need a scaled loss.
 """
 
@@ -13,26 +17,64 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from typing import Any
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-ALGORITHMS = ("im2col", "direct", "mma")
+from gpunet.backend.patches import Pads, Pair, output_size
 
-_chosen: dict[str, str | None] = {"algorithm": None, "precision": None}  # None: the device's default
+TAPS = 2, 3  # per axis, that Winograd's kernels are compiled for: k3 and k4, or k5 and k6, at stride 2
+NARROW = 16  # with fewer channels than this the transforms would cost more than the products
+LOAD = 64  # multiplications in the time that a number takes from or to memory, by measurement
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PRODUCTS = ("im2col", "tiled", "mma")  # how a direct convolution or a matrix product is computed
+ALGORITHMS = ("auto", "direct", "winograd2", "winograd4", *PRODUCTS)
+
+_chosen: dict[str, str | None] = {"algorithm": "auto", "precision": None}  # None: the device's default
 
 
 def algorithm(device: str, dtype: Any) -> str:
-    """Return the algorithm for arrays of this dtype on "cpu" or "cuda": what `use_conv` chose, or the default."""
+    """Return how products of this dtype are computed on "cpu" or "cuda": as `use_conv` chose, or as is usual there."""
     rounding = precision(device)
-    wanted = _chosen["algorithm"] or ("mma" if rounding != "fp32" else "im2col" if device == "cpu" else "direct")
+    usual = "mma" if rounding != "fp32" else "im2col" if device == "cpu" else "tiled"
+    wanted = _chosen["algorithm"] if _chosen["algorithm"] in PRODUCTS else usual
     if wanted == "mma" and rounding == "fp32":
-        raise RuntimeError("got algorithm mma and precision fp32, expected tf32, bf16 or fp16: or use_conv('direct')")
-    return "direct" if wanted == "mma" and dtype == "float64" else wanted
+        raise RuntimeError("got algorithm mma and precision fp32, expected tf32, bf16 or fp16: or use_conv('tiled')")
+    return "tiled" if wanted == "mma" and dtype == "float64" else wanted
 
 
 def kernel_file(device: str, dtype: Any) -> str:
     """Return the kernel file of our matrix products: "conv2d", or "conv2d_tf32" and so on for `mma`."""
     return f"conv2d_{precision(device)}" if algorithm(device, dtype) == "mma" else "conv2d"
+
+
+def winograd_tile(images: tuple[int, int, int], shape: tuple[int, ...], stride: Pair, pads: Pads, device: str) -> int:
+    """Return m of the Winograd form with tiles of m x m outputs that a layer takes, 0 for the direct one.
+
+    images (N, H, W) and shape (KH, KW, C, F), the weight's. A layer has such a form where kernel and stride are square
+    and its cells have 2 or 3 taps. auto takes the form with the least work: multiplications, and for every number that
+    a product reads or writes the time of LOAD multiplications.
+    """
+    wanted, (kh, kw, c, f) = str(_chosen["algorithm"]), shape
+    taps = -(-kh // stride[0])
+    if wanted in ("direct", *PRODUCTS) or kh != kw or stride[0] != stride[1] or taps not in TAPS:
+        return 0
+    if wanted != "auto":
+        return int(wanted[-1])
+    if device == "cuda" or min(c, f) < NARROW:
+        return 0
+    out = [output_size(*axis) for axis in zip(images[1:], (kh, kw), stride, pads, strict=True)]
+    rows = images[0] * math.prod(out)
+    work = {0: _work(1, rows, kh * kw * c, f)}
+    for m in (2, 4):
+        tiles = images[0] * math.prod(-(-size // m) for size in out)
+        work[m] = _work((m + taps - 1) ** 2, tiles, stride[0] ** 2 * c, f)
+    return min(work, key=work.__getitem__)
+
+
+def _work(products: int, m: int, k: int, n: int) -> int:
+    """Return the work of matrix products (m, k) by (k, n), counted in multiplications."""
+    return products * (m * k * n + LOAD * (m * k + k * n + m * n))
 
 
 def precision(device: str) -> str:
@@ -80,7 +122,7 @@ class _Use(contextlib.AbstractContextManager):
 
 
 def use_conv(name: str) -> _Use:
-    """Choose the algorithm, as a function or for a `with` block. On the CPU `direct` and `mma` are exact and slow."""
+    """Choose the algorithm, as a function or for a `with` block. On the CPU `tiled` and `mma` are exact and slow."""
     return _Use("algorithm", name, ALGORITHMS)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 
-from gpunet.backend.arrays import Array, array_module, device_of, operation
+from gpunet.backend.arrays import Array, array_module, device_of, operation, written
 from gpunet.backend.parallel import run
 from gpunet.backend.patches import fold
 from gpunet.backend.tiling import Tiling, padded_cells, planes, tile_patches
@@ -40,8 +40,8 @@ def transform_input(x: Array, tiling: Tiling) -> Array:
 
 
 @operation
-def transform_input_adjoint(dv: Array, tiling: Tiling) -> Array:
-    """Add dV (t*t, N*TH*TW, K) back to where it came from: dx (N, H, W, C)."""
+def transform_input_adjoint(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
+    """Add dV (t*t, N*TH*TW, K) back to where it came from, plus bias (C,): dx (N, H, W, C)."""
     xp, t, s, c = array_module(dv), tiling.t, tiling.s, tiling.c
     (th, tw), (ch, cw), (h, w), (top, left) = tiling.tiles, tiling.cells, tiling.hw, tiling.top_left
     dv = dv.reshape(t * t, -1, th * tw * tiling.depth)
@@ -55,6 +55,8 @@ def transform_input_adjoint(dv: Array, tiling: Tiling) -> Array:
         padded = cells.reshape(-1, ch, cw, s, s, c).transpose(0, 1, 3, 2, 4, 5).reshape(-1, ch * s, cw * s, c)
         inside = padded[:, top : top + h, left : left + w]
         dx[images, : inside.shape[1], : inside.shape[2]] = inside
+        if bias is not None:
+            dx[images] += bias
 
     run(transform, tiling.image_blocks(n, tiling.depth, device_of(dv)))
     return dx
@@ -72,17 +74,17 @@ def transform_weight(weight: Array, tiling: Tiling) -> Array:
 
 
 @operation
-def transform_weight_adjoint(du: Array, tiling: Tiling) -> Array:
-    """Turn dU (t*t, K, F) into dweight (KH, KW, C, F)."""
+def transform_weight_adjoint(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
+    """Turn dU (t*t, K, F) into dweight (KH, KW, C, F), in `out` if given."""
     r, s, k, c, f = tiling.r, tiling.s, tiling.k, tiling.c, du.shape[2]
     taps = tiling.matrices(du)[1].T @ du.reshape(tiling.t**2, -1)  # (r*r, K*F)
     padded = taps.reshape(r, r, s, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * s, r * s, c, f)
-    return array_module(du).ascontiguousarray(padded[:k, :k])
+    return array_module(du).ascontiguousarray(padded[:k, :k]) if out is None else written(padded[:k, :k], out)
 
 
 @operation
-def transform_output(m: Array, tiling: Tiling) -> Array:
-    """y = (A x A) M: (t*t, N*TH*TW, F) -> (N, OH, OW, F)."""
+def transform_output(m: Array, tiling: Tiling, bias: Array | None = None) -> Array:
+    """y = (A x A) M, plus bias (F,): (t*t, N*TH*TW, F) -> (N, OH, OW, F)."""
     xp, size, f = array_module(m), tiling.m, m.shape[2]
     (th, tw), (oh, ow) = tiling.tiles, tiling.out
     m = m.reshape(tiling.t**2, -1, th * tw * f)
@@ -93,6 +95,8 @@ def transform_output(m: Array, tiling: Tiling) -> Array:
         tile = (a @ m[:, images].reshape(tiling.t**2, -1)).reshape(size, size, -1, th, tw, f)
         whole = tile.transpose(2, 3, 0, 4, 1, 5).reshape(-1, th * size, tw * size, f)
         y[images] = whole[:, :oh, :ow]
+        if bias is not None:
+            y[images] += bias
 
     run(transform, tiling.image_blocks(y.shape[0], f, device_of(m)))
     return y
@@ -118,8 +122,9 @@ def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
     return out
 
 
+@operation
 def products(a: Array, b: Array) -> Array:
-    """Return the t*t matrix products a[p] b[p]: (t*t, M, K) and (t*t, K, N) -> (t*t, M, N)."""
+    """Return the t*t matrix products a[p] b[p]: (t*t, M, K) by (t*t, K, N); either may be a view transposed."""
     xp = array_module(a)
     out = planes(a.shape[0], a.shape[1], b.shape[2], a)
     run(lambda p: xp.matmul(a[p], b[p], out=out[p]), range(a.shape[0]))

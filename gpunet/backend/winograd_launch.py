@@ -6,8 +6,10 @@ import math
 
 import kernels
 from gpunet.backend import winograd
-from gpunet.backend.arrays import Array, array_module
+from gpunet.backend.arrays import Array, array_module, device_of
+from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.tiling import Tiling, plane_buffer, planes
+from kernels import conv2d as tiled
 
 BLOCK = 256  # threads, at most: one per channel
 
@@ -76,10 +78,31 @@ def _(weight: Array, tiling: Tiling) -> Array:
 
 
 @winograd.transform_weight_adjoint.kernel
-def _(du: Array, tiling: Tiling) -> Array:
+def _(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     k, c, f = tiling.k, tiling.c, du.shape[2]
-    dweight = array_module(du).empty((k, k, c, f), du.dtype)
+    dweight = array_module(du).empty((k, k, c, f), du.dtype) if out is None else out
     buffer = plane_buffer(du)
     args = (dweight, buffer, k, c, f, tiling.s, buffer.shape[1])
     _launch("weight_adjoint", tiling, (c, tiling.s**2, 1), f, args)
     return dweight
+
+
+@winograd.products.kernel
+def _(a: Array, b: Array) -> Array:
+    device = device_of(a)
+    if device == "cpu":
+        return winograd.products.reference(a, b)
+    out = planes(a.shape[0], a.shape[1], b.shape[2], a)
+    for p in range(a.shape[0]):
+        _product(kernel_file(device, a.dtype), a[p], b[p], out[p])
+    return out
+
+
+def _product(stem: str, a: Array, b: Array, out: Array) -> None:
+    """out = a b by our tiled kernels, which read a transposed factor as it lies in memory."""
+    if not a.flags.c_contiguous:
+        out[...] = tiled.linear_weight_grad(stem, a.T, b)
+    elif not b.flags.c_contiguous:
+        out[...] = tiled.linear_input_grad(stem, a, b.T)
+    else:
+        out[...] = tiled.linear(stem, a, b)

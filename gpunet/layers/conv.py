@@ -1,4 +1,4 @@
-"""Conv2d and ConvTranspose2d: two layers over the same three functions of gpunet.backend.conv."""
+"""Conv2d and ConvTranspose2d: two layers over the same three passes of gpunet.backend.convolution."""
 
 from __future__ import annotations
 
@@ -85,18 +85,19 @@ class Conv2d(_Conv):
         pads = conv_pads(hw, self.kernel, self.stride, self.padding)
         with self._naming():
             conv_output(hw, self.kernel, self.stride, pads)
-        self.save(x if self.weight.trainable else None, hw, pads)  # a frozen layer's input is not needed again
-        return backend.conv2d(x, self.weight.data, self.stride, pads, self.bias.data if self.bias else None)
+        conv = backend.convolution(x.shape[:3], self.weight.data, self.stride, pads)
+        left = conv.of_input(x)  # x, or its Winograd transform
+        self.save(conv, left if self.weight.trainable else None)  # a frozen layer's input is not needed again
+        return conv.output(left, self.bias.data if self.bias else None)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        x, hw, pads = self.take()
-        if self.weight.trainable:
-            self.weight.add_grad(backend.conv2d_weight_grad, x, dy, self.kernel, self.stride, pads)
+        conv, left = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
-        if input_grad:
-            return backend.conv2d_input_grad(dy, self.weight.data, hw, self.stride, pads)
-        return None
+        right = conv.of_output(dy)
+        if self.weight.trainable:
+            self.weight.add_grad(conv.weight_grad, left, right)
+        return conv.input_grad(right) if input_grad else None
 
 
 class ConvTranspose2d(_Conv):
@@ -127,14 +128,16 @@ class ConvTranspose2d(_Conv):
         with self._naming():
             hw = transposed_output(x.shape[1:3], self.kernel, self.stride, self.padding, self.output_size)
         pads = conv_pads(hw, self.kernel, self.stride, self.padding)
-        self.save(x if self.weight.trainable else None, pads)
-        bias = self.bias.data if self.bias else None
-        return backend.conv2d_input_grad(x, self.weight.data, hw, self.stride, pads, bias)
+        conv = backend.convolution((len(x), *hw), self.weight.data, self.stride, pads)
+        right = conv.of_output(x)  # x plays the output gradient of the convolution, dy its input
+        self.save(conv, right if self.weight.trainable else None)
+        return conv.input_grad(right, self.bias.data if self.bias else None)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        x, pads = self.take()
-        if self.weight.trainable:  # dy plays the convolution's input, x its output gradient
-            self.weight.add_grad(backend.conv2d_weight_grad, dy, x, self.kernel, self.stride, pads)
+        conv, right = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
-        return backend.conv2d(dy, self.weight.data, self.stride, pads) if input_grad else None
+        left = conv.of_input(dy)
+        if self.weight.trainable:
+            self.weight.add_grad(conv.weight_grad, left, right)
+        return conv.output(left) if input_grad else None

@@ -1,0 +1,82 @@
+"""One convolution as an object: what its passes share is computed once.
+
+    y       = output(X, bias)           X = of_input(x)       x  (N, H, W, C)
+    dx      = input_grad(Y, bias)       Y = of_output(dy)     dy (N, OH, OW, F)
+    dweight = weight_grad(X, Y)
+
+X and Y are the arrays as the algorithm wants them: the direct one takes them as they are, Winograd's their transforms V
+and E, each of which two passes need. A convolutional layer goes from X to Y, a transposed one from Y to X; which
+algorithm a layer takes is chosen in conv_choice.py.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from gpunet.backend import conv, winograd
+from gpunet.backend.arrays import Array, device_of
+from gpunet.backend.conv_choice import winograd_tile
+from gpunet.backend.patches import Pads, Pair
+from gpunet.backend.tiling import Tiling
+
+
+def convolution(images: tuple[int, int, int], weight: Array, stride: Pair, pads: Pads) -> Direct | Winograd:
+    """Return the convolution of images (N, H, W) with weight (KH, KW, C, F), in the algorithm chosen for it."""
+    m = winograd_tile(images, weight.shape, stride, pads, device_of(weight))
+    hw = images[1:]
+    return Winograd(hw, weight, stride, pads, m) if m else Direct(hw, weight, stride, pads)
+
+
+class Direct:
+    """The sum as it stands: gpunet.backend.conv."""
+
+    def __init__(self, hw: Pair, weight: Array, stride: Pair, pads: Pads) -> None:
+        self.hw, self.weight, self.geometry = hw, weight, (stride, pads)
+
+    def of_input(self, x: Array) -> Array:
+        return x
+
+    def of_output(self, dy: Array) -> Array:
+        return dy
+
+    def output(self, x: Array, bias: Array | None = None) -> Array:
+        return conv.conv2d(x, self.weight, *self.geometry, bias)
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        return conv.conv2d_input_grad(dy, self.weight, self.hw, *self.geometry, bias)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        return conv.conv2d_weight_grad(x, dy, self.weight.shape[:2], *self.geometry, out)
+
+
+class Winograd:
+    """The sum over tiles of m x m outputs with fewer multiplications: gpunet.backend.winograd.
+
+    The weight's transform U is made for the first pass that needs it and serves the others: change the weight only
+    after the last.
+    """
+
+    def __init__(self, hw: Pair, weight: Array, stride: Pair, pads: Pads, m: int) -> None:
+        self.tiling = Tiling(hw, weight.shape[2], weight.shape[:2], stride, pads, m)
+        self.weight = weight
+
+    @functools.cached_property
+    def u(self) -> Array:
+        return winograd.transform_weight(self.weight, self.tiling)  # (t*t, K, F)
+
+    def of_input(self, x: Array) -> Array:
+        return winograd.transform_input(x, self.tiling)  # V (t*t, N*TH*TW, K)
+
+    def of_output(self, dy: Array) -> Array:
+        return winograd.transform_output_adjoint(dy, self.tiling)  # E (t*t, N*TH*TW, F)
+
+    def output(self, v: Array, bias: Array | None = None) -> Array:
+        return winograd.transform_output(winograd.products(v, self.u), self.tiling, bias)
+
+    def input_grad(self, e: Array, bias: Array | None = None) -> Array:
+        dv = winograd.products(e, self.u.transpose(0, 2, 1))
+        return winograd.transform_input_adjoint(dv, self.tiling, bias)
+
+    def weight_grad(self, v: Array, e: Array, out: Array | None = None) -> Array:
+        du = winograd.products(v.transpose(0, 2, 1), e)
+        return winograd.transform_weight_adjoint(du, self.tiling, out)
