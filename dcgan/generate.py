@@ -1,4 +1,4 @@
-"""Draw new pictures with a trained generator: python -m dcgan.generate RUN --count N --out FILE.png|DIR"""
+"""Draw new pictures with a trained generator: python -m dcgan.generate RUN [--mode MODE] --out FILE|DIR"""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, images, options, presets, resuming, sampling, session
+from dcgan import cli, images, presets, resuming, sampling, session, views, visualise
 from dcgan.config import Config
 from dcgan.device import choose_device
 from dcgan.errors import UserError
+from dcgan.views import View
 from gpunet.layers import Sequential
 
 EXAMPLES = """\
 examples:
   python -m dcgan.generate runs/0003-dcgan64 --count 100 --out grid.png          one picture with 100 on it
   python -m dcgan.generate runs/0003-dcgan64 --count 5000 --out made/ --seed 1   made/000001.png and so on
+  python -m dcgan.generate runs/0003-dcgan64 --mode sweep --out sweeps           a grid for each number of z
+  python -m dcgan.generate runs/0003-dcgan64 --mode gif --dimensions 0,5,10-19 --out sweeps
+  python -m dcgan.generate runs/0003-dcgan64 --mode merged-gif --out sweeps.gif  all of them side by side
+  python -m dcgan.generate runs/0003-dcgan64 --mode interpolation --out ways.gif from z to z; ways.png: a row each
 """
 
 
@@ -29,29 +34,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
-    parser.add_argument("--count", metavar="N", default=64, help="how many pictures (64)")
-    parser.add_argument("--out", metavar="FILE.png|DIR", required=True, help="one grid, or a folder of numbered files")
-    parser.add_argument("--seed", metavar="N", default=0, help="another seed, other pictures (0)")
-    parser.add_argument("--label", metavar="N", default=None, help="the class of all of them (each in turn)")
-    cli.add_options(parser, "device", "implementation", "precision", "sampling_statistics")
+    views.add_options(parser)
+    cli.add_options(parser, "device", "implementation", "sampling_statistics")
     given = vars(parser.parse_args(arguments))
-    count = options.named("--count", options.integer(1), given.pop("count"))
-    seed = options.named("--seed", options.integer(0), given.pop("seed"))
-    path, out = given.pop("run"), as_output(given.pop("out"))
-    label = given.pop("label")
-    G, config = trained_generator(path, given)
-    write(out, pictures(G, config, count, seed, as_label(label, config)), count)
-    session.say(f"{count:,} pictures by {path}: {out}")
+    path, view = given.pop("run"), View.take(given)
+    if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
+        given.setdefault("sampling_statistics", "running")
+    session.say(f"{draw(view, *trained_generator(path, given))} by {path}: {view.out}")
     return 0
 
 
-def as_label(label: str | None, config: Config) -> int | None:
-    """Return --label as a number. Raises UserError where the run has no labels, or not this one."""
-    if label is None:
-        return None
-    if config.classes is None:
-        raise UserError(f"--label: the networks of {config.preset} are not told labels")
-    return options.named("--label", options.integer(0, config.classes - 1), label)
+def draw(view: View, G: Sequential, config: Config) -> str:
+    """Draw and write what is asked for; return what it is, in words. Raises UserError."""
+    label, count, z_dist = view.number_of_class(config), view.count, config.z_dist
+    if view.mode == "grid":
+        write(view.out, pictures(G, config, count, view.seed, label), count)
+        return f"{count:,} pictures"
+    rng = np.random.default_rng(view.seed)
+
+    def drawn(z: np.ndarray) -> np.ndarray:
+        return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"))
+
+    if view.mode == "interpolation":
+        zs = visualise.walk(sampling.draw_z(rng, view.rows + 1, config), count, z_dist)
+        visualise.write_walk(view.out, drawn(zs), count, view.fps)
+        return f"{view.rows:,} x {count:,} pictures"
+    which, z = visualise.dimensions(view.dimensions, config.z_dim), sampling.draw_z(rng, 1, config)[0]
+    sweeps = visualise.sweeps(drawn, z, which, count, z_dist)
+    if view.mode == "merged-gif":
+        visualise.write_merged(view.out, sweeps, view.fps)
+    else:
+        visualise.write_each(view.out, which, sweeps, view.fps if view.mode == "gif" else None)
+    return f"{len(which):,} x {count:,} pictures"
 
 
 def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, Config]:
@@ -67,9 +81,7 @@ def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, 
     return G.to(device), config
 
 
-def pictures(
-    G: Sequential, config: Config, count: int, seed: int, label: int | None = None
-) -> Iterator[np.ndarray]:
+def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | None = None) -> Iterator[np.ndarray]:
     """Yield count pictures in batches, uint8 (n, H, W, C); more of the same seed begin with the same ones.
 
     label: the class of all of them; None: the classes in turn, if the network is told classes.
@@ -80,16 +92,6 @@ def pictures(
         if label is not None:
             labels = np.full(sampling.BATCH, label, "int32")
         yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels)[: count - done]
-
-
-def as_output(out: str) -> Path:
-    """Return the path of a .png file or a folder to make. Raises UserError for another picture format."""
-    path = Path(out)
-    if path.suffix.lower() in (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"):
-        raise UserError(f"--out: got '{out}', expected a .png file or a folder")
-    if path.is_dir() if path.suffix.lower() == ".png" else path.is_file():
-        raise UserError(f"--out: {out} is there already and is not a {'file' if path.is_dir() else 'folder'}")
-    return path
 
 
 def write(out: Path, batches: Iterator[np.ndarray], count: int) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from dcgan import generate, session
+from dcgan import generate, session, views
 from dcgan.config import Config
 from dcgan.data import ArraySource, Loader
 from dcgan.errors import UserError
@@ -133,10 +133,10 @@ def test_generate_a_label():
     in_turn = np.concatenate(list(generate.pictures(G, c, 40, seed=3)))
     assert len(of_class_1) == len(in_turn) == 40
     assert (of_class_1[1::3] == in_turn[1::3]).all() and (of_class_1[0::3] != in_turn[0::3]).any()
-    assert generate.as_label("2", c) == 2 and generate.as_label(None, c) is None
+    assert views.as_label("2", c) == 2 and views.as_label(None, c) is None
     for wrong, settings in (("3", c), ("x", c), ("0", Config())):
         with pytest.raises(UserError, match="--label: "):
-            generate.as_label(wrong, settings)
+            views.as_label(wrong, settings)
 
 
 def test_classes_come_from_the_data():
