@@ -4,6 +4,7 @@
     G maximises  mean log D(G(z))          (the form that still has a gradient while D wins)
 
 D's output is a logit; D(x) is its sigmoid. Every loss and mean is an array on the device: nothing here waits for it.
+`optimizer.scaled` gives back the gradient it gets, except for products in fp16 (gpunet/backend/loss_scale.py).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import kernels
 from dcgan.config import Config
 from dcgan.gan import GAN
 from dcgan.sampling import draw_z
@@ -26,6 +27,22 @@ def losses(graph, **options):
             stats = stepper(number, images, zs, flip, labels)
             found.append({name: float(value) for name, value in stats.items()})
     return found
+
+
+@pytest.mark.cuda
+def test_launches_of_a_step(monkeypatch):
+    """Each has its price: 92 for dcgan64 with both its numbers for the log, and a few more for a scaled loss."""
+    counts = []
+    for precision in ("tf32", "fp16"):
+        config = Config(width=2, z_dim=3, batch_size=2, channels=3, precision=precision)
+        gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+        stepper, launched, launch = Stepper(gan, "cuda", graph=False), [], kernels.launch
+        noted = lambda entry, *a, to=launched, go=launch, **more: (to.append(entry), go(entry, *a, **more))  # noqa: E731
+        with backend.use("kernels"), backend.use_precision(precision), monkeypatch.context() as patch:
+            patch.setattr(kernels, "launch", noted)
+            stepper(1, np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)])
+        counts.append(len(launched))
+    assert counts[0] <= 95 and counts[1] == counts[0] + 2 * 3  # for either network: scale, unscale and decide
 
 
 @pytest.mark.cuda
