@@ -46,7 +46,9 @@ def test_histograms_and_grids_lie_at_the_sample_grids(often, run):
         assert all(0 < part.min <= part.max < 1 and sum(part.bucket) == part.num for part in (real, fake))
 
 
-@pytest.mark.parametrize("variant", ["", "--ratio 1:2 --fresh-z", "--sampling-statistics batch"])
+@pytest.mark.parametrize(
+    "variant", ["", "--ratio 1:2 --fresh-z", "--sampling-statistics batch", "--implementation kernels"]
+)
 def test_a_run_with_events_is_the_run_without(often, runs, variant):
     for more in ("--no-tensorboard", "--tensorboard"):
         assert run_train(*often, *variant.split(), "--steps 9", more) == 0
