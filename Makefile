@@ -66,9 +66,11 @@ $(BIN)/pip:
 
 $(VENV)/.installed: $(SETTINGS) | $(BIN)/pip
 	@$(PIP) install --editable .
+	@$(BIN)/python -m kernels
 	@touch $@
 
 $(VENV)/.installed-%: $(SETTINGS) | $(BIN)/pip
 	@echo "installing $* ..."
 	@$(PIP) install --editable ".[$*]"
+	@$(BIN)/python -m kernels
 	@touch $@ $(VENV)/.installed

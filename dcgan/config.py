@@ -104,6 +104,12 @@ class Config(DataOptions):
     precision: str | None = option(
         None, options.choice("fp32", "tf32", "bf16", "fp16"), "of products (tf32 on GPUs with it, else fp32)", "NAME"
     )
+    conv: str = option(
+        "auto",
+        options.choice("auto", "direct", "winograd2", "winograd4"),
+        "convolutions: direct, winograd2 or winograd4 (fewer products, in tiles of 2x2 or 4x4), or auto",
+        "NAME",
+    )
     graph: bool = option(True, options.flag, "on cuda, replay the training step as one CUDA graph")
     out: str = option("runs", options.text, "where run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")

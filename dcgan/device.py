@@ -1,4 +1,4 @@
-"""Where and how a run computes: device, implementation and precision, from the options of its config."""
+"""Where and how a run computes: device, implementation, precision and convolution, from the options of its config."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpunet import backend
 
 
 def choose_device(config: Config) -> str:
-    """Switch to the config's implementation and precision; return its device.
+    """Switch to the config's implementation, precision and convolution; return its device.
 
     auto is cuda where a number can be put there.
     """
@@ -19,6 +19,7 @@ def choose_device(config: Config) -> str:
     device = _device(config)
     if config.precision:
         _use_precision(config.precision, device)
+    backend.use_conv(config.conv)
     return device
 
 

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
     views.add_options(parser)
-    cli.add_options(parser, "device", "implementation", "sampling_statistics")
+    cli.add_options(parser, "device", "implementation", "conv", "sampling_statistics")
     given = vars(parser.parse_args(arguments))
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing

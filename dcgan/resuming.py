@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 # Everything else decides what the run is: changing it would make it another run.
 CHANGEABLE = (
-    "data", "epochs", "steps", "device", "implementation", "precision", "out", "real_grids", "tensorboard",
+    "data", "epochs", "steps", "device", "implementation", "precision", "conv", "out", "real_grids", "tensorboard",
     "sample_every", "checkpoint_every", "keep",
 )  # fmt: skip
 

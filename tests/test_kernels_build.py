@@ -127,3 +127,15 @@ def test_which_kernels_need_the_exact_path():
     }  # fmt: skip
     text += "".join(f'extern "C" __global__ void {name}(int* p) {{ {body} }}\n' for name, body in bodies.items())
     assert source.cooperative(text, list(bodies)) == set(bodies) - {"fast"}
+
+
+def test_building_ahead(cache):
+    """python -m kernels leaves nothing for a training step to build; without a compiler that is no error."""
+    command = [sys.executable, "-m", "kernels"]
+    first = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "kernel files are ready in" in first.stdout
+    built = {path.name.partition("-")[0] for path in cache.glob("*.so")}
+    assert {"activations", "adam", "batchnorm", "im2col", "losses", "winograd4x2"} <= built
+    assert not any(name.startswith("conv2d") for name in built)
+    without = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env={"PATH": ""})
+    assert "no C++ compiler" in without.stdout

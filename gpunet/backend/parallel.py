@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,22 +21,9 @@ from gpunet.backend.arrays import Array, array_module, device_of
 BLOCK = 128 * 1024  # elements: half a megabyte of float32, so that a few operands of a block stay in a core's L2 cache
 
 
-@functools.cache
 def thread_count() -> int:
-    """Return how many threads to use: OMP_NUM_THREADS if set, never more than the cores this process may run on."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return max(1, min(int(wanted), available)) if wanted.isdigit() else min(available, _cgroup_cores())
-
-
-def _cgroup_cores() -> int:
-    """Return the whole cores a container may use (cgroup v2 cpu.max), or a large number where there is no limit."""
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        return max(1, int(quota) // int(period))
-    except (OSError, ValueError):  # no cgroup v2, or quota "max"
-        return 1 << 16
+    """Return how many threads to use: see kernels.threads."""
+    return kernels.threads()
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from gpunet import backend
 from gpunet.backend.arrays import DEVICES, IMPLEMENTATIONS
+from gpunet.backend.conv_choice import ALGORITHMS
 from gpunet.gradcheck import LIMIT
 from gpunet.gradcheck.cases import CASES, Case, check_case
 
@@ -17,9 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gpunet.gradcheck", description="Check every layer's gradients.")
     parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("--implementation", choices=IMPLEMENTATIONS, help="default: what the device runs by itself")
+    parser.add_argument("--conv", choices=ALGORITHMS, default="auto", help="how convolutions are computed")
     options = parser.parse_args(arguments)
-    with backend.use(options.implementation or backend.implementation(options.device)):
-        print(f"error against central differences, {options.device} {backend.implementation()}, limit {LIMIT:.0e}")
+    implementation = options.implementation or backend.implementation(options.device)
+    with backend.use(implementation), backend.use_conv(options.conv):
+        print(f"error against central differences, {options.device} {implementation}, limit {LIMIT:.0e}")
         worst = max(_print_row(case, options.device) for case in CASES)
     print(f"{'passed' if worst < LIMIT else 'FAILED'}: worst error {worst:.1e}")
     return 0 if worst < LIMIT else 1
