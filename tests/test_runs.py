@@ -33,7 +33,8 @@ def test_what_a_run_leaves(tiny, run, capsys):
         "checkpoints/000005.h5", "checkpoints/000007.h5",
     }  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("dcgan64 16x16 on ") and lines[0].endswith("device cpu, implementation reference")
+    assert lines[0].startswith("dcgan64 16x16 on ")
+    assert lines[0].endswith("device cpu, implementation reference, precision fp32")
     assert lines[-2:] == [f"samples: {run}/samples/000007.png", f"run folder: {run}"]
     assert size(run / "samples/000007.png") == ("RGB", (2 + 3 * 18, 2 + 2 * 18))  # six pictures of 16x16
     assert size(run / "loss.png")[1] == (900, 600)
