@@ -28,8 +28,9 @@ import kernels
 from benchmarks import machine_code
 from benchmarks.gpus import ARCHITECTURES, GPUS
 from benchmarks.machine_code import Figures
-from benchmarks.roofline import PRECISIONS, limits_as_json, limits_table, training_step
+from benchmarks.roofline import PRECISIONS, limits_as_json, limits_table
 from benchmarks.tables import table, write_whole
+from benchmarks.work import training_step
 from kernels.cache import cache_folder
 
 DTYPES = ("float32", "float64")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.gpus import GPUS
-from benchmarks.roofline import Work, limit, training_step
+from benchmarks.roofline import limit
+from benchmarks.work import Work, training_step
 
 
 def test_work_of_a_convolution_is_that_of_its_loops():

@@ -1,17 +1,23 @@
-"""Every preset's networks, small (w: width), in PyTorch, written from what is known of the systems, not our code."""
+"""Every preset's networks in PyTorch, written from what is known of the published systems, not from our code.
 
-from twin_layers import Join, SameConv, SameUp, ShiftNorm, ToMap, ToRow, down4, leaky, nn, up4
+Tests compare with them, benchmarks race against them. Functions have the presets' names, with _ for -; w is the width.
+"""
+
+from torch import nn
+
+from benchmarks.torch_layers import Join, SameConv, SameUp, ShiftNorm, ToMap, ToRow, down4, leaky, up4
 
 
-def dcgan64(z, w):
+def dcgan64(z, w, size=64):
+    wide = [w * min(2**k, 16) for k in reversed(range(size.bit_length() - 3))]  # 64: 8w, 4w, 2w, w
+    steps = list(zip(wide, wide[1:], strict=False))
     G = nn.Sequential(
-        ToMap(1, 1, z), nn.ConvTranspose2d(z, 8 * w, 4, bias=False), nn.BatchNorm2d(8 * w), nn.ReLU(),
-        *up4(8 * w, 4 * w), *up4(4 * w, 2 * w), *up4(2 * w, w),
-        nn.ConvTranspose2d(w, 3, 4, 2, 1, bias=False), nn.Tanh(),
+        ToMap(1, 1, z), nn.ConvTranspose2d(z, wide[0], 4, bias=False), nn.BatchNorm2d(wide[0]), nn.ReLU(),
+        *(layer for a, b in steps for layer in up4(a, b)), nn.ConvTranspose2d(w, 3, 4, 2, 1, bias=False), nn.Tanh(),
     )  # fmt: skip
     D = nn.Sequential(
-        nn.Conv2d(3, w, 4, 2, 1, bias=False), leaky(), *down4(w, 2 * w), *down4(2 * w, 4 * w), *down4(4 * w, 8 * w),
-        nn.Conv2d(8 * w, 1, 4, bias=False), nn.Flatten(),
+        nn.Conv2d(3, w, 4, 2, 1, bias=False), leaky(), *(layer for b, a in steps[::-1] for layer in down4(a, b)),
+        nn.Conv2d(wide[0], 1, 4, bias=False), nn.Flatten(),
     )  # fmt: skip
     return G, D
 
@@ -75,9 +81,7 @@ def carpedm20(z, w, size=(64, 64), ladder=((4, 4), (8, 8), (16, 16), (32, 32)), 
     return G, D
 
 
-def carpedm20_odd(z, w):
-    """28 -> 14 -> 7 -> 4 -> 2 and 45 -> 23 -> 12 -> 6 -> 3, one channel."""
-    return carpedm20(z, w, (28, 45), ((2, 3), (4, 6), (7, 12), (14, 23)), 1)
+mydcgan = carpedm20
 
 
 def carpedm20_mnist(z, w):
@@ -122,15 +126,8 @@ def basicgan(z, w):
 
 
 def anime96(z, w):
-    G = nn.Sequential(
-        ToMap(1, 1, z), nn.ConvTranspose2d(z, 8 * w, 4, bias=False), nn.BatchNorm2d(8 * w), nn.ReLU(),
-        *up4(8 * w, 4 * w), *up4(4 * w, 2 * w), *up4(2 * w, w),
-        nn.ConvTranspose2d(w, 3, 5, 3, 1, bias=False), nn.Tanh(),
-    )  # fmt: skip
-    D = nn.Sequential(
-        nn.Conv2d(3, w, 5, 3, 1, bias=False), leaky(), *down4(w, 2 * w), *down4(2 * w, 4 * w), *down4(4 * w, 8 * w),
-        nn.Conv2d(8 * w, 1, 4, bias=False), nn.Flatten(),
-    )  # fmt: skip
+    G, D = dcgan64(z, w)
+    G[-2], D[0] = nn.ConvTranspose2d(w, 3, 5, 3, 1, bias=False), nn.Conv2d(3, w, 5, 3, 1, bias=False)
     return G, D
 
 

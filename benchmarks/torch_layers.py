@@ -1,4 +1,4 @@
-"""The layers of TensorFlow's and the authors' systems in PyTorch, from which tests/twins.py builds their networks.
+"""The layers of TensorFlow's and the authors' systems in PyTorch, from which torch_networks.py builds their networks.
 
 Maps are (N, C, H, W) here; where one becomes a vector its numbers go in the order (H, W, C), as in TensorFlow's flatten
 and in ours.
@@ -6,10 +6,9 @@ and in ours.
 
 from __future__ import annotations
 
-import pytest
-
-torch = pytest.importorskip("torch")
-nn, F = torch.nn, torch.nn.functional
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 
 class ToMap(nn.Module):
@@ -70,7 +69,7 @@ class Join(nn.Module):
     """One-hot labels 0, 1, 2, 0 ... as further features or planes."""
 
     def forward(self, x):
-        labels = F.one_hot(torch.arange(len(x)) % 3, 3).to(x)
+        labels = F.one_hot(torch.arange(len(x), device=x.device) % 3, 3).to(x)
         if x.ndim == 4:
             labels = labels[:, :, None, None].expand(-1, -1, *x.shape[2:])
         return torch.cat([x, labels], 1)
