@@ -52,7 +52,8 @@ def step_work(config: Config, batch: int) -> list[Work]:
     preset, g_steps = presets.find(config.preset), config.ratio[1]
     pictures = (1, *config.image_size, config.channels or 3)
     # D sees real, fake and, for each of G's steps, fake pictures again; D's step leaves G its first pictures.
-    d_uses, g_uses = Uses(2 + g_steps, 2, 2 + g_steps, g_steps), Uses(max(1, g_steps), g_steps, g_steps, 0)
+    d_uses = Uses(2 + g_steps, 2, 2 + g_steps, g_steps)
+    g_uses = Uses(g_steps + config.fresh_z, g_steps, g_steps, 0)
     networks = (("G", preset.generator(config), (1, 1, 1, config.z_dim), g_uses),
                 ("D", preset.discriminator(config), pictures, d_uses))  # fmt: skip
     work = [w for name, net, shape, uses in networks for w in _network(name, net, shape, batch, uses)]

@@ -1,0 +1,64 @@
+"""Start-up time and peak memory of each side, in processes of its own (benchmarks/once.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import kernels
+from benchmarks.torch_step import Rival
+from benchmarks.workloads import Workload
+
+ROOT = Path(__file__).parents[1]
+STARTS = 3
+STEPS = 3  # after which memory no longer grows
+
+
+def once(workload: Workload, rival: Rival | None, steps: int = STEPS, cache: str | None = None) -> dict[str, Any]:
+    """Run a few steps of one side (rival: PyTorch's) in a new process.
+
+    Returns start_up (seconds from its start to the end of the first step), seconds of every step, and peak_mb. Raises
+    RuntimeError where it fails. cache: a folder for compiled kernels instead of the user's.
+    """
+    config = workload.config
+    given: dict[str, Any] = {"workload": workload.name, "steps": steps, "threads": kernels.threads()}
+    if rival:
+        pictures = (workload.batch, config.channels or 3, *config.image_size)
+        given |= {"rival": rival.name, "plain": workload.plain(), "pictures": pictures}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | ({"XDG_CACHE_HOME": cache} if cache else {})
+    start = time.time()
+    command = [sys.executable, "-m", "benchmarks.once", json.dumps(given)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"{workload.name} {rival.name if rival else ''}: {done.stderr.strip().splitlines()[-1]}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    return result | {"start_up": result["first_step"] - start}
+
+
+def measure(workload: Workload, rivals: tuple[Rival, ...]) -> dict[str, dict[str, float]]:
+    """Return for every side the median start-up in seconds and the peak memory in MB.
+
+    Ours once more without kernels compiled before, as on the first day.
+    """
+    found = {}
+    for rival in (None, *rivals):
+        try:
+            found[rival.name if rival else "ours"] = _medians([once(workload, rival) for _ in range(STARTS)])
+        except RuntimeError as error:
+            if not (rival and rival.has("compiled")):
+                raise
+            print(f"    skipped: {error}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        found["ours, first start ever"] = _medians([once(workload, None, cache=folder)])
+    return found
+
+
+def _medians(runs: list[dict[str, Any]]) -> dict[str, float]:
+    return {name: statistics.median(run[name] for run in runs) for name in ("start_up", "peak_mb")}

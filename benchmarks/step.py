@@ -1,0 +1,147 @@
+"""Time a whole training step, one update of D and G each, against PyTorch on the same machine.
+
+    python -m benchmarks.step                                        a short list of workloads, on the CPU
+    python -m benchmarks.step --all --json step.json                 every width, batch size and preset
+    python -m benchmarks.step --workloads dcgan64-nf64-b64 --start-up --memory --generate 10000
+    python -m benchmarks.step --device cuda                          on a GPU, timed by events
+
+Both sides get the same weights, pictures and z. First their losses and gradients are compared (same_step.py); a row
+that does not agree says so and is not timed. Then all sides run in turn, in one process and with the same number
+of threads. The ratio is our median over that of PyTorch's fastest way. Ours starts from bytes on the host, as in
+training; PyTorch's pictures lie ready as numbers, in the memory format that it wants. This process keeps freed memory
+for both (gpunet.backend.keep_freed_memory). --start-up and --memory measure each side in processes of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import kernels
+from benchmarks import generation, processes, report
+from benchmarks.machine import machine, versions
+from benchmarks.timing import Timed, alternate, timers
+from benchmarks.workloads import ALL, DEFAULT, Ours, Workload
+from gpunet import backend
+
+try:
+    import torch
+
+    from benchmarks.same_step import Comparison, torch_side
+    from benchmarks.torch_step import RIVALS, Rival
+except ImportError as error:
+    sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
+
+
+class Race:
+    """Our side of a workload and those rivals that could start, compared with it."""
+
+    def __init__(self, workload: Workload, rivals: tuple[Rival, ...], device: str) -> None:
+        self.workload, self.device = workload, device
+        self.ours = Ours(workload, device)
+        comparison = Comparison(self.ours, workload.config.lr)
+        self.theirs, self.errors, self.skipped = {}, {}, {}  # type: ignore[var-annotated]
+        place = "cuda" if device == "cuda" and torch.cuda.is_available() else "cpu"
+        for rival in rivals:
+            side = torch_side(workload, rival, comparison.values, self.ours.batch, comparison.low, place)
+            try:
+                self.errors[rival.name] = comparison.errors(side)
+            except Exception as error:
+                if not rival.has("compiled"):  # which needs a compiler, and a Python that it knows
+                    raise
+                self.skipped[rival.name] = f"{type(error).__name__}: {error}".partition("\n")[0]
+                continue
+            self.theirs[rival.name] = side
+        precision = backend.precision(device) if self.ours.implementation == "kernels" else "fp32"
+        self.verified = all(comparison.agrees(errors, precision) for errors in self.errors.values())
+
+    def row(self, rounds: int) -> dict[str, Any]:
+        """Return the row of this workload: with times, if the sides agreed."""
+        row = {"workload": self.workload.name, "gflop": self.workload.gflop, "verified": self.verified,
+               "errors": self.errors, "skipped": self.skipped}  # fmt: skip
+        return row | (results(self.timed(rounds), self.workload.gflop) if self.verified else {})
+
+    def timed(self, rounds: int) -> dict[str, Timed]:
+        """Time all sides in turn; PyTorch's only where it runs on the same device."""
+        timer, their_timer = timers(self.device, self.ours.stepper.stream)
+        sides = {"ours": lambda: timer(self.ours.step)}
+        if self.device == "cpu" or torch.cuda.is_available():
+            sides |= {name: lambda side=side: their_timer(side.step) for name, side in self.theirs.items()}
+        alternate(sides, 1)  # warm-up
+        return alternate(sides, rounds)
+
+
+def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
+    """Return what a row says about times: milliseconds, the fastest rival and our ratio to it."""
+    ours = found["ours"]
+    rivals = {name: timed for name, timed in found.items() if name != "ours"}
+    row: dict[str, Any] = {"ours_ms": ours.median, "ours_spread": [ours.least, ours.most]}
+    row |= {"rivals": {name: timed.median for name, timed in rivals.items()}}
+    row |= {"rivals_spread": {name: [timed.least, timed.most] for name, timed in rivals.items()}}
+    row |= {"ours_gflops": gflop / ours.median * 1e3}
+    if rivals:
+        best = min(rivals, key=lambda name: rivals[name].median)
+        row |= {"best": best, "ratio": ours.median / rivals[best].median}
+        row |= {"best_gflops": gflop / rivals[best].median * 1e3}
+    return row
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--workloads", nargs="+", default=None, metavar="NAME", help=f"PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
+    add("--all", action="store_true", help="dcgan64 at every width and batch size, and every preset")
+    add(
+        "--rivals",
+        nargs="+",
+        default=[r.name for r in RIVALS],
+        metavar="NAME",
+        help="of PyTorch (default: %(default)s)",
+    )
+    add("--repeats", type=int, default=7, metavar="N", help="rounds; medians are over them (default 7)")
+    add("--start-up", action="store_true", help="also: from the start of a process to the end of its first step")
+    add("--memory", action="store_true", help="also: the most resident memory of a process that trains")
+    add("--generate", type=int, default=0, metavar="N", help="also: the time for N pictures")
+    report.add_options(parser)
+    options = parser.parse_args(arguments)
+    options.workloads = options.workloads or (ALL if options.all else DEFAULT)
+    return options
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Settle threads and precision, the same for both sides."""
+    torch.set_num_threads(kernels.threads())
+    if options.precision:
+        backend.use_precision(options.precision)
+    if options.device == "cuda":
+        allowed = backend.precision("cuda") == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+        torch.backends.cudnn.benchmark = True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status: 1 where a row was not verified, 2 for a wrong name."""
+    options = parse(arguments)
+    try:
+        workloads = [Workload.named(name) for name in options.workloads]
+    except ValueError as error:
+        print(f"benchmarks.step: {error}", file=sys.stderr)
+        return 2
+    prepare(options)
+    found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}
+    rivals = tuple(map(Rival, options.rivals))
+    for workload in workloads:
+        race = Race(workload, rivals, options.device)
+        found["rows"].append(report.say(race.row(options.repeats)))
+    if options.start_up or options.memory:
+        found["processes"] = processes.measure(workloads[0], rivals)
+    if options.generate:
+        found["generation"] = generation.measure(workloads[0], options.generate)
+    return report.finish("step", found, options, Path(options.json) if options.json else None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
