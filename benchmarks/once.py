@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -44,8 +45,16 @@ def main() -> None:
         step()
         seconds.append(time.perf_counter() - start)
         first_step = first_step or time.time()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform == "linux" else 2**20)
-    print(json.dumps({"first_step": first_step, "seconds": seconds, "peak_mb": peak}))
+    print(json.dumps({"first_step": first_step, "seconds": seconds, "peak_mb": peak_mb()}))
+
+
+def peak_mb() -> float:
+    """Return the most resident memory of this process so far. Linux's ru_maxrss may be that of the parent."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 2**10
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import table, write_whole
+from benchmarks.timing import Timed
 from gpunet.backend.conv_choice import PRECISIONS
 
 HEAD = ("workload", "ours ms", "spread", "PyTorch ms", "spread", "fastest way", "ratio", "verified")
@@ -21,6 +22,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS[:2], help="of products on cuda (default tf32 where it can)")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--json", metavar="FILE", help="write everything to this file")
+
+
+def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
+    """Return what a row says about times: milliseconds, the fastest rival and our ratio to it."""
+    ours = found["ours"]
+    rivals = {name: timed for name, timed in found.items() if name != "ours"}
+    row: dict[str, Any] = {"ours_ms": ours.median, "ours_spread": [ours.least, ours.most]}
+    row |= {"rivals": {name: timed.median for name, timed in rivals.items()}}
+    row |= {"rivals_spread": {name: [timed.least, timed.most] for name, timed in rivals.items()}}
+    row |= {"ours_gflops": gflop / ours.median * 1e3}
+    if rivals:
+        best = min(rivals, key=lambda name: rivals[name].median)
+        row |= {"best": best, "ratio": ours.median / rivals[best].median}
+        row |= {"best_gflops": gflop / rivals[best].median * 1e3}
+    return row
 
 
 def say(row: dict[str, Any]) -> dict[str, Any]:

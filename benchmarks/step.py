@@ -15,6 +15,7 @@ for both (gpunet.backend.keep_freed_memory). --start-up and --memory measure eac
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ try:
     import torch
 
     from benchmarks.same_step import Comparison, torch_side
-    from benchmarks.torch_step import RIVALS, Rival
+    from benchmarks.torch_step import RIVALS, Rival, within
 except ImportError as error:
     sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
+
+COMPILING = 300.0  # seconds that PyTorch's compiler may take for a workload
 
 
 class Race:
@@ -40,6 +43,7 @@ class Race:
 
     def __init__(self, workload: Workload, rivals: tuple[Rival, ...], device: str) -> None:
         self.workload, self.device = workload, device
+        torch.compiler.reset()
         self.ours = Ours(workload, device)
         comparison = Comparison(self.ours, workload.config.lr)
         self.theirs, self.errors, self.skipped = {}, {}, {}  # type: ignore[var-annotated]
@@ -47,10 +51,12 @@ class Race:
         for rival in rivals:
             side = torch_side(workload, rival, comparison.values, self.ours.batch, comparison.low, place)
             try:
-                self.errors[rival.name] = comparison.errors(side)
+                with within(COMPILING) if rival.has("compiled") else contextlib.nullcontext():
+                    self.errors[rival.name] = comparison.errors(side)
             except Exception as error:
                 if not rival.has("compiled"):  # which needs a compiler, and a Python that it knows
                     raise
+                torch.compiler.reset()
                 self.skipped[rival.name] = f"{type(error).__name__}: {error}".partition("\n")[0]
                 continue
             self.theirs[rival.name] = side
@@ -61,7 +67,7 @@ class Race:
         """Return the row of this workload: with times, if the sides agreed."""
         row = {"workload": self.workload.name, "gflop": self.workload.gflop, "verified": self.verified,
                "errors": self.errors, "skipped": self.skipped}  # fmt: skip
-        return row | (results(self.timed(rounds), self.workload.gflop) if self.verified else {})
+        return row | (report.results(self.timed(rounds), self.workload.gflop) if self.verified else {})
 
     def timed(self, rounds: int) -> dict[str, Timed]:
         """Time all sides in turn; PyTorch's only where it runs on the same device."""
@@ -71,21 +77,6 @@ class Race:
             sides |= {name: lambda side=side: their_timer(side.step) for name, side in self.theirs.items()}
         alternate(sides, 1)  # warm-up
         return alternate(sides, rounds)
-
-
-def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
-    """Return what a row says about times: milliseconds, the fastest rival and our ratio to it."""
-    ours = found["ours"]
-    rivals = {name: timed for name, timed in found.items() if name != "ours"}
-    row: dict[str, Any] = {"ours_ms": ours.median, "ours_spread": [ours.least, ours.most]}
-    row |= {"rivals": {name: timed.median for name, timed in rivals.items()}}
-    row |= {"rivals_spread": {name: [timed.least, timed.most] for name, timed in rivals.items()}}
-    row |= {"ours_gflops": gflop / ours.median * 1e3}
-    if rivals:
-        best = min(rivals, key=lambda name: rivals[name].median)
-        row |= {"best": best, "ratio": ours.median / rivals[best].median}
-        row |= {"best_gflops": gflop / rivals[best].median * 1e3}
-    return row
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

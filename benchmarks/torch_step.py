@@ -7,6 +7,7 @@ then not computed), memory in channels_last, Adam fused into one kernel, the net
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks import torch_networks
+
+# All networks share the code of nn.Sequential.forward, and beyond a limit PyTorch runs it uncompiled, without a word.
+torch._dynamo.config.recompile_limit = 64
+torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 Losses = dict[str, torch.Tensor]
 
@@ -63,7 +68,7 @@ class TorchStep:
         options |= {"fused": True} if rival.has("fused") else {}
         self.adam_G, self.adam_D = (torch.optim.Adam(net.parameters(), **options) for net in (self.G, self.D))
         compiled = rival.has("compiled")
-        self.run_G, self.run_D = (torch.compile(net) if compiled else net for net in (self.G, self.D))
+        self.run_G, self.run_D = (torch.compile(net, dynamic=False) if compiled else net for net in (self.G, self.D))
         self.gradients: dict[str, list[Any]] = {}
 
     def set_lr(self, lr: float) -> None:
@@ -122,3 +127,19 @@ def frozen(net: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         net.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block when it takes longer: PyTorch's compiler may never come to an end."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)  # again and again, should the compiler catch the first
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
