@@ -43,7 +43,7 @@ lint: $(VENV)/.installed-dev  ## check the style (ruff)
 types: $(VENV)/.installed-dev  ## check the type hints (mypy)
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed  ## time a training step and every operation
+bench: $(VENV)/.installed-torch  ## time a training step and every operation against PyTorch
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.ops
 

@@ -1,0 +1,99 @@
+"""Time the single operations of a dcgan64 step against PyTorch, each verified first, with its accuracy against float64.
+
+    python -m benchmarks.ops                          every operation, width 64, batch 64
+    python -m benchmarks.ops --only conv-k4 adam      those whose names contain one of these
+    python -m benchmarks.ops --json ops.json
+
+Convolutions: forward, input gradient and weight gradient of every layer, for 4x4 and 5x5 kernels; a transposed one has
+the same three. Ours counts all its transforms, which layers share between the passes, and the weight's, each time.
+An operation is verified if its root mean square error relative to float64 is within the tolerance, PyTorch's too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.machine import machine, versions
+from benchmarks.timing import alternate, timers
+from gpunet import backend
+
+try:
+    import torch
+
+    from benchmarks.conv_cases import convolutions
+    from benchmarks.op_case import Case, Maker
+    from benchmarks.op_cases import batch_norms, others
+    from benchmarks.step import prepare
+except ImportError as error:
+    sys.exit(f"benchmarks.ops compares with PyTorch ({error}): pip install 'gpunet[torch]'")
+
+TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # relative, in root mean square: some ten roundings of a factor
+
+
+def row(case: Case, device: str, rounds: int) -> dict[str, Any]:
+    """Return the row of an operation: its errors and, if they are small enough, its times."""
+    ways = {way: case.theirs(way, torch.float32) for way in case.ways}
+    exact = [_as_ours(value, case.axes) for value in case.theirs(case.ways[0], torch.float64)()]
+    case.prepare()
+    ours = _error([backend.to_numpy(value) for value in case.ours()], exact)
+    errors = {way: _error([_as_ours(value, case.axes) for value in run()], exact) for way, run in ways.items()}
+    most = TOLERANCES["fp32" if backend.precision(device) == "fp32" else "tf32"]
+    verified = all(error <= most for error in (ours, *errors.values()))
+    found = {"workload": case.name, "gflop": case.gflop, "mbytes": case.mbytes, "verified": verified,
+             "errors": {"ours": ours} | errors, "accuracy": {"ours": ours, "torch": min(errors.values())}}  # fmt: skip
+    return found | (report.results(_timed(case, ways, device, rounds), case.gflop) if verified else {})
+
+
+def _timed(case: Case, ways: dict[str, Callable], device: str, rounds: int) -> Any:
+    timer, their_timer = timers(device)
+    sides = {"ours": lambda: (case.prepare(), timer(case.ours))[1]}
+    if device == "cpu" or torch.cuda.is_available():
+        sides |= {way: lambda run=run: their_timer(run) for way, run in ways.items()}
+    alternate(sides, 1)  # warm-up
+    return alternate(sides, rounds)
+
+
+def _as_ours(tensor: Any, axes: tuple[int, ...]) -> np.ndarray:
+    array = tensor.detach().cpu().numpy()
+    return array.transpose(axes) if array.ndim == 4 else array
+
+
+def _error(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
+    """Return the largest relative root mean square error; NaN stays NaN."""
+    pairs = [(a.astype("float64").ravel(), b.ravel()) for a, b in zip(found, exact, strict=True)]
+    return float(np.max([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs]))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ops", description=__doc__.partition("\n")[0])
+    parser.add_argument("--width", type=int, default=64, help="filters next to the pictures (default 64)")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures per batch (default 64)")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="operations whose name contains it")
+    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds (default 15)")
+    report.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status: 1 where a row was not verified."""
+    options = parse(arguments)
+    prepare(options)
+    make, sizes = Maker(options.device), (options.batch_size, options.width)
+    found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}
+    for case in itertools.chain(*(cases(make, *sizes) for cases in (convolutions, batch_norms, others))):
+        if any(text in case.name for text in options.only):
+            found["rows"].append(report.say(row(case, options.device, options.repeats)))
+    return report.finish("ops", found, options, Path(options.json) if options.json else None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Draw the measured operations under this machine's roof: FLOP/s over FLOP per byte.
+
+    python -m benchmarks.ops --json ops.json
+    python -m benchmarks.roofline_plot ops.json --out roofline.png
+
+The roof is what the same run measured: the memory's bandwidth times the intensity, up to the rate of sgemm and, above
+it, of plain FMA. FLOPs are those of the direct form, so a Winograd convolution may stand above the roof.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from gpunet.files import write_atomically
+
+KINDS = {"conv-k4": "#0072B2", "conv-k5": "#56B4E9", "batchnorm": "#009E73", "": "#CC79A7"}  # begin of the name: colour
+
+LEAST = 1e-4  # GFLOP: below, as in the loss of a batch, the time is that of a call
+
+
+def save_plot(path: Path, found: dict[str, Any]) -> None:
+    """Draw one mark per operation, ours filled and PyTorch's fastest way hollow, as PNG. KeyError: no peaks in it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    rows = [row for row in found["rows"] if "ours_gflops" in row and row["gflop"] > LEAST]
+    draw_roof(axes, found["machine"], [row["gflop"] / row["mbytes"] * 1e3 for row in rows])
+    for kind, colour in KINDS.items():
+        mine = [row for row in rows if next(k for k in KINDS if row["workload"].startswith(k)) == kind]
+        intensity = [row["gflop"] / row["mbytes"] * 1e3 for row in mine]
+        style = {"linestyle": "none", "marker": "o", "color": colour}
+        axes.plot(intensity, [row["ours_gflops"] for row in mine], label=f"{kind or 'others'}, ours", **style)
+        theirs = [row.get("best_gflops", float("nan")) for row in mine]
+        axes.plot(intensity, theirs, fillstyle="none", label=f"{kind or 'others'}, PyTorch", **style)
+    axes.set(xscale="log", yscale="log", xlabel="FLOP per byte (direct form)", ylabel="GFLOP/s (direct form)")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize="small")
+    buffer = io.BytesIO()
+    canvas.print_png(buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def draw_roof(axes: Any, machine: dict[str, Any], intensities: list[float]) -> None:
+    """Draw the slope of the memory and the two flat parts over the range of intensities (FLOP per byte)."""
+    ends = [min(intensities) / 2, max(intensities) * 2]
+    for key, label, style in (("sgemm_gflops", "sgemm", "-"), ("fma_gflops", "FMA", "--")):
+        corner = machine[key] / machine["memory_gbs"]
+        xs = [ends[0], *([corner] if ends[0] < corner < ends[1] else []), ends[1]]
+        axes.plot(xs, [min(x * machine["memory_gbs"], machine[key]) for x in xs], f"k{style}", linewidth=1, label=label)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status: 2 for a file that has not what it takes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline_plot", description=__doc__.partition("\n")[0])
+    parser.add_argument("file", type=Path, help="what benchmarks.ops --json wrote")
+    parser.add_argument("--out", type=Path, default=Path("roofline.png"), metavar="FILE.png", help="(roofline.png)")
+    options = parser.parse_args(arguments)
+    try:
+        save_plot(options.out, json.loads(options.file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"benchmarks.roofline_plot: {error!r}: expected a file of benchmarks.ops on the CPU", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""How a step's time and its peak memory grow with batch, width and picture size: a table and a plot.
+
+    python -m benchmarks.scaling --out scaling.png --json scaling.json
+
+Every point is a process of its own for each side, one after the other; the time is the median of its steps after the
+first. So points show growth; to compare the sides closely, run benchmarks.step, which times them in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine, versions
+from benchmarks.processes import once
+from benchmarks.tables import table, write_whole
+from benchmarks.torch_step import Rival
+from benchmarks.workloads import Workload
+from gpunet.files import write_atomically
+
+AXES = {  # what grows: (its values, the workload of a value)
+    "batch": ((16, 32, 64, 128), "dcgan64-nf{width}-b{value}"),
+    "width": ((16, 32, 64, 128), "dcgan64-nf{value}-b{batch}"),
+    "picture size": ((32, 64, 128), "dcgan64-nf{half}-b{batch}-s{value}"),
+}
+SIDES = {"ours": (None, "#0072B2"), "PyTorch": (Rival("frozen+fused+channels_last"), "#D55E00")}
+HEAD = ("what grows", "", "side", "step ms", "peak MB")
+
+
+def points(scale: float, steps: int) -> list[dict[str, Any]]:
+    """Measure every point; scale < 1 makes widths and batches smaller, for a try."""
+    width, batch, found = max(1, round(64 * scale)), max(2, round(32 * scale)), []
+    for axis, (values, name) in AXES.items():
+        for value in values:
+            scaled = value if axis == "picture size" else max(2, round(value * scale))
+            workload = Workload.named(name.format(value=scaled, width=width, half=max(1, width // 2), batch=batch))
+            for side, (rival, _) in SIDES.items():
+                result = once(workload, rival, steps)
+                ms = 1e3 * statistics.median(result["seconds"][1:])
+                row = {"axis": axis, "value": scaled, "side": side, "ms": ms, "peak_mb": result["peak_mb"]}
+                print(row, file=sys.stderr, flush=True)
+                found.append(row | {"workload": workload.name})
+    return found
+
+
+def save_plot(path: Path, found: list[dict[str, Any]]) -> None:
+    """Draw time above and memory below, a column for each thing that grows, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    grid = figure.subplots(2, len(AXES), squeeze=False)
+    for column, axis in enumerate(AXES):
+        for line, (key, label) in enumerate((("ms", "ms per step"), ("peak_mb", "peak MB"))):
+            axes = grid[line][column]
+            for side, (_, colour) in SIDES.items():
+                mine = [row for row in found if row["axis"] == axis and row["side"] == side]
+                axes.plot([row["value"] for row in mine], [row[key] for row in mine], "o-", color=colour, label=side)
+            axes.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
+            values = sorted({row["value"] for row in found if row["axis"] == axis})
+            axes.set_xticks(values, map(str, values))
+            axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+            axes.grid(alpha=0.3)
+    grid[0][0].legend()
+    buffer = io.BytesIO()
+    canvas.print_png(buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=6, metavar="N", help="steps of a process (default 6)")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="of widths and batches, for a try")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw a plot")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
+    options = parser.parse_args(arguments)
+    found = points(options.scale, max(2, options.steps))
+    rows = [[row["axis"], row["value"], row["side"], row["ms"], row["peak_mb"]] for row in found]
+    print(table(HEAD, rows, options.markdown))
+    if options.out:
+        save_plot(options.out, found)
+    if options.json:
+        content = {"rows": found, "machine": machine(), "versions": versions()}
+        write_whole(options.json, json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
