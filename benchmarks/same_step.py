@@ -1,7 +1,8 @@
 """Both sides of a step on the same numbers: PyTorch's networks with our weights, and how far the two come apart.
 
 The first step has learning rate 0: after it all gradients are compared, untouched by Adam, whose first updates make
-+lr or -lr of a gradient that is rounding alone. The second has the preset's, and its losses are compared, too.
++lr or -lr of a gradient that is rounding alone. The second has the preset's: what it adds to D's parameters and
+the losses of this step and the next are compared, too.
 
 Two float32 implementations round differently, and where a number next to a ReLU's kink changes its sign the gradients
 differ by more than rounding; PyTorch differs from itself in the same way between memory formats. So gradients are
@@ -23,8 +24,12 @@ from gpunet.backend import to_numpy
 from gpunet.layers import Sequential
 from gpunet.torch_format import TO_TORCH, to_torch
 
-# Most that losses and gradients may differ by, relatively, by the precision that products are rounded to.
-TOLERANCES = {"fp32": {"loss": 1e-3, "gradient": 2e-2}, "tf32": {"loss": 1e-2, "gradient": 1e-1}}
+# Most that losses (where below 1 in absolute terms), gradients and D's update may differ by, relatively, by the
+# precision that products are rounded to. An update is +lr or -lr, by chance where a gradient is rounding alone.
+TOLERANCES = {
+    "fp32": {"loss": 1e-2, "gradient": 2e-2, "update": 1e-1},
+    "tf32": {"loss": 5e-2, "gradient": 1e-1, "update": 5e-1},
+}
 SMALL = 1e-3  # a gradient this much smaller than the largest is compared with the largest: it may be rounding alone
 
 
@@ -64,17 +69,28 @@ class Comparison:
         self.losses = [_numbers(ours.step())]
         self.gradients = {"G": _gradients(ours.gan.G), "D": _gradients(ours.gan.D)}
         ours.set_lr(lr)
-        self.losses += [_numbers(ours.step()), _numbers(ours.step())]
+        before = _values(ours.gan.D)
+        self.losses.append(_numbers(ours.step()))
+        self.after = _values(ours.gan.D)
+        self.moved = np.linalg.norm(self.after - before)
+        self.losses.append(_numbers(ours.step()))
 
     def errors(self, theirs: TorchStep) -> dict[str, float]:
-        """Run the rival's first steps; return the largest relative differences of losses and of gradients."""
+        """Run the rival's first steps; return the largest relative differences of losses, gradients and D's update."""
         theirs.set_lr(0.0)
         losses = [_numbers(theirs.step(keep_gradients=True))]
         theirs.set_lr(self.lr)
-        losses += [_numbers(theirs.step()), _numbers(theirs.step())]
-        apart = [abs(a[name] - b[name]) / abs(b[name]) for a, b in zip(self.losses, losses, strict=True) for name in b]
+        losses.append(_numbers(theirs.step()))
+        after = np.concatenate([p.detach().cpu().numpy().ravel() for p in theirs.D.parameters()])
+        losses.append(_numbers(theirs.step()))
+        apart = [
+            abs(a[name] - b[name]) / max(1.0, abs(b[name]))
+            for a, b in zip(self.losses, losses, strict=True)
+            for name in b
+        ]
         gradient = np.max([_apart(self.gradients[name], theirs.gradients[name]) for name in "GD"])
-        return {"loss": float(np.max(apart)), "gradient": float(gradient)}  # NaN stays NaN
+        update = np.linalg.norm(self.after - after) / self.moved
+        return {"loss": float(np.max(apart)), "gradient": float(gradient), "update": float(update)}  # NaN stays NaN
 
     def agrees(self, errors: Mapping[str, float], precision: str) -> bool:
         """Return whether these errors are within the tolerances; NaN is not."""
@@ -87,8 +103,16 @@ def _numbers(losses: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _gradients(net: Sequential) -> list[np.ndarray]:
-    grads = [to_numpy(parameter.grad) for parameter in net.parameters()]
-    return [np.array(grad.transpose(TO_TORCH[grad.ndim]) if grad.ndim > 1 else grad) for grad in grads]
+    return [_as_torch(parameter.grad) for parameter in net.parameters()]
+
+
+def _values(net: Sequential) -> np.ndarray:
+    return np.concatenate([_as_torch(parameter.data).ravel() for parameter in net.parameters()])
+
+
+def _as_torch(array: Any) -> np.ndarray:
+    array = to_numpy(array)
+    return np.array(array.transpose(TO_TORCH[array.ndim]) if array.ndim > 1 else array)
 
 
 def _apart(ours: list[np.ndarray], theirs: list[Any]) -> float:

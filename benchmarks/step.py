@@ -23,7 +23,7 @@ from typing import Any
 import kernels
 from benchmarks import generation, processes, report
 from benchmarks.machine import machine, versions
-from benchmarks.timing import Timed, alternate, timers
+from benchmarks.timing import Timed, alternate, timers, within
 from benchmarks.workloads import ALL, DEFAULT, Ours, Workload
 from gpunet import backend
 
@@ -31,7 +31,7 @@ try:
     import torch
 
     from benchmarks.same_step import Comparison, torch_side
-    from benchmarks.torch_step import RIVALS, Rival, within
+    from benchmarks.torch_step import ON_CUDA, RIVALS, Rival
 except ImportError as error:
     sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
@@ -85,13 +85,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--workloads", nargs="+", default=None, metavar="NAME", help=f"PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
     add("--all", action="store_true", help="dcgan64 at every width and batch size, and every preset")
-    add(
-        "--rivals",
-        nargs="+",
-        default=[r.name for r in RIVALS],
-        metavar="NAME",
-        help="of PyTorch (default: %(default)s)",
-    )
+    add("--rivals", nargs="+", default=None, metavar="NAME", help=f"of PyTorch (default: {[r.name for r in RIVALS]})")
     add("--repeats", type=int, default=7, metavar="N", help="rounds; medians are over them (default 7)")
     add("--start-up", action="store_true", help="also: from the start of a process to the end of its first step")
     add("--memory", action="store_true", help="also: the most resident memory of a process that trains")
@@ -118,12 +112,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         workloads = [Workload.named(name) for name in options.workloads]
+        rivals = tuple(map(Rival, options.rivals)) if options.rivals else RIVALS + ON_CUDA * (options.device == "cuda")
     except ValueError as error:
         print(f"benchmarks.step: {error}", file=sys.stderr)
         return 2
     prepare(options)
     found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}
-    rivals = tuple(map(Rival, options.rivals))
     for workload in workloads:
         race = Race(workload, rivals, options.device)
         found["rows"].append(report.say(race.row(options.repeats)))

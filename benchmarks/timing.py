@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 Step = Callable[[], Any]
@@ -86,3 +88,19 @@ def timers(device: str, stream: Any = None) -> tuple[Timer, Timer]:
     import torch
 
     return ours_on_cuda(stream), torch_on_cuda() if torch.cuda.is_available() else on_cpu
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block when it takes longer: PyTorch's compiler may never come to an end."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)  # again and again, should the compiler catch the first
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

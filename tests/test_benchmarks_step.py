@@ -104,3 +104,4 @@ def test_names_of_workloads():
     reference = Workload.named(DEFAULT[-1])
     assert (reference.width, reference.batch, reference.implementation) == (64, 64, "reference")
     assert step.main(["--workloads", "nothing-nf8"]) == 2
+    assert step.main(["--rivals", "fast"]) == 2
