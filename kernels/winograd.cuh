@@ -10,10 +10,14 @@
 // the pixel (a, b) of the cell. Tile (th, tw) reads T x T cells from cell (M*th, M*tw) on; neighbours overlap by R - 1.
 //
 // Threads: threadIdx.x is the channel (neighbouring threads, neighbouring addresses); one thread transforms all T x T
-// numbers of its tile and channel in registers. No thread waits for another; the adjoint gathers, so no atomics.
+// numbers of its tile and channel in registers. No thread waits for another; the adjoint gathers, so no atomics. Of what
+// blockIdx.x counts, the last named runs fastest: blocks that follow each other then write, in each of the T*T planes, runs
+// of memory that follow each other.
 //
 // Each of the T*T planes V[p], M[p], E[p] (tiles x channels) begins `plane` numbers after the last: a little more than it
 // holds, since planes a power of two apart would all compete for the same lines of a CPU's cache.
+
+#define BLOCKS_OF(channels) ((channels + blockDim.x - 1) / blockDim.x)
 
 #include "toom.cuh"
 #include "winograd_input.cuh"

@@ -1,12 +1,11 @@
 // Winograd's transforms of the input side: V from x, and back from dV to dx (see winograd.cuh).
 //
-// grid of the image transforms: x = tile (row by row), y = image, z = phase * blocks of channels + block of channels
-#define BLOCKS_OF(channels) ((channels + blockDim.x - 1) / blockDim.x)
-
+// grid of the image transforms: x = (tile, phase, block of channels), y = image
 extern "C" __global__ void winograd_input(real* v, const real* x, int h, int w, int c, int s, int top, int left,
                                           int tiles_h, int tiles_w, int plane) {
-    const int phase = blockIdx.z / BLOCKS_OF(c), channel = blockIdx.z % BLOCKS_OF(c) * blockDim.x + threadIdx.x;
-    const int th = blockIdx.x / tiles_w, tw = blockIdx.x % tiles_w, image = blockIdx.y;
+    const int channel = blockIdx.x % BLOCKS_OF(c) * blockDim.x + threadIdx.x, deep = blockIdx.x / BLOCKS_OF(c);
+    const int phase = deep % (s * s), at = deep / (s * s), image = blockIdx.y;
+    const int th = at / tiles_w, tw = at % tiles_w;
     const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
     if (channel >= c) return;
     real tile[T][T], out[T][T];
@@ -63,8 +62,9 @@ __device__ void gather(real (&cells)[M][M], const real* dv, bool exists, int pla
 extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, optional const real* bias, int h, int w, int c,
                                                   int s, int top, int left, int tiles_h, int tiles_w,
                                                   int tiles_w_here, int plane) {
-    const int phase = blockIdx.z / BLOCKS_OF(c), channel = blockIdx.z % BLOCKS_OF(c) * blockDim.x + threadIdx.x;
-    const int th = blockIdx.x / tiles_w_here, tw = blockIdx.x % tiles_w_here, image = blockIdx.y;
+    const int channel = blockIdx.x % BLOCKS_OF(c) * blockDim.x + threadIdx.x, deep = blockIdx.x / BLOCKS_OF(c);
+    const int phase = deep % (s * s), at = deep / (s * s), image = blockIdx.y;
+    const int th = at / tiles_w_here, tw = at % tiles_w_here;
     const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
     const bool own_row = th < tiles_h, own_col = tw < tiles_w;
     const bool above = (th > 0) & (th <= tiles_h), before = (tw > 0) & (tw <= tiles_w);

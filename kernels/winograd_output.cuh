@@ -1,10 +1,10 @@
 // Winograd's transforms of the output side, M to y and dy to E, and of the weight, to U and back (see winograd.cuh).
 //
-// grid of the output transforms: x = tile, y = image, z = block of filters
+// grid of the output transforms: x = (tile, block of filters), y = image
 extern "C" __global__ void winograd_output(real* y, const real* m, optional const real* bias, int oh, int ow, int f,
                                            int tiles_h, int tiles_w, int plane) {
-    const int filter = blockIdx.z * blockDim.x + threadIdx.x;
-    const int th = blockIdx.x / tiles_w, tw = blockIdx.x % tiles_w, image = blockIdx.y;
+    const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(f);
+    const int th = at / tiles_w, tw = at % tiles_w, image = blockIdx.y;
     if (filter >= f) return;
     const real* here = m + ((image * tiles_h + th) * tiles_w + tw) * f + filter;
     real products[T][T], out[M][M];
@@ -23,8 +23,8 @@ extern "C" __global__ void winograd_output(real* y, const real* m, optional cons
 
 extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int oh, int ow, int f, int tiles_h,
                                                    int tiles_w, int plane) {
-    const int filter = blockIdx.z * blockDim.x + threadIdx.x;
-    const int th = blockIdx.x / tiles_w, tw = blockIdx.x % tiles_w, image = blockIdx.y;
+    const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(f);
+    const int th = at / tiles_w, tw = at % tiles_w, image = blockIdx.y;
     if (filter >= f) return;
     real tile[M][M], out[T][T];
     each<M>([&](auto i) INLINE {
@@ -41,9 +41,9 @@ extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int 
     });
 }
 
-// grid of the weight transforms: x = channel of the input, y = phase, z = block of filters. Taps beyond the kernel are zero.
+// grid of the weight transforms: x = (channel of the input, block of filters), y = phase. Taps beyond the kernel are zero.
 extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, int c, int f, int s, int plane) {
-    const int filter = blockIdx.z * blockDim.x + threadIdx.x, channel = blockIdx.x;
+    const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
     const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
     if (filter >= f) return;
     real taps[R][R], out[T][T];
@@ -62,7 +62,7 @@ extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, i
 
 extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du, int k, int c, int f, int s,
                                                    int plane) {
-    const int filter = blockIdx.z * blockDim.x + threadIdx.x, channel = blockIdx.x;
+    const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
     const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
     if (filter >= f) return;
     real points[T][T], out[R][R];

@@ -14,10 +14,10 @@ from kernels import conv2d as tiled
 BLOCK = 256  # threads, at most: one per channel
 
 
-def _launch(name: str, tiling: Tiling, grid: tuple[int, int, int], channels: int, args: tuple) -> None:
-    """Launch winograd_`name` over grid, its z times as large as the channels need blocks."""
+def _launch(name: str, tiling: Tiling, grid: tuple[int, int], channels: int, args: tuple) -> None:
+    """Launch winograd_`name` over grid (x, y), its x times as large as the channels need blocks."""
     block = min(BLOCK, -(-channels // 32) * 32)
-    grid = (*grid[:2], grid[2] * -(-channels // block))
+    grid = grid[0] * -(-channels // block), grid[1]
     kernels.launch(f"winograd{tiling.m}x{tiling.r}.winograd_{name}", grid, block, args)
 
 
@@ -29,7 +29,7 @@ def _image_sizes(tiling: Tiling) -> tuple[int, ...]:
 def _(x: Array, tiling: Tiling) -> Array:
     v = planes(tiling.t**2, x.shape[0] * math.prod(tiling.tiles), tiling.depth, x)
     buffer = plane_buffer(v)
-    grid = math.prod(tiling.tiles), x.shape[0], tiling.s**2
+    grid = math.prod(tiling.tiles) * tiling.s**2, x.shape[0]
     _launch("input", tiling, grid, tiling.c, (buffer, x, *_image_sizes(tiling), buffer.shape[1]))
     return v
 
@@ -43,7 +43,7 @@ def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     ]
     buffer = plane_buffer(dv)
     args = (dx, buffer, bias, *_image_sizes(tiling), cover[1], buffer.shape[1])
-    _launch("input_adjoint", tiling, (math.prod(cover), n, tiling.s**2), tiling.c, args)
+    _launch("input_adjoint", tiling, (math.prod(cover) * tiling.s**2, n), tiling.c, args)
     return dx
 
 
@@ -53,7 +53,7 @@ def _(m: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     y = array_module(m).empty((n, *tiling.out, f), m.dtype)
     buffer = plane_buffer(m)
     args = (y, buffer, bias, *tiling.out, f, *tiling.tiles, buffer.shape[1])
-    _launch("output", tiling, (math.prod(tiling.tiles), n, 1), f, args)
+    _launch("output", tiling, (math.prod(tiling.tiles), n), f, args)
     return y
 
 
@@ -63,7 +63,7 @@ def _(dy: Array, tiling: Tiling) -> Array:
     e = planes(tiling.t**2, n * math.prod(tiling.tiles), f, dy)
     buffer = plane_buffer(e)
     args = (buffer, dy, *tiling.out, f, *tiling.tiles, buffer.shape[1])
-    _launch("output_adjoint", tiling, (math.prod(tiling.tiles), n, 1), f, args)
+    _launch("output_adjoint", tiling, (math.prod(tiling.tiles), n), f, args)
     return e
 
 
@@ -73,7 +73,7 @@ def _(weight: Array, tiling: Tiling) -> Array:
     u = planes(tiling.t**2, tiling.depth, f, weight)
     buffer = plane_buffer(u)
     args = (buffer, weight, k, c, f, tiling.s, buffer.shape[1])
-    _launch("weight", tiling, (c, tiling.s**2, 1), f, args)
+    _launch("weight", tiling, (c, tiling.s**2), f, args)
     return u
 
 
@@ -83,7 +83,7 @@ def _(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     dweight = array_module(du).empty((k, k, c, f), du.dtype) if out is None else out
     buffer = plane_buffer(du)
     args = (dweight, buffer, k, c, f, tiling.s, buffer.shape[1])
-    _launch("weight_adjoint", tiling, (c, tiling.s**2, 1), f, args)
+    _launch("weight_adjoint", tiling, (c, tiling.s**2), f, args)
     return dweight
 
 
