@@ -40,13 +40,22 @@ def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """Return [task(item) for item in items], computed on all cores with BLAS at one thread in each.
 
     One BLAS thread per task beats many BLAS threads on one small product after another: the threads meet once, at the
-    end, instead of once per product.
+    end, instead of once per product. Each thread takes the next item when it has done one.
     """
     items = list(items)
-    if thread_count() == 1 or len(items) == 1:
+    workers = min(thread_count(), len(items))
+    if workers <= 1:
         return [task(item) for item in items]
+    results, waiting = [None] * len(items), iter(enumerate(items))
+
+    def work() -> None:
+        for number, item in waiting:  # under the interpreter's lock, so every item is taken once
+            results[number] = task(item)
+
     with _blas().limit(limits=1):
-        return list(_pool().map(task, items))
+        for future in [_pool().submit(work) for _ in range(workers)]:
+            future.result()
+    return results
 
 
 def blocks(rows: int, row_size: int, device: str, size: int = BLOCK) -> list[slice]:
