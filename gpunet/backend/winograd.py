@@ -125,7 +125,10 @@ def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
 @operation
 def products(a: Array, b: Array) -> Array:
     """Return the t*t matrix products a[p] b[p]: (t*t, M, K) by (t*t, K, N); either may be a view transposed."""
-    xp = array_module(a)
-    out = planes(a.shape[0], a.shape[1], b.shape[2], a)
-    run(lambda p: xp.matmul(a[p], b[p], out=out[p]), range(a.shape[0]))
+    xp, (count, rows, _), columns = array_module(a), a.shape, b.shape[2]
+    out = planes(count, rows, columns, a)
+    tasks = [(p, slice(None)) for p in range(count)]
+    if count % 2 and columns > 1:  # an even number of threads would wait for the last product: they share it
+        tasks[-1:] = [(count - 1, slice(columns // 2)), (count - 1, slice(columns // 2, None))]
+    run(lambda task: xp.matmul(a[task[0]], b[task[0]][:, task[1]], out=out[task[0]][:, task[1]]), tasks)
     return out
