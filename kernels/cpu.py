@@ -11,7 +11,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,28 +62,34 @@ def build(stem: str, dtype: str) -> Path:
 
     Raises RuntimeError with the compiler's message where it does not compile.
     """
+    path = source.path_of(stem)
+    return shared_library(path.name, dtype, source.text_of(stem) + machinery(), lambda: translate(stem))
+
+
+def shared_library(file: str, dtype: str, identity: str, cpp: Callable[[], str]) -> Path:
+    """Return the library built from the C++ that `cpp` returns; `identity` is a text that changes whenever it does."""
     line = command(dtype)
     status = os.stat(os.path.realpath(line[0]))
     compiler_file = str(status.st_size), str(status.st_mtime_ns)
-    key = "\0".join([source.text_of(stem), machinery(), *line, cpu_features(), *compiler_file])
-    name = f"{Path(stem).name}-{dtype}-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+    key = "\0".join([identity, *line, cpu_features(), *compiler_file])
+    name = f"{Path(file).stem}-{dtype}-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     library = cache_folder() / f"{name}.so"
     if not library.exists():
         with locked(library.with_suffix(".lock")):
             if not library.exists():  # another process may have built it while this one waited
-                _compile(stem, line, library)
+                _compile(file, cpp(), line, library)
     return library
 
 
-def _compile(stem: str, line: list[str], library: Path) -> None:
-    text = translate(stem)
+def _compile(file: str, text: str, line: list[str], library: Path) -> None:
     handle, temporary = tempfile.mkstemp(".tmp", library.name, library.parent)
     os.close(handle)
     try:
         done = subprocess.run([*line, "-x", "c++", "-", "-o", temporary], input=text, text=True, capture_output=True)
         if done.returncode:
-            name, message = source.path_of(stem).name, done.stderr.strip()
-            raise RuntimeError(f"{name} does not compile as C++:\n{message}\nThe command was: {shlex.join(line)}")
+            raise RuntimeError(
+                f"{file} does not compile as C++:\n{done.stderr.strip()}\nThe command was: {shlex.join(line)}"
+            )
         os.replace(temporary, library)
     finally:
         if os.path.exists(temporary):
