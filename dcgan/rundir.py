@@ -11,7 +11,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,12 @@ class RunDir:
             raise UserError(f"{self.path} is in use: another process is training there") from None
         finally:
             os.close(descriptor)
+
+    def list_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Write down the files that could not be read, one a line with the reason, if there are any."""
+        if skipped:
+            text = "".join(f"{name}\t{reason}\n" for name, reason in skipped)
+            write_atomically(self.skipped, text.encode(errors="surrogateescape"))
 
     def sweep(self) -> None:
         """Remove what a killed run left half written."""

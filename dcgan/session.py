@@ -99,8 +99,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     with run.locked():
         write_atomically(run.config, trainer.config.to_json().encode())
-        if trainer.source.skipped:
-            write_atomically(run.skipped, _listed(trainer.source.skipped))
+        run.list_skipped(trainer.source.skipped)
         try:
             done = trainer.train(run, progress)
         except log.Diverged as error:
@@ -119,8 +118,3 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     say(f"samples: {run.sample(trainer.step)}")
     say(f"run folder: {run.path}")
     return 0
-
-
-def _listed(skipped: list[tuple[str, str]]) -> bytes:
-    """Return the files that could not be read, one a line with the reason."""
-    return "".join(f"{name}\t{reason}\n" for name, reason in skipped).encode(errors="surrogateescape")

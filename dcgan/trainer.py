@@ -85,7 +85,7 @@ class Trainer:
             warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
             while self.step < self.last_step and not stop:  # what diverges, the log says and stops, once
                 if self._step(next(loader)):
-                    bar.set_postfix(self.log.newest, refresh=False)
+                    bar.set_postfix(self.log.newest | self.source.progress(), refresh=False)
                 bar.update()
             if self.saved_step < self.step:
                 self.save()
@@ -142,5 +142,6 @@ class Trainer:
         state = self.state_dict()
         log.require_finite(state["gan"], self.step)
         checkpoint.save(self.run.checkpoint(self.step), state)
+        self.run.list_skipped(self.source.skipped)  # more may have been found
         self.run.prune(self.config.keep, self.step)
         self.saved_step = self.step

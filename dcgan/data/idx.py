@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 import zlib
@@ -35,14 +36,21 @@ def listing(path: Path) -> Listing | None:
     if path.is_file():
         return joined([path]) if is_images(path) else None
     for folder in (path, path / "raw"):  # torchvision keeps MNIST in MNIST/raw
-        files = {
-            file.name.removesuffix(".gz"): file for file in sorted(folder.glob("*idx3-ubyte.gz")) if is_images(file)
-        }
-        files |= {file.name: file for file in sorted(folder.glob("*idx3-ubyte")) if is_images(file)}
+        names = sorted(name for name in listed(folder) if name.endswith(("idx3-ubyte", "idx3-ubyte.gz")))
+        found = [folder / name for name in sorted(names, key=lambda name: name.endswith(".gz"), reverse=True)]
+        files = {file.name.removesuffix(".gz"): file for file in found if is_images(file)}  # the plain one, if both
         if files:
             require_one_set(folder, list(files))
             return joined(sorted(files.values(), key=lambda file: ("train" not in file.name, file.name)))
     return None
+
+
+def listed(folder: Path) -> list[str]:
+    """The names in a folder; none where there is none to read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def require_one_set(folder: Path, names: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import threading
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -62,7 +61,7 @@ class FolderListing(Listing):
         """Note the pictures directly in root/prefix; return its subfolders, the first in order last."""
         folders = []
         try:
-            entries = sorted(os.scandir(self.root / prefix), key=lambda entry: entry.name)
+            entries = list(os.scandir(self.root / prefix))
         except OSError as error:
             self.skipped.append((prefix or ".", f"folder not readable: {error.strerror}"))
             return []
@@ -73,7 +72,7 @@ class FolderListing(Listing):
                 folders.append(f"{prefix}{entry.name}/")
             elif is_picture(entry.name):
                 stamps[prefix + entry.name] = stamp(entry)
-        return folders[::-1]
+        return sorted(folders, key=lambda folder: folder.rstrip("/"), reverse=True)
 
     def open(self, index: int) -> BinaryIO:
         """The file of that number, for reading."""
@@ -102,16 +101,16 @@ class ZipListing(Listing):
         self.path = path
         self.skipped: list[tuple[str, str]] = []
         try:
-            with zipfile.ZipFile(path) as archive:
-                members = [info for info in archive.infolist() if is_member(info)]
+            self._archive = zipfile.ZipFile(path)  # its reads may come from several threads
+            members = [info for info in self._archive.infolist() if is_member(info)]
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise UserError(f"{path} is not a readable .zip file ({error}): copy or download it again") from None
         self.members = sorted(members, key=lambda info: info.filename)
         if not self.members:
+            self._archive.close()
             raise UserError(f"no images found in {path}: looked for members ending in {LOOKED_FOR}")
         self.names = [info.filename for info in self.members]
         self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
-        self._local = threading.local()  # each thread reads through a handle of its own
 
     def open(self, index: int) -> BinaryIO:
         """The member of that number, unpacked into memory."""
@@ -120,17 +119,14 @@ class ZipListing(Listing):
             raise ValueError("encrypted in the .zip")
         if info.file_size > MEMBER_LIMIT:
             raise ValueError(f"claims {info.file_size:,} bytes unpacked, more than {MEMBER_LIMIT:,}")
-        if not hasattr(self._local, "archive"):
-            self._local.archive = zipfile.ZipFile(self.path)
-        with self._local.archive.open(info) as member:
+        with self._archive.open(info) as member:
             return io.BytesIO(member.read(MEMBER_LIMIT))
 
     def name(self, index: int) -> str:
         return self.names[index]
 
     def close(self) -> None:
-        """Let go of the handles of all threads."""
-        self._local = threading.local()
+        self._archive.close()
 
     def __len__(self) -> int:
         return len(self.members)

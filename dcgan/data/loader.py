@@ -52,8 +52,9 @@ def batches(source: Source, batch_size: int, seed: int, start: Start, wrap: bool
         if len(chosen) < batch_size:
             chosen = np.concatenate([chosen, order(epoch + 1)[: batch_size - len(chosen)]])
         start = _behind(epoch, position, batch_size, count, wrap)
+        images = source.batch(chosen)  # before the labels: a damaged file, found only now, may change one
         labels = None if source.labels is None else np.asarray(source.labels)[chosen].astype("int32")
-        yield Batch(epoch, position, source.batch(chosen), labels, start)
+        yield Batch(epoch, position, images, labels, start)
 
 
 def _behind(epoch: int, position: int, batch_size: int, count: int, wrap: bool) -> Start:
@@ -82,6 +83,7 @@ class Loader:
         if epoch < 0 or not 0 <= position <= len(source):
             raise ValueError(f"start {start}: expected an epoch of 0 or more and a position from 0 to {len(source)}")
         self.batches_per_epoch = len(source) // batch_size
+        source.expect(epoch_order(seed, epoch, len(source))[position:])
         self._ready: queue.Queue = queue.Queue(maxsize=ahead)
         stop = threading.Event()
         work = batches(source, batch_size, seed, (epoch, position), wrap)

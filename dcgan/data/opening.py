@@ -8,19 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.data.base import Listing
+from dcgan.data.cache import cache_path, forget_older, no_cache
 from dcgan.data.faces import COUNT, FacesSource
-from dcgan.data.formats import ALL, is_packed, list_images
+from dcgan.data.filling import Job
+from dcgan.data.formats import is_packed, list_images
+from dcgan.data.growing import GrowingSource
 from dcgan.data.limits import default_memory_limit
-from dcgan.data.listing import digest
 from dcgan.data.packed import PackedSource
 from dcgan.data.packing import pack
 from dcgan.data.reading import read_into_memory, with_channels
 from dcgan.data.recipe import Recipe, Size
 from dcgan.data.selection import Choice
 from dcgan.data.source import Source
-from dcgan.errors import UserError
+from dcgan.data.store import Store
 
-CACHE_FROM = 10_000  # files; decoding fewer takes seconds, so only larger sets leave a cache behind
+CACHE_FROM = 10_000  # files; decoding fewer takes seconds: training waits for them, and they leave no cache
 
 
 def open_source(
@@ -43,7 +45,8 @@ def open_source(
                   picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
     channels      1 or 3; None: 1 where the pictures are grey, else 3
     memory_limit  bytes that may be held in memory (default: a quarter of the machine's, at least 1 GiB); images that
-                  take more, and sets of over 10,000 files, are kept as HDF5 in cache_dir (default ~/.cache/dcgan)
+                  take more, and sets of over 10,000 files, are kept as HDF5 in cache_dir (default ~/.cache/dcgan);
+                  of so many files the source is a GrowingSource, which decodes them while it is used
     workers       decoding threads (default: one per core)
     pattern       of the files wanted, such as '*.png'; train_size: at most so many images, spread over the data
     labels        auto, folder or none: see dcgan.data.labels
@@ -61,11 +64,13 @@ def open_source(
         return FacesSource(recipe.image_size, channels or 3, seed, count, memory_limit)
     listing = list_images(path, choice)
     recipe = with_channels(listing, recipe)
-    nbytes = len(listing) * int(np.prod(recipe.shape))
-    if nbytes <= memory_limit and (listing.quick or len(listing) <= CACHE_FROM):
+    growing = len(listing) > CACHE_FROM and not listing.quick
+    cached = cache_path(listing, recipe, path, choice, cache_dir, growing)
+    if growing:
+        return open_growing(listing, recipe, cached, path, choice, memory_limit, workers)
+    if len(listing) * int(np.prod(recipe.shape)) <= memory_limit:
         return closing(listing, read_into_memory(listing, recipe, str(path), workers, progress))
-    cached = cache_path(listing, recipe, path, choice, cache_dir)
-    return closing(listing, open_cached(listing, recipe, cached, str(path), memory_limit, workers, progress))
+    return closing(listing, open_cached(listing, recipe, cached, str(path), workers, progress))
 
 
 def closing(listing: Listing, source: Source) -> Source:
@@ -88,40 +93,35 @@ def open_cached(
     recipe: Recipe,
     cached: Path,
     what: str,
-    memory_limit: int,
     workers: int | None,
     progress: bool,
 ) -> Source:
     """The images by way of a packed file in the cache folder, made now unless it is there and still true."""
-    fits = len(listing) * int(np.prod(recipe.shape)) <= memory_limit
     try:
         if not cached.exists():
             pack(listing, recipe, cached, workers, progress)
             forget_older(cached)
     except OSError as error:
-        if fits:  # a cache is a convenience then: go without
-            return read_into_memory(listing, recipe, what, workers, progress)
-        raise UserError(
-            f"the images do not fit into memory and the cache {cached} can't be written ({error}): free "
-            "some space, or set XDG_CACHE_HOME to a folder that can be written"
-        ) from None
-    source = PackedSource(cached, what)
-    return source.in_memory() if fits else source
+        raise no_cache(cached, error) from None
+    return PackedSource(cached, what)
 
 
-def cache_path(
-    listing: Listing, recipe: Recipe, path: str | os.PathLike, choice: Choice, cache_dir: str | os.PathLike | None
-) -> Path:
-    """cache/NAME-<data and recipe>-<content>.h5"""
-    folder = Path(cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
-    place = Path(path).resolve()
-    key = digest([place, recipe.to_json(), *([] if choice == ALL else [choice])])
-    return folder / f"{place.stem}-{key}-{listing.version}.h5"
-
-
-def forget_older(cached: Path) -> None:
-    """Remove what the cache kept of the same data and recipe before the content changed."""
-    prefix = cached.name.rsplit("-", 1)[0] + "-"
-    for other in cached.parent.iterdir():
-        if other.name.startswith(prefix) and other != cached:
-            other.unlink(missing_ok=True)
+def open_growing(
+    listing: Listing,
+    recipe: Recipe,
+    cached: Path,
+    path: str | os.PathLike,
+    choice: Choice,
+    memory_limit: int,
+    workers: int | None,
+) -> GrowingSource:
+    """Many picture files: training starts now, and they are decoded into a file in the cache folder meanwhile."""
+    job: Job | None = Job(os.path.abspath(path), choice, listing.version, recipe, os.path.abspath(cached), workers)
+    try:
+        store = Store(len(listing), recipe, cached)
+        forget_older(cached)
+    except OSError as error:
+        if len(listing) * int(np.prod(recipe.shape)) > memory_limit:
+            raise no_cache(cached, error) from None
+        store, job = Store(len(listing), recipe), None  # a cache is a convenience then: go without
+    return GrowingSource(listing, recipe, os.fspath(path), store, job)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import h5py
@@ -17,13 +16,13 @@ import numpy as np
 from h5py import h5d, h5p
 
 from dcgan.data.base import Listing
+from dcgan.data.disk import require_room, reserve
 from dcgan.data.listing import digest
 from dcgan.data.reading import fingerprint, one_line, read_all, require_some
 from dcgan.data.recipe import Recipe
 
 CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
 FLUSH_EVERY = 128  # images
-SPARE_BYTES = 2**20  # for what is written beside the pixels
 
 
 def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None, progress: bool = True) -> int:
@@ -44,18 +43,8 @@ def open_part(part: Path, listing: Listing, recipe: Recipe) -> h5py.File:
     key = digest([listing.version, fingerprint(listing, recipe)])
     if not (part.exists() and is_part(part, key)):
         new_part(part, listing, recipe, key)
-    if hasattr(os, "posix_fallocate"):  # else a disk that fills up while HDF5 writes would make it crash
-        reserve(part)
+    reserve(part)  # else a disk that fills up while HDF5 writes would make it crash
     return h5py.File(part, "r+")
-
-
-def reserve(part: Path) -> None:
-    """Have the disk set aside all the space of the file; OSError where it can't."""
-    try:
-        with open(part, "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, part.stat().st_size + SPARE_BYTES)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(part)) from None
 
 
 def is_part(part: Path, key: str) -> bool:
@@ -74,10 +63,7 @@ def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> None:
     """Write a file with room for every listed picture; OSError where the disk has none."""
     part.unlink(missing_ok=True)
     count, nbytes = len(listing), int(np.prod(recipe.shape))
-    free, needed = shutil.disk_usage(part.parent).free, count * nbytes + SPARE_BYTES
-    if free < needed:
-        message = f"{free / 2**20:,.0f} MiB are free, {count:,} images take {needed / 2**20:,.0f}: free some space"
-        raise OSError(errno.ENOSPC, message, str(part.parent))
+    require_room(part.parent, count, nbytes)
     with h5py.File(part, "w") as file:
         rows = max(1, min(count, CHUNK_BYTES // nbytes))
         allocated(file, "images", (count, *recipe.shape), (rows, *recipe.shape))

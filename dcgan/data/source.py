@@ -39,6 +39,13 @@ class Source:
         """The images of these indices, in this order, as a new uint8 array (n, H, W, C)."""
         raise NotImplementedError
 
+    def expect(self, order: np.ndarray) -> None:
+        """Hear in which order images will be asked for, so that work can be done ahead."""
+
+    def progress(self) -> dict[str, str]:
+        """What a progress line should say of the data, by name; nothing where all is there."""
+        return {}
+
     def close(self) -> None:
         """Let go of open files; a source in memory has none."""
 

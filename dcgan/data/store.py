@@ -1,0 +1,118 @@
+"""Store: one row of pixels for every listed picture, filled in any order, by several processes, and kept if one dies.
+
+The file is HDF5, `images` (N, H, W, C) and `state` (N,), each in one piece. Its structure is written once and never
+touched again: rows are written, and read, through the memory map of those two pieces, so a picture costs no more than
+from an array in memory, the system keeps in memory what fits, and whatever moment a process dies at, the file stays
+readable. Two processes may decode the same picture; they write the same pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+from h5py import h5d, h5p
+
+from dcgan.data.disk import require_room, reserve
+from dcgan.data.recipe import Recipe
+
+# What `state` says of a row. After the machine itself went down, rows that were not SAVED are read again: the disk may
+# have got the state and not the pixels.
+MISSING, BROKEN, THERE, SAVED = range(4)
+PIECES = ("images", "state", "boot")
+SAVE_EVERY = 512  # pictures
+
+
+class Store:
+    """The rows of a file, or of the memory where `path` is None; images (N, H, W, C) uint8, state (N,) uint8."""
+
+    def __init__(self, count: int, recipe: Recipe, path: Path | None = None):
+        self.path, self._maps = path, dict[str, np.memmap]()
+        if path is None:
+            self.images, self.state = np.empty((count, *recipe.shape), np.uint8), np.zeros(count, np.uint8)
+            return
+        if not is_store(path, count, recipe):
+            create(path, count, recipe)
+        self._maps = mapped(path)
+        self.images, self.state = (np.asarray(self._maps[name]) for name in PIECES[:2])
+
+    def recover(self) -> None:
+        """Forget what can't be relied on since the last time: see the states above. For whoever opens the data."""
+        now = np.frombuffer(boot_id(), np.uint8)
+        if self._maps and (self._maps["boot"] != now).any():
+            self.state[self.state == THERE] = MISSING
+            self._maps["boot"][:] = now
+        self.state[self.state == BROKEN] = MISSING  # perhaps it can be read now
+
+    def put(self, index: int, image: np.ndarray) -> None:
+        """Keep a picture: first its pixels, then the word that they are there."""
+        self.images[index] = image
+        self.state[index] = THERE
+
+    def there(self) -> np.ndarray:
+        """Which rows hold their picture (N,)."""
+        return self.state >= THERE
+
+    def save(self) -> None:
+        """Wait until every row that is there has reached the disk."""
+        rows = np.flatnonzero(self.state == THERE)
+        if self._maps and len(rows):
+            self._maps["images"].flush()
+            self.state[rows] = SAVED
+            self._maps["state"].flush()
+
+
+def is_store(path: Path, count: int, recipe: Recipe) -> bool:
+    """Whether a file has rows for so many pictures of this recipe, all of them within the file."""
+    try:
+        with h5py.File(path, "r") as file:
+            fits = file.attrs.get("recipe") == recipe.to_json() and file["images"].shape == (count, *recipe.shape)
+            return fits and all(end(file[name]) <= path.stat().st_size for name in PIECES)
+    except (OSError, KeyError, AttributeError, TypeError):
+        return False
+
+
+def end(data: h5py.Dataset) -> int:
+    """The byte of the file behind a data set in one piece. Raises TypeError where it has no piece yet."""
+    return data.id.get_offset() + data.nbytes
+
+
+def create(path: Path, count: int, recipe: Recipe) -> None:
+    """Write a file of empty rows; OSError where the disk has no room. It appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    require_room(path.parent, count, int(np.prod(recipe.shape)))
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    os.close(handle)
+    try:
+        layout = h5p.create(h5p.DATASET_CREATE)
+        layout.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        layout.set_fill_time(h5d.FILL_TIME_NEVER)
+        with h5py.File(temporary, "w") as file:
+            file.attrs["recipe"] = recipe.to_json()
+            for name, shape in zip(PIECES, ((count, *recipe.shape), (count,), (len(boot_id()),)), strict=True):
+                file.create_dataset(name, shape=shape, dtype=np.uint8, dcpl=layout)
+        reserve(Path(temporary), spare=0)
+        for name in PIECES[1:]:
+            mapped(Path(temporary))[name][:] = 0
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def mapped(path: Path) -> dict[str, np.memmap]:
+    """The pieces of a store as arrays that are the file."""
+    with h5py.File(path, "r") as file:
+        places = {name: (file[name].id.get_offset(), file[name].shape) for name in PIECES}
+    return {name: np.memmap(path, np.uint8, "r+", offset, shape) for name, (offset, shape) in places.items()}
+
+
+def boot_id() -> bytes:
+    """36 bytes that change with every start of the machine; where the system has none, with every call."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes()[:36].ljust(36)
+    except OSError:
+        return os.urandom(36)
