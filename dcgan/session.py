@@ -98,6 +98,7 @@ def resume(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer
 def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     with run.locked():
+        known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
         run.list_skipped(trainer.source.skipped)
         try:
@@ -106,7 +107,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
             kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
             raise log.Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
-            trainer.source.close()
+            _close(trainer.source, known, run)
         if done:
             from dcgan.plot import save_plot
 
@@ -118,3 +119,11 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     say(f"samples: {run.sample(trainer.step)}")
     say(f"run folder: {run.path}")
     return 0
+
+
+def _close(source: Source, known: int, run: RunDir) -> None:
+    """Let go of the data, and say so where files that could not be read were found since training began."""
+    if len(source.skipped) > known:
+        run.list_skipped(source.skipped)
+        say(f"{len(source.skipped):,} files could not be read: {run.skipped}")
+    source.close()
