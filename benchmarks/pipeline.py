@@ -30,7 +30,7 @@ from dcgan.sampling import draw_z
 from dcgan.stepper import Stepper
 from gpunet import backend
 
-CELEBA = 200_000
+CELEBA, ROUNDS = 200_000, 3
 Row = tuple[str, float, str]  # what, how much, of what
 
 
@@ -46,29 +46,26 @@ class Bench:
     def open(self) -> Source:
         return open_source(self.data, (64, 64), CROP, 3, cache_dir=self.cache, progress=False)
 
-    def start(self) -> tuple[Stepper, np.random.Generator]:
-        """Networks at their first step."""
-        rng = np.random.default_rng(0)
-        return Stepper(GAN(self.config, rng, self.config.device), self.config.device, self.config.graph), rng
-
     def first_step(self) -> float:
         """Seconds from nothing to the end of a run's first step."""
         began = time.perf_counter()
         source = self.open()
         self.times([source], 1)
+        taken = time.perf_counter() - began
         source.close()
-        return time.perf_counter() - began
+        return taken
 
     def times(self, sources: Sequence[Source], steps: int) -> list[float]:
         """Median seconds of a step, loading included, on each source; they take turns, so that all meet the same."""
-        (stepper, rng), batch_size = self.start(), self.config.batch_size
+        rng, config, batch_size = np.random.default_rng(0), self.config, self.config.batch_size
+        stepper = Stepper(GAN(config, rng, config.device), config.device, config.graph)
         seconds = np.zeros((steps, len(sources)))
         with ExitStack() as stack:
             stack.enter_context(stepper.running())
             loaders = [stack.enter_context(Loader(source, batch_size, seed=0)) for source in sources]
             for number, turn in np.ndindex(steps, len(sources)):
                 began = time.perf_counter()
-                stats = stepper(number + 1, next(loaders[turn]).images, [draw_z(rng, batch_size, self.config)])
+                stats = stepper(number + 1, next(loaders[turn]).images, [draw_z(rng, batch_size, config)])
                 [float(backend.to_numpy(value)) for value in stats.values()]  # until they are there
                 seconds[number, turn] = time.perf_counter() - began
         return np.median(seconds, axis=0).tolist()
@@ -77,7 +74,7 @@ class Bench:
 def in_memory(bench: Bench, count: int) -> Source:
     """The pictures that the steps will ask for, decoded one by one into an array, and compared with the cache's."""
     images = np.empty((count, *RECIPE.shape), np.uint8)
-    asked = np.random.default_rng([0, 0]).permutation(count)[: (bench.steps + 8) * bench.config.batch_size]
+    asked = np.random.default_rng([0, 0]).permutation(count)[: (ROUNDS * bench.steps + 8) * bench.config.batch_size]
     for index, image in read_all(FolderListing(bench.data), RECIPE, asked, progress=False):
         images[index] = image
     source = replace(bench, cache=bench.cache / "compared").open()
@@ -102,21 +99,21 @@ def starting(bench: Bench, count: int) -> list[Row]:
 
 
 def stepping(bench: Bench, memory: Source) -> list[Row]:
-    """Steps in the first epoch, between steps from memory, then steps from the cache and from memory in turn."""
-    (before,), source = bench.times([memory], bench.steps), bench.open()
-    (late,), decoded = bench.times([source], bench.steps), source.progress().get("decoded", "100%")
-    source.close()
-    (after,) = bench.times([memory], bench.steps)
+    """Steps while pictures are decoded and steps from memory in rounds, then from the cache and memory in turn."""
+    held, late = np.empty(ROUNDS), np.empty(ROUNDS)
+    for turn in range(ROUNDS):
+        (held[turn],), source = bench.times([memory], bench.steps), bench.open()
+        (late[turn],), decoded = bench.times([source], bench.steps), source.progress().get("decoded", "100%")
+        source.close()
     complete(bench.open())
     rows: list[Row] = [("first step, from the cache", bench.first_step(), "s")]
-    cached, held = bench.times([source := bench.open(), memory], bench.steps)
+    from_cache, beside = bench.times([source := bench.open(), memory], bench.steps)
     source.close()
-    for name, own, others in (
-        (f"first epoch, to {decoded} decoded", late, (before + after) / 2),
-        ("cache", cached, held),
-    ):
+    first = float(np.median(late)), float(np.median(held)), float(np.median(held / late))
+    again = from_cache, beside, beside / from_cache
+    for name, (own, others, ratio) in ((f"first epoch, to {decoded} decoded", first), ("cache", again)):
         rows += [(f"{name}: steps", 1 / own, "steps/s"), (f"{name}: from memory", 1 / others, "steps/s")]
-        rows += [(f"{name}: of memory's speed", 100 * others / own, "%")]
+        rows += [(f"{name}: of memory's speed", 100 * ratio, "%")]
     return rows
 
 
@@ -136,14 +133,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, metavar="N", help="steps to time (30)")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     given = parser.parse_args()
-    config = Config(width=given.width, batch_size=given.batch_size, device=given.device)
-    config = Config(width=given.width, batch_size=given.batch_size, device=choose_device(config), channels=3)
+    config = Config(width=given.width, batch_size=given.batch_size, device=given.device, channels=3)
     opening.CACHE_FROM = 0  # so that few files, too, are treated as CelebA's 200,000
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder) / "data", Path(folder) / "cache", config, given.steps)
+        config, place = replace(config, device=choose_device(config)), Path(folder)
+        bench = Bench(place / "data", place / "cache", config, given.steps)
         print(f"making {given.count:,} JPEG files of {SIZE[1]}x{SIZE[0]} ...", flush=True)
         make_jpegs(bench.data, given.count)
-        memory = in_memory(bench, given.count)
+        memory = in_memory(bench, given.count)  # compares them, so first
         print(table(["", "", ""], [*starting(bench, given.count), *stepping(bench, memory)]))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import zipfile
 
 import numpy as np
@@ -163,12 +164,17 @@ def test_two_at_once_share_a_cache(open_data, decoded):
     assert values(other, range(22, 30)) == list(range(22, 30)) and decoded == []
 
 
-def test_closing_ends_the_processes(open_data):
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_closing_ends_the_processes(open_data, folder):
+    os.mkfifo(folder / "b/stuck.png")  # whoever reads it waits for ever
     source = open_data()
-    with Loader(source, 4, seed=0) as loader:
-        next(loader)
+    source.expect(np.arange(COUNT))
+    until = time.monotonic() + 30
+    while source.left() > 1 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert source.left() == 1
     source.close()
-    assert source._helpers.processes and all(p.returncode is not None for p in source._helpers.processes)
+    assert source._helpers.processes and all(process.returncode < 0 for process in source._helpers.processes)
 
 
 def test_a_process_without_its_training_ends(open_data):

@@ -85,6 +85,16 @@ def test_batches_are_gathered_before_they_are_asked_for():
         assert len(gathered) == 4 and threading.main_thread() not in gathered
 
 
+def test_the_source_hears_in_which_order_its_images_will_be_asked_for():
+    heard = []
+    source = numbered()
+    source.expect = lambda order: heard.append(order.tolist())
+    for start in ((0, 0), (2, 8)):
+        take(Loader(source, 4, seed=5, start=start), 1)
+    orders = [np.random.default_rng([5, epoch]).permutation(23).tolist() for epoch in (0, 2)]
+    assert heard == [orders[0], orders[1][8:]]
+
+
 def test_what_goes_wrong_in_the_thread_is_raised_by_the_iteration():
     class Failing(ArraySource):
         def batch(self, indices):

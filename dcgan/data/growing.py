@@ -12,6 +12,7 @@ import numpy as np
 from dcgan.data import filling
 from dcgan.data.base import Listing
 from dcgan.data.limits import default_memory_limit
+from dcgan.data.listing import digest
 from dcgan.data.reading import fingerprint, one_line, read_one, require_some
 from dcgan.data.recipe import Recipe
 from dcgan.data.source import Source, describe
@@ -36,8 +37,8 @@ class GrowingSource(Source):
         self._stop = weakref.finalize(self, self._helpers.stop)
         warnings.filterwarnings("ignore", module="PIL")  # on odd files; what matters is raised by `decode`
         shape, labels = (len(listing), *recipe.shape), listing.labels
-        super().__init__(shape, "", fingerprint(listing, recipe), None, labels, listing.classes)
-        self.fingerprint += " every file has a place"  # sources without the broken files have another order
+        own = digest([fingerprint(listing, recipe), "a place for every file"])  # without the broken ones: another order
+        super().__init__(shape, "", own, None, labels, listing.classes)
         if labels is not None:
             self.labels = labels.copy()
         store.recover()
