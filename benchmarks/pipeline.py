@@ -55,20 +55,21 @@ class Bench:
         source.close()
         return taken
 
-    def times(self, sources: Sequence[Source], steps: int) -> list[float]:
-        """Median seconds of a step, loading included, on each source; they take turns, so that all meet the same."""
+    def times(self, sources: Sequence[Source], steps: int) -> np.ndarray:
+        """Median seconds of a step and mean seconds of waiting for a batch after the first; sources take turns."""
         rng, config, batch_size = np.random.default_rng(0), self.config, self.config.batch_size
         stepper = Stepper(GAN(config, rng, config.device), config.device, config.graph)
-        seconds = np.zeros((steps, len(sources)))
+        seconds = np.zeros((steps, len(sources), 2))
         with ExitStack() as stack:
             stack.enter_context(stepper.running())
             loaders = [stack.enter_context(Loader(source, batch_size, seed=0)) for source in sources]
             for number, turn in np.ndindex(steps, len(sources)):
                 began = time.perf_counter()
-                stats = stepper(number + 1, next(loaders[turn]).images, [draw_z(rng, batch_size, config)])
+                batch, waited = next(loaders[turn]), time.perf_counter() - began
+                stats = stepper(number + 1, batch.images, [draw_z(rng, batch_size, config)])
                 [float(backend.to_numpy(value)) for value in stats.values()]  # until they are there
-                seconds[number, turn] = time.perf_counter() - began
-        return np.median(seconds, axis=0).tolist()
+                seconds[number, turn] = time.perf_counter() - began, waited
+        return np.stack([np.median(seconds[..., 0], axis=0), seconds[min(1, steps - 1) :, :, 1].mean(axis=0)], axis=1)
 
 
 def in_memory(bench: Bench, count: int) -> Source:
@@ -100,8 +101,9 @@ def starting(bench: Bench, count: int) -> list[Row]:
 
 def stepping(bench: Bench, memory: Source) -> list[Row]:
     """Steps while pictures are decoded and steps from memory in rounds, then from the cache and memory in turn."""
-    held, late = np.empty(ROUNDS), np.empty(ROUNDS)
+    held, late = np.empty((ROUNDS, 2)), np.empty((ROUNDS, 2))
     for turn in range(ROUNDS):
+        bench = replace(bench, cache=bench.cache / "again")  # an empty one
         (held[turn],), source = bench.times([memory], bench.steps), bench.open()
         (late[turn],), decoded = bench.times([source], bench.steps), source.progress().get("decoded", "100%")
         source.close()
@@ -109,11 +111,11 @@ def stepping(bench: Bench, memory: Source) -> list[Row]:
     rows: list[Row] = [("first step, from the cache", bench.first_step(), "s")]
     from_cache, beside = bench.times([source := bench.open(), memory], bench.steps)
     source.close()
-    first = float(np.median(late)), float(np.median(held)), float(np.median(held / late))
-    again = from_cache, beside, beside / from_cache
-    for name, (own, others, ratio) in ((f"first epoch, to {decoded} decoded", first), ("cache", again)):
-        rows += [(f"{name}: steps", 1 / own, "steps/s"), (f"{name}: from memory", 1 / others, "steps/s")]
-        rows += [(f"{name}: of memory's speed", 100 * ratio, "%")]
+    first, again = (np.median(late, axis=0), np.median(held, axis=0)), (from_cache, beside)
+    for name, (own, others) in ((f"first epoch, to {decoded} decoded", first), ("cache", again)):
+        rows += [(f"{name}: steps", 1 / own[0], "steps/s"), (f"{name}: from memory", 1 / others[0], "steps/s")]
+        rows += [(f"{name}: of memory's speed", 100 * others[0] / own[0], "%")]
+        rows += [(f"{name}: waiting for pictures", 1e3 * own[1], "ms/step")]
     return rows
 
 
