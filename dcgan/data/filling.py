@@ -28,7 +28,7 @@ from dcgan.data.selection import Choice
 from dcgan.data.store import BROKEN, MISSING, SAVE_EVERY, Store
 
 MOST = 16  # processes
-PROGRAM = "from dcgan.data.filling import main; main()"
+PROGRAM = "import os; hasattr(os, 'nice') and os.nice(19); from dcgan.data.filling import main; main()"
 PATIENCE = 10  # seconds for a process to end
 
 
