@@ -13,15 +13,18 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dcgan import options
-from dcgan.data_options import DataOptions
 from dcgan.errors import UserError
 from dcgan.options import option, option_name
 from dcgan.recipes import with_recipe
+from dcgan.run_options import RunOptions
 
 
 @dataclass(frozen=True)
-class Config(DataOptions):
-    """Every option of a run, those of the data first. Values may be given as text; a bad one raises UserError."""
+class Config(RunOptions):
+    """Every option of a run, those of `DataOptions` and `RunOptions` first.
+
+    Values may be given as text; a bad one raises UserError.
+    """
 
     # The networks
     preset: str = option("dcgan64", options.text, "which DCGAN: its networks and its settings", "NAME")
@@ -95,29 +98,6 @@ class Config(DataOptions):
         "NAME",
     )
     seed: int = option(0, options.integer(0), "of weights, z, the order of the data and the drawn faces")
-
-    # The run
-    device: str = option("auto", options.choice("auto", "cpu", "cuda"), "auto, cpu or cuda", "NAME")
-    implementation: str | None = option(
-        None, options.choice("kernels", "reference"), "kernels (our CUDA sources) or reference (array code)", "NAME"
-    )
-    precision: str | None = option(
-        None, options.choice("fp32", "tf32", "bf16", "fp16"), "of products (tf32 on GPUs with it, else fp32)", "NAME"
-    )
-    conv: str = option(
-        "auto",
-        options.choice("auto", "direct", "winograd2", "winograd4"),
-        "convolutions: direct, winograd2 or winograd4 (fewer products, in tiles of 2x2 or 4x4), or auto",
-        "NAME",
-    )
-    graph: bool = option(True, options.flag, "on cuda, replay the training step as one CUDA graph")
-    out: str = option("runs", options.text, "where run folders are made", "DIR")
-    samples: int = option(64, options.integer(1), "pictures in a sample grid")
-    real_grids: bool = option(False, options.flag, "beside every sample grid, one of the step's real pictures")
-    tensorboard: bool = option(False, options.flag, "write event files too: numbers, histograms and sample grids")
-    sample_every: int | str = option(200, options.cadence, "a sample grid every N steps or epochs", "N|Nep")
-    checkpoint_every: int | str = option(500, options.cadence, "a checkpoint every N steps or epochs", "N|Nep")
-    keep: int = option(3, options.integer(1), "how many of the newest checkpoints stay")
 
     def __post_init__(self) -> None:
         for item in fields(self):

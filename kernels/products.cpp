@@ -26,19 +26,14 @@ constexpr int LINE = 64 / sizeof(real);  // numbers in a line of the cache
 #define UNROLL _Pragma("GCC unroll 16")
 #define INLINE inline __attribute__((always_inline))
 
-struct Matrix {  // entry (i, j) is at[i * row + j * col]
+struct Matrix {
     const real* at;
-    int64 row, col;
+    int64 row, col;  // entry (i, j) is at[i * row + j * col]
     Matrix from(int64 i, int64 j) const { return {at + i * row + j * col, row, col}; }
 };
 
 // A column of tiles of c: `cols` numbers wide, `pitch` from row to row; each tile is set or added to.
-struct Target {
-    real* at;
-    int64 pitch;
-    int cols;
-    bool add;
-};
+struct Target { real* at; int64 pitch; int cols; bool add; };
 
 INLINE void store(real* out, const vec (&sum)[VECTORS], const Target& c) {
     if (c.cols == COLS) {
@@ -80,7 +75,7 @@ void all_rows(const Target& c, int m, const real* a, int64 step, const real* b, 
     last_rows<ROWS - 1, ALONG>(c, i, m - i, a, step, b, depth);
 }
 
-// Transpose LANES x LANES numbers: in log2(LANES) rounds, halves, quarters ... of two rows change places.
+// Transpose LANES x LANES numbers in log2(LANES) rounds: halves, quarters ... of two rows change places.
 INLINE void transpose(vec (&x)[LANES]) {
     typedef decltype(x[0] < x[0]) mask;
     UNROLL for (int d = 1; d < LANES; d *= 2) {

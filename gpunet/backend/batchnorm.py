@@ -93,11 +93,8 @@ def batchnorm_backward(
     """
     batches = 1 if mean.ndim == 1 else len(mean)
     dy = array_module(x).ascontiguousarray(dy)  # of a strided view, `parts` would be a copy, and dx written into that
-    statistics = mean.reshape(batches, -1), rstd.reshape(batches, -1)
-    sums = [
-        _backward_part(*each, scale, shift, slope)
-        for each in zip(parts(dy, batches), parts(x, batches), *statistics, strict=True)
-    ]
+    each = parts(dy, batches), parts(x, batches), mean.reshape(batches, -1), rstd.reshape(batches, -1)
+    sums = [_backward_part(*one, scale, shift, slope) for one in zip(*each, strict=True)]
     totals = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
     return dy, *map(written, totals, out)
 
