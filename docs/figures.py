@@ -1,0 +1,75 @@
+"""The pictures of docs/convolution.md: python docs/figures.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
+
+from gpunet.backend import toom
+
+HERE = Path(__file__).parent
+BLUE, ORANGE, GREY = "#3b6ea8", "#d9822b", "#c8c8c8"
+
+
+def squares(ax: Any, count: int, size: float, colour: str) -> None:
+    """Draw count x count outlined squares."""
+    for i in range(count):
+        for j in range(count):
+            ax.add_patch(Rectangle((j * size, i * size), size, size, fill=False, edgecolor=colour, linewidth=0.6))
+
+
+def frame(ax: Any, x: float, y: float, size: float, colour: str, fill: float = 0.0) -> None:
+    """Mark a square region by a thick outline, over a tint."""
+    ax.add_patch(Rectangle((x, y), size, size, facecolor=colour, alpha=fill, edgecolor="none"))
+    ax.add_patch(Rectangle((x, y), size, size, fill=False, edgecolor=colour, linewidth=2.2))
+
+
+def finish(ax: Any, extent: float, title: str) -> None:
+    """Set limits, title and no axes."""
+    ax.set(xlim=(-0.3, extent + 0.3), ylim=(extent + 0.3, -0.3), aspect="equal")
+    ax.axis("off")
+    ax.set_title(title, fontsize=9)
+
+
+def cells() -> None:
+    """Space to depth, and the tiles that Winograd's form cuts the cells into."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.6, 3.4))
+    squares(left, 12, 1, GREY)
+    frame(left, 2, 2, 4, BLUE, 0.25)
+    frame(left, 4, 2, 4, ORANGE)
+    finish(left, 12, "12 x 12 pixels, 4 x 4 taps, stride 2:\nneighbouring windows start 2 pixels apart")
+    squares(middle, 6, 2, GREY)
+    frame(middle, 2, 2, 4, BLUE, 0.25)
+    frame(middle, 4, 2, 4, ORANGE)
+    finish(middle, 12, "the same in cells of 2 x 2 pixels:\n2 x 2 taps, stride 1, 4 times the channels")
+    squares(right, 9, 1, GREY)
+    frame(right, 0, 0, 5, BLUE, 0.25)
+    frame(right, 4, 0, 5, ORANGE, 0.18)
+    finish(right, 9, "tiles of 4 x 4 outputs read 5 x 5 cells\nand overlap by one: 25 products for 64")
+    figure.tight_layout()
+    figure.savefig(HERE / "cells.png", dpi=100, bbox_inches="tight")
+
+
+def matrices() -> None:
+    """A, G and B of two outputs and of four, two taps, as tables."""
+    figure, axes = plt.subplots(2, 3, figsize=(7.2, 4.2))
+    for row, m in zip(axes, (2, 4), strict=True):
+        for ax, name, matrix in zip(row, "AGB", toom.matrices(m, 2), strict=True):
+            ax.imshow(matrix, cmap="RdBu_r", vmin=-5, vmax=5, aspect="equal")
+            for (i, j), value in [((i, j), matrix[i, j]) for i in range(len(matrix)) for j in range(matrix.shape[1])]:
+                ax.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=7)
+            ax.set(xticks=[], yticks=[], title=f"{name}   (m = {m}, r = 2)")
+            ax.title.set_fontsize(9)
+    figure.tight_layout()
+    figure.savefig(HERE / "toom.png", dpi=100, bbox_inches="tight")
+
+
+if __name__ == "__main__":
+    cells()
+    matrices()
