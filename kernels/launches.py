@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import kernels
+from kernels.memory import contiguous, empty, on_cuda
 
 ELEMENTS_PER_BLOCK = 1024
 ROWS_ON_CPU = 16
@@ -47,11 +48,6 @@ def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int, ba
     per_block = down * (4 if cuda else 1)
     grid = -(-rows // per_block), channels // across, batches
     kernels.launch(entry, grid, (across, down), args, whole=rows % per_block == 0)
-
-
-def on_cuda(array: Any) -> bool:
-    """Return whether an array is on the GPU."""
-    return not isinstance(array, np.ndarray)
 
 
 @functools.cache
@@ -110,25 +106,11 @@ def _arrivals(xp: Any, queue: Any, size: int) -> Any:
     return xp.zeros(size, "int32")
 
 
-def empty(like: Any, *shape: int, dtype: Any = None) -> Any:
-    """Return a new array of this shape on the machine, and with the dtype, of another."""
-    if on_cuda(like):
-        import cupy
-
-        return cupy.empty(shape, dtype or like.dtype)
-    return np.empty(shape, dtype or like.dtype)
-
-
 def zeros(like: Any, *shape: int) -> Any:
     """Return a new array of zeros on the machine, and with the dtype, of another."""
     array = empty(like, *shape)
     elements("arrays.fill", (array, array.size, 0.0), array.size)
     return array
-
-
-def contiguous(array: Any) -> Any:
-    """Return the array itself if it is C-contiguous, else a copy that is."""
-    return array if array.flags.c_contiguous else array.copy(order="C")
 
 
 def unary(entry: str, x: Any, *scalars: float) -> Any:

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gpunet.backend.arrays import Array, array_module, device_of, written
+from gpunet.backend.arrays import Array, device_of, written
 from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.parallel import blocks, run
 from gpunet.backend.patches import Pads, Pair, output_size
 from kernels import conv2d as tiled
+from kernels.memory import empty
 from kernels.patches import fold, unfold
 
 COLUMNS = 384 * 1024  # elements of im2col made at a time and thread: enough rows for BLAS, few enough for the cache
@@ -42,7 +43,7 @@ def conv2d(x: Array, weight: Array, stride: Pair, pads: Pads, bias: Array | None
     n, h, w, _ = x.shape
     kh, kw, c, f = weight.shape
     oh, ow = output_size(h, kh, stride[0], pads[0]), output_size(w, kw, stride[1], pads[1])
-    y = array_module(x).empty((n, oh, ow, f), x.dtype)
+    y = empty(x, n, oh, ow, f)
 
     def convolve(images: slice) -> None:
         out = y[images].reshape(-1, f)  # (images*OH*OW, F)
@@ -58,7 +59,7 @@ def conv2d_input_grad(dy: Array, weight: Array, hw: Pair, stride: Pair, pads: Pa
     """Return dx (N, H, W, C) of dy (N, OH, OW, F), weight (KH, KW, C, F) and bias (C,)."""
     n, oh, ow, f = dy.shape
     kh, kw, c, _ = weight.shape
-    dx = array_module(dy).empty((n, *hw, c), dy.dtype)
+    dx = empty(dy, n, *hw, c)
     matrix = weight.reshape(-1, f).T  # (F, KH*KW*C)
 
     def send_back(images: slice) -> None:

@@ -5,9 +5,9 @@ On the CPU a matrix product is BLAS's work; on the GPU it is that of our convolu
 
 from __future__ import annotations
 
-from gpunet.backend.arrays import Array, array_module, device_of, operation, written
+from gpunet.backend.arrays import Array, device_of, operation, written
 from gpunet.backend.conv_choice import algorithm, kernel_file
-from gpunet.backend.parallel import column_sums
+from gpunet.backend.parallel import column_sums, matmul
 from kernels import conv2d as tiled
 from kernels import sums
 
@@ -19,7 +19,7 @@ def _by_blas(x: Array) -> bool:
 @operation
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Return y = x weight + bias: x (N, F_in), weight (F_in, F_out), bias (F_out,), y (N, F_out)."""
-    y = x @ weight
+    y = matmul(x, weight)
     if bias is not None:
         y += bias
     return y
@@ -35,7 +35,7 @@ def _(x: Array, weight: Array, bias: Array | None = None) -> Array:
 @operation
 def linear_input_grad(dy: Array, weight: Array) -> Array:
     """Return dx = dy weight^T: (N, F_in)."""
-    return dy @ weight.T
+    return matmul(dy, weight.T)
 
 
 @linear_input_grad.kernel
@@ -48,7 +48,7 @@ def _(dy: Array, weight: Array) -> Array:
 @operation
 def linear_weight_grad(x: Array, dy: Array, out: Array | None = None) -> Array:
     """Return dweight = x^T dy: (F_in, F_out), in `out` if given."""
-    return array_module(x).matmul(x.T, dy, out=out)
+    return matmul(x.T, dy, out)
 
 
 @linear_weight_grad.kernel

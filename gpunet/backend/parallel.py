@@ -7,6 +7,7 @@ On CuPy arrays nothing is cut: the GPU does its own scheduling.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ import kernels
 from gpunet.backend.arrays import Array, array_module, device_of
 
 BLOCK = 128 * 1024  # elements: half a megabyte of float32, so that a few operands of a block stay in a core's L2 cache
+PIECES, PRODUCTS = 16, 2**22  # a matrix product is cut into so many tasks at most, of so many multiplications at least
 
 
 def thread_count() -> int:
@@ -40,12 +42,14 @@ def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """Return [task(item) for item in items], computed on all cores with BLAS at one thread in each.
 
     One BLAS thread per task beats many BLAS threads on one small product after another: the threads meet once, at the
-    end, instead of once per product. Each thread takes the next item when it has done one.
+    end, instead of once per product. And BLAS's own threads, once woken, spin for some 30 ms in wait of more work: they
+    would take the cores from whatever runs next. Each thread takes the next item when it has done one.
     """
     items = list(items)
     workers = min(thread_count(), len(items))
     if workers <= 1:
-        return [task(item) for item in items]
+        with _blas().limit(limits=1) if thread_count() > 1 else contextlib.nullcontext():
+            return [task(item) for item in items]
     results, waiting = [None] * len(items), iter(enumerate(items))
 
     def work() -> None:
@@ -56,6 +60,22 @@ def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         for future in [_pool().submit(work) for _ in range(workers)]:
             future.result()
     return results
+
+
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """Return the matrix product a b, (M, K) by (K, N), in `out` if given: blocks of its longer axis are the tasks."""
+    xp, (rows, depth), columns = array_module(a), a.shape, b.shape[1]
+    if device_of(a) == "cuda":
+        return xp.matmul(a, b, out=out)
+    y = xp.empty((rows, columns), a.dtype) if out is None else out
+    pieces = min(PIECES, max(1, rows * columns * depth // PRODUCTS))
+    edges = [max(rows, columns) * i // pieces for i in range(pieces + 1)]
+    cuts = [slice(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    if rows >= columns:
+        run(lambda cut: xp.matmul(a[cut], b, out=y[cut]), cuts)
+    else:
+        run(lambda cut: xp.matmul(a, b[:, cut], out=y[:, cut]), cuts)
+    return y
 
 
 def blocks(rows: int, row_size: int, device: str, size: int = BLOCK) -> list[slice]:

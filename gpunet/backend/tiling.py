@@ -8,6 +8,7 @@ from gpunet.backend.arrays import Array, array_module, device_of, to_device
 from gpunet.backend.parallel import blocks
 from gpunet.backend.patches import Pads, Pair, output_size
 from gpunet.backend.toom import square
+from kernels.memory import empty
 
 SKEW = 80  # planes begin this many numbers beyond a multiple of 1024: five cache lines of float32
 TRANSFORMED = 1024 * 1024  # numbers of a transform's operand made at a time and thread
@@ -66,7 +67,7 @@ def planes(count: int, rows: int, columns: int, like: Array) -> Array:
     """
     size = rows * columns
     apart = size + (SKEW - size) % 1024
-    return array_module(like).empty((count, apart), like.dtype)[:, :size].reshape(count, rows, columns)
+    return empty(like, count, apart)[:, :size].reshape(count, rows, columns)
 
 
 def plane_buffer(array: Array) -> Array:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 
 from gpunet.backend.arrays import Array, array_module, device_of, operation, written
-from gpunet.backend.parallel import run
+from gpunet.backend.parallel import matmul, run
 from gpunet.backend.patches import fold
 from gpunet.backend.tiling import Tiling, padded_cells, planes, tile_patches
 
@@ -70,14 +70,14 @@ def transform_weight(weight: Array, tiling: Tiling) -> Array:
     padded = xp.zeros((r * s, r * s, c, f), weight.dtype)  # zero taps up to a multiple of the stride
     padded[:k, :k] = weight
     taps = padded.reshape(r, s, r, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * r, -1)
-    return (tiling.matrices(weight)[1] @ taps).reshape(tiling.t**2, tiling.depth, f)
+    return matmul(tiling.matrices(weight)[1], taps).reshape(tiling.t**2, tiling.depth, f)
 
 
 @operation
 def transform_weight_adjoint(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     """Turn dU (t*t, K, F) into dweight (KH, KW, C, F), in `out` if given."""
     r, s, k, c, f = tiling.r, tiling.s, tiling.k, tiling.c, du.shape[2]
-    taps = tiling.matrices(du)[1].T @ du.reshape(tiling.t**2, -1)  # (r*r, K*F)
+    taps = matmul(tiling.matrices(du)[1].T, du.reshape(tiling.t**2, -1))  # (r*r, K*F)
     padded = taps.reshape(r, r, s, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * s, r * s, c, f)
     return array_module(du).ascontiguousarray(padded[:k, :k]) if out is None else written(padded[:k, :k], out)
 

@@ -6,11 +6,12 @@ import math
 
 import kernels
 from gpunet.backend import winograd
-from gpunet.backend.arrays import Array, array_module, device_of
+from gpunet.backend.arrays import Array, device_of
 from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.tiling import Tiling, plane_buffer, planes
 from kernels import conv2d as tiled
 from kernels import products as on_cpu
+from kernels.memory import empty
 
 BLOCK = 256  # threads, at most: one per channel
 
@@ -38,7 +39,7 @@ def _(x: Array, tiling: Tiling) -> Array:
 @winograd.transform_input_adjoint.kernel
 def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     n = dv.shape[1] // math.prod(tiling.tiles)
-    dx = array_module(dv).empty((n, *tiling.hw, tiling.c), dv.dtype)
+    dx = empty(dv, n, *tiling.hw, tiling.c)
     cover = [
         -(-(size + before) // (tiling.s * tiling.m)) for size, before in zip(tiling.hw, tiling.top_left, strict=True)
     ]
@@ -51,7 +52,7 @@ def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
 @winograd.transform_output.kernel
 def _(m: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     n, f = m.shape[1] // math.prod(tiling.tiles), m.shape[2]
-    y = array_module(m).empty((n, *tiling.out, f), m.dtype)
+    y = empty(m, n, *tiling.out, f)
     buffer = plane_buffer(m)
     args = (y, buffer, bias, *tiling.out, f, *tiling.tiles, buffer.shape[1])
     _launch("output", tiling, (math.prod(tiling.tiles), n), f, args)
@@ -81,7 +82,7 @@ def _(weight: Array, tiling: Tiling) -> Array:
 @winograd.transform_weight_adjoint.kernel
 def _(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     k, c, f = tiling.k, tiling.c, du.shape[2]
-    dweight = array_module(du).empty((k, k, c, f), du.dtype) if out is None else out
+    dweight = empty(du, k, k, c, f) if out is None else out
     buffer = plane_buffer(du)
     args = (dweight, buffer, k, c, f, tiling.s, buffer.shape[1])
     _launch("weight_adjoint", tiling, (c, tiling.s**2), f, args)
