@@ -58,13 +58,14 @@ __device__ void gather(real (&cells)[M][M], const real* dv, bool exists, int pla
     });
 }
 
-// The grid covers all pixels, which may take one more row and column of tiles than there are: tiles_w_here across.
-extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, optional const real* bias, int h, int w, int c,
-                                                  int s, int top, int left, int tiles_h, int tiles_w,
-                                                  int tiles_w_here, int plane) {
-    const int channel = blockIdx.x % BLOCKS_OF(c) * blockDim.x + threadIdx.x, deep = blockIdx.x / BLOCKS_OF(c);
-    const int phase = deep % (s * s), at = deep / (s * s), image = blockIdx.y;
-    const int th = at / tiles_w_here, tw = at % tiles_w_here;
+// grid: x = (row of tiles, row a of the phase, column of tiles, column b, block of channels), y = image. It covers all
+// pixels: some phases take one more row or column of tiles than there are. across: how many (column of tiles, b).
+extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, optional const real* bias, int h, int w,
+                                                  int c, int s, int top, int left, int tiles_h, int tiles_w,
+                                                  int across, int plane) {
+    const int channel = blockIdx.x % BLOCKS_OF(c) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(c);
+    const int th = at / across / s, tw = at % across / s, image = blockIdx.y;
+    const int phase = at / across % s * s + at % across % s;
     const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
     const bool own_row = th < tiles_h, own_col = tw < tiles_w;
     const bool above = (th > 0) & (th <= tiles_h), before = (tw > 0) & (tw <= tiles_w);

@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import functools
 
-from gpunet.backend import conv, winograd
-from gpunet.backend.arrays import Array, device_of
+from gpunet.backend import conv, linear, winograd
+from gpunet.backend.arrays import Array, device_of, written
 from gpunet.backend.conv_choice import winograd_tile
 from gpunet.backend.patches import Pads, Pair
 from gpunet.backend.tiling import Tiling
 
 
-def convolution(images: tuple[int, int, int], weight: Array, stride: Pair, pads: Pads) -> Direct | Winograd:
+def convolution(images: tuple[int, int, int], weight: Array, stride: Pair, pads: Pads) -> Direct | Whole | Winograd:
     """Return the convolution of images (N, H, W) with weight (KH, KW, C, F), in the algorithm chosen for it."""
-    m = winograd_tile(images, weight.shape, stride, pads, device_of(weight))
-    hw = images[1:]
+    hw, device = images[1:], device_of(weight)
+    if device == "cpu" and hw == weight.shape[:2] and not any(map(any, pads)):
+        return Whole(weight)
+    m = winograd_tile(images, weight.shape, stride, pads, device)
     return Winograd(hw, weight, stride, pads, m) if m else Direct(hw, weight, stride, pads)
 
 
@@ -47,6 +49,32 @@ class Direct:
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return conv.conv2d_weight_grad(x, dy, self.weight.shape[:2], *self.geometry, out)
+
+
+class Whole:
+    """A kernel as large as the image: one output pixel, every weight used once; a linear layer between flat arrays."""
+
+    def __init__(self, weight: Array) -> None:
+        self.weight, self.matrix = weight, weight.reshape(-1, weight.shape[3])  # (H*W*C, F)
+
+    def of_input(self, x: Array) -> Array:
+        return x.reshape(len(x), -1)
+
+    def of_output(self, dy: Array) -> Array:
+        return dy.reshape(len(dy), -1)
+
+    def output(self, x: Array, bias: Array | None = None) -> Array:
+        return linear.linear(x, self.matrix, bias)[:, None, None]
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        dx = linear.linear_input_grad(dy, self.matrix).reshape(-1, *self.weight.shape[:3])
+        if bias is not None:
+            dx += bias
+        return dx
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        flat = None if out is None else out.reshape(self.matrix.shape)
+        return written(linear.linear_weight_grad(x, dy, flat).reshape(self.weight.shape), out)
 
 
 class Winograd:

@@ -17,11 +17,13 @@ from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.parallel import blocks, run
 from gpunet.backend.patches import Pads, Pair, output_size
 from kernels import conv2d as tiled
+from kernels import products as on_cpu
 from kernels.memory import empty
 from kernels.patches import fold, unfold
 
 COLUMNS = 384 * 1024  # elements of im2col made at a time and thread: enough rows for BLAS, few enough for the cache
 ROWS = 512  # ... but at least this many rows, so that BLAS's packing of the weights is paid off
+WIDE, ROWS_FROM = 64, 16  # columns and rows from which on our own products are faster than BLAS
 GROUPS = 8  # partial sums of a weight gradient: enough for most CPUs, and the same on all of them
 
 
@@ -34,7 +36,11 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """Return the matrix product a b, in `out` if given."""
     device = device_of(a)
     if device == "cpu":
-        return np.matmul(a, b, out=out)
+        if b.shape[1] < WIDE or a.shape[0] < ROWS_FROM:
+            return np.matmul(a, b, out=out)
+        out = empty(a, a.shape[0], b.shape[1]) if out is None else out
+        on_cpu.products(a[None], b[None], out[None])
+        return out
     return written(tiled.linear(kernel_file(device, a.dtype), a, b), out)
 
 

@@ -40,12 +40,13 @@ def _(x: Array, tiling: Tiling) -> Array:
 def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     n = dv.shape[1] // math.prod(tiling.tiles)
     dx = empty(dv, n, *tiling.hw, tiling.c)
-    cover = [
-        -(-(size + before) // (tiling.s * tiling.m)) for size, before in zip(tiling.hw, tiling.top_left, strict=True)
-    ]
+    down, across = (
+        sum(-(-((size - 1 + before - phase) // tiling.s + 1) // tiling.m) for phase in range(tiling.s))
+        for size, before in zip(tiling.hw, tiling.top_left, strict=True)
+    )
     buffer = plane_buffer(dv)
-    args = (dx, buffer, bias, *_image_sizes(tiling), cover[1], buffer.shape[1])
-    _launch("input_adjoint", tiling, (math.prod(cover) * tiling.s**2, n), tiling.c, args)
+    args = (dx, buffer, bias, *_image_sizes(tiling), across, buffer.shape[1])
+    _launch("input_adjoint", tiling, (down * across, n), tiling.c, args)
     return dx
 
 
