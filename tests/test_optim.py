@@ -65,7 +65,7 @@ def test_a_network_can_be_loaded_and_run_after_the_optimiser_was_made(cell):
     optimiser.step()
     before = other.state_dict()
     for name, array in net.state_dict().items():  # the first step is lr g / (|g| + eps), so lr in size
-        np.testing.assert_allclose(np.abs(host(array) - host(before[name])), 0.1, rtol=1e-6)
+        np.testing.assert_allclose(np.abs(host(array) - host(before[name])), 0.1, rtol=1e-4)
 
 
 def test_saved_state_continues_bit_for_bit(cell):

@@ -12,6 +12,7 @@ import ctypes
 import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -57,7 +58,8 @@ def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
             results[number] = task(item)
 
     with _blas().limit(limits=1):
-        for future in [_pool().submit(work) for _ in range(workers)]:
+        # Each in a copy of this thread's context, which holds what np.errstate has set.
+        for future in [_pool().submit(copy_context().run, work) for _ in range(workers)]:
             future.result()
     return results
 
