@@ -82,10 +82,10 @@ def count(run: Callable[[Launch], Any]) -> dict[str, Count]:
         module = _module(stem, arrays[0].dtype.name)
         begins = (ctypes.c_size_t * len(arrays))(*(array.ctypes.data for array in arrays))
         ends = (ctypes.c_size_t * len(arrays))(*(array.ctypes.data + array.nbytes for array in arrays))
-        module.library.trace_begin(len(arrays), begins, ends)
+        module.compiled.trace_begin(len(arrays), begins, ends)
         module.launch(name, *sizes_of(entry, grid, block, shared), args, shared, whole=False)
-        module.library.trace_end_of_block()
-        for kind, counted in zip(NAMES, module.library.trace_counts().contents, strict=True):
+        module.compiled.trace_end_of_block()
+        for kind, counted in zip(NAMES, module.compiled.trace_counts().contents, strict=True):
             totals[kind] += Count(*counted)
 
     run(launch)
@@ -103,7 +103,7 @@ def _module(stem: str, dtype: str) -> cpu.CpuModule:
         _run([compiler, *flags, *FLAGS.split(), "-x", "c++", "-", "-o", str(kernel)], translate(stem, True) + WHERE)
         _run([compiler, "-std=c++17", "-O2", "-fPIC", "-shared", str(TRACER), str(kernel), "-o", str(library)], "")
         module = cpu.CpuModule(stem, dtype, library)
-    module.library.trace_counts.restype = ctypes.POINTER((ctypes.c_int64 * len(Count._fields)) * len(NAMES))
+    module.compiled.trace_counts.restype = ctypes.POINTER((ctypes.c_int64 * len(Count._fields)) * len(NAMES))
     return module
 
 

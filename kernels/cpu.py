@@ -108,10 +108,10 @@ class CpuModule:
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
         # An OpenMP thread that has run out of work waits in a busy loop: not for long, others need the core.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        self.library = ctypes.CDLL(str(library or build(stem, dtype)))
+        self.compiled = ctypes.CDLL(str(library or build(stem, dtype)))
         self._calls: dict[str, Any] = {}
         for entry in self.entries.values():
-            function = self.library[entry.name]
+            function = self.compiled[entry.name]
             function.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
             fields = "".join("P" if p.pointer else FORMAT[p.dtype.name] for p in entry.parameters)
             self._calls[entry.name] = function, struct.Struct("@" + fields).pack

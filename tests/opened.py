@@ -1,8 +1,11 @@
 """What the tests of data formats share: opening at the data's own size, and the one line of a refusal."""
 
 import gzip
+import io
 import struct
+import tarfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -53,3 +56,21 @@ NPY_SHAPED = "{{'descr': '|u1', 'fortran_order': False, 'shape': {}}}\n"
 def npy_head(text, version=(1, 0)):
     """The head of a .npy file, by the format's description."""
     return b"\x93NUMPY" + bytes(version) + struct.pack("<H", len(text)) + text.encode()
+
+
+def write_hdf5(path, **data):
+    """Write data sets to an HDF5 file, `group__name` into a group; return the path."""
+    with h5py.File(path, "w") as file:
+        for name, value in data.items():
+            file[name.replace("__", "/")] = value
+    return path
+
+
+def pack_tar(path, members):
+    """Write (name, content) pairs to a .tar or a .tar.gz; return the path."""
+    with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path

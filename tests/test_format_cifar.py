@@ -1,15 +1,13 @@
 """CIFAR-10 in its binary and Python version, in folders and archives."""
 
-import io
 import pickle
 import struct
-import tarfile
 
 import numpy as np
 import pytest
 
 from dcgan.data.cifar import CLASSES, TRAINING
-from opened import everything, noise, opened, refusal
+from opened import everything, noise, opened, pack_tar, refusal
 
 COUNT = 4  # images per batch
 IMAGES = noise(6 * COUNT, 32, 32, 3)
@@ -60,16 +58,6 @@ def write(folder, batches):
     return folder
 
 
-def pack(path, members):
-    mode = "w" if path.suffix == ".tar" else "w:gz"
-    with tarfile.open(path, mode) as tar:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
-
-
 def require_training_set(source):
     assert (everything(source) == IMAGES[: 5 * COUNT]).all()
     assert (source.labels == LABELS[: 5 * COUNT]).all() and source.classes == CLASSES
@@ -87,7 +75,7 @@ def test_folder_around_the_folder(tmp_path, batches):
 @pytest.mark.parametrize("name", ["cifar.tar.gz", "cifar.tgz", "cifar.tar"])
 def test_archive_in_any_order_and_nothing_is_unpacked(tmp_path, batches, name):
     members = [("cifar-10/readme.html", b"hello"), *((f"cifar-10/{name}", batches[name]) for name in reversed(batches))]
-    path = pack(tmp_path / name, members)
+    path = pack_tar(tmp_path / name, members)
     require_training_set(opened(path, (32, 32)))
     assert list(tmp_path.iterdir()) == [path]
 
@@ -103,7 +91,7 @@ def test_a_missing_batch_is_named(tmp_path, batches):
     next(folder.glob("data_batch_3*")).unlink()
     assert "data_batch_3 is not" in refusal(folder)
     assert "data_batch_3 is not" in refusal(
-        pack(tmp_path / "a.tar", [(f.name, f.read_bytes()) for f in folder.iterdir()])
+        pack_tar(tmp_path / "a.tar", [(f.name, f.read_bytes()) for f in folder.iterdir()])
     )
 
 

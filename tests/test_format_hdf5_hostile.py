@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from opened import noise, opened, refusal
+from opened import noise, opened, refusal, write_hdf5
 
 IMAGES = noise(9, 6, 4, 3)
 
@@ -14,15 +14,8 @@ def path(tmp_path):
     return tmp_path / "a.h5"
 
 
-def write(path, **data):
-    with h5py.File(path, "w") as file:
-        for name, value in data.items():
-            file[name.replace("__", "/")] = value
-    return path
-
-
 def test_links_out_of_the_file_are_not_followed(tmp_path, path):
-    secret = write(tmp_path / "secret.h5", images=IMAGES, group__images=IMAGES)
+    secret = write_hdf5(tmp_path / "secret.h5", images=IMAGES, group__images=IMAGES)
     with h5py.File(path, "w") as file:
         file["images"] = h5py.ExternalLink(secret, "/images")
         file["group"] = h5py.ExternalLink(secret, "/group")
@@ -91,5 +84,5 @@ def test_damaged_chunks(path):
 
 @pytest.mark.parametrize("skipped", [np.zeros((2, 2)), h5py.Empty("f"), [["a", "b", "c"]]])
 def test_a_list_of_skipped_files_that_is_none(path, skipped):
-    write(path, images=IMAGES, skipped=skipped)
+    write_hdf5(path, images=IMAGES, skipped=skipped)
     assert "skipped" in refusal(path, (6, 4))

@@ -1,30 +1,20 @@
 """CIFAR-10's .tar.gz as attackers would make it: path tricks, links, bombs, damage. Nothing is unpacked to the disk."""
 
-import io
 import tarfile
 
 import pytest
 
 from dcgan.data import archive
 from dcgan.data.cifar import TRAINING
-from opened import noise, refusal
+from opened import noise, pack_tar, refusal
 
 BATCH = b"\x01" + noise(3072).tobytes()  # one record
-
-
-def pack(path, members):
-    with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as tar:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
 
 
 def test_path_tricks_write_nothing_and_links_are_not_followed(tmp_path):
     path = tmp_path / "deep" / "cifar.tar"
     path.parent.mkdir()
-    pack(path, [(f"../../{name}.bin", BATCH) for name in TRAINING[:4]])
+    pack_tar(path, [(f"../../{name}.bin", BATCH) for name in TRAINING[:4]])
     with tarfile.open(path, "a") as tar:
         link = tarfile.TarInfo("data_batch_5.bin")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
@@ -34,7 +24,7 @@ def test_path_tricks_write_nothing_and_links_are_not_followed(tmp_path):
 
 
 def test_bombs(tmp_path, monkeypatch):
-    path = pack(tmp_path / "a.tar.gz", [("junk", bytes(2**21)), *((f"{name}.bin", BATCH) for name in TRAINING)])
+    path = pack_tar(tmp_path / "a.tar.gz", [("junk", bytes(2**21)), *((f"{name}.bin", BATCH) for name in TRAINING)])
     monkeypatch.setattr(archive, "TOTAL_LIMIT", 2**20)
     assert "unpacks to more than 1,048,576 bytes" in refusal(path)
     info = tarfile.TarInfo("data_batch_1")
@@ -44,7 +34,7 @@ def test_bombs(tmp_path, monkeypatch):
 
 
 def test_a_batch_that_comes_twice(tmp_path):
-    assert "comes twice" in refusal(pack(tmp_path / "b.tar", [("data_batch_1", BATCH), ("x/data_batch_1", BATCH)]))
+    assert "comes twice" in refusal(pack_tar(tmp_path / "b.tar", [("data_batch_1", BATCH), ("x/data_batch_1", BATCH)]))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar", b"\x1f\x8b broken gzip"])
@@ -55,7 +45,7 @@ def test_damage(tmp_path, content):
 
 
 def test_a_torn_archive(tmp_path):
-    path = pack(tmp_path / "a.tar.gz", [(f"{name}.bin", BATCH) for name in TRAINING])
+    path = pack_tar(tmp_path / "a.tar.gz", [(f"{name}.bin", BATCH) for name in TRAINING])
     whole = path.read_bytes()
     for torn in (whole[: len(whole) // 2], whole[:-9], whole[:60] + b"?" + whole[61:]):
         path.write_bytes(torn)
@@ -63,4 +53,4 @@ def test_a_torn_archive(tmp_path):
 
 
 def test_an_archive_of_pictures_is_told_apart(tmp_path):
-    assert "pictures go into a folder or a .zip" in refusal(pack(tmp_path / "a.tgz", [("cat.png", b"picture")]))
+    assert "pictures go into a folder or a .zip" in refusal(pack_tar(tmp_path / "a.tgz", [("cat.png", b"picture")]))

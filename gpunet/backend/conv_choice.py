@@ -5,7 +5,7 @@
     winograd2  fewer products, in tiles of 2 x 2 outputs (winograd.py); where the shape has no such form, direct
     winograd4  the same in tiles of 4 x 4
 
-    im2col     patches gathered into a matrix, one product; on the CPU the product is BLAS's
+    im2col     patches gathered into a matrix, one product (on the CPU products.cpp's or BLAS's, see im2col.py)
     tiled      our tiled kernels (kernels/conv2d.cu): no matrix of patches, full precision
     mma        the same tiles on tensor cores (kernels/conv2d_tf32.cu, ...): factors rounded, sums in float32
 

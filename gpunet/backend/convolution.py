@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 
 from gpunet.backend import conv, linear, winograd
-from gpunet.backend.arrays import Array, device_of, written
+from gpunet.backend.arrays import Array, device_of
 from gpunet.backend.conv_choice import winograd_tile
 from gpunet.backend.patches import Pads, Pair
 from gpunet.backend.tiling import Tiling
@@ -73,8 +73,10 @@ class Whole:
         return dx
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
-        flat = None if out is None else out.reshape(self.matrix.shape)
-        return written(linear.linear_weight_grad(x, dy, flat).reshape(self.weight.shape), out)
+        if out is None:
+            return linear.linear_weight_grad(x, dy).reshape(self.weight.shape)
+        linear.linear_weight_grad(x, dy, out.reshape(self.matrix.shape))  # a view: the result is in `out` already
+        return out
 
 
 class Winograd:
