@@ -25,12 +25,6 @@ extern "C" __global__ void unfold(real* columns, const real* x, int height, int 
         target[j] = line_inside && at >= 0 && at < line ? source[at] : real(0);
 }
 
-// x or 0, by arithmetic on the bits.
-__device__ float kept_if(bool condition, float x) { return __int_as_float(__float_as_int(x) & -int(condition)); }
-__device__ double kept_if(bool condition, double x) {
-    return __longlong_as_double(__double_as_longlong(x) & -(long long) condition);
-}
-
 // With h + top = SH a + p, the taps kh = p, p + SH, p + 2 SH ... of the outputs oh = a, a - 1, a - 2 ... hold line h;
 // and so along w. There are at most ceil(KH / SH) of them. If that is a constant, TAPS, the loops unroll and the loop
 // over threads becomes SIMD; TAPS = 0 takes any number.
@@ -45,12 +39,11 @@ __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c,
 #pragma unroll
         for (int b = 0; b < across; ++b) {
             const int p = kh + a * stride_h, q = kw + b * stride_w, i = oh - a, j = ow - b;
-            const bool exists = (p < kernel_h) & (q < kernel_w) &  //
-                                (i >= 0) & (i < out_height) & (j >= 0) & (j < out_width);
+            const int mask = mask_of_range(p, kernel_h) & mask_of_range(q, kernel_w) &  //
+                             mask_of_range(i, out_height) & mask_of_range(j, out_width);
             const long long patch = ((long long) image * out_height + i) * out_width + j;
-            const long long at = -(long long) exists & (((patch * kernel_h + p) * kernel_w + q) * channels);
-            const real term = columns[at + c];  // read in any case: a condition would keep the loop from becoming SIMD
-            sum += kept_if(exists, term);
+            const long long at = mask & (((patch * kernel_h + p) * kernel_w + q) * channels);
+            sum += masked(columns[at + c], mask);
         }
     return sum;
 }

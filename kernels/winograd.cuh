@@ -17,7 +17,7 @@
 // Each of the T*T planes V[p], M[p], E[p] (tiles x channels) begins `plane` numbers after the last: a little more than it
 // holds, since planes a power of two apart would all compete for the same lines of a CPU's cache.
 
-#define BLOCKS_OF(channels) ((channels + blockDim.x - 1) / blockDim.x)
+#define BLOCKS_OF(channels) (channels / blockDim.x)  // blockDim.x divides them: no thread is left without work
 
 #include "toom.cuh"
 #include "winograd_input.cuh"

@@ -7,14 +7,12 @@ extern "C" __global__ void winograd_input(real* v, const real* x, int h, int w, 
     const int phase = deep % (s * s), at = deep / (s * s), image = blockIdx.y;
     const int th = at / tiles_w, tw = at % tiles_w;
     const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
-    if (channel >= c) return;
     real tile[T][T], out[T][T];
     each<T>([&](auto i) INLINE {
         each<T>([&](auto j) INLINE {
             const int row = first_row + i * s, col = first_col + j * s;
-            const bool inside = (row >= 0) & (row < h) & (col >= 0) & (col < w);
-            const real value = x[((image * h + max(0, min(row, h - 1))) * w + max(0, min(col, w - 1))) * c + channel];
-            tile[i][j] = inside ? value : 0;
+            const int mask = mask_of_range(row, h) & mask_of_range(col, w);
+            tile[i][j] = masked(x[((image * h + max(0, min(row, h - 1))) * w + max(0, min(col, w - 1))) * c + channel], mask);
         });
     });
     sandwich(out, tile, EntryOfB());
@@ -35,15 +33,16 @@ __device__ constexpr bool reaches(int p, int shift) {
 }
 
 // Add to `cells`, the M x M cells that belong to one tile, what the tile DH rows above and DW columns to the left puts
-// there: it reaches R - 1 cells into its neighbours. dv points to that tile, or anywhere valid where it does not exist.
+// there: it reaches R - 1 cells into its neighbours. dv points to that tile; where it does not exist, to any, and the mask
+// is 0.
 template <int DH, int DW>
-__device__ void gather(real (&cells)[M][M], const real* dv, bool exists, int plane) {
+__device__ void gather(real (&cells)[M][M], const real* dv, int mask, int plane) {
     each<T>([&](auto q) INLINE {
         if constexpr (reaches(VALUE(q), DW)) {
             real column[M] = {};  // B^T dV, column q
             each<T>([&](auto p) INLINE {
                 if constexpr (reaches(VALUE(p), DH)) {
-                    const real loaded = dv[(long long) (p * T + q) * plane], value = exists ? loaded : 0;
+                    const real value = masked(dv[(long long) (p * T + q) * plane], mask);
                     each<M>([&](auto i) INLINE {
                         constexpr real factor = spread(VALUE(p), VALUE(i) + M * DH);
                         if constexpr (factor != 0) column[i] += factor * value;
@@ -67,11 +66,10 @@ extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, opti
     const int th = at / across / s, tw = at % across / s, image = blockIdx.y;
     const int phase = at / across % s * s + at % across % s;
     const int first_row = M * th * s + phase / s - top, first_col = M * tw * s + phase % s - left;
-    const bool own_row = th < tiles_h, own_col = tw < tiles_w;
-    const bool above = (th > 0) & (th <= tiles_h), before = (tw > 0) & (tw <= tiles_w);
-    const int row_of_tiles = image * tiles_h + (own_row ? th : 0), col_of_tiles = own_col ? tw : 0;
-    const int row_above = image * tiles_h + (above ? th - 1 : 0), col_before = before ? tw - 1 : 0;
-    if (channel >= c) return;
+    const int own_row = mask_of_range(th, tiles_h), own_col = mask_of_range(tw, tiles_w);
+    const int above = mask_of_range(th - 1, tiles_h), before = mask_of_range(tw - 1, tiles_w);
+    const int row_of_tiles = image * tiles_h + (th & own_row), col_of_tiles = tw & own_col;
+    const int row_above = image * tiles_h + ((th - 1) & above), col_before = (tw - 1) & before;
     const int depth = s * s * c;
     const real* from = dv + phase * c + channel;
     real cells[M][M] = {};

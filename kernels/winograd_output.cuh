@@ -5,7 +5,6 @@ extern "C" __global__ void winograd_output(real* y, const real* m, optional cons
                                            int tiles_h, int tiles_w, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(f);
     const int th = at / tiles_w, tw = at % tiles_w, image = blockIdx.y;
-    if (filter >= f) return;
     const real* here = m + ((image * tiles_h + th) * tiles_w + tw) * f + filter;
     real products[T][T], out[M][M];
     each<T>([&](auto p) INLINE {
@@ -25,13 +24,12 @@ extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int 
                                                    int tiles_w, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(f);
     const int th = at / tiles_w, tw = at % tiles_w, image = blockIdx.y;
-    if (filter >= f) return;
     real tile[M][M], out[T][T];
     each<M>([&](auto i) INLINE {
         each<M>([&](auto j) INLINE {
             const int row = M * th + i, col = M * tw + j;
-            const real value = dy[((image * oh + min(row, oh - 1)) * ow + min(col, ow - 1)) * f + filter];
-            tile[i][j] = (row < oh) & (col < ow) ? value : 0;
+            const int mask = mask_of_range(row, oh) & mask_of_range(col, ow);
+            tile[i][j] = masked(dy[((image * oh + min(row, oh - 1)) * ow + min(col, ow - 1)) * f + filter], mask);
         });
     });
     sandwich(out, tile, Transposed<EntryOfA>());
@@ -45,13 +43,12 @@ extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int 
 extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, int c, int f, int s, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
     const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
-    if (filter >= f) return;
     real taps[R][R], out[T][T];
     each<R>([&](auto i) INLINE {
         each<R>([&](auto j) INLINE {
             const int row = i * s + a, col = j * s + b;
-            const real value = weight[((min(row, k - 1) * k + min(col, k - 1)) * c + channel) * f + filter];
-            taps[i][j] = (row < k) & (col < k) ? value : 0;
+            const int mask = mask_of_range(row, k) & mask_of_range(col, k);
+            taps[i][j] = masked(weight[((min(row, k - 1) * k + min(col, k - 1)) * c + channel) * f + filter], mask);
         });
     });
     sandwich(out, taps, EntryOfG());
@@ -64,7 +61,6 @@ extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du
                                                    int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
     const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
-    if (filter >= f) return;
     real points[T][T], out[R][R];
     each<T>([&](auto p) INLINE {
         each<T>([&](auto q) INLINE { points[p][q] = du[(long long) (p * T + q) * plane + depth * f + filter]; });
