@@ -40,10 +40,10 @@ from kernels import cpu, source
 from kernels.arguments import Size, sizes_of
 from kernels.machine import run_alone, threads
 from kernels.signature import entries
-from kernels.source import stems
+from kernels.source import libraries, stems
 
 NOT_CUDA = (np.ndarray, NoneType)
-__all__ = ["build", "compiler_available", "launch", "load", "run_alone", "stems", "threads"]
+__all__ = ["build", "compiler_available", "launch", "libraries", "load", "run_alone", "stems", "threads"]
 
 
 def launch(
@@ -82,8 +82,8 @@ def load(stem: str, dtype: Any = "float32", device: str = "cpu") -> Any:
 
 
 def build(files: Iterable[str] | None = None, dtypes: Iterable[str] = ("float32",)) -> None:
-    """Compile kernel files (default: all of this folder, not the ladders) for the CPU, one per core at a time."""
-    wanted = [stem for stem in stems() if "/" not in stem] if files is None else list(files)
+    """Compile files for the CPU, one per core at a time: kernels, C++; default: all of this folder, not the ladders."""
+    wanted = [*libraries(), *(stem for stem in stems() if "/" not in stem)] if files is None else list(files)
     jobs = [(stem, dtype) for dtype in dtypes for stem in wanted]
     with ThreadPoolExecutor(threads()) as pool:
         list(pool.map(lambda job: cpu.build(*job), jobs))

@@ -26,7 +26,7 @@ class Conv(NamedTuple):
     left: int
 
 
-def sizes_of(x: Any, weight: Any, y: Any, stride: Pair, pads: Pads) -> Conv:
+def fitting(x: Any, weight: Any, y: Any, stride: Pair, pads: Pads) -> Conv:
     """Return the sizes of a convolution. ValueError: they do not fit each other, or the kernels' 32-bit indices."""
     (n, h, w, c), (kh, kw, _, f), (_, oh, ow, _) = x.shape, weight.shape, y.shape
     (top, bottom), (left, right), (sh, sw) = *pads, stride
@@ -40,6 +40,12 @@ def sizes_of(x: Any, weight: Any, y: Any, stride: Pair, pads: Pads) -> Conv:
         raise ValueError(
             f"got arrays of {x.size}, {weight.size}, {y.size} numbers, expected < 2^31: use smaller batches"
         )
-    if (kh, kw, oh, ow) == (h, w, 1, 1) and not (top or left):  # one patch, the whole image: a plain matrix product
-        return Conv(n, 1, 1, h * w * c, 1, 1, f, 1, 1, 1, 1, 0, 0)
     return Conv(n, h, w, c, oh, ow, f, kh, kw, sh, sw, top, left)
+
+
+def sizes_of(x: Any, weight: Any, y: Any, stride: Pair, pads: Pads) -> Conv:
+    """Return the same; where the one patch is the whole image, as a plain matrix product: images of one pixel."""
+    g = fitting(x, weight, y, stride, pads)
+    if (g.kh, g.kw, g.oh, g.ow) == (g.h, g.w, 1, 1) and not (g.top or g.left):
+        return Conv(g.n, 1, 1, g.h * g.w * g.c, 1, 1, g.f, 1, 1, 1, 1, 0, 0)
+    return g

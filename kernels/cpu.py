@@ -58,12 +58,21 @@ def command(dtype: str) -> list[str]:
 
 
 def build(stem: str, dtype: str) -> Path:
-    """Return the shared library of a kernel file, compiling it unless the cache has it.
+    """Return the shared library of a kernel file (or a C++ file of this folder), compiling it unless the cache has it.
 
     Raises RuntimeError with the compiler's message where it does not compile.
     """
+    if stem in source.libraries():
+        text = source.read(source.FOLDER / stem)
+        return shared_library(stem, dtype, text, lambda: text)
     path = source.path_of(stem)
     return shared_library(path.name, dtype, source.text_of(stem) + machinery(), lambda: translate(stem))
+
+
+@functools.cache
+def library(file: str, dtype: str) -> ctypes.CDLL:
+    """Return a C++ file of this folder as a library, compiled for one dtype."""
+    return ctypes.CDLL(str(build(file, dtype)))
 
 
 def shared_library(file: str, dtype: str, identity: str, cpp: Callable[[], str]) -> Path:

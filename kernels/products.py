@@ -6,14 +6,13 @@ NumPy's matmul calls BLAS once per plane; this takes the whole stack as one piec
 from __future__ import annotations
 
 import ctypes
-import functools
 
 import numpy as np
 
-from kernels import cpu, source
+from kernels import cpu
 from kernels.machine import workers
 
-TILE = 64  # columns of c: whole register tiles on every machine
+TILE = 64  # columns of c: the widest register tile on any machine
 TASKS = 8  # per thread, at least, so that none waits long for the last
 
 
@@ -36,7 +35,7 @@ def products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     threads = workers()
     width = -(-n // (-(-TASKS * threads // count) * TILE)) * TILE  # of a task
     pointers = (x.ctypes.data_as(ctypes.c_void_p) for x in (out, a, b))
-    _library(a.dtype.name).products(*pointers, count, m, k, n, strides, width, threads)
+    cpu.library("products.cpp", a.dtype.name).products(*pointers, count, m, k, n, strides, width, threads)
 
 
 def _strides(x: np.ndarray) -> tuple[int, int]:
@@ -52,9 +51,3 @@ def _strides(x: np.ndarray) -> tuple[int, int]:
     if 1 not in (row, column):
         raise ValueError(f"got strides {x.strides}, expected rows or columns of numbers side by side")
     return row, column
-
-
-@functools.cache
-def _library(dtype: str) -> ctypes.CDLL:
-    text = source.read(source.FOLDER / "products.cpp")
-    return ctypes.CDLL(str(cpu.shared_library("products.cpp", dtype, text, lambda: text)))

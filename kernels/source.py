@@ -39,6 +39,11 @@ def stems() -> list[str]:
     return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.cu"))
 
 
+def libraries() -> list[str]:
+    """Return the names of the C++ files, for the CPU alone."""
+    return sorted(path.name for path in FOLDER.glob("*.cpp"))
+
+
 def text_of(stem: str) -> str:
     """Return what NVRTC compiles, and the CPU path translates: common.cuh, then the file."""
     return read(FOLDER / "common.cuh") + read(path_of(stem))

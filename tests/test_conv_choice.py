@@ -32,9 +32,12 @@ def launched(monkeypatch):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "algorithm, files", [("im2col", {"im2col"}), ("tiled", {"conv2d"}), ("mma", {"conv2d_tf32"})]
+    "algorithm, files",
+    [("im2col", {"im2col"}), ("tiled", {"conv2d"}), ("mma", {"conv2d_tf32"}), ("strided", set())],
 )
 def test_every_algorithm_computes_the_same(device, dtype, algorithm, files, launched):
+    if (device, algorithm) == ("cuda", "strided"):
+        pytest.skip("on the CPU only")
     shape = SHAPES[1]
     a = arrays(shape)
     x, weight, dy, bias_f, bias_c = (backend.to_device(array.astype(dtype), device) for array in a.values())
@@ -56,6 +59,8 @@ def test_every_algorithm_computes_the_same(device, dtype, algorithm, files, laun
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("algorithm", conv_choice.ALGORITHMS)
 def test_linear(device, algorithm, launched):
+    if (device, algorithm) == ("cuda", "strided"):
+        pytest.skip("on the CPU only")
     rng = np.random.default_rng(0)
     x, weight, dy, bias = (rng.integers(-3, 4, size).astype("float32") for size in [(5, 20), (20, 3), (5, 3), (3,)])
     there = [backend.to_device(array, device) for array in (x, weight, dy, bias)]
@@ -98,6 +103,7 @@ def test_the_choice(monkeypatch, device, capability, precision, conv, dtype, alg
         ("cpu", "tf32", "auto", "got precision tf32 on the cpu, expected a GPU of 8.0 or later"),
         ("cuda", "bf16", "auto", "got precision bf16 on a GPU of compute capability 7.5"),
         ("cuda", None, "mma", "got precision tf32 on a GPU of compute capability 7.5"),
+        ("cuda", "fp32", "strided", "got algorithm strided on a GPU, expected it on the cpu"),
         ("cpu", "fp32", "mma", "got algorithm mma and precision fp32, expected tf32, bf16 or fp16"),
     ],
 )
@@ -106,6 +112,14 @@ def test_what_cannot_be_done_is_refused(monkeypatch, device, precision, conv, me
     monkeypatch.setattr(conv_choice, "_chosen", {"algorithm": conv, "precision": precision})
     with pytest.raises(RuntimeError, match=message):
         backend.algorithm(device, np.dtype("float32"))
+
+
+def test_long_lines_are_read_where_they_lie():
+    assert [backend.algorithm("cpu", "float32", line) for line in (1, 7, 8, 64)] == ["im2col"] * 2 + ["strided"] * 2
+    with backend.use_conv("im2col"):
+        assert backend.algorithm("cpu", "float32", 64) == "im2col"
+    with backend.use_conv("strided"):
+        assert backend.algorithm("cpu", "float64", 1) == "strided"
 
 
 def test_choices_end_with_their_block():

@@ -14,6 +14,8 @@ algorithm the kernels take is chosen in conv_choice.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpunet.backend import im2col
 from gpunet.backend.arrays import Array, array_module, device_of, operation
 from gpunet.backend.conv_choice import algorithm, kernel_file
@@ -21,6 +23,7 @@ from gpunet.backend.im2col import image_blocks
 from gpunet.backend.parallel import run
 from gpunet.backend.patches import Pads, Pair, fold, output_size, pad, unfold, windows
 from kernels import conv2d as tiled
+from kernels import strided_conv
 
 
 @operation
@@ -44,10 +47,10 @@ def conv2d(x: Array, weight: Array, stride: Pair, pads: Pads, bias: Array | None
 
 @conv2d.kernel
 def _(x: Array, weight: Array, stride: Pair, pads: Pads, bias: Array | None = None) -> Array:
-    which = device_of(x), x.dtype
-    if algorithm(*which) == "im2col":
-        return im2col.conv2d(x, weight, stride, pads, bias)
-    return tiled.conv2d(kernel_file(*which), x, weight, stride, pads, bias)
+    line = output_size(x.shape[2], weight.shape[1], stride[1], pads[1])
+    if patches := _of_patches(x, line):
+        return patches.conv2d(x, weight, stride, pads, bias)
+    return tiled.conv2d(kernel_file(device_of(x), x.dtype), x, weight, stride, pads, bias)
 
 
 @operation
@@ -73,10 +76,9 @@ def conv2d_input_grad(dy: Array, weight: Array, hw: Pair, stride: Pair, pads: Pa
 
 @conv2d_input_grad.kernel
 def _(dy: Array, weight: Array, hw: Pair, stride: Pair, pads: Pads, bias: Array | None = None) -> Array:
-    which = device_of(dy), dy.dtype
-    if algorithm(*which) == "im2col":
-        return im2col.conv2d_input_grad(dy, weight, hw, stride, pads, bias)
-    return tiled.conv2d_input_grad(kernel_file(*which), dy, weight, hw, stride, pads, bias)
+    if patches := _of_patches(dy, dy.shape[2]):
+        return patches.conv2d_input_grad(dy, weight, hw, stride, pads, bias)
+    return tiled.conv2d_input_grad(kernel_file(device_of(dy), dy.dtype), dy, weight, hw, stride, pads, bias)
 
 
 @operation
@@ -100,7 +102,11 @@ def conv2d_weight_grad(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pa
 
 @conv2d_weight_grad.kernel
 def _(x: Array, dy: Array, kernel: Pair, stride: Pair, pads: Pads, out: Array | None = None) -> Array:
-    which = device_of(x), x.dtype
-    if algorithm(*which) == "im2col":
-        return im2col.conv2d_weight_grad(x, dy, kernel, stride, pads, out)
-    return tiled.conv2d_weight_grad(kernel_file(*which), x, dy, kernel, stride, pads, out)
+    if patches := _of_patches(x, dy.shape[2]):
+        return patches.conv2d_weight_grad(x, dy, kernel, stride, pads, out)
+    return tiled.conv2d_weight_grad(kernel_file(device_of(x), x.dtype), x, dy, kernel, stride, pads, out)
+
+
+def _of_patches(array: Array, line: int) -> Any:
+    """Return the module that multiplies patches as chosen, None where our tiled kernels do; line: see `algorithm`."""
+    return {"im2col": im2col, "strided": strided_conv}.get(algorithm(device_of(array), array.dtype, line))

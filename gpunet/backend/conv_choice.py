@@ -1,10 +1,12 @@
 """Which algorithm a convolution or a matrix product takes, and in which precision it multiplies: one choice, here.
 
     auto       winograd2 or winograd4 where that is less work for the CPU, else direct
-    direct     every product of the sum: im2col on the CPU; on a GPU mma, or tiled where it has no tensor cores for it
+    direct     every product of the sum: on the CPU strided, im2col where lines are short; on a GPU mma, or tiled where it
+               has no tensor cores for it
     winograd2  fewer products, in tiles of 2 x 2 outputs (winograd.py); where the shape has no such form, direct
     winograd4  the same in tiles of 4 x 4
 
+    strided    patches read where they lie in the image (kernels/strided_conv.cpp), on the CPU only
     im2col     patches gathered into a matrix, one product (on the CPU products.cpp's or BLAS's, see im2col.py)
     tiled      our tiled kernels (kernels/conv2d.cu): no matrix of patches, full precision
     mma        the same tiles on tensor cores (kernels/conv2d_tf32.cu, ...): factors rounded, sums in float32
@@ -24,20 +26,26 @@ from gpunet.backend.patches import Pads, Pair, output_size
 
 TAPS = 2, 3  # per axis, that Winograd's kernels are compiled for: k3 and k4, or k5 and k6, at stride 2
 NARROW = 16  # with fewer channels than this the transforms would cost more than the products
+LONG = 8  # pixels in a line of the output, from which on `strided` fills its tiles
 LOAD = 64  # multiplications in the time that a number takes from or to memory, by measurement
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-PRODUCTS = ("im2col", "tiled", "mma")  # how a direct convolution or a matrix product is computed
+PRODUCTS = ("strided", "im2col", "tiled", "mma")  # how a direct convolution or a matrix product is computed
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4", *PRODUCTS)
 
 _chosen: dict[str, str | None] = {"algorithm": "auto", "precision": None}  # None: the device's default
 
 
-def algorithm(device: str, dtype: Any) -> str:
-    """Return how products of this dtype are computed on "cpu" or "cuda": as `use_conv` chose, or as is usual there."""
+def algorithm(device: str, dtype: Any, line: int = 0) -> str:
+    """Return how products of this dtype are computed on "cpu" or "cuda": as `use_conv` chose, or as is usual there.
+
+    line: pixels in a line of a convolution's output. Raises RuntimeError where the device cannot do what was chosen.
+    """
     rounding = precision(device)
-    usual = "mma" if rounding != "fp32" else "im2col" if device == "cpu" else "tiled"
+    usual = "mma" if rounding != "fp32" else "tiled" if device == "cuda" else "strided" if line >= LONG else "im2col"
     wanted = _chosen["algorithm"] if _chosen["algorithm"] in PRODUCTS else usual
+    if wanted == "strided" and device == "cuda":
+        raise RuntimeError("got algorithm strided on a GPU, expected it on the cpu: or use_conv('tiled')")
     if wanted == "mma" and rounding == "fp32":
         raise RuntimeError("got algorithm mma and precision fp32, expected tf32, bf16 or fp16: or use_conv('tiled')")
     return "tiled" if wanted == "mma" and dtype == "float64" else wanted

@@ -13,7 +13,7 @@ from kernels import sums
 
 
 def _by_blas(x: Array) -> bool:
-    return device_of(x) == "cpu" and algorithm("cpu", x.dtype) == "im2col"
+    return device_of(x) == "cpu" and algorithm("cpu", x.dtype) in ("strided", "im2col")
 
 
 @operation
