@@ -1,8 +1,8 @@
 """Which algorithm a convolution or a matrix product takes, and in which precision it multiplies: one choice, here.
 
     auto       winograd2 or winograd4 where that is less work for the CPU, else direct
-    direct     every product of the sum: on the CPU strided, im2col where lines are short; on a GPU mma, or tiled where it
-               has no tensor cores for it
+    direct     every product of the sum: on the CPU strided, or im2col where lines are short; on a GPU mma, or tiled
+               where it has no tensor cores for that
     winograd2  fewer products, in tiles of 2 x 2 outputs (winograd.py); where the shape has no such form, direct
     winograd4  the same in tiles of 4 x 4
 

@@ -14,6 +14,7 @@ from kernels import conv2d as tiled
 from kernels import products as on_cpu
 from kernels.memory import empty, on_cuda
 
+
 def _launch(name: str, tiling: Tiling, grid: tuple[int, int], channels: int, args: tuple) -> None:
     """Launch winograd_`name` over grid (x, y), its x times as large as the channels need blocks."""
     block = _block(channels, on_cuda(args[0]))
