@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import kernels.batchnorm
+from gpunet.backend.activations import derivative
 from gpunet.backend.arrays import Array, array_module, operation, written
 from gpunet.backend.parallel import by_rows, column_sums
 
@@ -42,7 +43,7 @@ def batchnorm(
     y, statistics = xp.empty(x.shape, x.dtype), []
     for out, part in zip(parts(y, batches), parts(x, batches), strict=True):  # (rows, C)
         mean = column_sums(lambda block: block.sum(axis=0), part) / len(part)
-        var = column_sums(lambda block, mean=mean: ((block - mean) ** 2).sum(axis=0), part) / len(part)
+        var = column_sums(lambda block, mean=mean: xp.square(block - mean).sum(axis=0), part) / len(part)
         rstd = 1 / xp.sqrt(var + x.dtype.type(eps))
         if running:
             running_mean, running_var, momentum = running
@@ -105,16 +106,15 @@ def _backward_part(
     """Write dx of one batch (rows, C) into dz, which comes as dy; return dscale and dshift."""
     xp = array_module(x)
     a, b = _coefficients(mean, rstd, scale, shift)
-    factor = xp.asarray([slope, 1], x.dtype)
 
     def reduce(dz: Array, x: Array) -> Array:
         if slope != 1:
-            dz *= factor[(x * a + b > 0).view("u1")]  # the sign of z, computed again
-        return xp.stack([dz.sum(axis=0), (dz * ((x - mean) * rstd)).sum(axis=0)])  # (2, C)
+            dz *= derivative(x * a + b, slope)  # z, computed again
+        return xp.stack([dz.sum(axis=0), xp.einsum("rc,rc->c", dz, x - mean)])  # (2, C)
 
     dshift, dscale = column_sums(reduce, dz, x)
-    by_x = -a * rstd * dscale / len(x)  # dx = a dz + by_x (x - mean) + constant, per channel
-    constant = -a * dshift / len(x)
+    dscale *= rstd
+    by_x, constant = -a * rstd * dscale / len(x), -a * dshift / len(x)  # dx = a dz + by_x (x - mean) + constant
 
     def apply(dz: Array, x: Array) -> None:
         dz *= a

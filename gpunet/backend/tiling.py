@@ -11,7 +11,7 @@ from gpunet.backend.toom import square
 from kernels.memory import empty
 
 SKEW = 80  # planes begin this many numbers beyond a multiple of 1024: five cache lines of float32
-TRANSFORMED = 1024 * 1024  # numbers of a transform's operand made at a time and thread
+TRANSFORMED = 128 * 1024  # numbers of a transform's operand made at a time and thread
 
 
 class Tiling:

@@ -9,17 +9,16 @@ of m*m*r*r:
     M = V U                     (t*t, T, F)    t*t matrix products: all the arithmetic is here
     y = (A x A) M               (m*m, T, F)
 
-The gradients are the transposes of these lines: with E = (A x A)^T dy, dV = E U^T and dU = V^T E. k4 s2 takes 9/16 of
-the multiplications with m = 2 and 25/64 with m = 4; k5 s2 (a zero sixth tap) 36/100 with m = 4. docs/convolution.md
-derives it.
+The gradients are the transposes of these lines: with E = (A x A)^T dy, dV = E U^T and dU = V^T E. docs/convolution.md
+derives it. k4 s2 takes 9/16 of the multiplications with m = 2 and 25/64 with m = 4, k5 s2 36/100 with m = 4.
 """
 
 from __future__ import annotations
 
 import math
 
-from gpunet.backend.arrays import Array, array_module, device_of, operation, written
-from gpunet.backend.parallel import matmul, run
+from gpunet.backend.arrays import Array, array_module, device_of, operation
+from gpunet.backend.parallel import run
 from gpunet.backend.patches import fold
 from gpunet.backend.tiling import Tiling, padded_cells, planes, tile_patches
 
@@ -33,7 +32,7 @@ def transform_input(x: Array, tiling: Tiling) -> Array:
 
     def transform(images: slice) -> None:
         patches = tile_patches(padded_cells(x[images], tiling), tiling)  # (t, t, images, TH, TW, s, s, C)
-        v[:, images] = (b @ patches.reshape(t * t, -1)).reshape(t * t, -1, v.shape[2])
+        array_module(x).matmul(b, patches.reshape(t * t, -1), out=v[:, images].reshape(t * t, -1))
 
     run(transform, tiling.image_blocks(n, tiling.depth, device_of(x)))
     return out
@@ -65,21 +64,38 @@ def transform_input_adjoint(dv: Array, tiling: Tiling, bias: Array | None = None
 @operation
 def transform_weight(weight: Array, tiling: Tiling) -> Array:
     """U = (G x G) weight: (KH, KW, C, F) -> (t*t, K, F)."""
-    xp, r, s, k = array_module(weight), tiling.r, tiling.s, tiling.k
-    c, f = weight.shape[2:]
-    padded = xp.zeros((r * s, r * s, c, f), weight.dtype)  # zero taps up to a multiple of the stride
-    padded[:k, :k] = weight
-    taps = padded.reshape(r, s, r, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * r, -1)
-    return matmul(tiling.matrices(weight)[1], taps).reshape(tiling.t**2, tiling.depth, f)
+    f, phases = weight.shape[3], tiling.s**2
+    u = array_module(weight).empty((tiling.t**2, phases, tiling.c * f), weight.dtype)
+
+    def transform(phase: int) -> None:
+        g, taps = _taps(tiling, weight, phase)
+        array_module(u).matmul(g, taps.reshape(g.shape[1], -1), out=u[:, phase])
+
+    run(transform, range(phases))
+    return u.reshape(tiling.t**2, tiling.depth, f)
 
 
 @operation
 def transform_weight_adjoint(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     """Turn dU (t*t, K, F) into dweight (KH, KW, C, F), in `out` if given."""
-    r, s, k, c, f = tiling.r, tiling.s, tiling.k, tiling.c, du.shape[2]
-    taps = matmul(tiling.matrices(du)[1].T, du.reshape(tiling.t**2, -1))  # (r*r, K*F)
-    padded = taps.reshape(r, r, s, s, c, f).transpose(0, 2, 1, 3, 4, 5).reshape(r * s, r * s, c, f)
-    return array_module(du).ascontiguousarray(padded[:k, :k]) if out is None else written(padded[:k, :k], out)
+    k, phases, f = tiling.k, tiling.s**2, du.shape[2]
+    dweight = array_module(du).empty((k, k, tiling.c, f), du.dtype) if out is None else out
+    du = du.reshape(tiling.t**2, phases, -1)
+
+    def transform(phase: int) -> None:
+        g, taps = _taps(tiling, dweight, phase)
+        taps[...] = (g.T @ du[:, phase]).reshape(taps.shape)
+
+    run(transform, range(phases))
+    return dweight
+
+
+def _taps(tiling: Tiling, weight: Array, phase: int) -> tuple[Array, Array]:
+    """Return, of one of the s*s pixels of a cell, its taps (down, across, C, F) and, first, their columns of G x G."""
+    s, r = tiling.s, tiling.r
+    taps = weight[phase // s :: s, phase % s :: s]  # where k is no multiple of s, the last are missing: zeros
+    g = tiling.matrices(weight)[1].reshape(tiling.t**2, r, r)[:, : taps.shape[0], : taps.shape[1]]
+    return g.reshape(tiling.t**2, -1), taps
 
 
 @operation
@@ -116,7 +132,7 @@ def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
             whole = xp.zeros((len(dy[images]), th * size, tw * size, f), dy.dtype)
             whole[:, :oh, :ow] = dy[images]
         tile = whole.reshape(-1, th, size, tw, size, f).transpose(2, 4, 0, 1, 3, 5).reshape(size * size, -1)
-        e[:, images] = (a.T @ tile).reshape(tiling.t**2, -1, e.shape[2])
+        xp.matmul(a.T, tile, out=e[:, images].reshape(tiling.t**2, -1))
 
     run(transform, tiling.image_blocks(n, f, device_of(dy)))
     return out
@@ -125,8 +141,8 @@ def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
 @operation
 def products(a: Array, b: Array) -> Array:
     """Return the t*t matrix products a[p] b[p]: (t*t, M, K) by (t*t, K, N); either may be a view transposed."""
-    xp, (count, rows, _), columns = array_module(a), a.shape, b.shape[2]
-    out = planes(count, rows, columns, a)
+    xp, count, columns = array_module(a), len(a), b.shape[2]
+    out = planes(count, a.shape[1], columns, a)
     tasks = [(p, slice(None)) for p in range(count)]
     if count % 2 and columns > 1:  # an even number of threads would wait for the last product: they share it
         tasks[-1:] = [(count - 1, slice(columns // 2)), (count - 1, slice(columns // 2, None))]
