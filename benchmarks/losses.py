@@ -34,9 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=32)
     options = parser.parse_args(arguments)
-    curves = {
-        name: np.stack([losses(options, name, seed) for seed in range(options.seeds)]) for name in ALGORITHMS
-    }
+    curves = {name: np.stack([losses(options, name, seed) for seed in range(options.seeds)]) for name in ALGORITHMS}
     lines, strays = compare(curves, options.window)
     print(f"dcgan64, width {options.width}, batch {options.batch_size}, {options.seeds} seeds, built-in faces")
     print("\n".join(lines))
@@ -60,7 +58,7 @@ def compare(curves: Curves, window: int) -> tuple[list[str], list[str]]:
     lines, strays = [f"{'steps':>9}  {'loss':6}  {'spread of seeds':>15}  " + "".join(f"{n:>11}" for n in curves)], []
     for start in range(0, curves["direct"].shape[1], window):
         for k, name in enumerate(LOSSES):
-            means = {algorithm: values[:, start : start + window, k].mean(axis=1) for algorithm, values in curves.items()}
+            means = {of: values[:, start : start + window, k].mean(axis=1) for of, values in curves.items()}
             direct = means["direct"]
             away = [a for a, values in means.items() if abs(values.mean() - direct.mean()) > np.ptp(direct)]
             strays += [f"{algorithm}, {name}, from step {start + 1}" for algorithm in away]
