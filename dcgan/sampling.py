@@ -12,7 +12,7 @@ from gpunet.layers import BatchNorm, Sequential, Sigmoid
 if TYPE_CHECKING:
     from dcgan.config import Config
 
-BATCH = 32  # one size for every forward pass: matrix products of another size may round differently
+BATCH = 128  # one size for every forward pass: matrix products of another size may round differently
 
 
 def draw_z(rng: np.random.Generator, count: int, config: Config) -> np.ndarray:
