@@ -41,7 +41,7 @@ def test_histograms_and_grids_lie_at_the_sample_grids(often, run):
             with Image.open(encoded) as image, Image.open(run / "samples" / file) as written:
                 assert (np.asarray(image) == np.asarray(written)).all()
         z, real, fake = (found[f"histogram/{name}", step].histo for name in ("z", "d_real", "d_fake"))
-        assert (z.num, real.num, fake.num) == (8 * 5, 8, BATCH)  # z_dim 5, batch 8; pictures of the fixed z, whole batches
+        assert (z.num, real.num, fake.num) == (8 * 5, 8, BATCH)  # z_dim 5, batch 8; whole passes
         assert z.min < 0 < z.max
         assert all(0 < part.min <= part.max < 1 and sum(part.bucket) == part.num for part in (real, fake))
 
