@@ -28,7 +28,10 @@ from dcgan.data.selection import Choice
 from dcgan.data.store import BROKEN, MISSING, SAVE_EVERY, Store
 
 MOST = 16  # processes
-PROGRAM = "import os; hasattr(os, 'nice') and os.nice(19); from dcgan.data.filling import main; main()"
+# In a process group of its own: Ctrl-C is for the training. Not in a session of its own: Linux shares the processor out
+# between sessions first ("autogroup"), so that there the lowest priority would still get half of it.
+LOWEST = "import os; hasattr(os, 'nice') and (os.setpgid(0, 0), os.nice(19))"
+PROGRAM = f"{LOWEST}; from dcgan.data.filling import main; main()"
 PATIENCE = 10  # seconds for a process to end
 
 
@@ -73,8 +76,7 @@ class Helpers:
                 told.write(job.to_json().encode() + b"\n" + order.astype(np.int64).tobytes())
                 told.seek(0)
                 command = [sys.executable, "-c", PROGRAM, str(number), str(count), str(os.getpid())]
-                started = subprocess.Popen(command, stdin=told, env=environment, start_new_session=True)
-                self.processes.append(started)  # in a session of its own: Ctrl-C is for the training
+                self.processes.append(subprocess.Popen(command, stdin=told, env=environment))
 
     def run(self, work: Callable[[threading.Event], object]) -> None:
         """Have a thread do something that looks at the event now and then."""
