@@ -56,6 +56,11 @@ def kernel_file(device: str, dtype: Any) -> str:
     return f"conv2d_{precision(device)}" if algorithm(device, dtype) == "mma" else "conv2d"
 
 
+def covers_image(hw: Pair, shape: tuple[int, ...], pads: Pads, device: str) -> bool:
+    """Return whether a layer is computed as a linear one: its kernel is as large as the image. On a GPU tiles do it."""
+    return device == "cpu" and hw == shape[:2] and not any(map(any, pads))
+
+
 def winograd_tile(images: tuple[int, int, int], shape: tuple[int, ...], stride: Pair, pads: Pads, device: str) -> int:
     """Return m of the Winograd form with tiles of m x m outputs that a layer takes, 0 for the direct one.
 

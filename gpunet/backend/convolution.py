@@ -15,7 +15,7 @@ import functools
 
 from gpunet.backend import conv, linear, winograd
 from gpunet.backend.arrays import Array, device_of
-from gpunet.backend.conv_choice import winograd_tile
+from gpunet.backend.conv_choice import covers_image, winograd_tile
 from gpunet.backend.patches import Pads, Pair
 from gpunet.backend.tiling import Tiling
 
@@ -23,7 +23,7 @@ from gpunet.backend.tiling import Tiling
 def convolution(images: tuple[int, int, int], weight: Array, stride: Pair, pads: Pads) -> Direct | Whole | Winograd:
     """Return the convolution of images (N, H, W) with weight (KH, KW, C, F), in the algorithm chosen for it."""
     hw, device = images[1:], device_of(weight)
-    if device == "cpu" and hw == weight.shape[:2] and not any(map(any, pads)):
+    if covers_image(hw, weight.shape, pads, device):
         return Whole(weight)
     m = winograd_tile(images, weight.shape, stride, pads, device)
     return Winograd(hw, weight, stride, pads, m) if m else Direct(hw, weight, stride, pads)
