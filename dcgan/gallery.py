@@ -48,8 +48,8 @@ def draw(name: str, given: Mapping[str, Any], path: Path) -> int:
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as folder:
-        rows = 40 if presets.find(name).conditional else 32  # ten classes side by side, or four rows of eight
-        config = Config.from_options({**given, "preset": name, "out": folder, "samples": rows})
+        count = 40 if presets.find(name).conditional else 36  # ten classes side by side, or six rows of six
+        config = Config.from_options({**given, "preset": name, "out": folder, "samples": count})
         trainer, run = session.begin(config, progress=True)
         if status := session.train(trainer, run, progress=True):
             return status
