@@ -1,4 +1,4 @@
-"""Both sides of a step on the same numbers: PyTorch's networks with our weights, and how far the two come apart.
+"""Both sides of a step on the same numbers: PyTorch's networks with our weights, and how far a rival comes apart.
 
 The first step has learning rate 0: after it all gradients are compared, untouched by Adam, whose first updates make
 +lr or -lr of a gradient that is rounding alone. The second has the preset's: what it adds to D's parameters and
@@ -12,7 +12,7 @@ compared as a whole: the root mean square of the difference, relative to that of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from dcgan.sampling import lowest
 from gpunet.backend import to_numpy
 from gpunet.layers import Sequential
 from gpunet.torch_format import TO_TORCH, to_torch
+
+if TYPE_CHECKING:
+    from benchmarks.jax_step import JaxStep
 
 # Most that losses (where below 1 in absolute terms), gradients and D's update may differ by, relatively, by the
 # precision that products are rounded to. An update is +lr or -lr, by chance where a gradient is rounding alone.
@@ -49,13 +52,18 @@ def weights(ours: Ours) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     return to_torch(ours.gan.G), to_torch(ours.gan.D)
 
 
+def pictures(batch: Batch, low: float) -> np.ndarray:
+    """Return the batch's pictures (N, H, W, C) as numbers from `low` to 1."""
+    return batch.images * np.float32((1 - low) / 255) + np.float32(low)
+
+
 def torch_side(workload: Workload, rival: Rival, values: Any, batch: Batch, low: float, device: str) -> TorchStep:
-    """Return the rival with these weights and this batch, already as numbers from `low` to 1, on the device."""
+    """Return the rival with these weights and this batch, already as numbers on the device."""
     plain = workload.plain()
     nets = networks(plain)
     for net, arrays in zip(nets, values, strict=True):
         load(net, arrays)
-    real = (batch.images * np.float32((1 - low) / 255) + np.float32(low)).transpose(0, 3, 1, 2)
+    real = pictures(batch, low).transpose(0, 3, 1, 2)
     tensors = [torch.tensor(np.ascontiguousarray(a)).to(device) for a in (real, *(z[:, 0, 0] for z in batch.zs))]
     return TorchStep(plain, rival, *nets, tensors[0], tensors[1:])
 
@@ -75,13 +83,13 @@ class Comparison:
         self.moved = np.linalg.norm(self.after - before)
         self.losses.append(_numbers(ours.step()))
 
-    def errors(self, theirs: TorchStep) -> dict[str, float]:
+    def errors(self, theirs: TorchStep | JaxStep) -> dict[str, float]:
         """Run the rival's first steps; return the largest relative differences of losses, gradients and D's update."""
         theirs.set_lr(0.0)
         losses = [_numbers(theirs.step(keep_gradients=True))]
         theirs.set_lr(self.lr)
         losses.append(_numbers(theirs.step()))
-        after = np.concatenate([p.detach().cpu().numpy().ravel() for p in theirs.D.parameters()])
+        after = theirs.values_of_D()
         losses.append(_numbers(theirs.step()))
         apart = [
             abs(a[name] - b[name]) / max(1.0, abs(b[name]))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -98,6 +99,10 @@ class TorchStep:
         if keep_gradients:
             self._keep("G", self.G)
         return losses
+
+    def values_of_D(self) -> np.ndarray:
+        """Return all parameters of D in a row."""
+        return np.concatenate([p.detach().cpu().numpy().ravel() for p in self.D.parameters()])
 
     def _train_D(self, fake: torch.Tensor) -> torch.Tensor:
         real_target, fake_target, _ = self.plain["targets"]
