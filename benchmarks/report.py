@@ -13,7 +13,7 @@ from benchmarks.tables import table, write_whole
 from benchmarks.timing import Timed
 from gpunet.backend.conv_choice import PRECISIONS
 
-HEAD = ("workload", "ours ms", "spread", "PyTorch ms", "spread", "fastest way", "ratio", "verified")
+HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "ratio", "verified")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def say(row: dict[str, Any]) -> dict[str, Any]:
 
 def cells(row: dict[str, Any]) -> list[Any]:
     """Return a row as HEAD names its columns; blank where it was not timed."""
-    verified = "yes" if row["verified"] else f"NO: {row['errors']}"
+    verified = "yes" if row["verified"] else f"NO: {row['errors'] or 'nothing to compare with'}"
     if "ours_ms" not in row:
         return [row["workload"], *[""] * 6, verified]
     ours = [row["workload"], ms(row["ours_ms"]), spread(row["ours_spread"])]

@@ -1,15 +1,16 @@
-"""Time a whole training step, one update of D and G each, against PyTorch on the same machine.
+"""Time a whole training step, one update of D and G each, against PyTorch and JAX on the same machine.
 
     python -m benchmarks.step                                        a short list of workloads, on the CPU
     python -m benchmarks.step --all --json step.json                 every width, batch size and preset
     python -m benchmarks.step --workloads dcgan64-nf64-b64 --start-up --memory --generate 10000
     python -m benchmarks.step --device cuda                          on a GPU, timed by events
 
-Both sides get the same weights, pictures and z. First their losses and gradients are compared (same_step.py); a row
+All sides get the same weights, pictures and z. First their losses and gradients are compared (same_step.py); a row
 that does not agree says so and is not timed. Then all sides run in turn, in one process and with the same number
-of threads. The ratio is our median over that of PyTorch's fastest way. Ours starts from bytes on the host, as in
-training; PyTorch's pictures lie ready as numbers, in the memory format that it wants. This process keeps freed memory
-for both (gpunet.backend.keep_freed_memory). --start-up and --memory measure each side in processes of its own.
+of threads. The ratio is our median over that of the fastest rival: PyTorch run in several ways, and JAX where it is
+installed, for dcgan64 on the CPU. Ours starts from bytes on the host, as in training; the rivals' pictures lie ready as
+numbers, PyTorch's in the memory format that it wants. This process keeps freed memory for all
+(gpunet.backend.keep_freed_memory). --start-up and --memory measure ours and PyTorch in processes of their own.
 """
 
 from __future__ import annotations
@@ -30,38 +31,44 @@ from gpunet import backend
 try:
     import torch
 
-    from benchmarks.same_step import Comparison, torch_side
-    from benchmarks.torch_step import ON_CUDA, RIVALS, Rival
+    from benchmarks.rivals import Jax, Unfit, chosen, start
+    from benchmarks.same_step import Comparison
+    from benchmarks.torch_step import RIVALS, Rival
 except ImportError as error:
     sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
-COMPILING = 300.0  # seconds that PyTorch's compiler may take for a workload
+COMPILING = 300.0  # seconds that a rival's compiler may take for a workload
 
 
 class Race:
     """Our side of a workload and those rivals that could start, compared with it."""
 
-    def __init__(self, workload: Workload, rivals: tuple[Rival, ...], device: str) -> None:
+    def __init__(self, workload: Workload, rivals: tuple[Rival | Jax, ...], device: str) -> None:
         self.workload, self.device = workload, device
         torch.compiler.reset()
         self.ours = Ours(workload, device)
         comparison = Comparison(self.ours, workload.config.lr)
         self.theirs, self.errors, self.skipped = {}, {}, {}  # type: ignore[var-annotated]
-        place = "cuda" if device == "cuda" and torch.cuda.is_available() else "cpu"
         for rival in rivals:
-            side = torch_side(workload, rival, comparison.values, self.ours.batch, comparison.low, place)
             try:
                 with within(COMPILING) if rival.has("compiled") else contextlib.nullcontext():
-                    self.errors[rival.name] = comparison.errors(side)
+                    self._add(rival, comparison)
+            except Unfit as reason:
+                self.skipped[rival.name] = str(reason)
             except Exception as error:
                 if not rival.has("compiled"):  # which needs a compiler, and a Python that it knows
                     raise
                 torch.compiler.reset()
                 self.skipped[rival.name] = f"{type(error).__name__}: {error}".partition("\n")[0]
-                continue
-            self.theirs[rival.name] = side
         precision = backend.precision(device) if self.ours.implementation == "kernels" else "fp32"
-        self.verified = all(comparison.agrees(errors, precision) for errors in self.errors.values())
+        agreed = [comparison.agrees(errors, precision) for errors in self.errors.values()]
+        self.verified = bool(agreed) and all(agreed)
+
+    def _add(self, rival: Rival | Jax, comparison: Comparison) -> None:
+        place = "cuda" if self.device == "cuda" and torch.cuda.is_available() else "cpu"
+        side = start(rival, self.workload, comparison.values, self.ours.batch, comparison.low, place)
+        self.errors[rival.name] = comparison.errors(side)
+        self.theirs[rival.name] = side
 
     def row(self, rounds: int) -> dict[str, Any]:
         """Return the row of this workload: with times, if the sides agreed."""
@@ -70,7 +77,7 @@ class Race:
         return row | (report.results(self.timed(rounds), self.workload.gflop) if self.verified else {})
 
     def timed(self, rounds: int) -> dict[str, Timed]:
-        """Time all sides in turn; PyTorch's only where it runs on the same device."""
+        """Time all sides in turn; the rivals only where they run on the same device."""
         timer, their_timer = timers(self.device, self.ours.stepper.stream)
         sides = {"ours": lambda: timer(self.ours.step)}
         if self.device == "cpu" or torch.cuda.is_available():
@@ -85,7 +92,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--workloads", nargs="+", default=None, metavar="NAME", help=f"PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
     add("--all", action="store_true", help="dcgan64 at every width and batch size, and every preset")
-    add("--rivals", nargs="+", default=None, metavar="NAME", help=f"of PyTorch (default: {[r.name for r in RIVALS]})")
+    names = [rival.name for rival in RIVALS]
+    add("--rivals", nargs="+", metavar="NAME", help=f"default: {names}, ways to run PyTorch, and jax if installed")
     add("--repeats", type=int, default=7, metavar="N", help="rounds; medians are over them (default 7)")
     add("--start-up", action="store_true", help="also: from the start of a process to the end of its first step")
     add("--memory", action="store_true", help="also: the most resident memory of a process that trains")
@@ -97,7 +105,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Settle threads and precision, the same for both sides."""
+    """Settle threads and precision, the same for all sides."""
     torch.set_num_threads(kernels.threads())
     if options.precision:
         backend.use_precision(options.precision)
@@ -112,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         workloads = [Workload.named(name) for name in options.workloads]
-        rivals = tuple(map(Rival, options.rivals)) if options.rivals else RIVALS + ON_CUDA * (options.device == "cuda")
+        rivals = chosen(options.rivals, options.device)
     except ValueError as error:
         print(f"benchmarks.step: {error}", file=sys.stderr)
         return 2
@@ -122,7 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
         race = Race(workload, rivals, options.device)
         found["rows"].append(report.say(race.row(options.repeats)))
     if options.start_up or options.memory:
-        found["processes"] = processes.measure(workloads[0], rivals)
+        of_torch = tuple(rival for rival in rivals if isinstance(rival, Rival))
+        found["processes"] = processes.measure(workloads[0], of_torch)
     if options.generate:
         found["generation"] = generation.measure(workloads[0], options.generate)
     return report.finish("step", found, options, Path(options.json) if options.json else None)
