@@ -28,7 +28,7 @@ def text_of(found: dict[str, Any], markdown: bool) -> str:
     peak = found["machine"].get("sgemm_gflops")
     head, rows = list(HEAD), [cells(row) for row in found["rows"]]
     if peak and all("gflop" in row for row in found["rows"]):
-        head += ["share of sgemm, ours", "PyTorch's"]
+        head += ["share of sgemm, ours", "rival's"]
         rows = [line + shares(row, peak) for line, row in zip(rows, found["rows"], strict=True)]
     if any("accuracy" in row for row in found["rows"]):
         head += ["rms error, ours", "PyTorch's"]
@@ -62,7 +62,8 @@ def where(found: dict[str, Any]) -> str:
     peaks = "".join(f", {m[key]:.0f} {unit}" for key, unit in PEAKS.items() if key in m)
     versions = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
     return (
-        f"Medians in milliseconds and spread (least-most); ratio: ours to PyTorch's fastest way, below 1 is faster.\n"
+        "Medians in milliseconds and spread (least-most); ratio: ours to the fastest rival (a way to run PyTorch, or "
+        "jax), below 1 is faster.\n"
         f"Machine: {name}, {m['memory_gb']} GB, {m['system']}{peaks}. Versions: {versions}.\n"
         f"Command: `{found['command']}`."
     )
