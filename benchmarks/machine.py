@@ -27,7 +27,8 @@ def machine(device: str = "cpu", peaks: bool = True) -> dict[str, Any]:
     """Return name, cores, threads and memory, and with them what `peaks` measures."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     found = {"device": device, "cpu": cpu_name(), "cores": os.cpu_count(), "threads": kernels.threads()}
-    found |= {"memory_gb": round(pages / 2**30, 1), "system": f"{platform.system()} {platform.release().partition('-')[0]}"}
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    found |= {"memory_gb": round(pages / 2**30, 1), "system": system}
     if device == "cuda":
         found["gpu"] = gpu_name()
     return found | (measured_peaks() if peaks and device == "cpu" else {})
