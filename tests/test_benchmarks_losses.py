@@ -10,7 +10,7 @@ from benchmarks import losses
 def test_what_leaves_the_spread_is_named():
     direct = np.stack([np.full((4, 2), level) for level in (1.0, 1.5)])  # two seeds, four steps, both losses
     near, far = direct + 0.4, direct.copy()
-    far[:, 2:, 1] += 1.2  # the second window's loss of G
+    far[:, 2:, 1] += 2.0  # the second window's loss of G
     lines, strays = losses.compare({"direct": direct, "near": near, "far": far}, window=2)
     assert strays == ["far, loss_g, from step 3"]
     assert len(lines) == 1 + 4
