@@ -12,7 +12,7 @@ import numpy as np
 
 import kernels
 from kernels.conv_plan import BLOCKS, Plan, folding_reads_less, plan
-from kernels.conv_sizes import Conv, Pads, Pair, sizes_of
+from kernels.conv_sizes import Conv, Pads, Pair, output_size, sizes_of
 from kernels.launches import contiguous, empty, on_cuda
 from kernels.patches import fold
 from kernels.sums import add_bias
@@ -23,9 +23,7 @@ COUNTERS = 2 * BLOCKS  # one for each split and level of the tree that adds them
 
 def conv2d(stem: str, x: Any, weight: Any, stride: Pair, pads: Pads, bias: Any = None, cut: Plan | None = None) -> Any:
     """Return y (N, OH, OW, F) of x (N, H, W, C) and weight (KH, KW, C, F), plus bias (F,)."""
-    sizes = zip(x.shape[1:3], weight.shape[:2], stride, pads, strict=True)
-    oh, ow = ((size + sum(p) - k) // s + 1 for size, k, s, p in sizes)
-    y = empty(x, x.shape[0], oh, ow, weight.shape[3])
+    y = empty(x, x.shape[0], *output_size(x.shape[1:3], weight.shape[:2], stride, pads), weight.shape[3])
     g = sizes_of(x, weight, y, stride, pads)
     m, k = g.n * g.oh * g.ow, g.kh * g.kw * g.c
     _launch(f"{stem}.conv2d_forward", cut or plan(m, g.f, k), m, g.f, 1, [y, x, weight, bias], g)

@@ -26,6 +26,12 @@ class Conv(NamedTuple):
     left: int
 
 
+def output_size(hw: Pair, kernel: Pair, stride: Pair, pads: Pads) -> Pair:
+    """Return the size (OH, OW) of what a convolution makes of an image (H, W)."""
+    oh, ow = ((size + sum(p) - k) // s + 1 for size, k, s, p in zip(hw, kernel, stride, pads, strict=True))
+    return oh, ow
+
+
 def fitting(x: Any, weight: Any, y: Any, stride: Pair, pads: Pads) -> Conv:
     """Return the sizes of a convolution. ValueError: they do not fit each other, or the kernels' 32-bit indices."""
     (n, h, w, c), (kh, kw, _, f), (_, oh, ow, _) = x.shape, weight.shape, y.shape

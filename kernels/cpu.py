@@ -62,7 +62,7 @@ def build(stem: str, dtype: str) -> Path:
 
     Raises RuntimeError with the compiler's message where it does not compile.
     """
-    if stem in source.libraries():
+    if stem.endswith(".cpp"):
         text = source.read(source.FOLDER / stem)
         return shared_library(stem, dtype, text, lambda: text)
     path = source.path_of(stem)
@@ -70,8 +70,8 @@ def build(stem: str, dtype: str) -> Path:
 
 
 @functools.cache
-def library(file: str, dtype: str) -> ctypes.CDLL:
-    """Return a C++ file of this folder as a library, compiled for one dtype."""
+def functions_of(file: str, dtype: str) -> ctypes.CDLL:
+    """Return the functions of a C++ file of this folder, compiled for one dtype."""
     return ctypes.CDLL(str(build(file, dtype)))
 
 

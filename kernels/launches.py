@@ -50,15 +50,19 @@ def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int, ba
     kernels.launch(entry, grid, (across, down), args, whole=rows % per_block == 0)
 
 
-@functools.cache
 def divisor(size: int, cuda: bool, most: int = 0) -> int:
     """Return the threads across a block for `size` neighbours: a divisor of it, so that no thread is left over.
 
     At most 1024; on the GPU at most 256 (or `most`) if that leaves a full warp.
     """
-    divisors = [n for n in range(1, min(size, 1024) + 1) if size % n == 0]
-    small = [n for n in divisors if n <= (most or 256)]
-    return small[-1] if cuda and (small[-1] >= 32 or small[-1] == divisors[-1]) else divisors[-1]
+    small, large = largest_divisor(size, most or 256), largest_divisor(size, 1024)
+    return small if cuda and (small >= 32 or small == large) else large
+
+
+@functools.cache
+def largest_divisor(size: int, most: int) -> int:
+    """Return the largest number up to `most` that divides `size`."""
+    return max(n for n in range(1, max(1, min(size, most)) + 1) if size % n == 0)
 
 
 @functools.cache

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import kernels
-from kernels.launches import contiguous, divisor, empty, on_cuda, zeros
-
-Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]
+from kernels.conv_sizes import Pads, Pair, output_size
+from kernels.launches import contiguous, divisor, empty, largest_divisor, on_cuda, zeros
 
 
 def unfold(x: Any, kernel: Pair, stride: Pair, pads: Pads) -> Any:
     """im2col: gather the patches of x (N, H, W, C) as the rows of a matrix (N*OH*OW, KH*KW*C)."""
     x = contiguous(x)
     n, h, w, c = x.shape
-    oh, ow = ((size + sum(p) - k) // s + 1 for size, k, s, p in zip((h, w), kernel, stride, pads, strict=True))
+    oh, ow = output_size((h, w), kernel, stride, pads)
     run = kernel[1] * c
     columns = empty(x, n * oh * ow, kernel[0] * run)
     if columns.size:
@@ -45,4 +43,4 @@ def _block(neighbours: int, pixels: int, cuda: bool) -> Pair:
     """Return the threads of a block along a run of neighbours and along the pixels of a line: divisors of both."""
     across = divisor(neighbours, cuda)
     most = (256 if cuda else 1024) // across
-    return across, max(n for n in range(1, max(1, most) + 1) if pixels % n == 0)
+    return across, largest_divisor(pixels, most)

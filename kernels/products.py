@@ -35,7 +35,7 @@ def products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
     threads = workers()
     width = -(-n // (-(-TASKS * threads // count) * TILE)) * TILE  # of a task
     pointers = (x.ctypes.data_as(ctypes.c_void_p) for x in (out, a, b))
-    cpu.library("products.cpp", a.dtype.name).products(*pointers, count, m, k, n, strides, width, threads)
+    cpu.functions_of("products.cpp", a.dtype.name).products(*pointers, count, m, k, n, strides, width, threads)
 
 
 def _strides(x: np.ndarray) -> tuple[int, int]:

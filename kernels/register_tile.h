@@ -45,9 +45,7 @@ struct Sum { const real* right; int64 pitch; int depth, lines = 1; int64 line = 
 // Memory in whole lines of the cache, given back at the end of the block.
 struct Free { void operator()(real* memory) const { std::free(memory); } };
 typedef std::unique_ptr<real[], Free> Memory;
-inline Memory memory(int64 numbers) {
-    return Memory((real*) std::aligned_alloc(64, (numbers * sizeof(real) + 127) / 64 * 64));
-}
+inline Memory memory(int64 n) { return Memory((real*) std::aligned_alloc(64, (n * sizeof(real) + 127) / 64 * 64)); }
 
 // The tile that takes so many columns: of one vector, two or VECTORS.
 inline int width_of(int cols) { return cols <= LANES ? LANES : cols <= 2 * LANES ? 2 * LANES : COLS; }
@@ -140,4 +138,13 @@ inline void pack_columns(real* to, const Matrix& b, int depth, int cols) {
             memcpy(to + k * COLS, b.at + k * b.row, COLS * sizeof(real));  // of constant length: fast
         else
             for (int n = 0; n < width; ++n) to[k * width + n] = n < cols ? b.at[k * b.row + n * b.col] : 0;
+}
+
+// Add a run of numbers to another.
+inline void add(real* to, const real* from, int64 count) {
+    typedef real four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real))));
+    int64 k = 0;
+    for (; k + LANES <= count; k += LANES) *(unaligned*) (to + k) += *(const unaligned*) (from + k);
+    for (; k + 4 <= count; k += 4) *(four*) (to + k) += *(const four*) (from + k);
+    for (; k < count; ++k) to[k] += from[k];
 }

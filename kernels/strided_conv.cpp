@@ -42,7 +42,7 @@ static void fill(real* image, const real* bias, int64 pixels, int channels) {
 
 // b (depth x n) as panels of COLS columns, one after another.
 static Memory pack(const Matrix& b, int depth, int n) {
-    Memory panels = memory((int64) depth * (n + COLS - 1) / COLS * COLS + (int64) depth * COLS);
+    Memory panels = memory((int64) depth * ((n + COLS - 1) / COLS * COLS));
     for (int first = 0; first < n; first += COLS)
         pack_columns(panels.get() + (int64) first * depth, b.from(0, first), depth, std::min(COLS, n - first));
     return panels;
@@ -70,14 +70,6 @@ EXPORT void conv2d(real* y, const real* x, const real* weight, const real* bias,
                 }
         }
     }
-}
-
-static void add(real* to, const real* from, int64 count) {
-    typedef real four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real))));
-    int64 k = 0;
-    for (; k + LANES <= count; k += LANES) *(unaligned*) (to + k) += *(const unaligned*) (from + k);
-    for (; k + 4 <= count; k += 4) *(four*) (to + k) += *(const four*) (from + k);
-    for (; k < count; ++k) to[k] += from[k];
 }
 
 // Line i of dy times the weights is what its patches receive: they add it up where they overlap.
@@ -116,12 +108,27 @@ EXPORT void conv2d_input_grad(real* dx, const real* dy, const real* weight, cons
     }
 }
 
+// What an image adds to sums (KH, KW * C, F), or sets where it is the first. right: room for its dy as a panel.
+static void add_image(real* sums, const real* padded, const real* dy, real* right, const Conv& g, bool first_image) {
+    for (int first = 0; first < g.F; first += COLS) {
+        const int cols = std::min(COLS, g.F - first);
+        Sum sum = {dy + first, g.F, g.OW, g.OH, g.SH * g.line()};
+        if (cols != width_of(cols)) {  // a tile would read beyond the last row
+            pack_columns(right, {sum.right, g.F, 1}, g.OH * g.OW, cols);
+            sum.right = right, sum.pitch = width_of(cols);
+        }
+        for (int p = 0; p < g.KH; ++p) {
+            const Target target = {sums + (int64) p * g.run() * g.F + first, g.F, cols, !first_image};
+            column<false>(target, g.run(), {padded + p * g.line(), g.SW * g.C, ROWS}, sum);
+        }
+    }
+}
+
 // dweight is the sum of `groups` sums, each over some neighbouring images: the same ones on every machine.
 EXPORT void conv2d_weight_grad(real* dweight, const real* x, const real* dy, const Conv* sizes, int groups,
                                int threads) {
     const Conv g = *sizes;
-    const int run = g.run();
-    const int64 size = (int64) g.KH * run * g.F, pixels = (int64) g.OH * g.OW;
+    const int64 size = (int64) g.KH * g.run() * g.F, pixels = (int64) g.OH * g.OW;
     const Memory sums = memory(groups * size);
 #pragma omp parallel num_threads(threads)
     {
@@ -131,25 +138,13 @@ EXPORT void conv2d_weight_grad(real* dweight, const real* x, const real* dy, con
             const int begin = (int64) g.N * group / groups, end = (int64) g.N * (group + 1) / groups;
             for (int n = begin; n < end; ++n) {
                 pad(padded.get(), x + (int64) n * g.H * g.W * g.C, g);
-                for (int first = 0; first < g.F; first += COLS) {
-                    const int cols = std::min(COLS, g.F - first);
-                    Sum sum = {dy + n * pixels * g.F + first, g.F, g.OW, g.OH, g.SH * g.line()};
-                    if (cols != width_of(cols)) {  // a tile would read beyond the last row
-                        pack_columns(right.get(), {sum.right, g.F, 1}, pixels, cols);
-                        sum.right = right.get(), sum.pitch = width_of(cols);
-                    }
-                    for (int p = 0; p < g.KH; ++p) {
-                        const Target target = {sums.get() + group * size + p * run * g.F + first, g.F, cols, n > begin};
-                        column<false>(target, run, {padded.get() + p * g.line(), g.SW * g.C, ROWS}, sum);
-                    }
-                }
+                add_image(&sums[group * size], padded.get(), dy + n * pixels * g.F, right.get(), g, n == begin);
             }
         }
 #pragma omp for schedule(static)
         for (int64 k = 0; k < size; ++k) {
-            real sum = sums[k];
-            for (int group = 1; group < groups; ++group) sum += sums[group * size + k];
-            dweight[k] = sum;
+            dweight[k] = sums[k];
+            for (int group = 1; group < groups; ++group) dweight[k] += sums[group * size + k];
         }
     }
 }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kernels import cpu
-from kernels.conv_sizes import Conv, Pads, Pair, fitting
+from kernels.conv_sizes import Conv, Pads, Pair, fitting, output_size
 from kernels.machine import workers
 from kernels.memory import contiguous, empty
 
@@ -17,11 +17,8 @@ GROUPS = 16  # partial sums of a weight gradient: enough for most CPUs, and the 
 
 def conv2d(x: np.ndarray, weight: np.ndarray, stride: Pair, pads: Pads, bias: np.ndarray | None) -> np.ndarray:
     """Return y (N, OH, OW, F) of x (N, H, W, C), weight (KH, KW, C, F) and bias (F,)."""
-    sizes = zip(x.shape[1:3], weight.shape[:2], stride, pads, strict=True)
-    y = empty(x, len(x), *((size + sum(p) - k) // s + 1 for size, k, s, p in sizes), weight.shape[3])
-    g = fitting(x, weight, y, stride, pads)
-    _call("conv2d", (y, x, weight, bias), g)
-    return y
+    y = empty(x, len(x), *output_size(x.shape[1:3], weight.shape[:2], stride, pads), weight.shape[3])
+    return _call("conv2d", (y, x, weight, bias), fitting(x, weight, y, stride, pads))
 
 
 def conv2d_input_grad(
@@ -29,9 +26,7 @@ def conv2d_input_grad(
 ) -> np.ndarray:
     """Return dx (N, H, W, C) of dy (N, OH, OW, F), weight (KH, KW, C, F) and bias (C,)."""
     dx = empty(dy, len(dy), *hw, weight.shape[2])
-    g = fitting(dx, weight, dy, stride, pads)
-    _call("conv2d_input_grad", (dx, dy, weight, bias), g)
-    return dx
+    return _call("conv2d_input_grad", (dx, dy, weight, bias), fitting(dx, weight, dy, stride, pads))
 
 
 def conv2d_weight_grad(
@@ -43,12 +38,11 @@ def conv2d_weight_grad(
     if not len(x):
         dweight[...] = 0
         return dweight
-    _call("conv2d_weight_grad", (dweight, x, dy), g, min(GROUPS, len(x)))
-    return dweight
+    return _call("conv2d_weight_grad", (dweight, x, dy), g, min(GROUPS, len(x)))
 
 
-def _call(name: str, arrays: tuple[Any, ...], sizes: Conv, *more: int) -> None:
-    """Call a function of the library; the first of the arrays is its result, which is C-contiguous."""
+def _call(name: str, arrays: tuple[Any, ...], sizes: Conv, *more: int) -> np.ndarray:
+    """Call a C++ function and return its result, the first of the arrays, which is C-contiguous."""
     out, *inputs = arrays
     dtypes = [getattr(array, "dtype", None) for array in arrays]
     if len({*dtypes} - {None}) > 1:
@@ -57,5 +51,6 @@ def _call(name: str, arrays: tuple[Any, ...], sizes: Conv, *more: int) -> None:
         raise ValueError(f"{name}: got strides {out.strides} of {out.shape}, expected a C-contiguous result")
     inputs = [None if array is None else contiguous(array) for array in inputs]
     pointers = [None if array is None else array.ctypes.data_as(ctypes.c_void_p) for array in (out, *inputs)]
-    library = cpu.library("strided_conv.cpp", out.dtype.name)
-    library[name](*pointers, (ctypes.c_int * len(sizes))(*sizes), *more, workers())
+    function = cpu.functions_of("strided_conv.cpp", out.dtype.name)[name]
+    function(*pointers, (ctypes.c_int * len(sizes))(*sizes), *more, workers())
+    return out

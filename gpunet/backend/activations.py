@@ -54,6 +54,17 @@ def _(x: Array, slope: float) -> Array:
     return launches.unary("activations.leaky_relu", x, slope)
 
 
+def derivative(z: Array, slope: float) -> Array:
+    """Return 1 where z > 0, else slope: by arithmetic, which NumPy does faster than it picks numbers.
+
+    For 0 <= slope <= 1 the two terms round to 1 exactly.
+    """
+    factor = (z > 0).astype(z.dtype)
+    factor *= 1 - z.dtype.type(slope)
+    factor += z.dtype.type(slope)
+    return factor
+
+
 @operation
 def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
     """Return dx = dy where y > 0, else slope * dy. y has the sign of x, so the output serves (slope >= 0)."""
@@ -63,17 +74,6 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
 
     by_rows(body, dy, y)
     return dy
-
-
-def derivative(z: Array, slope: float) -> Array:
-    """Return 1 where z > 0, else slope: by arithmetic, which NumPy does five times as fast as it picks numbers.
-
-    For 0 <= slope <= 1 the two terms round to 1 exactly.
-    """
-    factor = (z > 0).astype(z.dtype)
-    factor *= 1 - z.dtype.type(slope)
-    factor += z.dtype.type(slope)
-    return factor
 
 
 @leaky_relu_backward.kernel

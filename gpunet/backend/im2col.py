@@ -1,4 +1,4 @@
-"""Convolution as patches and one matrix product, our kernels moving the data: what the CPU does by default.
+"""Convolution as patches and one matrix product, our kernels moving the data: for the CPU's short lines of output.
 
 The reference's algorithm (conv.py), in blocks of images whose patches stay in a core's cache. On the CPU the
 products are our own or BLAS's, whichever is faster; on the GPU, where CuPy refuses cuBLAS while a graph is captured,

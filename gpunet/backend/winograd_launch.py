@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import kernels
@@ -12,22 +11,20 @@ from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.tiling import Tiling, plane_buffer, planes
 from kernels import conv2d as tiled
 from kernels import products as on_cpu
+from kernels.launches import largest_divisor
 from kernels.memory import empty, on_cuda
 
 
 def _launch(name: str, tiling: Tiling, grid: tuple[int, int], channels: int, args: tuple) -> None:
     """Launch winograd_`name` over grid (x, y), its x times as large as the channels need blocks."""
-    block = _block(channels, on_cuda(args[0]))
+    block = largest_divisor(channels, 256 if on_cuda(args[0]) else 1024)  # a GPU's registers suffice for no more
     grid = grid[0] * (channels // block), grid[1]
     kernels.launch(f"winograd{tiling.m}x{tiling.r}.winograd_{name}", grid, block, args)
 
-@functools.cache
-def _block(channels: int, cuda: bool) -> int:
-    """Return the threads of a block, one per channel: a divisor of the channels, few enough for a GPU's registers."""
-    return max(n for n in range(1, (256 if cuda else 1024) + 1) if channels % n == 0)
 
 def _image_sizes(tiling: Tiling) -> tuple[int, ...]:
     return *tiling.hw, tiling.c, tiling.s, *tiling.top_left, *tiling.tiles
+
 
 @winograd.transform_input.kernel
 def _(x: Array, tiling: Tiling) -> Array:
@@ -36,6 +33,7 @@ def _(x: Array, tiling: Tiling) -> Array:
     grid = math.prod(tiling.tiles) * tiling.s**2, x.shape[0]
     _launch("input", tiling, grid, tiling.c, (buffer, x, *_image_sizes(tiling), buffer.shape[1]))
     return v
+
 
 @winograd.transform_input_adjoint.kernel
 def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
@@ -50,6 +48,7 @@ def _(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     _launch("input_adjoint", tiling, (down * across, n), tiling.c, args)
     return dx
 
+
 @winograd.transform_output.kernel
 def _(m: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     n, f = m.shape[1] // math.prod(tiling.tiles), m.shape[2]
@@ -58,6 +57,7 @@ def _(m: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     args = (y, buffer, bias, *tiling.out, f, *tiling.tiles, buffer.shape[1])
     _launch("output", tiling, (math.prod(tiling.tiles), n), f, args)
     return y
+
 
 @winograd.transform_output_adjoint.kernel
 def _(dy: Array, tiling: Tiling) -> Array:
@@ -68,6 +68,7 @@ def _(dy: Array, tiling: Tiling) -> Array:
     _launch("output_adjoint", tiling, (math.prod(tiling.tiles), n), f, args)
     return e
 
+
 @winograd.transform_weight.kernel
 def _(weight: Array, tiling: Tiling) -> Array:
     k, _, c, f = weight.shape
@@ -76,6 +77,7 @@ def _(weight: Array, tiling: Tiling) -> Array:
     args = (buffer, weight, k, c, f, tiling.s, buffer.shape[1])
     _launch("weight", tiling, (c, tiling.s**2), f, args)
     return u
+
 
 @winograd.transform_weight_adjoint.kernel
 def _(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
@@ -86,6 +88,7 @@ def _(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     _launch("weight_adjoint", tiling, (c, tiling.s**2), f, args)
     return dweight
 
+
 @winograd.products.kernel
 def _(a: Array, b: Array) -> Array:
     out = planes(a.shape[0], a.shape[1], b.shape[2], a)
@@ -95,6 +98,7 @@ def _(a: Array, b: Array) -> Array:
     for p in range(a.shape[0]):
         _product(kernel_file("cuda", a.dtype), a[p], b[p], out[p])
     return out
+
 
 def _product(stem: str, a: Array, b: Array, out: Array) -> None:
     """out = a b by our tiled kernels, which read a transposed factor as it lies in memory."""
