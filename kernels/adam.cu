@@ -2,7 +2,8 @@
 //
 // The learning rate and the step count live on the device, in double, in the array `state`. So a launch has the same
 // arguments in every step, and a captured graph of launches replays correctly. With a scaled loss there is `scaling`, too
-// (loss_scale.cu): if SKIP is set there, nothing is to change.
+// (loss_scale.cu): if SKIP is set there, nothing is to change. A condition would keep g++ from SIMD: RESCALE is then 0, and
+// `chosen` keeps what there was.
 
 constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // places in `state`
 constexpr int SKIP = 2;                                      // the place in `scaling`
@@ -10,7 +11,9 @@ constexpr int SKIP = 2;                                      // the place in `sc
 // One thread: count the step, and work out what all parameters share,
 //     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)
 extern "C" __global__ void adam_advance(double* state, optional const double* scaling, double b1, double b2) {
-    if (blockIdx.x + threadIdx.x > 0 || (scaling && scaling[SKIP] != 0)) return;
+    if (blockIdx.x + threadIdx.x > 0) return;
+    state[RESCALE] = 0;
+    if (scaling && scaling[SKIP] != 0) return;
     const double t = state[STEP] + 1;
     state[STEP] = t;
     state[STEP_SIZE] = state[LR] / (1 - pow(b1, t));
@@ -22,15 +25,14 @@ extern "C" __global__ void adam_advance(double* state, optional const double* sc
 //     param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
 // with the factors of g given as g1 and g2: in float, 1 - b2 would lose digits.
 extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state,
-                                       optional const double* scaling, int count, real b1, real g1, real b2, real g2,
-                                       real eps, real decay) {
+                                       int count, real b1, real g1, real b2, real g2, real eps, real decay) {
     const real step_size = state[STEP_SIZE], rescale = state[RESCALE];
-    if (scaling && scaling[SKIP] != 0) return;
+    const int mask = -(rescale != 0);
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
         const real g = grad[i] + decay * param[i];
         const real first = b1 * m[i] + g1 * g, second = b2 * v[i] + g2 * g * g;
-        m[i] = first;
-        v[i] = second;
-        param[i] -= step_size * first / (sqrt(second) * rescale + eps);
+        m[i] = chosen(first, m[i], mask);
+        v[i] = chosen(second, v[i], mask);
+        param[i] -= masked(step_size * first / (sqrt(second) * rescale + eps), mask);
     });
 }

@@ -19,12 +19,18 @@ constexpr bool ON_GPU = true;
 // the block is left without work, which is so for every block but perhaps the last along x (run_fast in cuda_on_cpu.h).
 constexpr bool whole_block = false;
 
-// A number or 0, without a condition: g++ turns no loop over threads into SIMD in which a condition that is the same for
+// A number or 0 (`masked`), or one of two (`chosen`), without a condition: g++ turns no loop over threads into SIMD in which a condition that is the same for
 // all of them chooses numbers. So a valid place is read in any case, and its bits are kept or not. mask_of_range returns
 // all bits if 0 <= i < n, else none; it takes the sign by a shift, since g++ would see through a comparison.
 __device__ int mask_of_range(int i, int n) { return ~((i | (n - 1 - i)) >> 31); }
 __device__ float masked(float x, int mask) { return __int_as_float(__float_as_int(x) & mask); }
 __device__ double masked(double x, int mask) { return __longlong_as_double(__double_as_longlong(x) & mask); }
+__device__ float chosen(float x, float other, int mask) {
+    return __int_as_float((__float_as_int(x) & mask) | (__float_as_int(other) & ~mask));
+}
+__device__ double chosen(double x, double other, int mask) {
+    return __longlong_as_double((__double_as_longlong(x) & mask) | (__double_as_longlong(other) & ~mask));
+}
 
 // Elementwise kernels: a block owns 1024 neighbouring elements; on the CPU of 1024 threads one each, on the GPU of 256
 // threads four each, a block's width apart, so that each has four loads under way.

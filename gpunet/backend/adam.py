@@ -71,5 +71,5 @@ def _(
 ) -> None:
     b1, b2 = betas
     kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
-    args = (param, m, v, grad, state, scaling, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
+    args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
     launches.elements("adam.adam_update", args, param.size)
