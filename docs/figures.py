@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 from gpunet.backend import toom
+from gpunet.backend.phases import spans_of
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREY = "#3b6ea8", "#d9822b", "#c8c8c8"
@@ -70,6 +71,26 @@ def matrices() -> None:
     figure.savefig(HERE / "toom.png", dpi=100, bbox_inches="tight")
 
 
+def phases() -> None:
+    """The products of k5 s2 in tiles of 4 x 4, each a cell of 2 x 2 pixels with those tinted that take part."""
+    pixels = (0, 1), (0, 0), (1, 0), (1, 1)  # in the order of depth
+    names = ["0", "1", "-1", "2", "-2", "\N{INFINITY}"]
+    figure, ax = plt.subplots(figsize=(3.6, 3.6))
+    for product, span in enumerate(spans_of(6, 1, True) or []):
+        top, left = product // 6, product % 6
+        for row, column in pixels[span]:
+            corner = left + 0.06 + 0.44 * column, top + 0.06 + 0.44 * row
+            ax.add_patch(Rectangle(corner, 0.4, 0.4, color=BLUE, alpha=0.6))
+    squares(ax, 6, 1, GREY)
+    for i, name in enumerate(names):
+        ax.text(-0.25, i + 0.5, name, ha="center", va="center", fontsize=9)
+        ax.text(i + 0.5, -0.25, name, ha="center", va="center", fontsize=9)
+    finish(ax, 6, "points of rows and columns, 6 x 6 products:\nwhich pixels of a cell take part")
+    ax.set(xlim=(-0.6, 6.1), ylim=(6.1, -0.6))
+    figure.savefig(HERE / "phases.png", dpi=100, bbox_inches="tight")
+
+
 if __name__ == "__main__":
     cells()
     matrices()
+    phases()

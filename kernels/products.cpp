@@ -21,7 +21,7 @@ static void product(real* c, int64 pitch, const Matrix& a, const Matrix& b, int 
     alignas(64) static thread_local real columns[DEPTH * COLS];
     const int64 step = DEPTH * ROWS + LINE;  // not 3 * 2^n: tiles would compete for the same lines of the cache
     const Memory tiles = a.col == 1 ? nullptr : memory((m + ROWS - 1) / ROWS * step);
-    for (int from = 0; from < k; from += DEPTH) {
+    for (int from = 0; from == 0 || from < k; from += DEPTH) {  // once for k = 0, too: zeros
         const int depth = std::min(DEPTH, k - from);
         const Matrix left = a.from(0, from);
         if (tiles) pack_tiles(tiles.get(), left, m, depth, step);
@@ -35,15 +35,20 @@ static void product(real* c, int64 pitch, const Matrix& a, const Matrix& b, int 
     }
 }
 
-// strides: of c's, a's and b's planes, then row and col of a and of b. `width` columns of c, whole tiles, are a task.
+// strides: of c's, a's and b's planes, then row and col of a and of b. spans: null, or per plane the part, from and to, of
+// m, k or n (axis 0, 1 or 2) that it takes. `width` columns of c, whole tiles, are a task.
 EXPORT void products(real* c, const real* a, const real* b, int count, int m, int k, int n, const int64* strides,
-                     int width, int threads) {
+                     const int* spans, int axis, int width, int threads) {
     const int tasks = (n + width - 1) / width;
 #pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
     for (int p = 0; p < count; ++p)
         for (int t = 0; t < tasks; ++t) {
-            const Matrix left = {a + p * strides[1], strides[3], strides[4]};
-            const Matrix right = Matrix{b + p * strides[2], strides[5], strides[6]}.from(0, (int64) t * width);
-            product(c + p * strides[0] + t * width, n, left, right, m, k, std::min(width, n - t * width));
+            int from[] = {0, 0, 0}, to[] = {m, k, n};
+            if (spans) from[axis] = spans[2 * p], to[axis] = spans[2 * p + 1];
+            from[2] += t * width;
+            const Matrix left = Matrix{a + p * strides[1], strides[3], strides[4]}.from(from[0], from[1]);
+            const Matrix right = Matrix{b + p * strides[2], strides[5], strides[6]}.from(from[1], from[2]);
+            product(c + p * strides[0] + (int64) from[0] * n + from[2], n, left, right, to[0] - from[0], to[1] - from[1],
+                    std::min(width, to[2] - from[2]));  // no columns are left where a span ends early
         }
 }

@@ -6,6 +6,7 @@ NumPy's matmul calls BLAS once per plane; this takes the whole stack as one piec
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,10 +17,13 @@ TILE = 64  # columns of c: the widest register tile on any machine
 TASKS = 8  # per thread, at least, so that none waits long for the last
 
 
-def products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+def products(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray, spans: Sequence[slice] | None = None, axis: int = 0
+) -> None:
     """out[p] = a[p] b[p]: (P, M, K) by (P, K, N) into (P, M, N), any distance from plane to plane.
 
-    Either factor may be a transposed view. Raises ValueError where a shape, a dtype or a stride is none that it takes.
+    Either factor may be a transposed view. spans[p]: the part of M, K or N (axis 0, 1 or 2) that plane p is restricted
+    to. Raises ValueError where a shape, a dtype or a stride is none that it takes.
     """
     (count, m, k), n = a.shape, b.shape[2]
     if b.shape[:2] != (count, k) or out.shape != (count, m, n) or not a.dtype == b.dtype == out.dtype:
@@ -32,10 +36,13 @@ def products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
         raise ValueError(f"got out with strides {out.strides}, expected C-contiguous planes")
     planes = (x.strides[0] // x.itemsize for x in (out, a, b))
     strides = (ctypes.c_longlong * 7)(*planes, *of_a_and_b)
+    edges = [edge for span in spans or [] for edge in span.indices((m, k, n)[axis])[:2]]
+    of_planes = (ctypes.c_int * len(edges))(*edges) if spans else None
     threads = workers()
     width = -(-n // (-(-TASKS * threads // count) * TILE)) * TILE  # of a task
     pointers = (x.ctypes.data_as(ctypes.c_void_p) for x in (out, a, b))
-    cpu.functions_of("products.cpp", a.dtype.name).products(*pointers, count, m, k, n, strides, width, threads)
+    multiply = cpu.functions_of("products.cpp", a.dtype.name).products
+    multiply(*pointers, count, m, k, n, strides, of_planes, axis, width, threads)
 
 
 def _strides(x: np.ndarray) -> tuple[int, int]:

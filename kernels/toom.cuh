@@ -7,25 +7,29 @@
 #define INLINE
 #endif
 
-// The matrices, computed by the compiler from the points 0, 1, -1, 2, -2 and infinity (gpunet/backend/toom.py has the
-// same in Python): A and G evaluate polynomials at the points, B interpolates.
-struct Toom {
-    double a[M][T], g[T][R], b[T][T];
+// Of three taps the last may be missing on an axis (k5 s2). Two taps w are three that vanish at a point p, after
+// multiplication by (x - p); as B has (x - p) in all rows but that of p, both cancel: N = B / (x - p) does with a product
+// less. LAST is that point, the last but infinity, or -1 where all phases have as many taps. docs/convolution.md, section 6.
+constexpr int LAST = R == 3 ? T - 2 : -1;
 
-    __device__ constexpr Toom() : a(), g(), b() {
+// The matrices, computed by the compiler from the points 0, 1, -1, 2, -2 and infinity (gpunet/backend/toom.py has the
+// same in Python): A and G evaluate polynomials at the points, B interpolates. n is b without the factor (x - LAST's point).
+struct Toom {
+    double a[M][T], g[T][R], b[T][T], n[T][T], last;
+
+    __device__ constexpr Toom() : a(), g(), b(), n(), last() {
         const double points[] = {0, 1, -1, 2, -2};
+        if (LAST >= 0) last = points[LAST >= 0 ? LAST : 0];
         for (int j = 0; j < T; ++j) {
             const bool infinity = j == T - 1;
             double norm = 1;
-            b[j][0] = 1;  // coefficients of the product of (x - other point), built up root by root
-            for (int other = 0, degree = 0; other < T - 1; ++other) {
-                if (other == j) continue;
-                ++degree;
-                for (int c = degree; c >= 0; --c) b[j][c] = (c ? b[j][c - 1] : 0) - points[other] * b[j][c];
-                if (!infinity) norm *= points[j] - points[other];
-            }
-            for (int i = 0; i < T; ++i)
-                if (!infinity && norm < 0) b[j][i] = -b[j][i];
+            for (int other = 0; other < T - 1 && !infinity; ++other)
+                if (other != j) norm *= points[j] - points[other];
+            n[j][0] = norm < 0 ? -1 : 1;
+            for (int other = 0; other < T - 1; ++other)
+                if (other != j && other != LAST) multiply(n[j], points[other]);
+            for (int c = 0; c < T; ++c) b[j][c] = n[j][c];
+            if (LAST >= 0 && j != LAST) multiply(b[j], last);
             double power = 1;
             for (int i = 0; i < (M > R ? M : R); ++i) {
                 if (i < M) a[i][j] = infinity ? i == M - 1 : power;
@@ -34,9 +38,12 @@ struct Toom {
             }
         }
     }
-};
 
-#define VALUE(i) decltype(i)::value  // inside a body, where NVRTC does not take `i` itself for a constant
+    // A polynomial, lowest power first, times (x - root).
+    static __device__ constexpr void multiply(double (&polynomial)[T], double root) {
+        for (int c = T - 1; c >= 0; --c) polynomial[c] = (c ? polynomial[c - 1] : 0) - root * polynomial[c];
+    }
+};
 
 // Call body(i) for i = 0 ... N - 1 with i a constant of the compiler's: no loop is left, and `if constexpr` may ask about i.
 template <int I>
@@ -44,6 +51,9 @@ struct Constant {
     static constexpr int value = I;
     __device__ constexpr operator int() { return I; }
 };
+template <int I>
+__device__ Constant<I> copy_of(const Constant<I>&);  // never called: for its type, which is no reference
+#define VALUE(i) decltype(copy_of(i))::value  // inside a body, where NVRTC does not take `i` itself for a constant
 template <int N, int I = 0, class Body>
 __device__ void each(Body body) {
     if constexpr (I < N) {
@@ -83,9 +93,6 @@ struct EntryOfA {  // (M, T)
 };
 struct EntryOfG {  // (T, R)
     static __device__ constexpr double at(int p, int u) { return Toom().g[p][u]; }
-};
-struct EntryOfB {  // (T, T)
-    static __device__ constexpr double at(int p, int i) { return Toom().b[p][i]; }
 };
 template <class Entry>
 struct Transposed {

@@ -40,9 +40,11 @@ extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int 
 }
 
 // grid of the weight transforms: x = (channel of the input, block of filters), y = phase. Taps beyond the kernel are zero.
-extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, int c, int f, int s, int plane) {
+extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, int c, int f, int s, int few,
+                                           int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
-    const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
+    const int a = blockIdx.y / s, b = blockIdx.y % s, depth = phase_at(blockIdx.y, few) * c + channel;
+    const int few_down = few & a, few_across = few & b;
     real taps[R][R], out[T][T];
     each<R>([&](auto i) INLINE {
         each<R>([&](auto j) INLINE {
@@ -51,6 +53,7 @@ extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, i
             taps[i][j] = masked(weight[((min(row, k - 1) * k + min(col, k - 1)) * c + channel) * f + filter], mask);
         });
     });
+    multiply_taps<-1>(taps, axis_with(few_down), axis_with(few_across));
     sandwich(out, taps, EntryOfG());
     each<T>([&](auto p) INLINE {
         each<T>([&](auto q) INLINE { u[(long long) (p * T + q) * plane + depth * f + filter] = out[p][q]; });
@@ -58,14 +61,20 @@ extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, i
 }
 
 extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du, int k, int c, int f, int s,
-                                                   int plane) {
+                                                   int few, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
-    const int a = blockIdx.y / s, b = blockIdx.y % s, depth = blockIdx.y * c + channel;
+    const int a = blockIdx.y / s, b = blockIdx.y % s, depth = phase_at(blockIdx.y, few) * c + channel;
+    const int few_down = few & a, few_across = few & b;
     real points[T][T], out[R][R];
     each<T>([&](auto p) INLINE {
-        each<T>([&](auto q) INLINE { points[p][q] = du[(long long) (p * T + q) * plane + depth * f + filter]; });
+        const int of_p = VALUE(p) == LAST ? few_down - 1 : -1;  // as in winograd_input_adjoint
+        each<T>([&](auto q) INLINE {
+            const int of_q = VALUE(q) == LAST ? few_across - 1 : -1;
+            points[p][q] = masked(du[(long long) ((p & of_p) * T + (q & of_q)) * plane + depth * f + filter], of_p & of_q);
+        });
     });
     sandwich(out, points, Transposed<EntryOfG>());
+    multiply_taps<1>(out, axis_with(few_down), axis_with(few_across));
     each<R>([&](auto i) INLINE {
         each<R>([&](auto j) INLINE {
             const int row = i * s + a, col = j * s + b;

@@ -88,3 +88,25 @@ def test_nan_and_infinity_arrive():
 def test_what_it_cannot_take_is_refused(a, b, out, message):
     with pytest.raises(ValueError, match=message):
         products(a, b, out)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2], ids=["rows", "depth", "columns"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_spans_restrict_a_product(axis, view):
+    """Numbers outside the spans are neither read (they are NaN) nor written."""
+    (m, k, n), (a_turned, b_turned) = (20, 300, 140), VIEWS[view]
+    rng, size = np.random.default_rng(2), (m, k, n)[axis]
+    spans = [slice(0, size), slice(0, size // 2), slice(size // 4, size // 4 * 3), slice(size // 2, size // 2)]
+    a, b = stack(rng, a_turned, len(spans), m, k), stack(rng, b_turned, len(spans), k, n)
+    out, expected = np.full((len(spans), m, n), np.nan, "float32"), np.full((len(spans), m, n), np.nan, "float32")
+    for p, span in enumerate(spans):
+        rows, depth, columns = (span if i == axis else slice(None) for i in range(3))
+        expected[p][rows, columns] = a[p][rows, depth] @ b[p][depth, columns]
+        for factor, own in ((a[p], 0), (b[p].T, 2)):
+            outside = np.delete(np.arange(size), np.arange(size)[span])
+            if axis == own:
+                factor[outside] = np.nan
+            if axis == 1:
+                factor[:, outside] = np.nan
+    products(a, b, out, spans, axis)
+    np.testing.assert_array_equal(out, expected)

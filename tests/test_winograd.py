@@ -8,6 +8,7 @@ import pytest
 from cases import assert_close
 from gpunet import backend
 from gpunet.backend import toom, winograd
+from gpunet.backend.products import COLUMNS, DEPTH, ROWS, products
 from gpunet.backend.tiling import Tiling
 from gpunet.layers.geometry import conv_pads
 
@@ -42,13 +43,21 @@ def make(hw, c, f, k, stride, padding, m, dtype="float64"):
     return tiling, x, weight, dy, ((stride, stride), pads)
 
 
-def passes(tiling, x, weight, dy):
-    """The three passes: y, dx and dweight."""
-    v, u = winograd.transform_input(x, tiling), winograd.transform_weight(weight, tiling)
+def passes(tiling, x, weight, dy, spoil=None):
+    """The three passes: y, dx and dweight. spoil: a number to write wherever depth takes no part in a product."""
+
+    def spoilt(planes, axis):
+        for plane, span in zip(planes, tiling.spans if spoil else [], strict=False):
+            lines = plane if axis == 0 else plane.T
+            lines[: span.start], lines[span.stop :] = spoil, spoil
+        return planes
+
+    v, u = spoilt(winograd.transform_input(x, tiling), 1), spoilt(winograd.transform_weight(weight, tiling), 0)
     e = winograd.transform_output_adjoint(dy, tiling)
-    y = winograd.transform_output(winograd.products(v, u), tiling)
-    dx = winograd.transform_input_adjoint(winograd.products(e, u.transpose(0, 2, 1)), tiling)
-    return y, dx, winograd.transform_weight_adjoint(winograd.products(v.transpose(0, 2, 1), e), tiling)
+    dv = spoilt(products(e, u.transpose(0, 2, 1), tiling.spans, COLUMNS), 1)
+    du = spoilt(products(v.transpose(0, 2, 1), e, tiling.spans, ROWS), 0)
+    y = winograd.transform_output(products(v, u, tiling.spans, DEPTH), tiling)
+    return y, winograd.transform_input_adjoint(dv, tiling), winograd.transform_weight_adjoint(du, tiling)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -75,6 +84,24 @@ def test_float32_error_stays_small(m, cell):
     single = passes(wide[0], *(cell.array(array, "float32") for array in wide[1:4]))
     for actual, wanted in zip(map(backend.to_numpy, single), exact, strict=True):
         assert np.sqrt(np.mean((actual - wanted) ** 2) / np.mean(wanted**2)) < 5e-6
+
+
+@pytest.mark.parametrize("m, left", [(2, 49), (4, 121)])
+def test_two_taps_take_fewer_products(m, left):
+    """k5 s2: 49 of 64 and 121 of 144, counted in phases; k4 s2 all of them."""
+    tiling = make((8, 8), 3, 2, 5, 2, "same", m)[0]
+    assert sum(span.stop - span.start for span in tiling.spans) == left * tiling.c
+    assert make((8, 8), 3, 2, 4, 2, 1, m)[0].spans is None
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_what_no_product_reads_or_writes_has_no_meaning(m, cell):
+    """k5 s2: NaN in the parts of V, U, dV and dU beyond the spans changes nothing."""
+    tiling, x, weight, dy, _ = make((9, 10), 3, 4, 5, 2, "same", m)
+    expected = passes(tiling, *map(cell.array, (x, weight, dy)))
+    actual = passes(tiling, *map(cell.array, (x, weight, dy)), spoil=np.nan)
+    for got, wanted in zip(actual, expected, strict=True):
+        assert_close(got, backend.to_numpy(wanted), 0)
 
 
 def test_uneven_kernel_is_refused():

@@ -23,6 +23,7 @@ import math
 from typing import Any
 
 from gpunet.backend.patches import Pads, Pair, output_size
+from gpunet.backend.phases import fewer_taps
 
 TAPS = 2, 3  # per axis, that Winograd's kernels are compiled for: k3 and k4, or k5 and k6, at stride 2
 NARROW = 16  # with fewer channels than this the transforms would cost more than the products
@@ -78,14 +79,15 @@ def winograd_tile(images: tuple[int, int, int], shape: tuple[int, ...], stride: 
         return 0
     out = [output_size(*axis) for axis in zip(images[1:], (kh, kw), stride, pads, strict=True)]
     rows = images[0] * math.prod(out)
-    work = {0: _work(1, rows, kh * kw * c, f)}
+    work = {0: _work(1.0, rows, kh * kw * c, f)}
     for m in (2, 4):
         tiles = images[0] * math.prod(-(-size // m) for size in out)
-        work[m] = _work((m + taps - 1) ** 2, tiles, stride[0] ** 2 * c, f)
+        points = m + taps - 1 - fewer_taps(kh, stride[0]) / 2  # on an axis, on average over its phases
+        work[m] = _work(points**2, tiles, stride[0] ** 2 * c, f)
     return min(work, key=work.__getitem__)
 
 
-def _work(products: int, m: int, k: int, n: int) -> int:
+def _work(products: float, m: int, k: int, n: int) -> float:
     """Return the work of matrix products (m, k) by (k, n), counted in multiplications."""
     return products * (m * k * n + LOAD * (m * k + k * n + m * n))
 

@@ -17,6 +17,7 @@ from gpunet.backend import conv, linear, winograd
 from gpunet.backend.arrays import Array, device_of
 from gpunet.backend.conv_choice import covers_image, winograd_tile
 from gpunet.backend.patches import Pads, Pair
+from gpunet.backend.products import COLUMNS, DEPTH, ROWS, products
 from gpunet.backend.tiling import Tiling
 
 
@@ -101,12 +102,12 @@ class Winograd:
         return winograd.transform_output_adjoint(dy, self.tiling)  # E (t*t, N*TH*TW, F)
 
     def output(self, v: Array, bias: Array | None = None) -> Array:
-        return winograd.transform_output(winograd.products(v, self.u), self.tiling, bias)
+        return winograd.transform_output(products(v, self.u, self.tiling.spans, DEPTH), self.tiling, bias)
 
     def input_grad(self, e: Array, bias: Array | None = None) -> Array:
-        dv = winograd.products(e, self.u.transpose(0, 2, 1))
+        dv = products(e, self.u.transpose(0, 2, 1), self.tiling.spans, COLUMNS)
         return winograd.transform_input_adjoint(dv, self.tiling, bias)
 
     def weight_grad(self, v: Array, e: Array, out: Array | None = None) -> Array:
-        du = winograd.products(v.transpose(0, 2, 1), e)
+        du = products(v.transpose(0, 2, 1), e, self.tiling.spans, ROWS)
         return winograd.transform_weight_adjoint(du, self.tiling, out)

@@ -7,7 +7,8 @@ import math
 from gpunet.backend.arrays import Array, array_module, device_of, to_device
 from gpunet.backend.parallel import blocks
 from gpunet.backend.patches import Pads, Pair, output_size
-from gpunet.backend.toom import square
+from gpunet.backend.phases import Phases, fewer_taps, groups_of, spans_of
+from gpunet.backend.toom import rectangle
 from kernels.memory import empty
 
 SKEW = 80  # planes begin this many numbers beyond a multiple of 1024: five cache lines of float32
@@ -30,14 +31,18 @@ class Tiling:
         self.tiles = tuple(-(-size // m) for size in self.out)  # (TH, TW)
         self.cells = tuple(m * tiles + self.r - 1 for tiles in self.tiles)  # cells of s x s pixels that they read
         self.depth = self.s * self.s * c  # K
+        self.few = fewer_taps(self.k, self.s)
+        self.phases, self.spans = groups_of(self.t, self.few), spans_of(self.t, c, self.few)
 
     def image_blocks(self, n: int, channels: int, device: str) -> list[slice]:
         """Cut n images for a transform over `channels` numbers per tile point."""
         return blocks(n, math.prod(self.tiles) * self.t**2 * channels, device, TRANSFORMED)
 
-    def matrices(self, like: Array) -> list[Array]:
-        """Return A x A, G x G and B x B on the device and with the dtype of an array."""
-        return [to_device(matrix, device_of(like)) for matrix in square(self.m, self.r, like.dtype.name)]
+    def matrices(self, like: Array, phases: Phases | None = None) -> list[Array]:
+        """Return A x A, G x G and B x B for all phases or for some, on the device and with the dtype of an array."""
+        down, across = phases.few if phases else (0, 0)
+        taps = self.r - down, self.r - across
+        return [to_device(matrix, device_of(like)) for matrix in rectangle(self.m, taps, like.dtype.name)]
 
 
 def padded_cells(x: Array, tiling: Tiling) -> Array:

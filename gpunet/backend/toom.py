@@ -47,6 +47,7 @@ def _from_roots(roots: list[Fraction]) -> list[Fraction]:
 
 
 @functools.cache
-def square(m: int, r: int, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the two-dimensional forms A x A (m*m, t*t), G x G (t*t, r*r), B x B (t*t, t*t): Kronecker products."""
-    return tuple(np.kron(matrix, matrix).astype(dtype) for matrix in matrices(m, r))  # type: ignore[return-value]
+def rectangle(m: int, taps: tuple[int, int], dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the two-dimensional A (m*m, t), G (t, taps) and B (t, t), t products: Kronecker products of both axes'."""
+    axes = zip(matrices(m, taps[0]), matrices(m, taps[1]), strict=True)
+    return tuple(np.kron(down, across).astype(dtype) for down, across in axes)  # type: ignore[return-value]

@@ -10,7 +10,8 @@ of m*m*r*r:
     y = (A x A) M               (m*m, T, F)
 
 The gradients are the transposes of these lines: with E = (A x A)^T dy, dV = E U^T and dU = V^T E. docs/convolution.md
-derives it. k4 s2 takes 9/16 of the multiplications with m = 2 and 25/64 with m = 4, k5 s2 36/100 with m = 4.
+derives it. k4 s2 takes 9/16 of the multiplications with m = 2 and 25/64 with m = 4; k5 s2 (phases.py) 0.49 and 0.30.
+The products are in products.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import math
 from gpunet.backend.arrays import Array, array_module, device_of, operation
 from gpunet.backend.parallel import run
 from gpunet.backend.patches import fold
+from gpunet.backend.phases import ALL, Index, multiply_into
 from gpunet.backend.tiling import Tiling, padded_cells, planes, tile_patches
 
 
@@ -28,11 +30,15 @@ def transform_input(x: Array, tiling: Tiling) -> Array:
     """V = (B x B) patches: x (N, H, W, C) -> (t*t, N*TH*TW, K)."""
     t, n = tiling.t, x.shape[0]
     out = planes(t * t, n * math.prod(tiling.tiles), tiling.depth, x)
-    v, b = out.reshape(t * t, n, -1), tiling.matrices(x)[2]
+    v = out.reshape(t * t, n, -1, tiling.s**2, tiling.c)
+    groups = [(phases, tiling.matrices(x, phases)[2]) for phases in tiling.phases]
 
     def transform(images: slice) -> None:
         patches = tile_patches(padded_cells(x[images], tiling), tiling)  # (t, t, images, TH, TW, s, s, C)
-        array_module(x).matmul(b, patches.reshape(t * t, -1), out=v[:, images].reshape(t * t, -1))
+        for phases, b in groups:
+            down, across = phases.few
+            part = patches[: t - down, : t - across, ..., phases.rows, phases.columns, :]
+            multiply_into(v, (phases.points, images, ALL, phases.place), b, part.reshape(len(b), -1))
 
     run(transform, tiling.image_blocks(n, tiling.depth, device_of(x)))
     return out
@@ -43,13 +49,17 @@ def transform_input_adjoint(dv: Array, tiling: Tiling, bias: Array | None = None
     """Add dV (t*t, N*TH*TW, K) back to where it came from, plus bias (C,): dx (N, H, W, C)."""
     xp, t, s, c = array_module(dv), tiling.t, tiling.s, tiling.c
     (th, tw), (ch, cw), (h, w), (top, left) = tiling.tiles, tiling.cells, tiling.hw, tiling.top_left
-    dv = dv.reshape(t * t, -1, th * tw * tiling.depth)
+    dv = dv.reshape(t * t, -1, th * tw, s * s, c)
     n = dv.shape[1]
     dx = xp.zeros((n, h, w, c), dv.dtype)  # pixels that no window reaches stay zero
-    b = tiling.matrices(dv)[2]
+    groups = [(phases, tiling.matrices(dv, phases)[2]) for phases in tiling.phases]
 
     def transform(images: slice) -> None:
-        patches = (b.T @ dv[:, images].reshape(t * t, -1)).reshape(t, t, -1, th, tw, tiling.depth)
+        patches = (xp.zeros if tiling.few else xp.empty)(dv[:, images].shape, dv.dtype)
+        for phases, b in groups:
+            part = dv[phases.points, images, :, phases.place].reshape(len(b), -1)
+            multiply_into(patches, (phases.cells, ALL, ALL, phases.pixels), b.T, part)
+        patches = patches.reshape(t, t, -1, th, tw, tiling.depth)
         cells = fold(patches.transpose(2, 3, 4, 0, 1, 5), (ch, cw), (tiling.m, tiling.m), ((0, 0), (0, 0)))
         padded = cells.reshape(-1, ch, cw, s, s, c).transpose(0, 1, 3, 2, 4, 5).reshape(-1, ch * s, cw * s, c)
         inside = padded[:, top : top + h, left : left + w]
@@ -67,9 +77,9 @@ def transform_weight(weight: Array, tiling: Tiling) -> Array:
     f, phases = weight.shape[3], tiling.s**2
     u = array_module(weight).empty((tiling.t**2, phases, tiling.c * f), weight.dtype)
 
-    def transform(phase: int) -> None:
-        g, taps = _taps(tiling, weight, phase)
-        array_module(u).matmul(g, taps.reshape(g.shape[1], -1), out=u[:, phase])
+    def transform(place: int) -> None:
+        points, g, taps = _taps(tiling, weight, place)
+        multiply_into(u, (points, place), g, taps.reshape(g.shape[1], -1))
 
     run(transform, range(phases))
     return u.reshape(tiling.t**2, tiling.depth, f)
@@ -82,20 +92,22 @@ def transform_weight_adjoint(du: Array, tiling: Tiling, out: Array | None = None
     dweight = array_module(du).empty((k, k, tiling.c, f), du.dtype) if out is None else out
     du = du.reshape(tiling.t**2, phases, -1)
 
-    def transform(phase: int) -> None:
-        g, taps = _taps(tiling, dweight, phase)
-        taps[...] = (g.T @ du[:, phase]).reshape(taps.shape)
+    def transform(place: int) -> None:
+        points, g, taps = _taps(tiling, dweight, place)
+        taps[...] = (g.T @ du[points, place]).reshape(taps.shape)
 
     run(transform, range(phases))
     return dweight
 
 
-def _taps(tiling: Tiling, weight: Array, phase: int) -> tuple[Array, Array]:
-    """Return, of one of the s*s pixels of a cell, its taps (down, across, C, F) and, first, their columns of G x G."""
-    s, r = tiling.s, tiling.r
-    taps = weight[phase // s :: s, phase % s :: s]  # where k is no multiple of s, the last are missing: zeros
-    g = tiling.matrices(weight)[1].reshape(tiling.t**2, r, r)[:, : taps.shape[0], : taps.shape[1]]
-    return g.reshape(tiling.t**2, -1), taps
+def _taps(tiling: Tiling, weight: Array, place: int) -> tuple[Index, Array, Array]:
+    """Return, of the pixel at a place of depth, its products, their G x G and its taps (down, across, C, F)."""
+    phases = tiling.phases[place if tiling.few else 0]
+    pixel = phases.pixels.start if tiling.few else place
+    taps = weight[pixel // tiling.s :: tiling.s, pixel % tiling.s :: tiling.s]
+    g, (down, across) = tiling.matrices(weight, phases)[1], phases.few
+    g = g.reshape(-1, tiling.r - down, tiling.r - across)[:, : taps.shape[0], : taps.shape[1]]  # others are zero
+    return phases.points, g.reshape(len(g), -1), taps
 
 
 @operation
@@ -135,16 +147,4 @@ def transform_output_adjoint(dy: Array, tiling: Tiling) -> Array:
         xp.matmul(a.T, tile, out=e[:, images].reshape(tiling.t**2, -1))
 
     run(transform, tiling.image_blocks(n, f, device_of(dy)))
-    return out
-
-
-@operation
-def products(a: Array, b: Array) -> Array:
-    """Return the t*t matrix products a[p] b[p]: (t*t, M, K) by (t*t, K, N); either may be a view transposed."""
-    xp, count, columns = array_module(a), len(a), b.shape[2]
-    out = planes(count, a.shape[1], columns, a)
-    tasks = [(p, slice(None)) for p in range(count)]
-    if count % 2 and columns > 1:  # an even number of threads would wait for the last product: they share it
-        tasks[-1:] = [(count - 1, slice(columns // 2)), (count - 1, slice(columns // 2, None))]
-    run(lambda task: xp.matmul(a[task[0]], b[task[0]][:, task[1]], out=out[task[0]][:, task[1]]), tasks)
     return out

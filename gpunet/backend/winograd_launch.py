@@ -6,11 +6,8 @@ import math
 
 import kernels
 from gpunet.backend import winograd
-from gpunet.backend.arrays import Array, device_of
-from gpunet.backend.conv_choice import kernel_file
+from gpunet.backend.arrays import Array
 from gpunet.backend.tiling import Tiling, plane_buffer, planes
-from kernels import conv2d as tiled
-from kernels import products as on_cpu
 from kernels.launches import largest_divisor
 from kernels.memory import empty, on_cuda
 
@@ -23,7 +20,7 @@ def _launch(name: str, tiling: Tiling, grid: tuple[int, int], channels: int, arg
 
 
 def _image_sizes(tiling: Tiling) -> tuple[int, ...]:
-    return *tiling.hw, tiling.c, tiling.s, *tiling.top_left, *tiling.tiles
+    return *tiling.hw, tiling.c, tiling.s, int(tiling.few), *tiling.top_left, *tiling.tiles
 
 
 @winograd.transform_input.kernel
@@ -74,7 +71,7 @@ def _(weight: Array, tiling: Tiling) -> Array:
     k, _, c, f = weight.shape
     u = planes(tiling.t**2, tiling.depth, f, weight)
     buffer = plane_buffer(u)
-    args = (buffer, weight, k, c, f, tiling.s, buffer.shape[1])
+    args = (buffer, weight, k, c, f, tiling.s, int(tiling.few), buffer.shape[1])
     _launch("weight", tiling, (c, tiling.s**2), f, args)
     return u
 
@@ -84,27 +81,6 @@ def _(du: Array, tiling: Tiling, out: Array | None = None) -> Array:
     k, c, f = tiling.k, tiling.c, du.shape[2]
     dweight = empty(du, k, k, c, f) if out is None else out
     buffer = plane_buffer(du)
-    args = (dweight, buffer, k, c, f, tiling.s, buffer.shape[1])
+    args = (dweight, buffer, k, c, f, tiling.s, int(tiling.few), buffer.shape[1])
     _launch("weight_adjoint", tiling, (c, tiling.s**2), f, args)
     return dweight
-
-
-@winograd.products.kernel
-def _(a: Array, b: Array) -> Array:
-    out = planes(a.shape[0], a.shape[1], b.shape[2], a)
-    if device_of(a) == "cpu":
-        on_cpu.products(a, b, out)
-        return out
-    for p in range(a.shape[0]):
-        _product(kernel_file("cuda", a.dtype), a[p], b[p], out[p])
-    return out
-
-
-def _product(stem: str, a: Array, b: Array, out: Array) -> None:
-    """out = a b by our tiled kernels, which read a transposed factor as it lies in memory."""
-    if not a.flags.c_contiguous:
-        out[...] = tiled.linear_weight_grad(stem, a.T, b)
-    elif not b.flags.c_contiguous:
-        out[...] = tiled.linear_input_grad(stem, a, b.T)
-    else:
-        out[...] = tiled.linear(stem, a, b)
