@@ -10,7 +10,7 @@ from cases import CELLS
 from gpunet import backend
 from gpunet.backend.conv_choice import use_precision
 
-pytest_plugins = ["running"]  # fixtures of the tests that train
+pytest_plugins = ["large_folder", "running"]  # fixtures of the tests of growing sources, and of those that train
 
 
 @functools.cache

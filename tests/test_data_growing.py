@@ -7,62 +7,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from dcgan.data import Loader, base, filling, growing, opening, store
+from dcgan.data import Loader, filling
 from dcgan.data.growing import GrowingSource
 from dcgan.errors import UserError
-
-COUNT, BAD = 40, (3, 4, 21, 39)
-VALUES = [0, 1, 2, 5, 5, 5, *range(6, 21), 22, *range(22, 39), 0]  # the file whose picture stands in each place
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two classes of pictures whose grey value is their number; BAD are no pictures."""
-    for i in range(COUNT):
-        path = tmp_path / "data" / f"{'ab'[i >= 22]}/{i:02d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (6, 6), i).save(path)
-        if i in BAD:
-            path.write_text("damaged")
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def open_data(folder, tmp_path, monkeypatch):
-    """Open the folder as if it were large; sources are closed after the test."""
-    monkeypatch.setattr(opening, "CACHE_FROM", 10)
-    monkeypatch.setattr(growing, "AT_ONCE", 0)
-    opened = []
-
-    def open_it(path=folder, **options):
-        options = {"channels": 1, "cache_dir": tmp_path / "cache", "workers": 2, **options}
-        opened.append(opening.open_source(path, (6, 6), progress=False, **options))
-        return opened[-1]
-
-    yield open_it
-    for source in opened:
-        source.close()
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """Grows by one for every picture that this process decodes."""
-    calls, decode = [], base.decode
-    monkeypatch.setattr(base, "decode", lambda *arguments: (calls.append(1), decode(*arguments))[1])
-    return calls
-
-
-def values(source, indices=range(COUNT)):
-    return source.batch(np.array(indices))[:, 0, 0, 0].tolist()
-
-
-def finished(source, order=range(COUNT)):
-    """Have the processes decode all there is."""
-    source.expect(np.array(order))
-    source._helpers.wait()
-    return source
+from large_folder import COUNT, VALUES, finished, values
 
 
 def test_nothing_is_decoded_before_it_is_asked_for(open_data, decoded):
@@ -97,53 +46,6 @@ def test_processes_decode_ahead_and_what_they_find_damaged_is_listed(open_data, 
     assert values(source) == VALUES
 
 
-def test_from_the_cache_only_damaged_files_are_read_again(open_data, decoded, monkeypatch):
-    first = finished(open_data())
-    first.close()
-    monkeypatch.setattr(growing, "AT_ONCE", 256)
-    decoded.clear()
-    second = open_data()
-    assert len(decoded) == len(BAD)
-    assert second.description.endswith("(4 skipped)") and second.fingerprint == first.fingerprint
-    assert values(second) == VALUES and len(decoded) == len(BAD)
-    assert values(first) == VALUES and second.skipped == first.skipped
-
-
-def test_an_interrupted_first_pass_goes_on_where_it_was(open_data, decoded):
-    values(open_data(), range(22, 32))  # and dies without closing
-    decoded.clear()
-    source = open_data()
-    assert source.left() == COUNT - 11 and values(source, range(22, 34)) == list(range(22, 34))
-    assert len(decoded) == 2
-
-
-def test_after_a_power_cut_only_what_was_on_the_disk_counts(open_data, monkeypatch):
-    source = open_data()
-    values(source, range(22, 32))
-    source.store.save()
-    values(source, range(32, 36))
-    monkeypatch.setattr(store, "boot_id", lambda: b"x" * 36)
-    again = open_data()
-    assert np.flatnonzero(again.store.there()).tolist() == [0, *range(22, 32)]
-
-
-def test_a_changed_folder_has_another_cache(open_data, folder, tmp_path):
-    finished(open_data()).close()
-    Image.new("L", (6, 6), 200).save(folder / "a/03.png")
-    assert values(open_data())[:6] == [0, 1, 2, 200, 5, 5]
-    assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-@pytest.mark.parametrize("content", [b"", b"torn", None])
-def test_a_torn_cache_is_begun_anew(open_data, tmp_path, content):
-    open_data().close()
-    (cached,) = (tmp_path / "cache").iterdir()
-    torn = cached.read_bytes()[:2500] if content is None else content
-    cached.unlink()
-    cached.write_bytes(torn)
-    assert values(open_data()) == VALUES
-
-
 def test_a_zip(open_data, folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         for path in folder.rglob("*.png"):
@@ -155,13 +57,6 @@ def test_a_zip(open_data, folder, tmp_path):
 def test_a_part_of_the_files(open_data):
     source = finished(open_data(pattern="b/*", train_size=12), range(12))
     assert source.left() == 0 and values(source, range(12)) == [22, 23, 25, 26, 28, 29, 31, 32, 34, 35, 37, 38]
-
-
-def test_two_at_once_share_a_cache(open_data, decoded):
-    one, other = open_data(), open_data()
-    assert values(one, range(22, 30)) == list(range(22, 30))
-    decoded.clear()
-    assert values(other, range(22, 30)) == list(range(22, 30)) and decoded == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
