@@ -21,11 +21,12 @@ def run(layer, x, dy):
     return result | {name: host(p.grad).copy() for name, p in layer.named_parameters()}
 
 
-def output_gradient(layer, x, rng, cell, dtype="float64"):
-    """Return a random dy of the shape of layer(x)."""
+def build_with_dy(case, cell):
+    """Return a row's layer with random parameters, its input x, and a random dy of the shape of layer(x)."""
+    layer, x, rng = build(case, cell)
     shape = layer.eval().forward(x).shape
     layer.train()
-    return cell.array(rng.standard_normal(shape), dtype)
+    return layer, x, cell.array(rng.standard_normal(shape))
 
 
 def strided(array, cell):
@@ -54,8 +55,7 @@ def test_gradients_equal_central_differences(case, cell):
 
 @every_case
 def test_inputs_and_parameters_are_not_written(case, cell):
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     arrays = [x] + [parameter.data for parameter in layer.parameters()]
     before = [host(array).copy() for array in arrays]
     y = layer.forward(x)
@@ -68,8 +68,7 @@ def test_inputs_and_parameters_are_not_written(case, cell):
 @every_case
 def test_strided_views_give_the_same_or_are_refused(case, cell):
     """The array code takes any view; a kernel, which sees bare memory, may say that it wants contiguous arrays."""
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     expected = run(layer, x, dy)
     for parameter in layer.parameters():
         parameter.grad = None
@@ -87,8 +86,7 @@ def test_strided_views_give_the_same_or_are_refused(case, cell):
 @every_case
 def test_float32_agrees_with_float64(case, cell):
     """In float32 a result is off by some roundings of 6e-8: at most about a hundred terms are added up in the table."""
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     expected = run(layer, x, dy)
     layer.to(dtype="float32")
     actual = run(layer, x.astype("float32"), dy.astype("float32"))
@@ -99,8 +97,7 @@ def test_float32_agrees_with_float64(case, cell):
 
 @every_case
 def test_gradients_accumulate(case, cell):
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     once = run(layer, x, dy)
     layer.forward(x)
     layer.backward(2 * dy)
@@ -110,8 +107,7 @@ def test_gradients_accumulate(case, cell):
 
 @every_case
 def test_frozen_keeps_dx_and_skips_parameter_gradients(case, cell):
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     expected = run(layer, x, dy)
     for parameter in layer.parameters():
         parameter.grad = None
@@ -123,8 +119,7 @@ def test_frozen_keeps_dx_and_skips_parameter_gradients(case, cell):
 
 @every_case
 def test_without_input_grad_parameters_learn_the_same(case, cell):
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     expected = run(layer, x, dy)
     for parameter in layer.parameters():
         parameter.grad = None
@@ -138,8 +133,7 @@ def test_without_input_grad_parameters_learn_the_same(case, cell):
 
 @every_case
 def test_misuse_names_the_layer(case, cell):
-    layer, x, rng = build(case, cell)
-    dy = output_gradient(layer, x, rng, cell)
+    layer, x, dy = build_with_dy(case, cell)
     names = "|".join(type(part).__name__ for part in layer.walk() if not list(part.children()))
     with pytest.raises(RuntimeError, match=rf"({names})\(.*\): got backward without"):
         layer.backward(dy.copy())
