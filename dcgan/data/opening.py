@@ -1,4 +1,17 @@
-"""open_source: from what the user typed after --data to a source."""
+"""open_source: from what the user typed after --data to a source.
+
+path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder or .zip of
+              picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
+crop          see Recipe.box; one number: a square
+channels      1 or 3; None: 1 where the pictures are grey, else 3; see decode for colours
+memory_limit  bytes that may be held in memory (default: a quarter of the machine's, at least 1 GiB); images that
+              take more, and sets of over 10,000 files, are kept as HDF5 in cache_dir (default ~/.cache/dcgan);
+              of so many files the source is a GrowingSource, which decodes them while it is used
+workers       decoding threads (default: one per core)
+pattern       of the files wanted, such as '*.png'; train_size: at most so many images, spread over the data
+labels        auto, folder or none: see dcgan.data.labels
+Raises UserError, one line, for anything that cannot be opened or holds no image.
+"""
 
 from __future__ import annotations
 
@@ -39,29 +52,28 @@ def open_source(
     labels: str = "auto",
     train_size: int | None = None,
 ) -> Source:
-    """The images of `path`, each brought to image_size (H, W): see Recipe.box for crop and size, decode for colours.
-
-    path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder or .zip of
-                  picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
-    channels      1 or 3; None: 1 where the pictures are grey, else 3
-    memory_limit  bytes that may be held in memory (default: a quarter of the machine's, at least 1 GiB); images that
-                  take more, and sets of over 10,000 files, are kept as HDF5 in cache_dir (default ~/.cache/dcgan);
-                  of so many files the source is a GrowingSource, which decodes them while it is used
-    workers       decoding threads (default: one per core)
-    pattern       of the files wanted, such as '*.png'; train_size: at most so many images, spread over the data
-    labels        auto, folder or none: see dcgan.data.labels
-    Raises UserError, one line, for anything that cannot be opened or holds no image.
-    """
+    """The images of `path`, each brought to image_size (H, W); the arguments stand at the top of this page."""
     crop = (crop, crop) if isinstance(crop, int) else crop
-    if memory_limit is None:
-        memory_limit = default_memory_limit()
+    memory_limit = default_memory_limit() if memory_limit is None else memory_limit
     choice = Choice(pattern, labels, train_size)
     if path is not None and is_packed(path):
         return open_packed(Path(path), image_size, crop, channels, memory_limit, choice)
     recipe = Recipe(image_size or (64, 64), crop, channels)
     if path is None:
-        count = min(train_size or COUNT, COUNT)
-        return FacesSource(recipe.image_size, channels or 3, seed, count, memory_limit)
+        return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), memory_limit)
+    return open_files(path, recipe, choice, cache_dir, memory_limit, workers, progress)
+
+
+def open_files(
+    path: str | os.PathLike,
+    recipe: Recipe,
+    choice: Choice,
+    cache_dir: str | os.PathLike | None,
+    memory_limit: int,
+    workers: int | None,
+    progress: bool,
+) -> Source:
+    """Pictures to decode: very many while they are used, fewer now, into memory where they fit, else into a cache."""
     listing = list_images(path, choice)
     recipe = with_channels(listing, recipe)
     growing = len(listing) > CACHE_FROM and not listing.quick
