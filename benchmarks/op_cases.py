@@ -49,24 +49,33 @@ def batch_norm(make: Maker, shape: tuple[int, ...]) -> Iterator[Case]:
 
 def others(make: Maker, batch: int, width: int) -> Iterator[Case]:
     """Yield Adam over as many numbers as D has, the loss, and pictures from bytes."""
-    count = round(2_765_568 * (width / 64) ** 2)
-    param, grad, logits = make.array(count), make.array(count), make.array(batch, 1, 1, 1)
-    own = [make.on(a) for a in (param, grad, param * 0, param * 0)]
-    state, own_logits = make.on(np.array([LR, 0, 0, 0], "float64")), make.on(logits)
+    yield adam(make, round(2_765_568 * (width / 64) ** 2))
+    yield loss(make, batch)
+    yield pictures(make, batch)
 
-    def adam(way: str, dtype: Any) -> Run:
+
+def adam(make: Maker, count: int) -> Case:
+    """Return one update of so many numbers."""
+    param, grad = make.array(count), make.array(count)
+    own, state = [make.on(a) for a in (param, grad, param * 0, param * 0)], make.on(np.array([LR, 0, 0, 0], "float64"))
+
+    def theirs(way: str, dtype: Any) -> Run:
         tensor = make.tensor(param, "contiguous", dtype).requires_grad_()
         tensor.grad = make.tensor(grad, "contiguous", dtype)
-        step = torch.optim.Adam(
-            [tensor], lr=LR, betas=BETAS, eps=EPS, fused=way == "fused", foreach=way == "foreach"
-        ).step
+        form = {"fused": way == "fused", "foreach": way == "foreach"}
+        step = torch.optim.Adam([tensor], lr=LR, betas=BETAS, eps=EPS, **form).step
         return lambda: (step(), [tensor.detach()])[1]
 
-    yield Case("adam", count * ADAM[1] / 1e9, count * ADAM[0] * 4e-6,
-               lambda: (backend.adam_update(*own, state, BETAS, EPS), [own[0]])[1], adam,
-               ("plain", "foreach", "fused"))  # fmt: skip
+    ours = lambda: (backend.adam_update(*own, state, BETAS, EPS), [own[0]])[1]  # noqa: E731
+    return Case("adam", count * ADAM[1] / 1e9, count * ADAM[0] * 4e-6, ours, theirs, ("plain", "foreach", "fused"))
 
-    def loss(way: str, dtype: Any) -> Run:
+
+def loss(make: Maker, batch: int) -> Case:
+    """Return the loss of a batch of answers, with its gradient."""
+    logits = make.array(batch, 1, 1, 1)
+    own = make.on(logits)
+
+    def theirs(way: str, dtype: Any) -> Run:
         x = make.tensor(logits, "contiguous", dtype).requires_grad_()
 
         def run() -> list[Any]:
@@ -75,17 +84,19 @@ def others(make: Maker, batch: int, width: int) -> Iterator[Case]:
 
         return run
 
-    yield Case(
-        "loss", batch * 1e-8, batch * 8e-6, lambda: list(backend.bce_with_logits(own_logits, 1.0)), loss, ("eager",)
-    )
-    images = make.rng.integers(0, 256, (batch, 64, 64, 3), dtype=np.uint8)
-    own_images = make.on(images)
+    ours = lambda: list(backend.bce_with_logits(own, 1.0))  # noqa: E731
+    return Case("loss", batch * 1e-8, batch * 8e-6, ours, theirs, ("eager",))
 
-    def pictures(way: str, dtype: Any) -> Run:
+
+def pictures(make: Maker, batch: int) -> Case:
+    """Return a batch of bytes becoming numbers from -1 to 1."""
+    images = make.rng.integers(0, 256, (batch, 64, 64, 3), dtype=np.uint8)
+    own, numbers = make.on(images), images.size
+
+    def theirs(way: str, dtype: Any) -> Run:
         tensor = torch.tensor(images, device=make.place)
         form = {"memory_format": LAYOUTS[way]}
         return lambda: [tensor.permute(0, 3, 1, 2).to(dtype, **form).div_(127.5).sub_(1)]
 
-    numbers = images.size
-    yield Case("pictures-from-bytes", numbers * ACTIVATION["forward"][1] / 1e9, numbers * 5e-6,
-               lambda: [backend.images_to_real(own_images)], pictures)  # fmt: skip
+    gflop, ours = numbers * ACTIVATION["forward"][1] / 1e9, lambda: [backend.images_to_real(own)]
+    return Case("pictures-from-bytes", gflop, numbers * 5e-6, ours, theirs)
