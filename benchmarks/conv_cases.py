@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,13 +29,6 @@ def convolution(make: Maker, n: int, size: int, c: int, f: int, kernel: int, str
     x, w, dy = make.array(n, size, size, c), make.array(kernel, kernel, c, f), make.array(n, out, out, f)
     own = [make.on(a) for a in (x, w, dy)]
 
-    def ours(part: str) -> Any:
-        conv = backend.convolution(x.shape[:3], own[1], (stride, stride), ((pad, pad), (pad, pad)))
-        if part == "forward":
-            return [conv.output(conv.of_input(own[0]))]
-        right = conv.of_output(own[2])
-        return [conv.input_grad(right) if part == "input grad" else conv.weight_grad(conv.of_input(own[0]), right)]
-
     def theirs(part: str, way: str, dtype: Any) -> Run:
         xt, wt, dyt = make.tensor(x, way, dtype), make.tensor(w, way, dtype, WEIGHT), make.tensor(dy, way, dtype)
         if part == "forward":
@@ -46,5 +40,14 @@ def convolution(make: Maker, n: int, size: int, c: int, f: int, kernel: int, str
     gflop, mbytes = 2e-9 * dy.size * w.size / f, 4e-6 * (x.size + w.size + dy.size)
     for part in ("forward", "input grad", "weight grad"):
         name = f"conv k{kernel} {size}x{size}x{c}-{out}x{out}x{f} {part}".replace(" grad", "-grad").replace(" ", "-")
-        call, other = (lambda part=part: ours(part)), (lambda way, dtype, part=part: theirs(part, way, dtype))
+        call, other = partial(one_pass, part, *own, stride, pad), partial(theirs, part)
         yield Case(name, gflop, mbytes, call, other, axes=WEIGHT if part == "weight grad" else MAP)
+
+
+def one_pass(part: str, x: Any, w: Any, dy: Any, stride: int, pad: int) -> list[Any]:
+    """Return what a pass of ours gives, all its transforms made anew."""
+    conv = backend.convolution(x.shape[:3], w, (stride, stride), ((pad, pad), (pad, pad)))
+    if part == "forward":
+        return [conv.output(conv.of_input(x))]
+    right = conv.of_output(dy)
+    return [conv.input_grad(right) if part == "input grad" else conv.weight_grad(conv.of_input(x), right)]
