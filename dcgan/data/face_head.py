@@ -25,40 +25,29 @@ def head_outline(t: Traits, grow: float = 0.0) -> np.ndarray:
 
 def body(canvas: Canvas, t: Traits) -> None:
     """Shoulders, neck and collar; drawn upright in the main, for they hardly follow the head's tilt."""
-    neck, dark = 0.34 + 0.1 * (1 - t.jaw), mix(t.clothes, BLACK, 0.3)
-    shoulders = np.array(
-        [
-            [-neck - 0.1, 1.12],
-            [-0.95, 1.32],
-            [-1.45, 1.6],
-            [-1.7, 2.2],
-            [-3, 9],
-            [3, 9],
-            [1.7, 2.2],
-            [1.45, 1.6],
-            [0.95, 1.32],
-            [neck + 0.1, 1.12],
-        ]
-    )
+    neck = 0.34 + 0.1 * (1 - t.jaw)  # half its width
+    right = np.array([[3, 9], [1.7, 2.2], [1.45, 1.6], [0.95, 1.32], [neck + 0.1, 1.12]])
+    shoulders = np.concatenate([right[::-1] * (-1, 1), right])
     canvas.polygon(shoulders, t.clothes)
     canvas.glow(-1.3 * t.light, 1.9, 1.2, 0.9, mix(t.clothes, BLACK, 0.5), 0.7, within=shoulders)
-    throat = np.array([[-neck, 0.5], [-neck, 1.15], [0, 1.45], [neck, 1.15], [neck, 0.5]])
-    if t.collar == 1:
-        throat[2] = 0, 1.75
+    throat = np.array([[-neck, 0.5], [-neck, 1.15], [0, 1.75 if t.collar == 1 else 1.45], [neck, 1.15], [neck, 0.5]])
     canvas.polygon(throat, t.skin)
     canvas.glow(0, 1.0, neck + 0.25, 0.36, t.shadow, 1.0, within=throat)
+    collar(canvas, t, neck)
+
+
+def collar(canvas: Canvas, t: Traits, neck: float) -> None:
+    """The edge of the clothes round a neck of this half width; a V has none."""
+    dark, pale = mix(t.clothes, BLACK, 0.3), mix(t.clothes, WHITE, 0.55)
     if t.collar == 0:
         canvas.line(arc(0, 1.14, neck + 0.03, -0.31), dark, 0.08)
     elif t.collar == 2:
         for side in (-1, 1):
-            canvas.polygon(
-                np.array([[side * neck, 1.05], [side * (neck + 0.22), 1.2], [side * 0.28, 1.7], [0, 1.42]]),
-                mix(t.clothes, WHITE, 0.55),
-            )
+            wing = np.array([[side * neck, 1.05], [side * (neck + 0.22), 1.2], [side * 0.28, 1.7], [0, 1.42]])
+            canvas.polygon(wing, pale)
     elif t.collar == 3:
-        canvas.polygon(
-            np.array([[-neck - 0.06, 1.02], [-neck - 0.14, 1.5], [neck + 0.14, 1.5], [neck + 0.06, 1.02]]), dark
-        )
+        band = [[-neck - 0.06, 1.02], [-neck - 0.14, 1.5], [neck + 0.14, 1.5], [neck + 0.06, 1.02]]
+        canvas.polygon(np.array(band), dark)
 
 
 def ears(canvas: Canvas, t: Traits) -> None:

@@ -92,11 +92,7 @@ def draw_traits(seed: int, number: int) -> Traits:
         hair_volume=dice.between(0, 1),
         part=dice.between(-1, 1),
         **_features(dice, feminine),
-        lips=mix(
-            skin,
-            dice.choice(LIPS),
-            dice.between(0.5, 0.9) if feminine else dice.between(0.25, 0.45),
-        ),
+        lips=mix(skin, dice.choice(LIPS), dice.between(0.5, 0.9) if feminine else dice.between(0.25, 0.45)),
         glasses=dice.choice([1, 2, 2, 1, 3]) if dice.chance(0.24) else 0,
         frame=dice.choice(FRAMES),
         beard=0 if feminine else dice.choice([0, 0, 0, 1, 1, 2, 2, 3, 4]),
@@ -116,15 +112,7 @@ def _pose(dice: Dice) -> dict:
         "tilt": dice.between(-0.16, 0.16),
         "yaw": dice.between(-1, 1) * dice.between(0.2, 1),
         "light": dice.choice([-1, 1]) * dice.between(0.5, 1),
-        "backdrop": (
-            wall,
-            mix(
-                wall,
-                dice.choice(LAMPS),
-                dice.between(0.3, 0.8),
-            ),
-            dice.choice([0, 1, 2, 3, 4, 5, 5]),
-        ),
+        "backdrop": (wall, mix(wall, dice.choice(LAMPS), dice.between(0.3, 0.8)), dice.choice([0, 1, 2, 3, 4, 5, 5])),
     }
 
 
