@@ -42,11 +42,15 @@ def run_all(device):
     real = backend.images_to_real(pictures)
     results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
     results += [backend.real_to_images(real)]
-    for size in (1, 2, 3, 4, 5):
-        columns = patches.unfold(real, (size, size), (1, 1), ((0, 0), (0, 0)))
-        columns = columns.reshape(2, 6 - size, 6 - size, size, size, 3)
-        results.append(patches.fold(columns, (5, 5), (1, 1), ((0, 0), (0, 0))))
+    results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)]
     return [to_numpy(result) for result in results + adam(device)]
+
+
+def there_and_back(images, size):
+    """Patches of this size of images (2, 5, 5, 3), and the sum of those that each pixel is in."""
+    columns = patches.unfold(images, (size, size), (1, 1), ((0, 0), (0, 0)))
+    columns = columns.reshape(2, 6 - size, 6 - size, size, size, 3)
+    return patches.fold(columns, (5, 5), (1, 1), ((0, 0), (0, 0)))
 
 
 def adam(device):

@@ -54,6 +54,18 @@ def test_column_sum_of_no_rows_is_zero(device):
     assert np.array_equal(to_numpy(backend.column_sum(to_device(np.ones((0, 3), "float32"), device))), [0, 0, 0])
 
 
+def batchnorm_defined(x, dy, scale, shift, slope):
+    """Return (mean, var, rstd, y), (dx, dscale, dshift) by the definition, in more digits and in the obvious order."""
+    (x, dy), rows = (a.astype("longdouble") for a in (x, dy)), tuple(range(x.ndim - 1))
+    mean, var = x.mean(rows), x.var(rows)
+    rstd = 1 / np.sqrt(var + 1e-5)
+    x_hat = (x - mean) * rstd
+    z = x_hat * scale + shift
+    dz = np.where(np.abs(z) < 1e-5, np.nan, np.where(z > 0, dy, slope * dy))  # NaN: undecided in float32
+    dx = scale * rstd * (dz - dz.mean(rows) - x_hat * (dz * x_hat).mean(rows))
+    return (mean, var, rstd, np.where(z > 0, z, slope * z)), (dx, (dz * x_hat).sum(rows), dz.sum(rows))
+
+
 @devices
 @dtypes
 @pytest.mark.parametrize("slope, affine", [(1.0, True), (0.2, True), (0.0, False)])
@@ -69,22 +81,12 @@ def test_batchnorm(device, dtype, slope, affine):
         dx, dscale, dshift = backend.batchnorm_backward(
             to_device(dy.copy(), device), moved[0], mean, rstd, *moved[1:], slope
         )
-        # The definition, in more digits and in the obvious order.
-        x, dy = (a.astype("longdouble").reshape(-1, channels) for a in (x, dy))
-        x_hat = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
-        z = x_hat * (scale if affine else 1.0) + (shift if affine else 0.0)
-        dz = np.where(np.abs(z) < 1e-5, np.nan, np.where(z > 0, dy, slope * dy))  # undecided in float32: left out below
-        close(mean, x.mean(0), dtype)
-        close(var, x.var(0), dtype)
-        close(rstd, 1 / np.sqrt(x.var(0) + 1e-5), dtype)
-        close(y, np.where(z > 0, z, slope * z).reshape(shape), dtype)
-        sure = ~np.isnan(dz).any(0)
-        dz = dz[:, sure]
-        factor = ((scale if affine else np.ones(channels)) / np.sqrt(x.var(0) + 1e-5))[sure]
-        expected = factor * (dz - dz.mean(0) - x_hat[:, sure] * (dz * x_hat[:, sure]).mean(0))
-        close(to_numpy(dshift)[sure], dz.sum(0), dtype, 100)
-        close(to_numpy(dscale)[sure], (dz * x_hat[:, sure]).sum(0), dtype, 100)
-        close(np.ascontiguousarray(to_numpy(dx).reshape(-1, channels)[:, sure]), expected, dtype, 50)
+        forward, backward = batchnorm_defined(x, dy, scale if affine else 1.0, shift if affine else 0.0, slope)
+        for got, expected in zip((mean, var, rstd, y), forward, strict=True):
+            close(got, expected, dtype)
+        sure = ~np.isnan(backward[2])  # channels
+        for got, expected, factor in zip((dx, dscale, dshift), backward, (50, 100, 100), strict=True):
+            close(np.ascontiguousarray(to_numpy(got)[..., sure]), expected[..., sure], dtype, factor)
 
 
 @devices

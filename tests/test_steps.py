@@ -56,36 +56,37 @@ def torch_twin(torch, gan):
     return G, D
 
 
+def torch_update(torch, adam, *answers):
+    """Return the sum of the losses of pairs (answers, target), after one step down it."""
+    bce = torch.nn.BCEWithLogitsLoss()
+    loss = sum(bce(logits, torch.full_like(logits, target)) for logits, target in answers)
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+    return loss.item()
+
+
 def torch_training(torch, gan, real, z):
     """Yield (loss_d, loss_g or None) of each step, as PyTorch does it: autograd, detach, its own Adam and BCE."""
     G, D = torch_twin(torch, gan)
     yield G, D
-    config, bce = gan.config, torch.nn.BCEWithLogitsLoss()
+    config = gan.config
     adam_G, adam_D = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (G, D))
     real, z = (torch.tensor(backend.to_numpy(array)).permute(0, 1, 4, 2, 3) for array in (real, z))
     next_z = iter(z)
     for i, x in enumerate(real):
         zs = next(next_z)
         fake = G(zs)
-        adam_D.zero_grad()
-        answers_real, answers_fake = D(x), D(fake.detach())
-        loss_d = bce(answers_real, torch.full_like(answers_real, config.real_target))
-        loss_d = loss_d + bce(answers_fake, torch.full_like(answers_fake, config.fake_target))
-        loss_d.backward()
-        adam_D.step()
-        loss_g = None
+        on_real, on_fake = (D(x), config.real_target), (D(fake.detach()), config.fake_target)
+        loss_d, loss_g = torch_update(torch, adam_D, on_real, on_fake), None
         if (i + 1) % config.ratio[0] == 0:
             for k in range(config.ratio[1]):
                 if config.fresh_z:
                     fake = G(next(next_z))
                 elif k > 0:
                     fake = G(zs)
-                adam_G.zero_grad()
-                answers = D(fake)
-                loss_g = bce(answers, torch.full_like(answers, config.generator_target))
-                loss_g.backward()
-                adam_G.step()
-        yield loss_d.item(), loss_g if loss_g is None else loss_g.item()
+                loss_g = torch_update(torch, adam_G, (D(fake), config.generator_target))
+        yield loss_d, loss_g
 
 
 @pytest.mark.parametrize("settings", SCHEDULES.values(), ids=SCHEDULES)
