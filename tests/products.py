@@ -13,7 +13,7 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.patches import output_size
-from kernels import conv2d
+from kernels import conv2d, strided_conv
 from kernels.conv_plan import NARROW, SMALL, TALL, WIDE, Plan
 
 PASSES = ("forward", "input_grad", "weight_grad")
@@ -95,6 +95,16 @@ def computed(which: str, shape: Shape, a: dict[str, Any], stem: str = "conv2d", 
         hw = (shape.h, shape.w)
         return conv2d.conv2d_input_grad(stem, a["dy"], a["weight"], hw, shape.stride, shape.pads, a["bias_c"], cut)
     return conv2d.conv2d_weight_grad(stem, a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, cut=cut)
+
+
+def strided(which: str, shape: Shape, a: dict[str, np.ndarray], bias: bool = True) -> np.ndarray:
+    """Return the same by strided_conv.cpp, with or without biases."""
+    of_f, of_c = (a["bias_f"], a["bias_c"]) if bias else (None, None)
+    if which == "forward":
+        return strided_conv.conv2d(a["x"], a["weight"], shape.stride, shape.pads, of_f)
+    if which == "input_grad":
+        return strided_conv.conv2d_input_grad(a["dy"], a["weight"], (shape.h, shape.w), shape.stride, shape.pads, of_c)
+    return strided_conv.conv2d_weight_grad(a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, None)
 
 
 def on(device: str, a: dict[str, np.ndarray], dtype: str = "float32") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from cases import EPS32, assert_close
 from kernels import strided_conv
-from products import PASSES, SHAPES, Shape, arrays, expected, on, random_shape
+from products import PASSES, SHAPES, Shape, arrays, expected, on, random_shape, strided
 
 MORE = [
     Shape(3, 18, 40, 3, 64, (4, 4), (2, 2), ((1, 1), (1, 1))),  # a layer of images: whole tiles, and two rows left over
@@ -19,25 +19,16 @@ MORE = [
 every_pass = pytest.mark.parametrize("which", PASSES)
 
 
-def computed(which, shape, a, bias=True):
-    if which == "forward":
-        return strided_conv.conv2d(a["x"], a["weight"], shape.stride, shape.pads, a["bias_f"] if bias else None)
-    if which == "input_grad":
-        of_c, hw = a["bias_c"] if bias else None, (shape.h, shape.w)
-        return strided_conv.conv2d_input_grad(a["dy"], a["weight"], hw, shape.stride, shape.pads, of_c)
-    return strided_conv.conv2d_weight_grad(a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, None)
-
-
 @every_pass
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [*SHAPES, *MORE, *map(random_shape, range(20, 40))], ids=str)
 def test_equals_the_reference(shape, dtype, which):
     a = arrays(shape)
-    result = computed(which, shape, on("cpu", a, dtype))
+    result = strided(which, shape, on("cpu", a, dtype))
     assert result.dtype == dtype
     np.testing.assert_array_equal(result, expected(which, shape, a))
     a["bias_f"], a["bias_c"] = (np.zeros_like(a[name]) for name in ("bias_f", "bias_c"))
-    np.testing.assert_array_equal(computed(which, shape, on("cpu", a, dtype), bias=False), expected(which, shape, a))
+    np.testing.assert_array_equal(strided(which, shape, on("cpu", a, dtype), bias=False), expected(which, shape, a))
 
 
 @every_pass
@@ -47,7 +38,7 @@ def test_rounding_is_that_of_float32_and_does_not_depend_on_threads(which, monke
     results = []
     for threads in (1, 2, 7):
         monkeypatch.setattr(strided_conv, "workers", lambda threads=threads: threads)
-        results.append(computed(which, shape, on("cpu", a)))
+        results.append(strided(which, shape, on("cpu", a)))
     assert all(np.array_equal(result, results[0]) for result in results)
     assert_close(results[0], expected(which, shape, a), 8 * EPS32)
 
@@ -57,7 +48,7 @@ def test_nan_stays_in_its_image(which):
     shape = MORE[0]
     a = on("cpu", arrays(shape))
     a["x"][1], a["dy"][1] = np.nan, np.nan
-    result = computed(which, shape, a)
+    result = strided(which, shape, a)
     if which == "weight_grad":
         assert np.isnan(result).all()
     else:
