@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from gpunet.backend.arrays import Array, array_module, device_of, to_device
@@ -62,6 +63,27 @@ def tile_patches(padded: Array, tiling: Tiling) -> Array:
     shape = (t, t, padded.shape[0], th, tw, s, s, tiling.c)
     strides = (s * row, s * pixel, image, m * s * row, m * s * pixel, row, pixel, channel)
     return array_module(padded).lib.stride_tricks.as_strided(padded, shape, strides)
+
+
+def add_tiles(patches: Array, tiling: Tiling) -> Array:
+    """The adjoint of `tile_patches`: add tiles (t, t, n, TH, TW, s, s, C) into the cells they read, (n, height, width, C).
+
+    A tile's first m x m cells are its own; what it reaches beyond them belongs to its neighbours. A few rows and
+    columns behind the cells come with them.
+    """
+    t, m, s, (th, tw) = tiling.t, tiling.m, tiling.s, tiling.tiles
+    n, rows, columns = patches.shape[2], th + -(-t // m) - 1, tw + -(-t // m) - 1  # of tiles, with those beyond the last
+    cells = array_module(patches).empty((n, rows, m, s, columns, m, s, tiling.c), patches.dtype)
+    cells[:, th:], cells[:, :, :, :, tw:] = 0, 0
+    for i, j in itertools.product(range(0, t, m), repeat=2):
+        part = patches[i : i + m, j : j + m].transpose(2, 3, 0, 5, 4, 1, 6, 7)  # (n, TH, <=m, s, TW, <=m, s, C)
+        down, across = slice(i // m, i // m + th), slice(j // m, j // m + tw)
+        target = cells[:, down, : part.shape[2], :, across, : part.shape[5]]
+        if i == j == 0:
+            target[...] = part
+        else:
+            target += part
+    return cells.reshape(n, rows * m * s, columns * m * s, tiling.c)
 
 
 def planes(count: int, rows: int, columns: int, like: Array) -> Array:

@@ -20,9 +20,8 @@ import math
 
 from gpunet.backend.arrays import Array, array_module, device_of, operation
 from gpunet.backend.parallel import run
-from gpunet.backend.patches import fold
 from gpunet.backend.phases import ALL, Index, multiply_into
-from gpunet.backend.tiling import Tiling, padded_cells, planes, tile_patches
+from gpunet.backend.tiling import Tiling, add_tiles, padded_cells, planes, tile_patches
 
 
 @operation
@@ -48,7 +47,7 @@ def transform_input(x: Array, tiling: Tiling) -> Array:
 def transform_input_adjoint(dv: Array, tiling: Tiling, bias: Array | None = None) -> Array:
     """Add dV (t*t, N*TH*TW, K) back to where it came from, plus bias (C,): dx (N, H, W, C)."""
     xp, t, s, c = array_module(dv), tiling.t, tiling.s, tiling.c
-    (th, tw), (ch, cw), (h, w), (top, left) = tiling.tiles, tiling.cells, tiling.hw, tiling.top_left
+    (th, tw), (h, w), (top, left) = tiling.tiles, tiling.hw, tiling.top_left
     dv = dv.reshape(t * t, -1, th * tw, s * s, c)
     n = dv.shape[1]
     dx = xp.zeros((n, h, w, c), dv.dtype)  # pixels that no window reaches stay zero
@@ -59,9 +58,7 @@ def transform_input_adjoint(dv: Array, tiling: Tiling, bias: Array | None = None
         for phases, b in groups:
             part = dv[phases.points, images, :, phases.place].reshape(len(b), -1)
             multiply_into(patches, (phases.cells, ALL, ALL, phases.pixels), b.T, part)
-        patches = patches.reshape(t, t, -1, th, tw, tiling.depth)
-        cells = fold(patches.transpose(2, 3, 4, 0, 1, 5), (ch, cw), (tiling.m, tiling.m), ((0, 0), (0, 0)))
-        padded = cells.reshape(-1, ch, cw, s, s, c).transpose(0, 1, 3, 2, 4, 5).reshape(-1, ch * s, cw * s, c)
+        padded = add_tiles(patches.reshape(t, t, -1, th, tw, s, s, c), tiling)
         inside = padded[:, top : top + h, left : left + w]
         dx[images, : inside.shape[1], : inside.shape[2]] = inside
         if bias is not None:
