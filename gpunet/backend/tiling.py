@@ -66,13 +66,13 @@ def tile_patches(padded: Array, tiling: Tiling) -> Array:
 
 
 def add_tiles(patches: Array, tiling: Tiling) -> Array:
-    """The adjoint of `tile_patches`: add tiles (t, t, n, TH, TW, s, s, C) into the cells they read, (n, height, width, C).
+    """The adjoint of `tile_patches`: add tiles (t, t, n, TH, TW, s, s, C) into the pixels (n, height, width, C).
 
     A tile's first m x m cells are its own; what it reaches beyond them belongs to its neighbours. A few rows and
     columns behind the cells come with them.
     """
     t, m, s, (th, tw) = tiling.t, tiling.m, tiling.s, tiling.tiles
-    n, rows, columns = patches.shape[2], th + -(-t // m) - 1, tw + -(-t // m) - 1  # of tiles, with those beyond the last
+    n, rows, columns = patches.shape[2], th + -(-t // m) - 1, tw + -(-t // m) - 1  # with one beyond the last
     cells = array_module(patches).empty((n, rows, m, s, columns, m, s, tiling.c), patches.dtype)
     cells[:, th:], cells[:, :, :, :, tw:] = 0, 0
     for i, j in itertools.product(range(0, t, m), repeat=2):
