@@ -3,9 +3,9 @@
     x_hat = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)         mean, var over all axes but the last
     z     = x_hat * scale + shift,      y = z where z > 0, else slope * z
 
-`slope` names the activation: 1 none, 0 ReLU, 0.2 LeakyReLU. Backward saves x and the statistics only; x_hat and the
-sign of z are computed again, which is cheaper than writing and reading them. Ioffe & Szegedy, "Batch Normalization",
-2015, section 3; docs/batchnorm.md derives the backward pass.
+`slope` names the activation: 1 none, 0 ReLU, 0.2 LeakyReLU. Backward saves x and the statistics only; x_hat and the sign
+of z are computed again: cheaper than to keep them. Ioffe & Szegedy, "Batch Normalization", 2015, section 3;
+docs/batchnorm.md derives the backward pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import kernels.batchnorm
 from gpunet.backend.activations import derivative
 from gpunet.backend.arrays import Array, array_module, operation, written
-from gpunet.backend.parallel import by_rows, column_sums
+from gpunet.backend.parallel import by_rows, column_sums, row_sum, row_sum_of_products
 
 
 def parts(x: Array, batches: int = 1) -> Array:
@@ -37,13 +37,13 @@ def batchnorm(
 
     running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
-    x may hold several batches, one after another: each is then normalised on its own, statistics are (batches, C).
+    x may hold several batches, one after another, each normalised on its own: statistics are then (batches, C).
     """
     xp = array_module(x)
     y, statistics = xp.empty(x.shape, x.dtype), []
     for out, part in zip(parts(y, batches), parts(x, batches), strict=True):  # (rows, C)
-        mean = column_sums(lambda block: block.sum(axis=0), part) / len(part)
-        var = column_sums(lambda block, mean=mean: xp.square(block - mean).sum(axis=0), part) / len(part)
+        mean = column_sums(row_sum, part) / len(part)
+        var = column_sums(lambda block, mean=mean: row_sum_of_products(*[block - mean] * 2), part) / len(part)
         rstd = 1 / xp.sqrt(var + x.dtype.type(eps))
         if running:
             running_mean, running_var, momentum = running
@@ -96,8 +96,7 @@ def batchnorm_backward(
     dy = array_module(x).ascontiguousarray(dy)  # of a strided view, `parts` would be a copy, and dx written into that
     each = parts(dy, batches), parts(x, batches), mean.reshape(batches, -1), rstd.reshape(batches, -1)
     sums = [_backward_part(*one, scale, shift, slope) for one in zip(*each, strict=True)]
-    totals = (sum(values[1:], values[0]) for values in zip(*sums, strict=True))
-    return dy, *map(written, totals, out)
+    return dy, *map(written, (sum(values[1:], values[0]) for values in zip(*sums, strict=True)), out)
 
 
 def _backward_part(
@@ -110,15 +109,18 @@ def _backward_part(
     def reduce(dz: Array, x: Array) -> Array:
         if slope != 1:
             dz *= derivative(x * a + b, slope)  # z, computed again
-        return xp.stack([dz.sum(axis=0), xp.einsum("rc,rc->c", dz, x - mean)])  # (2, C)
+        return xp.stack([row_sum(dz), row_sum_of_products(dz, x - mean)])  # (2, C)
 
     dshift, dscale = column_sums(reduce, dz, x)
     dscale *= rstd
-    by_x, constant = -a * rstd * dscale / len(x), -a * dshift / len(x)  # dx = a dz + by_x (x - mean) + constant
+    by_x = -a * rstd * dscale / len(x)
+    constant = -a * dshift / len(x) - by_x * mean  # dx = a dz + by_x x + constant
 
     def apply(dz: Array, x: Array) -> None:
         dz *= a
-        dz += (x - mean) * by_x + constant
+        rest = x * by_x
+        rest += constant
+        dz += rest
 
     by_rows(apply, dz, x)
     return dscale, dshift
@@ -139,12 +141,11 @@ def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | 
 
 def _affine(y: Array, x: Array, a: Array, b: Array, slope: float) -> None:
     """Write leaky_relu(a x + b, slope) into y (rows, C) in one pass through the cache."""
-    xp = array_module(x)
 
     def body(y: Array, x: Array) -> None:
-        xp.multiply(x, a, out=y)
+        array_module(x).multiply(x, a, out=y)
         y += b
         if slope != 1:
-            xp.maximum(y, y * x.dtype.type(slope), out=y)
+            array_module(x).maximum(y, y * x.dtype.type(slope), out=y)
 
     by_rows(body, y, x)

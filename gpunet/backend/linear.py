@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gpunet.backend.arrays import Array, device_of, operation, written
 from gpunet.backend.conv_choice import algorithm, kernel_file
-from gpunet.backend.parallel import column_sums, matmul
+from gpunet.backend.parallel import column_sums, matmul, row_sum
 from kernels import conv2d as tiled
 from kernels import sums
 
@@ -61,7 +61,7 @@ def _(x: Array, dy: Array, out: Array | None = None) -> Array:
 @operation
 def column_sum(dy: Array, out: Array | None = None) -> Array:
     """Sum dy over all axes but the last, into `out` if given: the gradient (C,) of a bias added to every row."""
-    total = column_sums(lambda block: block.sum(axis=0), dy.reshape(-1, dy.shape[-1]))
+    total = column_sums(row_sum, dy.reshape(-1, dy.shape[-1]))
     return written(total, out)
 
 

