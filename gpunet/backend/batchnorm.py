@@ -3,9 +3,8 @@
     x_hat = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)         mean, var over all axes but the last
     z     = x_hat * scale + shift,      y = z where z > 0, else slope * z
 
-`slope` names the activation: 1 none, 0 ReLU, 0.2 LeakyReLU. Backward saves x and the statistics only; x_hat and the sign
-of z are computed again: cheaper than to keep them. Ioffe & Szegedy, "Batch Normalization", 2015, section 3;
-docs/batchnorm.md derives the backward pass.
+`slope` names the activation: 1 none, 0 ReLU, 0.2 LeakyReLU. Backward saves x and its statistics only and computes x_hat
+and the sign of z again. Ioffe & Szegedy, "Batch Normalization", 2015, section 3; docs/batchnorm.md derives it.
 """
 
 from __future__ import annotations
