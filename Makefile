@@ -15,6 +15,8 @@ DEMO_ARGS ?= --lr 5e-4 --sample-every 100
 EXTRAS ?= test
 TESTS ?= tests
 TEST_ARGS ?= -m "not slow"
+# Processes that share the tests; JOBS=0 runs them in one, as --pdb needs.
+JOBS ?= auto
 
 # CuPy for `make cuda-test`: cuda12 or cuda13, as the machine's NVIDIA driver has it.
 CUDA ?= cuda13
@@ -28,8 +30,8 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## train the built-in faces for about two minutes and name the sample grid
 	$(BIN)/python -m dcgan.train --width $(DEMO_WIDTH) --batch-size $(DEMO_BATCH_SIZE) --steps $(DEMO_STEPS) $(DEMO_ARGS)
 
-test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which
-	$(BIN)/python -m pytest $(TESTS) $(TEST_ARGS)
+test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which, JOBS= how many at once
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(TESTS) $(TEST_ARGS)
 
 slow-test: $(VENV)/.installed-test,nvrtc  ## the slow ones: every large kernel for every GPU architecture
 	$(BIN)/python -m pytest -m slow $(TESTS)
