@@ -55,5 +55,5 @@ def values(source, indices=range(COUNT)):
 def finished(source, order=range(COUNT)):
     """Have the processes decode all there is."""
     source.expect(np.array(order))
-    source._helpers.wait()
+    source.helpers.wait()
     return source

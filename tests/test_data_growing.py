@@ -41,7 +41,7 @@ def test_so_do_the_labels(open_data):
 def test_processes_decode_ahead_and_what_they_find_damaged_is_listed(open_data, decoded):
     source = finished(open_data())
     assert source.left() == 0 and source.progress() == {}
-    assert len(decoded) == 1 and [process.returncode for process in source._helpers.processes] == [0, 0]
+    assert len(decoded) == 1 and [process.returncode for process in source.helpers.processes] == [0, 0]
     assert [name for name, _ in source.skipped] == ["a/03.png", "a/04.png", "a/21.png", "b/39.png"]
     assert values(source) == VALUES
 
@@ -69,7 +69,7 @@ def test_closing_ends_the_processes(open_data, folder):
         time.sleep(0.02)
     assert source.left() == 1
     source.close()
-    assert source._helpers.processes and all(process.returncode < 0 for process in source._helpers.processes)
+    assert source.helpers.processes and all(process.returncode < 0 for process in source.helpers.processes)
 
 
 def test_a_process_without_its_training_ends(open_data):

@@ -33,8 +33,8 @@ class GrowingSource(Source):
     def __init__(self, listing: Listing, recipe: Recipe, what: str, store: Store, job: filling.Job | None = None):
         self.listing, self.recipe, self.what, self.store, self.job = listing, recipe, what, store, job
         self._reasons: dict[int, str] = {}  # of the files that can't be read
-        self._helpers = filling.Helpers()
-        self._stop = weakref.finalize(self, self._helpers.stop)
+        self.helpers = filling.Helpers()
+        self._stop = weakref.finalize(self, self.helpers.stop)
         warnings.filterwarnings("ignore", module="PIL")  # on odd files; what matters is raised by `decode`
         shape, labels = (len(listing), *recipe.shape), listing.labels
         own = digest([fingerprint(listing, recipe), "a place for every file"])  # without the broken ones: another order
@@ -110,11 +110,11 @@ class GrowingSource(Source):
         order = np.concatenate([order, np.flatnonzero(rest)])
         order = order[~self.store.there()[order]]
         if len(order) and self.job:
-            self._helpers.start(self.job, order)
+            self.helpers.start(self.job, order)
         elif len(order):
-            self._helpers.run(lambda stop: self._read_ahead(order, stop))
+            self.helpers.run(lambda stop: self._read_ahead(order, stop))
         elif self.store.path and self.store.images.nbytes <= default_memory_limit():
-            self._helpers.run(self._warm)
+            self.helpers.run(self._warm)
 
     def _read_ahead(self, order: np.ndarray, stop: threading.Event) -> None:
         """What the processes do, where they have no file to share."""
