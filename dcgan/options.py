@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import Any, NoReturn
 
-from dcgan.data import parse_size
 from dcgan.errors import UserError
+from dcgan.sizes import parse_size
 
 Kind = Callable[[Any], Any]
 

@@ -1,6 +1,8 @@
 """dcgan.presets.dcgan64: the published network, every size that halves, and the nearest for one that does not."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -108,3 +110,10 @@ def test_initial_weights():
         assert abs(values.mean() - mean) <= 5 * std / math.sqrt(values.size)
         assert abs(values.std() - std) <= 5 * std / math.sqrt(2 * values.size)
         assert (values == b.data).all()
+
+
+def test_networks_start_without_what_only_data_needs():
+    """Reading pictures takes h5py, Pillow and tqdm, which take longer to import than networks to build."""
+    program = "import dcgan.gan, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"h5py", "PIL", "tqdm", "matplotlib"} & set(done.stdout.split())

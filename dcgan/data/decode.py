@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from dcgan.data.recipe import Box, Recipe, Size
+from dcgan.data.recipe import Box, Recipe
+from dcgan.sizes import Size
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")

@@ -30,10 +30,11 @@ from dcgan.data.limits import default_memory_limit
 from dcgan.data.packed import PackedSource
 from dcgan.data.packing import pack
 from dcgan.data.reading import read_into_memory, with_channels
-from dcgan.data.recipe import Recipe, Size
+from dcgan.data.recipe import Recipe
 from dcgan.data.selection import Choice
 from dcgan.data.source import Source
 from dcgan.data.store import Store
+from dcgan.sizes import Size
 
 CACHE_FROM = 10_000  # files; decoding fewer takes seconds: training waits for them, and they leave no cache
 

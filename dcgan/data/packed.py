@@ -12,10 +12,10 @@ from dcgan.data.arrays import checked_labels
 from dcgan.data.formats import ALL
 from dcgan.data.hdf5 import contents, dataset, open_hdf5
 from dcgan.data.listing import digest
-from dcgan.data.recipe import Size, size_text
 from dcgan.data.selection import Choice, spread
 from dcgan.data.source import ArraySource, Source, describe
 from dcgan.errors import UserError
+from dcgan.sizes import Size, size_text
 
 
 class PackedSource(Source):

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 
 from dcgan.errors import UserError
+from dcgan.sizes import Size
 
-Size = tuple[int, int]  # (height, width)
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as Pillow counts
 
 
@@ -49,16 +49,3 @@ class Recipe:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
-
-
-def parse_size(text: str) -> Size:
-    """(H, W) of "64" or "64x48" (height x width); raises UserError for anything else."""
-    parts = text.lower().split("x")
-    if len(parts) in (1, 2) and all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        return int(parts[0]), int(parts[-1])
-    raise UserError(f"size {text!r}: expected a number of pixels such as 64, or height x width such as 64x48")
-
-
-def size_text(size: Size) -> str:
-    """'64x48'."""
-    return f"{size[0]}x{size[1]}"
