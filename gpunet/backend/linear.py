@@ -1,18 +1,20 @@
 """Linear: y = x weight + bias, and its gradients. Also the column sum, which is the gradient of any bias.
 
-On the CPU a matrix product is BLAS's work; on the GPU it is that of our convolution kernels, over images of one pixel.
+The kernels' matrix products are flat_product.py's on the CPU; on the GPU they are our convolution kernels', over images
+of one pixel.
 """
 
 from __future__ import annotations
 
 from gpunet.backend.arrays import Array, device_of, operation, written
 from gpunet.backend.conv_choice import algorithm, kernel_file
+from gpunet.backend.flat_product import product
 from gpunet.backend.parallel import column_sums, matmul, row_sum
 from kernels import conv2d as tiled
 from kernels import sums
 
 
-def _by_blas(x: Array) -> bool:
+def _untiled(x: Array) -> bool:
     return device_of(x) == "cpu" and algorithm("cpu", x.dtype) in ("strided", "im2col")
 
 
@@ -27,8 +29,9 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 @linear.kernel
 def _(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    if _by_blas(x):
-        return linear.reference(x, weight, bias)
+    if _untiled(x):
+        y = product(x, weight)
+        return y if bias is None else sums.add_bias(y, bias)
     return tiled.linear(kernel_file(device_of(x), x.dtype), x, weight, bias)
 
 
@@ -40,8 +43,8 @@ def linear_input_grad(dy: Array, weight: Array) -> Array:
 
 @linear_input_grad.kernel
 def _(dy: Array, weight: Array) -> Array:
-    if _by_blas(dy):
-        return linear_input_grad.reference(dy, weight)
+    if _untiled(dy):
+        return product(dy, weight.T)
     return tiled.linear_input_grad(kernel_file(device_of(dy), dy.dtype), dy, weight)
 
 
@@ -53,8 +56,8 @@ def linear_weight_grad(x: Array, dy: Array, out: Array | None = None) -> Array:
 
 @linear_weight_grad.kernel
 def _(x: Array, dy: Array, out: Array | None = None) -> Array:
-    if _by_blas(x):
-        return linear_weight_grad.reference(x, dy, out)
+    if _untiled(x):
+        return product(x.T, dy, out)
     return tiled.linear_weight_grad(kernel_file(device_of(x), x.dtype), x, dy, out)
 
 
