@@ -76,9 +76,10 @@ def test_three_passes_equal_the_direct_convolution(shape, m, cell):
 
 
 @pytest.mark.parametrize("m", [2, 4])
-def test_float32_error_stays_small(m, cell):
+@pytest.mark.parametrize("kernel, padding", [(4, 1), (5, "same")])
+def test_float32_error_stays_small(m, kernel, padding, cell):
     """Toom-Cook's larger numbers cost digits; the project's bound is an rms relative error of 5e-6 for every pass."""
-    wide = make((8, 8), 16, 24, 4, 2, 1, m)
+    wide = make((8, 8), 16, 24, kernel, 2, padding, m)
     with backend.use("reference"):
         exact = passes(*wide[:4])
     single = passes(wide[0], *(cell.array(array, "float32") for array in wide[1:4]))
