@@ -76,7 +76,7 @@ def phases() -> None:
     pixels = (0, 1), (0, 0), (1, 0), (1, 1)  # in the order of depth
     names = ["0", "1", "-1", "2", "-2", "\N{INFINITY}"]
     figure, ax = plt.subplots(figsize=(3.6, 3.6))
-    for product, span in enumerate(spans_of(6, 1, True) or []):
+    for product, span in enumerate(spans_of(6, 1, True) or ()):
         top, left = product // 6, product % 6
         for row, column in pixels[span]:
             corner = left + 0.06 + 0.44 * column, top + 0.06 + 0.44 * row

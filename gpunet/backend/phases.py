@@ -9,6 +9,7 @@ side by side. The phases of other kernels are alike, and are one group here. doc
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from gpunet.backend.arrays import Array, array_module
@@ -34,9 +35,11 @@ def fewer_taps(kernel: int, stride: int) -> bool:
     return (kernel, stride) == (5, 2)
 
 
-def groups_of(t: int, few: bool) -> list[Phases]:
+@functools.cache
+def groups_of(t: int, few: bool) -> tuple[Phases, ...]:
     """Return the groups of phases in the order of depth; few: whether odd phases have a tap less."""
-    return [_phase(t, *phase) for phase in enumerate([(0, 1), (0, 0), (1, 0), (1, 1)])] if few else [Phases()]
+    order = enumerate([(0, 1), (0, 0), (1, 0), (1, 1)])
+    return tuple(_phase(t, *phase) for phase in order) if few else (Phases(),)
 
 
 def _phase(t: int, place: int, few: tuple[int, int]) -> Phases:
@@ -53,16 +56,17 @@ def _phase(t: int, place: int, few: tuple[int, int]) -> Phases:
     )
 
 
-def spans_of(t: int, c: int, few: bool) -> list[slice] | None:
+@functools.cache
+def spans_of(t: int, c: int, few: bool) -> tuple[slice, ...] | None:
     """Return, for each of the t*t products, the part of depth (4 phases of c channels) that it takes; None: all."""
     if not few:
         return None
     last = t - 2
-    return [
+    return tuple(
         slice(c if q == last else 0, (2 if p == last else 3 if q == last else 4) * c)
         for p in range(t)
         for q in range(t)
-    ]
+    )
 
 
 def multiply_into(target: Array, key: tuple, matrix: Array, operand: Array) -> None:
