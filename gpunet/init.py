@@ -63,7 +63,7 @@ _default_rng = np.random.default_rng(0)
 def torch_default(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
     """Return float32 values as `torch_uniform` has them for a layer under construction, which most networks draw anew.
 
-    Drawn in float32, three times as fast; `apply` gives a network its own seed.
+    Drawn in float32, which is faster; `apply` gives a network its own seed.
     """
     values = _default_rng.random(shape, dtype="float32")  # in [0, 1)
     values -= 0.5
