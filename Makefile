@@ -59,8 +59,8 @@ clean:  ## remove .venv, builds and caches; runs/ stays
 # ---- setting up -----------------------------------------------------------------------------------------------------
 
 $(BIN)/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-	    || { echo "make: $(PYTHON) is missing or older than 3.10: name a newer one, make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "make: $(PYTHON) is missing or older than 3.11: name a newer one, make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	    || { echo "make: $(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)" >&2; exit 1; }
 	@echo "setting up $(VENV) ..."
@@ -68,11 +68,11 @@ $(BIN)/pip:
 
 $(VENV)/.installed: $(SETTINGS) | $(BIN)/pip
 	@$(PIP) install --editable .
-	@$(BIN)/python -m kernels
+	@$(BIN)/python -m gpunet.kernels
 	@touch $@
 
 $(VENV)/.installed-%: $(SETTINGS) | $(BIN)/pip
 	@echo "installing $* ..."
 	@$(PIP) install --editable ".[$*]"
-	@$(BIN)/python -m kernels
+	@$(BIN)/python -m gpunet.kernels
 	@touch $@ $(VENV)/.installed

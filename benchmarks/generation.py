@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.same_step import load
-from benchmarks.timing import alternate, on_cpu
-from benchmarks.torch_step import networks
-from benchmarks.workloads import Workload
+from benchmarks.measure.timing import alternate, on_cpu
+from benchmarks.measure.workloads import Workload
+from benchmarks.rivals.same_step import load
+from benchmarks.rivals.torch_step import networks
 from dcgan.presets import find, initialiser
 from dcgan.sampling import draw_z, lowest, sample
 from gpunet.torch_format import to_torch

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcgan.data.faces import draw_face
-from dcgan.data.listing import FolderListing
-from dcgan.data.reading import read_all
+from dcgan.data.faces.source import draw_face
+from dcgan.data.formats.folder import FolderListing
 from dcgan.data.recipe import Recipe
+from dcgan.data.storage.reading import read_all
 
 SIZE, CROP = (218, 178), 108  # of a picture, and the face in it
 RECIPE = Recipe((64, 64), (CROP, CROP), 3)

@@ -6,7 +6,7 @@
 
 NVRTC compiles each `extern "C"` kernel to machine code; registers, spills and shared memory are what ptxas reports,
 the occupancy follows from the limits of the architecture. The limits are rooflines from published peak figures
-(benchmarks/gpus.py): no time here was measured. Exit status 1 where a kernel spills registers to memory.
+(benchmarks/static/gpus.py): no time here was measured. Exit status 1 where a kernel spills registers to memory.
 
 The first run takes some five minutes on two cores; what it found is kept, and the next one compiles only what changed.
 """
@@ -24,17 +24,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-import kernels
-from benchmarks import machine_code
-from benchmarks.gpus import ARCHITECTURES, GPUS
-from benchmarks.machine_code import Figures
-from benchmarks.roofline import PRECISIONS, limits_as_json, limits_table
-from benchmarks.tables import table, write_whole
-from benchmarks.work import training_step
-from kernels.cache import cache_folder
+from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.work import training_step
+from benchmarks.static import machine_code
+from benchmarks.static.gpus import ARCHITECTURES, GPUS
+from benchmarks.static.machine_code import Figures
+from benchmarks.static.roofline import PRECISIONS, limits_as_json, limits_table
+from gpunet import kernels
+from gpunet.kernels.loader.cache import cache_folder
 
 DTYPES = ("float32", "float64")
-ROUNDED = ("conv2d_tf32", "conv2d_bf16", "conv2d_fp16")  # for float32 alone: float64 is never rounded
+# For float32 alone: float64 is never rounded.
+ROUNDED = ("conv2d/conv2d_tf32", "conv2d/conv2d_bf16", "conv2d/conv2d_fp16")
 Job = tuple[str, str, str]  # file, dtype, architecture
 
 
@@ -88,7 +89,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--markdown", action="store_true", help="print Markdown tables")
     add("--json", type=Path, metavar="FILE", help="write all figures to this file")
     options = parser.parse_args(arguments)
-    options.file = options.file or [stem for stem in kernels.stems() if "/" not in stem]  # not the ladders
+    options.file = options.file or [stem for stem in kernels.stems() if not stem.startswith("ladder/")]
     options.arch = options.arch or list(ARCHITECTURES)[1 if options.quick else 0 : 2 if options.quick else None]
     options.dtype = options.dtype or list(DTYPES)[: 1 if options.quick else None]
     options.batch_size = options.batch_size or [64, 128][: 1 if options.quick else None]

@@ -4,8 +4,8 @@
     python -m benchmarks.ladder matmul --arch sm_90      one of them, for another architecture
     python -m benchmarks.ladder --write docs/kernels.md  the tables of that page
 
-Needs no GPU: requests, sectors and wavefronts are counted on the CPU (benchmarks/trace.py), registers, occupancy and
-instructions are read from what NVRTC compiled. Where NVRTC is missing, the second table is left out and said to be.
+Needs no GPU: requests, sectors and wavefronts are counted on the CPU (benchmarks/static/trace.py), registers, occupancy
+and instructions are read from what NVRTC compiled. Where NVRTC is missing, the second table is left out and said to be.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import instructions, machine_code, trace
-from benchmarks.gpus import ARCHITECTURES
-from benchmarks.tables import table, write_between
-from kernels import ladder
+from benchmarks.measure.tables import table, write_between
+from benchmarks.static import instructions, machine_code, trace
+from benchmarks.static.gpus import ARCHITECTURES
+from gpunet.kernels import ladder
 
 STEPS = {"channel_sum": ladder.CHANNEL_SUM, "matmul": ladder.MATMUL}
 SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256)"}

@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dcgan import log, session
+from dcgan import session
 from dcgan.config import Config
+from dcgan.run import log
 
 ALGORITHMS = "direct", "winograd2", "winograd4", "auto"
 LOSSES = "loss_d", "loss_g"

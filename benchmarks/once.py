@@ -17,7 +17,7 @@ from typing import Any
 
 def ours(given: dict[str, Any]) -> Callable[[], Any]:
     """Return our step."""
-    from benchmarks.workloads import Ours, Workload
+    from benchmarks.measure.workloads import Ours, Workload
 
     return Ours(Workload.named(given["workload"]), "cpu").step
 
@@ -26,7 +26,7 @@ def theirs(given: dict[str, Any]) -> Callable[[], Any]:
     """Return PyTorch's step, with weights, pictures and z of its own."""
     import torch
 
-    from benchmarks.torch_step import Rival, TorchStep, networks
+    from benchmarks.rivals.torch_step import Rival, TorchStep, networks
 
     torch.set_num_threads(given["threads"])
     plain = given["plain"]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from benchmarks.measure.work import ACTIVATION, ADAM, BATCHNORM
 from benchmarks.op_case import LAYOUTS, Case, Maker, Run
-from benchmarks.work import ACTIVATION, ADAM, BATCHNORM
 from gpunet import backend
 
 BETAS, EPS, LR = (0.5, 0.999), 1e-8, 2e-4

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import report
-from benchmarks.machine import machine, versions
-from benchmarks.timing import alternate, timers
+from benchmarks.measure import report
+from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.timing import alternate, timers
 from gpunet import backend
 
 try:

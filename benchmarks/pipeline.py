@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.jpegs import RECIPE, SIZE, decoding, make_jpegs, seconds
-from benchmarks.tables import table
+from benchmarks.measure.tables import table
 from benchmarks.turns import Bench
 from dcgan.config import Config
 from dcgan.data import ArraySource, Source, opening
-from dcgan.data.formats import list_images
-from dcgan.data.listing import FolderListing
-from dcgan.data.reading import read_all
+from dcgan.data.formats.folder import FolderListing
+from dcgan.data.formats.recognise import list_images
+from dcgan.data.storage.reading import read_all
 from dcgan.device import choose_device
 
 CELEBA = 200_000

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import kernels
-from benchmarks.torch_step import Rival
-from benchmarks.workloads import Workload
+from benchmarks.measure.workloads import Workload
+from benchmarks.rivals.torch_step import Rival
+from gpunet import kernels
 
 ROOT = Path(__file__).parents[1]
 STARTS = 3

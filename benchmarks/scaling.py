@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, versions
+from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.workloads import Workload
 from benchmarks.processes import once
-from benchmarks.tables import table, write_whole
-from benchmarks.torch_step import Rival
-from benchmarks.workloads import Workload
+from benchmarks.rivals.torch_step import Rival
 from gpunet.files import write_atomically
 
 AXES = {  # what grows: (its values, the workload of a value)

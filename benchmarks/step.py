@@ -21,19 +21,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import kernels
-from benchmarks import generation, processes, report
-from benchmarks.machine import machine, versions
-from benchmarks.timing import Timed, alternate, timers, within
-from benchmarks.workloads import ALL, DEFAULT, Ours, Workload
-from gpunet import backend
+from benchmarks import generation, processes
+from benchmarks.measure import report
+from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.timing import Timed, alternate, timers, within
+from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
+from gpunet import backend, kernels
 
 try:
     import torch
 
-    from benchmarks.rivals import Jax, Unfit, chosen, start
-    from benchmarks.same_step import Comparison
-    from benchmarks.torch_step import RIVALS, Rival
+    from benchmarks.rivals.chosen import Jax, Unfit, chosen, start
+    from benchmarks.rivals.same_step import Comparison
+    from benchmarks.rivals.torch_step import RIVALS, Rival
 except ImportError as error:
     sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import HEAD, cells, ms
-from benchmarks.tables import table, write_between, write_whole
+from benchmarks.measure.report import HEAD, cells, ms
+from benchmarks.measure.tables import table, write_between, write_whole
 
 NAME = "how fast"
 BEFORE = "## Checking it yourself"

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.jpegs import CROP
 from dcgan.config import Config
 from dcgan.data import Loader, Source, open_source
-from dcgan.data.growing import GrowingSource
+from dcgan.data.storage.growing import GrowingSource
 from dcgan.gan import GAN
 from dcgan.sampling import draw_z
 from dcgan.stepper import Stepper

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from dcgan.config import Config, option_name
 from dcgan.errors import UserError
-from dcgan.log import Diverged
+from dcgan.run.log import Diverged
 from gpunet.checkpoint import CheckpointError
 
 Main = Callable[..., int]

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dcgan import cli, log, presets, session
+from dcgan import cli, presets, session
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.recipes import with_recipe
-from dcgan.rundir import RunDir
+from dcgan.run import log
+from dcgan.run.folder import RunDir
 from gpunet.files import write_atomically
 
 EXAMPLES = """\
@@ -81,7 +82,7 @@ def save_picture(path: Path, columns: Sequence[Column]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from dcgan.plot import PANELS, draw
+    from dcgan.run.plot import PANELS, draw
 
     figure = Figure(figsize=(5 * len(columns), 8), layout="constrained")
     canvas = FigureCanvasAgg(figure)

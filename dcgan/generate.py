@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, images, presets, resuming, sampling, session, views, visualise
+from dcgan import cli, generate_options, images, latent_walks, presets, sampling, session
 from dcgan.config import Config
 from dcgan.device import choose_device
 from dcgan.errors import UserError
-from dcgan.views import View
+from dcgan.generate_options import View
+from dcgan.run import resume
 from gpunet.layers import Sequential
 
 EXAMPLES = """\
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
-    views.add_options(parser)
+    generate_options.add_options(parser)
     cli.add_options(parser, "device", "implementation", "conv", "sampling_statistics")
     given = vars(parser.parse_args(arguments))
     path, view = given.pop("run"), View.take(given)
@@ -56,27 +57,27 @@ def draw(view: View, G: Sequential, config: Config) -> str:
         return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"))
 
     if view.mode == "interpolation":
-        zs = visualise.walk(sampling.draw_z(rng, view.rows + 1, config), count, z_dist)
-        visualise.write_walk(view.out, drawn(zs), count, view.fps)
+        zs = latent_walks.walk(sampling.draw_z(rng, view.rows + 1, config), count, z_dist)
+        latent_walks.write_walk(view.out, drawn(zs), count, view.fps)
         return f"{view.rows:,} x {count:,} pictures"
-    which, z = visualise.dimensions(view.dimensions, config.z_dim), sampling.draw_z(rng, 1, config)[0]
-    sweeps = visualise.sweeps(drawn, z, which, count, z_dist)
+    which, z = latent_walks.dimensions(view.dimensions, config.z_dim), sampling.draw_z(rng, 1, config)[0]
+    sweeps = latent_walks.sweeps(drawn, z, which, count, z_dist)
     if view.mode == "merged-gif":
-        visualise.write_merged(view.out, sweeps, view.fps)
+        latent_walks.write_merged(view.out, sweeps, view.fps)
     else:
-        visualise.write_each(view.out, which, sweeps, view.fps if view.mode == "gif" else None)
+        latent_walks.write_each(view.out, which, sweeps, view.fps if view.mode == "gif" else None)
     return f"{len(which):,} x {count:,} pictures"
 
 
 def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, Config]:
     """Return G of a run or checkpoint, on its device, and its config with options given anew. Raises UserError."""
-    found = resuming.find(path, lambda line: print(line, file=sys.stderr))
+    found = resume.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
         raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
     config = replace(found.config, **{"precision": None, **given})  # what trained on a GPU may draw on a CPU
     device = choose_device(config)
     G = presets.find(config.preset).generator(config)
-    with resuming.fitting(path):
+    with resume.fitting(path):
         G.load_state_dict(found.state["gan"]["G"])
     return G.to(device), config
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from dcgan import cli, options, recipes
 from dcgan.config import Config
-from dcgan.data.formats import list_images
-from dcgan.data.hdf5 import SUFFIXES
-from dcgan.data.packed import PackedSource
-from dcgan.data.packing import pack
-from dcgan.data.reading import fingerprint, with_channels
+from dcgan.data.formats.hdf5 import SUFFIXES
+from dcgan.data.formats.recognise import list_images
+from dcgan.data.formats.selection import Choice
 from dcgan.data.recipe import Recipe
-from dcgan.data.selection import Choice
+from dcgan.data.storage.packed import PackedSource
+from dcgan.data.storage.packing import pack
+from dcgan.data.storage.reading import fingerprint, with_channels
 from dcgan.errors import UserError
 
 EXAMPLES = """\

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import board, log, presets, resuming
+from dcgan import presets
 from dcgan.cli import INTERRUPTED
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.device import choose_device, described
 from dcgan.errors import UserError
-from dcgan.rundir import RunDir
+from dcgan.run import log, tensorboard
+from dcgan.run import resume as resuming
+from dcgan.run.folder import RunDir
 from dcgan.trainer import Trainer
 from gpunet.files import write_atomically
 
@@ -30,7 +32,7 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     """Say what will run where, open the data and build the networks."""
     presets.find(config.preset).check(config)
     if config.tensorboard:
-        board.require()
+        tensorboard.require()
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
@@ -109,7 +111,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
         finally:
             _close(trainer.source, known, run)
         if done:
-            from dcgan.plot import save_plot
+            from dcgan.run.plot import save_plot
 
             save_plot(run.plot, log.read(run.log))
     if not done:

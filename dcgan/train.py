@@ -32,14 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(arguments))
     file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
     progress = not given.pop("no_progress")
-    from dcgan import config_file, resuming, session, summary  # after --help and mistakes in the options
+    from dcgan import config_file, session, summary  # after --help and mistakes in the options
+    from dcgan.run import resume
 
     if given.pop("list_presets"):
         print(summary.listing())
         return 0
     given = given if file is None else config_file.merged(file, given, resumed=path is not None)
     if dry:
-        config = resuming.changed(resuming.find(path).config, given) if path else Config.from_options(given)
+        config = resume.changed(resume.find(path).config, given) if path else Config.from_options(given)
         presets.find(config.preset).check(config)
         print(config.to_json(), end="")
         return 0

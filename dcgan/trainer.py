@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import images, log
-from dcgan.board import Board, opened
+from dcgan import images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
-from dcgan.rundir import RunDir
+from dcgan.run import log
+from dcgan.run.folder import RunDir
+from dcgan.run.tensorboard import Board, opened
 from dcgan.sampling import balanced_labels, draw_z, sample, whole_batches
 from dcgan.schedules import due, last_step, learning_rate
 from dcgan.signals import stop_on_signal

@@ -36,11 +36,11 @@ from typing import Any
 
 import numpy as np
 
-from kernels import cpu, source
-from kernels.arguments import Size, sizes_of
-from kernels.machine import run_alone, threads
-from kernels.signature import entries
-from kernels.source import libraries, stems
+from gpunet.kernels.loader import cpu, source
+from gpunet.kernels.loader.arguments import Size, sizes_of
+from gpunet.kernels.loader.machine import run_alone, threads
+from gpunet.kernels.loader.signature import entries
+from gpunet.kernels.loader.source import libraries, stems
 
 NOT_CUDA = (np.ndarray, NoneType)
 __all__ = ["build", "compiler_available", "launch", "libraries", "load", "run_alone", "stems", "threads"]
@@ -76,14 +76,15 @@ def load(stem: str, dtype: Any = "float32", device: str = "cpu") -> Any:
         raise TypeError(f"kernel file {stem}: got dtype {name}, expected float32 or float64: convert by .astype")
     if device == "cpu":
         return cpu.CpuModule(stem, name)
-    from kernels.cuda import CudaModule
+    from gpunet.kernels.loader.cuda import CudaModule
 
     return CudaModule(stem, name)
 
 
 def build(files: Iterable[str] | None = None, dtypes: Iterable[str] = ("float32",)) -> None:
     """Compile files for the CPU, one per core at a time: kernels, C++; default: all of this folder, not the ladders."""
-    wanted = [*libraries(), *(stem for stem in stems() if "/" not in stem)] if files is None else list(files)
+    everything = [*libraries(), *(stem for stem in stems() if not stem.startswith("ladder/"))]
+    wanted = everything if files is None else list(files)
     jobs = [(stem, dtype) for dtype in dtypes for stem in wanted]
     with ThreadPoolExecutor(threads()) as pool:
         list(pool.map(lambda job: cpu.build(*job), jobs))

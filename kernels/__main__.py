@@ -1,4 +1,4 @@
-"""`python -m kernels`: compile ahead of time, in parallel, what a training step on the CPU would else compile first."""
+"""`python -m gpunet.kernels`: compile ahead of time, in parallel, what a training step would compile first."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import kernels
-from kernels.cache import cache_folder
-from kernels.cpu import C_REAL
+from gpunet import kernels
+from gpunet.kernels.loader.cache import cache_folder
+from gpunet.kernels.loader.cpu import C_REAL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the files of the CPU's training step; without a compiler say so, which is no error: NumPy will do."""
-    parser = argparse.ArgumentParser(prog="python -m kernels", description="Compile the kernels for this CPU.")
+    parser = argparse.ArgumentParser(prog="python -m gpunet.kernels", description="Compile the kernels for this CPU.")
     parser.add_argument("--dtype", choices=C_REAL, action="append", help="of the kernels (default: float32)")
     parser.add_argument("--all", action="store_true", help="also those that only tests run on a CPU")
     options = parser.parse_args(arguments)
     if not kernels.compiler_available():
         print("no C++ compiler: the NumPy reference will run instead of the kernels")
         return 0
-    stems = [stem for stem in kernels.stems() if options.all or not stem.startswith(("conv2d", "ladder/"))]
+    stems = [stem for stem in kernels.stems() if options.all or not stem.startswith(("conv2d/", "ladder/"))]
     files = [*kernels.libraries(), *stems]
     kernels.build(files, options.dtype or ["float32"])
     print(f"{len(files)} kernel files are ready in {cache_folder()}")

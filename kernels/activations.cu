@@ -4,7 +4,7 @@
 // not the input: dx may be the same array as dy, which it then overwrites. Comparisons are written so that a NaN goes
 // through.
 
-#include "simd_math.cuh"
+#include "device/simd_math.cuh"
 
 // y = max(x, 0)
 extern "C" __global__ void relu(real* y, const real* x, int count) {

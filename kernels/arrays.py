@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kernels.launches import contiguous, elements, empty
+from gpunet.kernels.launches import contiguous, elements, empty
 
 AT_ONCE = 4  # arrays that one launch joins
 WORD = 4  # bytes

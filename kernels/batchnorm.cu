@@ -13,7 +13,7 @@
 // of one, and statistics are (batches, channels). scale or shift may be null: 1 and 0.
 
 #include "batchnorm.cuh"
-#include "last_to_arrive.cuh"
+#include "device/last_to_arrive.cuh"
 
 // The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row
 // belongs to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import kernels
-from kernels.launches import (
+from gpunet import kernels
+from gpunet.kernels.launches import (
     arrivals,
     at_once,
     columns,
@@ -17,7 +17,7 @@ from kernels.launches import (
     rows_of_blocks,
     rows_per_thread,
 )
-from kernels.sums import add_groups
+from gpunet.kernels.sums import add_groups
 
 Running = tuple[Any, Any, float]  # running mean (C,), running variance (C,), momentum
 

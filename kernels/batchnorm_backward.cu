@@ -9,7 +9,7 @@
 // Threads as in batchnorm.cu. Several batches: dx uses the sums of its own batch, dshift and dscale are totals.
 
 #include "batchnorm.cuh"
-#include "last_to_arrive.cuh"
+#include "device/last_to_arrive.cuh"
 
 // Of one group of rows and one column: sums[0] = sum dz, sums[width] = sum dz x_hat.    dy, x: at the batch's first row
 __device__ void reduce_group(bool whole, real* sums, const real* dy, const real* x, const Channel& channel, int group,

@@ -1,6 +1,6 @@
 """Launches of conv2d*.cu: convolution without a matrix of patches, in one launch per pass (but see _folded).
 
-All three passes are one matrix product out (M, N) = sum over K (conv_passes.cuh says which). `stem` names the file;
+All three passes are one matrix product out (M, N) = sum over K (conv2d/passes.cuh says which). `stem` names the file;
 they differ in how they multiply: conv2d in full precision, conv2d_tf32, conv2d_bf16 and conv2d_fp16 on tensor cores.
 """
 
@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-import kernels
-from kernels.conv_plan import BLOCKS, Plan, folding_reads_less, plan
-from kernels.conv_sizes import Conv, Pads, Pair, output_size, sizes_of
-from kernels.launches import contiguous, empty, on_cuda
-from kernels.patches import fold
-from kernels.sums import add_bias
+from gpunet import kernels
+from gpunet.kernels.conv_plan import BLOCKS, Plan, folding_reads_less, plan
+from gpunet.kernels.conv_sizes import Conv, Pads, Pair, output_size, sizes_of
+from gpunet.kernels.launches import contiguous, empty, on_cuda
+from gpunet.kernels.patches import fold
+from gpunet.kernels.sums import add_bias
 
 NO_PADS = (0, 0), (0, 0)
-COUNTERS = 2 * BLOCKS  # one for each split and level of the tree that adds them up (conv_product.cuh)
+COUNTERS = 2 * BLOCKS  # one for each split and level of the tree that adds them up (conv2d/product.cuh)
 
 
 def conv2d(stem: str, x: Any, weight: Any, stride: Pair, pads: Pads, bias: Any = None, cut: Plan | None = None) -> Any:

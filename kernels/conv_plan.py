@@ -13,7 +13,7 @@ ENOUGH = 16  # with fewer blocks than this the next smaller tile is taken
 
 
 class Tile(NamedTuple):
-    """A block's piece of the result, and its threads (conv2d.cu, conv_mma.cuh)."""
+    """A block's piece of the result, and its threads (conv2d.cu, conv2d/mma.cuh)."""
 
     name: str
     rows: int

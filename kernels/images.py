@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import kernels
-from kernels.launches import contiguous, divisor, elements, empty, on_cuda
+from gpunet import kernels
+from gpunet.kernels.launches import contiguous, divisor, elements, empty, on_cuda
 
 
 def images_to_real(images: Any, dtype: str, flip: Any, low: float) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kernels.launches import contiguous, empty, rows_of_blocks
+from gpunet.kernels.launches import contiguous, empty, rows_of_blocks
 
 
 def join_labels(x: Any, labels: Any, classes: int) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-import kernels
-from kernels.memory import contiguous, empty, on_cuda
+from gpunet import kernels
+from gpunet.kernels.memory import contiguous, empty, on_cuda
 
 ELEMENTS_PER_BLOCK = 1024
 ROWS_ON_CPU = 16

@@ -8,7 +8,7 @@
 // losses and the sigmoids of its numbers, always in the same order. What is left to add: on the CPU column_sum of
 // columns.cu, if there are many rows, and mean_loss; on the GPU the last threads to arrive do it in the same launch.
 
-#include "last_to_arrive.cuh"
+#include "device/last_to_arrive.cuh"
 
 constexpr int LANES = 32, LOSS = 0, SIGMOID = 1;
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import kernels
-from kernels.launches import ROWS_ON_CPU, arrivals, at_once, contiguous, empty, on_cuda, rows_per_thread
-from kernels.sums import add_groups
+from gpunet import kernels
+from gpunet.kernels.launches import ROWS_ON_CPU, arrivals, at_once, contiguous, empty, on_cuda, rows_per_thread
+from gpunet.kernels.sums import add_groups
 
 LANES = 32  # as in losses.cu
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import kernels
-from kernels.conv_sizes import Pads, Pair, output_size
-from kernels.launches import contiguous, divisor, empty, largest_divisor, on_cuda, zeros
+from gpunet import kernels
+from gpunet.kernels.conv_sizes import Pads, Pair, output_size
+from gpunet.kernels.launches import contiguous, divisor, empty, largest_divisor, on_cuda, zeros
 
 
 def unfold(x: Any, kernel: Pair, stride: Pair, pads: Pads) -> Any:

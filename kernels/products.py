@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kernels import cpu
-from kernels.machine import workers
+from gpunet.kernels.loader import cpu
+from gpunet.kernels.loader.machine import workers
 
 TILE = 64  # columns of c: the widest register tile on any machine
 TASKS = 8  # per thread, at least, so that none waits long for the last

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kernels import cpu
-from kernels.conv_sizes import Conv, Pads, Pair, fitting, output_size
-from kernels.machine import workers
-from kernels.memory import contiguous, empty
+from gpunet.kernels.conv_sizes import Conv, Pads, Pair, fitting, output_size
+from gpunet.kernels.loader import cpu
+from gpunet.kernels.loader.machine import workers
+from gpunet.kernels.memory import contiguous, empty
 
 GROUPS = 16  # partial sums of a weight gradient: enough for most CPUs, and the same on all of them
 

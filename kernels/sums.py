@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kernels.launches import (
+from gpunet.kernels.launches import (
     columns,
     contiguous,
     empty,

@@ -9,7 +9,7 @@ memory_limit  bytes that may be held in memory (default: a quarter of the machin
               of so many files the source is a GrowingSource, which decodes them while it is used
 workers       decoding threads (default: one per core)
 pattern       of the files wanted, such as '*.png'; train_size: at most so many images, spread over the data
-labels        auto, folder or none: see dcgan.data.labels
+labels        auto, folder or none: see dcgan.data.formats.labels
 Raises UserError, one line, for anything that cannot be opened or holds no image.
 """
 
@@ -20,20 +20,20 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.data.base import Listing
-from dcgan.data.cache import cache_path, forget_older, no_cache
-from dcgan.data.faces import COUNT, FacesSource
-from dcgan.data.filling import Job
-from dcgan.data.formats import is_packed, list_images
-from dcgan.data.growing import GrowingSource
+from dcgan.data.faces.source import COUNT, FacesSource
+from dcgan.data.formats.listing import Listing
+from dcgan.data.formats.recognise import is_packed, list_images
+from dcgan.data.formats.selection import Choice
 from dcgan.data.limits import default_memory_limit
-from dcgan.data.packed import PackedSource
-from dcgan.data.packing import pack
-from dcgan.data.reading import read_into_memory, with_channels
 from dcgan.data.recipe import Recipe
-from dcgan.data.selection import Choice
 from dcgan.data.source import Source
-from dcgan.data.store import Store
+from dcgan.data.storage.cache import cache_path, forget_older, no_cache
+from dcgan.data.storage.decode_ahead import Job
+from dcgan.data.storage.growing import GrowingSource
+from dcgan.data.storage.packed import PackedSource
+from dcgan.data.storage.packing import pack
+from dcgan.data.storage.reading import read_into_memory, with_channels
+from dcgan.data.storage.store import Store
 from dcgan.sizes import Size
 
 CACHE_FROM = 10_000  # files; decoding fewer takes seconds: training waits for them, and they leave no cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dcgan.presets import ladder5
+from dcgan.presets import kernel5
 from dcgan.presets.parts import dcgan_init
 from dcgan.presets.preset import OF_BATCHNORM, Preset
 from gpunet.layers import Sequential
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def generator(config: Config) -> Sequential:
     """Return G: z (N, 1, 1, z_dim) -> pictures (N, H, W, C)."""
     w = config.width
-    return ladder5.generator(config, [8 * w, 4 * w, 2 * w, w], dense_bias=config.bias)
+    return kernel5.generator(config, [8 * w, 4 * w, 2 * w, w], dense_bias=config.bias)
 
 
 def discriminator(config: Config) -> Sequential:
     """Return D: pictures (N, H, W, C) -> logits (N, 1)."""
     w = config.width
-    return ladder5.discriminator(config, [w, 2 * w, 4 * w, 8 * w], dense_bias=config.bias)
+    return kernel5.discriminator(config, [w, 2 * w, 4 * w, 8 * w], dense_bias=config.bias)
 
 
 PRESET = Preset(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows
-from kernels import launches
+from gpunet.kernels import launches
 
 
 @operation

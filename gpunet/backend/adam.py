@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import kernels
+from gpunet import kernels
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.loss_scale import SKIP
 from gpunet.backend.parallel import by_rows
-from kernels import launches
+from gpunet.kernels import launches
 
 # Places in the optimiser's small state array (4,) of float64, which lives on the device beside the parameters. The
 # other two are the kernels': what they work out once per step for all parameters.

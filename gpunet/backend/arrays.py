@@ -75,7 +75,7 @@ def implementation(device: str = "cpu") -> str:
 
 @functools.cache
 def _default(device: str) -> str:
-    import kernels
+    from gpunet import kernels
 
     if device == "cuda" or kernels.compiler_available():
         return "kernels"

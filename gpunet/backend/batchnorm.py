@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import kernels.batchnorm
+import gpunet.kernels.batchnorm
 from gpunet.backend.activations import derivative
 from gpunet.backend.arrays import Array, array_module, operation, written
 from gpunet.backend.parallel import by_rows, column_sums, row_sum, row_sum_of_products
@@ -55,7 +55,7 @@ def batchnorm(
 
 @batchnorm.kernel
 def _(x: Array, scale: Any, shift: Any, eps: float, slope: float = 1.0, running: Any = None, batches: int = 1) -> Any:
-    return kernels.batchnorm.forward(x, scale, shift, eps, slope, running, batches)
+    return gpunet.kernels.batchnorm.forward(x, scale, shift, eps, slope, running, batches)
 
 
 @operation
@@ -70,7 +70,7 @@ def batchnorm_inference(
 
 @batchnorm_inference.kernel
 def _(x: Array, mean: Array, var: Array, scale: Any, shift: Any, eps: float, slope: float = 1.0) -> Array:
-    return kernels.batchnorm.inference(x, mean, var, scale, shift, eps, slope)
+    return gpunet.kernels.batchnorm.inference(x, mean, var, scale, shift, eps, slope)
 
 
 @operation
@@ -129,7 +129,7 @@ def _backward_part(
 def _(
     dy: Array, x: Array, mean: Array, rstd: Array, scale: Any, shift: Any, slope: float = 1.0, out: Any = (None, None)
 ) -> Any:
-    return kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope, out)
+    return gpunet.kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope, out)
 
 
 def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:

@@ -22,8 +22,8 @@ from gpunet.backend.conv_choice import algorithm, kernel_file
 from gpunet.backend.im2col import image_blocks
 from gpunet.backend.parallel import run
 from gpunet.backend.patches import Pads, Pair, fold, output_size, pad, unfold, windows
-from kernels import conv2d as tiled
-from kernels import strided_conv
+from gpunet.kernels import conv2d as tiled
+from gpunet.kernels import strided_conv
 
 
 @operation

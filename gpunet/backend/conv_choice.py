@@ -8,8 +8,8 @@
 
     strided    patches read where they lie in the image (kernels/strided_conv.cpp), on the CPU only
     im2col     patches gathered into a matrix, one product (on the CPU products.cpp's or BLAS's, see im2col.py)
-    tiled      our tiled kernels (kernels/conv2d.cu): no matrix of patches, full precision
-    mma        the same tiles on tensor cores (kernels/conv2d_tf32.cu, ...): factors rounded, sums in float32
+    tiled      our tiled kernels (kernels/conv2d/conv2d.cu): no matrix of patches, full precision
+    mma        the same tiles on tensor cores (kernels/conv2d/conv2d_tf32.cu, ...): factors rounded, sums in float32
 
 float64 arrays are never rounded: they take `tiled` where float32 takes `mma`. The factors' fractions have 23 bits in
 fp32, 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below 6e-8 vanish: gradients need a scaled loss.
@@ -53,8 +53,8 @@ def algorithm(device: str, dtype: Any, line: int = 0) -> str:
 
 
 def kernel_file(device: str, dtype: Any) -> str:
-    """Return the kernel file of our matrix products: "conv2d", or "conv2d_tf32" and so on for `mma`."""
-    return f"conv2d_{precision(device)}" if algorithm(device, dtype) == "mma" else "conv2d"
+    """Return the kernel file of our matrix products: "conv2d/conv2d", or "conv2d/conv2d_tf32" and so on for `mma`."""
+    return f"conv2d/conv2d_{precision(device)}" if algorithm(device, dtype) == "mma" else "conv2d/conv2d"
 
 
 def covers_image(hw: Pair, shape: tuple[int, ...], pads: Pads, device: str) -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 
 from gpunet.backend.arrays import written
 from gpunet.backend.parallel import matmul
-from kernels.launches import largest_divisor
-from kernels.memory import empty
-from kernels.products import products
+from gpunet.kernels.launches import largest_divisor
+from gpunet.kernels.memory import empty
+from gpunet.kernels.products import products
 
 NARROW = 16  # rows or columns, below which BLAS is faster
 WIDE = 512  # columns from which on they are tasks enough

@@ -17,10 +17,10 @@ from gpunet.backend.arrays import Array, device_of, written
 from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.parallel import blocks, run
 from gpunet.backend.patches import Pads, Pair, output_size
-from kernels import conv2d as tiled
-from kernels import products as on_cpu
-from kernels.memory import empty
-from kernels.patches import fold, unfold
+from gpunet.kernels import conv2d as tiled
+from gpunet.kernels import products as on_cpu
+from gpunet.kernels.memory import empty
+from gpunet.kernels.patches import fold, unfold
 
 COLUMNS = 384 * 1024  # elements of im2col made at a time and thread: enough rows for BLAS, few enough for the cache
 ROWS = 512  # ... but at least this many rows, so that BLAS's packing of the weights is paid off

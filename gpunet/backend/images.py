@@ -5,7 +5,7 @@ low is -1 where G ends with tanh, 0 where it ends with a sigmoid.
 
 from __future__ import annotations
 
-import kernels.images
+import gpunet.kernels.images
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.parallel import by_rows
 
@@ -31,7 +31,7 @@ def images_to_real(images: Array, dtype: str = "float32", flip: Array | None = N
 
 @images_to_real.kernel
 def _(images: Array, dtype: str = "float32", flip: Array | None = None, low: float = -1.0) -> Array:
-    return kernels.images.images_to_real(images, dtype, flip, low)
+    return gpunet.kernels.images.images_to_real(images, dtype, flip, low)
 
 
 @operation
@@ -43,4 +43,4 @@ def real_to_images(x: Array, low: float = -1.0) -> Array:
 
 @real_to_images.kernel
 def _(x: Array, low: float = -1.0) -> Array:
-    return kernels.images.real_to_images(x, low)
+    return gpunet.kernels.images.real_to_images(x, low)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpunet.backend.arrays import Array, array_module, device_of, operation
-from kernels import arrays
+from gpunet.kernels import arrays
 
 
 @operation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import kernels.labels
+import gpunet.kernels.labels
 from gpunet.backend.arrays import Array, array_module, operation
 
 
@@ -25,7 +25,7 @@ def join_labels(x: Array, labels: Array, classes: int) -> Array:
 
 @join_labels.kernel
 def _(x: Array, labels: Array, classes: int) -> Array:
-    return kernels.labels.join_labels(x, labels, classes)
+    return gpunet.kernels.labels.join_labels(x, labels, classes)
 
 
 @operation
@@ -36,4 +36,4 @@ def join_labels_backward(dy: Array, classes: int) -> Array:
 
 @join_labels_backward.kernel
 def _(dy: Array, classes: int) -> Array:
-    return kernels.labels.join_labels_backward(dy, classes)
+    return gpunet.kernels.labels.join_labels_backward(dy, classes)

@@ -10,8 +10,8 @@ from gpunet.backend.arrays import Array, device_of, operation, written
 from gpunet.backend.conv_choice import algorithm, kernel_file
 from gpunet.backend.flat_product import product
 from gpunet.backend.parallel import column_sums, matmul, row_sum
-from kernels import conv2d as tiled
-from kernels import sums
+from gpunet.kernels import conv2d as tiled
+from gpunet.kernels import sums
 
 
 def _untiled(x: Array) -> bool:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-import kernels
+from gpunet import kernels
 from gpunet.backend.arrays import Array, array_module, operation, to_device
-from kernels import launches
+from gpunet.kernels import launches
 
 # Places in `scaling`: what the next loss is multiplied by; good steps since that changed; whether Adam shall skip the
 # gradients at hand. The last is the kernels': whether one of these was not finite.

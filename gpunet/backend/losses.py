@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpunet.backend.activations import sigmoid
 from gpunet.backend.arrays import Array, array_module, operation
 from gpunet.backend.join import join
-from kernels import losses
+from gpunet.kernels import losses
 
 
 @operation

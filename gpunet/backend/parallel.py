@@ -17,7 +17,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-import kernels
+from gpunet import kernels
 from gpunet.backend.arrays import Array, array_module, device_of
 
 BLOCK = 128 * 1024  # elements: half a megabyte of float32, so that a few operands of a block stay in a core's L2 cache

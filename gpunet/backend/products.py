@@ -9,8 +9,8 @@ from gpunet.backend.conv_choice import kernel_file
 from gpunet.backend.parallel import run
 from gpunet.backend.phases import ALL
 from gpunet.backend.tiling import planes
-from kernels import conv2d as tiled
-from kernels import products as on_cpu
+from gpunet.kernels import conv2d as tiled
+from gpunet.kernels import products as on_cpu
 
 ROWS, DEPTH, COLUMNS = range(3)
 

@@ -10,7 +10,7 @@ from gpunet.backend.parallel import blocks
 from gpunet.backend.patches import Pads, Pair, output_size
 from gpunet.backend.phases import Phases, fewer_taps, groups_of, spans_of
 from gpunet.backend.toom import rectangle
-from kernels.memory import empty
+from gpunet.kernels.memory import empty
 
 SKEW = 80  # planes begin this many numbers beyond a multiple of 1024: five cache lines of float32
 TRANSFORMED = 128 * 1024  # numbers of a transform's operand made at a time and thread

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 
-import kernels
+from gpunet import kernels
 from gpunet.backend import winograd
 from gpunet.backend.arrays import Array
 from gpunet.backend.tiling import Tiling, plane_buffer, planes
-from kernels.launches import largest_divisor
-from kernels.memory import empty, on_cuda
+from gpunet.kernels.launches import largest_divisor
+from gpunet.kernels.memory import empty, on_cuda
 
 
 def _launch(name: str, tiling: Tiling, grid: tuple[int, int], channels: int, args: tuple) -> None:
     """Launch winograd_`name` over grid (x, y), its x times as large as the channels need blocks."""
     block = largest_divisor(channels, 256 if on_cuda(args[0]) else 1024)  # a GPU's registers suffice for no more
     grid = grid[0] * (channels // block), grid[1]
-    kernels.launch(f"winograd{tiling.m}x{tiling.r}.winograd_{name}", grid, block, args)
+    kernels.launch(f"winograd/winograd{tiling.m}x{tiling.r}.winograd_{name}", grid, block, args)
 
 
 def _image_sizes(tiling: Tiling) -> tuple[int, ...]:

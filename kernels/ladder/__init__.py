@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-import kernels
-from kernels.source import path_of
+from gpunet import kernels
+from gpunet.kernels.loader.source import path_of
 
 CHANNEL_SUM = (
     "atomics",

@@ -20,8 +20,8 @@
 // them to tf32 takes more instructions than multiplying, and c is written in pairs, half a sector at a time.
 // In the counters: 16 sectors per 512-byte request of LDGSTS (cp.async), no bank conflict, HMMA and no FFMA.
 
-#include "tensor_core.cuh"
-#include "copy_async.cuh"
+#include "device/tensor_core.cuh"
+#include "device/copy_async.cuh"
 
 constexpr int TILE = 64;       // rows and columns of c that a block computes
 constexpr int WARP_TILE = 32;  // ... and a warp

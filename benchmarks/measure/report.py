@@ -1,0 +1,86 @@
+"""What all benchmarks do with their rows: say them as they come, print a table, write the JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.timing import Timed
+from gpunet.backend.conv_choice import PRECISIONS
+
+HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "ratio", "verified")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that the benchmarks share."""
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="cpu (default) or cuda")
+    parser.add_argument("--precision", choices=PRECISIONS[:2], help="of products on cuda (default tf32 where it can)")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    parser.add_argument("--json", metavar="FILE", help="write everything to this file")
+
+
+def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
+    """Return what a row says about times: milliseconds, the fastest rival and our ratio to it."""
+    ours = found["ours"]
+    rivals = {name: timed for name, timed in found.items() if name != "ours"}
+    row: dict[str, Any] = {"ours_ms": ours.median, "ours_spread": [ours.least, ours.most]}
+    row |= {"rivals": {name: timed.median for name, timed in rivals.items()}}
+    row |= {"rivals_spread": {name: [timed.least, timed.most] for name, timed in rivals.items()}}
+    row |= {"ours_gflops": gflop / ours.median * 1e3}
+    if rivals:
+        best = min(rivals, key=lambda name: rivals[name].median)
+        row |= {"best": best, "ratio": ours.median / rivals[best].median}
+        row |= {"best_gflops": gflop / rivals[best].median * 1e3}
+    return row
+
+
+def say(row: dict[str, Any]) -> dict[str, Any]:
+    """Print one row to stderr at once, with what was skipped; return it."""
+    print("  ".join(map(str, cells(row))), file=sys.stderr, flush=True)
+    for name, reason in row.get("skipped", {}).items():
+        print(f"    {name} skipped: {reason}", file=sys.stderr, flush=True)
+    return row
+
+
+def cells(row: dict[str, Any]) -> list[Any]:
+    """Return a row as HEAD names its columns; blank where it was not timed."""
+    verified = "yes" if row["verified"] else f"NO: {row['errors'] or 'nothing to compare with'}"
+    if "ours_ms" not in row:
+        return [row["workload"], *[""] * 6, verified]
+    ours = [row["workload"], ms(row["ours_ms"]), spread(row["ours_spread"])]
+    if "best" not in row:
+        return [*ours, *[""] * 4, verified]
+    best = row["best"]
+    theirs = [ms(row["rivals"][best]), spread(row["rivals_spread"][best]), best, f"{row['ratio']:.2f}"]
+    return [*ours, *theirs, verified]
+
+
+def ms(value: float) -> str:
+    """Return milliseconds in three figures or more.
+
+    >>> ms(1234.5), ms(12.34), ms(0.1234)
+    ('1234', '12.3', '0.123')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def spread(pair: list[float]) -> str:
+    """Return the least and the most."""
+    return f"{ms(pair[0])}-{ms(pair[1])}"
+
+
+def finish(name: str, found: dict[str, Any], options: argparse.Namespace, path: Path | None) -> int:
+    """Print the table and write the file; return the exit status: 1 where a row was not verified."""
+    print(table(HEAD, [cells(row) for row in found["rows"]], options.markdown))
+    for title in ("processes", "generation"):
+        for side, values in found.get(title, {}).items():
+            print(f"{side}: {values}")
+    found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
+    if path:
+        write_whole(path, json.dumps(found, indent=1) + "\n")
+    return 0 if all(row["verified"] for row in found["rows"]) else 1

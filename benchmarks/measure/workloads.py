@@ -1,0 +1,116 @@
+"""Workloads: a preset at a width and a batch size, with pictures and z; and our side of it.
+
+A name says everything: dcgan64-nf64-b64 is the preset dcgan64 at width 64 with batches of 64; behind it -s128 is
+another picture size, -reference the NumPy implementation instead of the kernels.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure.work import step_work
+from dcgan.config import Config
+from dcgan.gan import GAN
+from dcgan.presets import PRESETS, find
+from dcgan.sampling import draw_z
+from dcgan.stepper import Stepper
+from gpunet import backend
+
+NAME = re.compile(
+    r"(?P<preset>.+?)-nf(?P<width>\d+)-b(?P<batch>\d+)(-s(?P<size>\d+))?(-(?P<implementation>reference))?"
+)
+DEFAULT = ("dcgan64-nf64-b64", "dcgan64-nf64-b128", "dcgan64-nf32-b64", "carpedm20-nf64-b64",
+           "dcgan64-nf64-b64-reference")  # fmt: skip
+ALL = (
+    *(f"dcgan64-nf{width}-b{batch}" for width in (32, 64, 128) for batch in (32, 64, 128)),
+    *(f"{preset}-nf64-b64" for preset in PRESETS if preset != "dcgan64"),
+    "dcgan64-nf64-b64-reference",
+)
+CLASSES = 3  # that networks with labels are told, in turn
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A preset's training step at a width, batch and picture size."""
+
+    name: str
+    preset: str
+    width: int
+    batch: int
+    size: int | None  # None: the preset's
+    implementation: str
+
+    @classmethod
+    def named(cls, name: str) -> Workload:
+        """Return the workload of a name. Raises ValueError for a name that is none."""
+        match = NAME.fullmatch(name)
+        if match is None or match["preset"] not in PRESETS:
+            raise ValueError(f"got workload {name!r}, expected PRESET-nfWIDTH-bBATCH, as {DEFAULT[0]}")
+        if match["size"] and match["preset"] != "dcgan64":
+            raise ValueError(f"got workload {name!r}: only dcgan64 can have another picture size here")
+        size = int(match["size"]) if match["size"] else None
+        numbers = int(match["width"]), int(match["batch"]), size
+        return cls(name, match["preset"], *numbers, match["implementation"] or "kernels")
+
+    @property
+    def config(self) -> Config:
+        """The options of such a run."""
+        given: dict[str, Any] = {"preset": self.preset, "width": self.width, "batch_size": self.batch}
+        given |= {"image_size": self.size} if self.size else {}
+        given |= {"classes": CLASSES} if find(self.preset).conditional else {}
+        return Config.from_options(given)
+
+    @property
+    def gflop(self) -> float:
+        """10^9 floating-point operations of a step, convolutions in direct form."""
+        return sum(work.uses * work.flops for work in step_work(self.config, self.batch)) / 1e9
+
+    def plain(self) -> dict[str, Any]:
+        """Return what PyTorch's side has to know, as plain numbers: it runs without importing our library."""
+        c, betas = self.config, (self.config.beta1, self.config.beta2)
+        sizes = (self.size,) if self.size else ()
+        return {"preset": self.preset, "network": (c.z_dim, self.width, *sizes), "lr": c.lr, "betas": betas,
+                "weight_decay": c.l2, "g_steps": c.ratio[1], "fresh_z": c.fresh_z,
+                "targets": (c.real_target, c.fake_target, c.generator_target)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step takes, on the host."""
+
+    images: np.ndarray  # uint8 (N, H, W, C)
+    zs: list[np.ndarray]  # (N, 1, 1, z_dim) each
+    labels: np.ndarray | None  # (N,)
+
+    @classmethod
+    def drawn(cls, workload: Workload, draws: int) -> Batch:
+        """Return random pictures, z and labels in turn: the same numbers for the same workload."""
+        config, rng = workload.config, np.random.default_rng(1)
+        shape = (workload.batch, *config.image_size, config.channels or 3)
+        images = rng.integers(0, 256, shape, dtype=np.uint8)
+        labels = None if config.classes is None else (np.arange(workload.batch) % CLASSES).astype("int32")
+        return cls(images, [draw_z(rng, workload.batch, config) for _ in range(draws)], labels)
+
+
+class Ours:
+    """Our training step, as `dcgan.train` runs it: from bytes on the host to two updated networks."""
+
+    def __init__(self, workload: Workload, device: str) -> None:
+        self.gan = GAN(workload.config, np.random.default_rng(0), device)
+        self.number = workload.config.ratio[0]  # a batch that trains both networks
+        self.batch = Batch.drawn(workload, self.gan.draws(self.number))
+        self.stepper = Stepper(self.gan, device, graph=True)
+        self.implementation = workload.implementation
+
+    def set_lr(self, lr: float) -> None:
+        """Train with this learning rate from here on."""
+        self.gan.adam_G.lr = self.gan.adam_D.lr = lr
+
+    def step(self) -> dict[str, Any]:
+        """Train D, and G as often as the preset says; return the losses, on the device."""
+        with backend.use(self.implementation), self.stepper.running():
+            return self.stepper(self.number, self.batch.images, self.batch.zs, None, self.batch.labels)

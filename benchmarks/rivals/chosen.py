@@ -1,0 +1,59 @@
+"""Whom our step is raced against: PyTorch, run in several ways, and JAX, where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measure.workloads import Batch, Workload
+from benchmarks.rivals.same_step import pictures, torch_side
+from benchmarks.rivals.torch_step import ON_CUDA, RIVALS, Rival, TorchStep
+from gpunet import kernels
+
+if TYPE_CHECKING:
+    from benchmarks.rivals.jax_step import JaxStep
+
+
+class Unfit(Exception):
+    """A rival that does not take part in a workload; says why."""
+
+
+class Jax:
+    """JAX, of which there is one way."""
+
+    name = "jax"
+
+    def has(self, part: str) -> bool:
+        """Return whether it has this part of PyTorch's ways: it is compiled."""
+        return part == "compiled"
+
+
+def installed() -> bool:
+    """Return whether JAX can be imported."""
+    return importlib.util.find_spec("jax") is not None
+
+
+def chosen(names: Sequence[str] | None, device: str) -> tuple[Rival | Jax, ...]:
+    """Return the rivals of these names; None: all that there are. Raises ValueError for a name that is none."""
+    if names is None:
+        return *RIVALS, *ON_CUDA * (device == "cuda"), *[Jax()] * installed()
+    if Jax.name in names and not installed():
+        raise ValueError("got rival 'jax', and JAX is not installed: pip install 'gpunet[torch,jax]'")
+    return tuple(Jax() if name == Jax.name else Rival(name) for name in names)
+
+
+def start(
+    rival: Rival | Jax, workload: Workload, values: Any, batch: Batch, low: float, device: str
+) -> TorchStep | JaxStep:
+    """Return the rival's side with these weights, pictures and z. Raises Unfit where it has none."""
+    if isinstance(rival, Rival):
+        return torch_side(workload, rival, values, batch, low, device)
+    if workload.preset != "dcgan64":
+        raise Unfit("written for the preset dcgan64 only")
+    if device != "cpu":
+        raise Unfit("takes part on the CPU only")
+    from benchmarks.rivals import jax_step
+
+    jax_step.use_cpu(kernels.threads())
+    return jax_step.JaxStep(workload.plain(), values, pictures(batch, low), batch.zs[0][:, 0, 0])

@@ -1,0 +1,74 @@
+"""Which instructions a kernel consists of: from its machine code where a disassembler is found, else from its PTX.
+
+These are instructions in the program text, not instructions executed: a loop's body counts once. Compared between two
+versions of one kernel they show what the compiler did: loads joined to 16 bytes, multiplications on tensor cores.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from benchmarks.static.machine_code import Code, ptx
+
+# class -> (machine instructions, PTX instructions), both as patterns that the name begins with
+CLASSES = {
+    "arithmetic": (r"[FD](ADD|MUL|FMA)", r"(fma|add|mul|sub)\.(rn\.)?(ftz\.)?f(32|64)"),
+    "tensor core": (r"[HDI]MMA", r"mma\.sync"),
+    "global load": (r"LDG\b", r"ld\.(volatile\.)?global"),
+    "global store": (r"STG", r"st\.(volatile\.)?global"),
+    "async copy": (r"LDGSTS", r"cp\.async\.c[ag]"),
+    "wide shared load": (r"LDS[\w.]*\.128", r"ld\.(volatile\.)?shared\.v4\.\w32|ld\.(volatile\.)?shared\.v2\.\w64"),
+    "shared load": (r"LDS", r"ld\.(volatile\.)?shared"),
+    "shared store": (r"STS", r"st\.(volatile\.)?shared"),
+    "local memory": (r"LDL|STL", r"(ld|st)\.local"),
+    "atomic": (r"RED\b|ATOM|REDG", r"(red|atom)\."),
+    "shuffle": (r"SHFL", r"shfl\."),
+    "barrier": (r"BAR", r"(bar|barrier)\."),
+}
+SASS_LINE = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", re.M)
+PTX_LINE = re.compile(r"^\s*(?:@!?%p\d+\s+)?([a-z][\w.]*)[ \t;]", re.M)
+
+
+@functools.cache
+def disassembler() -> str | None:
+    """Return the path of nvdisasm: on PATH, in a CUDA toolkit, or from pip (nvidia-cuda-nvdisasm); None if nowhere."""
+    places = [os.environ.get("PATH", ""), os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")]
+    packages = Path(sysconfig.get_path("purelib"), "nvidia")
+    places += map(str, packages.glob("*/bin"))
+    return shutil.which("nvdisasm", path=os.pathsep.join(places))
+
+
+def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections.Counter[str]:
+    """Return how many instructions of each class a kernel has; those of no class count as "other"."""
+    names = _sass(code.cubin, entry) if disassembler() else _ptx(ptx(stem, dtype, arch), entry)
+    patterns = {name: re.compile(pair[0 if disassembler() else 1]) for name, pair in CLASSES.items()}
+    counts: collections.Counter[str] = collections.Counter()
+    for name in names:
+        if name != "NOP":  # fills the last line of the instruction cache
+            counts[next((c for c, pattern in patterns.items() if pattern.match(name)), "other")] += 1
+    return counts
+
+
+def _sass(cubin: bytes, entry: str) -> list[str]:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        command = [disassembler() or "", "--print-code", file.name]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    parts = re.split(r"^\.text\.(\w+):", done.stdout, flags=re.M)  # text, name, text, name, text, ...
+    return SASS_LINE.findall(dict(zip(parts[1::2], parts[2::2], strict=True))[entry])
+
+
+def _ptx(text: str, entry: str) -> list[str]:
+    body = re.search(rf"\.entry {entry}\b.*?^}}", text, re.M | re.S)
+    return PTX_LINE.findall(body.group()) if body else []

@@ -1,0 +1,150 @@
+// Counts the memory accesses of warps, in kernels compiled as C++. benchmarks/static/trace.py builds and calls it.
+//
+// The compiler's race detection (-fsanitize=thread) calls a function before each access to memory, with the address.
+// Usually a library of the compiler answers; here these functions do. The n-th time that the lanes of a warp pass the
+// same instruction is one request of that warp, as on a GPU. From the addresses of a request follow
+//   global memory   the 32-byte sectors that it touches
+//   shared memory   the wavefronts that it needs: in each, 32 banks of 4 bytes answer with one word apiece; accesses
+//                   wider than 4 bytes go in groups of lanes that want 128 bytes together
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+enum Space { GLOBAL, SHARED, SPACES };
+enum Kind { LOAD, STORE, ATOMIC, KINDS };
+// needed: sectors or wavefronts; least: sectors that the different bytes would fill, wavefronts without bank conflicts
+struct Count { int64_t requests, bytes, needed, least; };
+
+struct Passes {  // of one instruction by one warp, in one block
+    Space space;
+    Kind kind;
+    size_t bytes;
+    std::vector<uintptr_t> addresses[32];  // by lane, one for each time it passed
+};
+using Addresses = std::vector<uintptr_t>;
+
+// From the kernel: the number of the running thread in its block (-1: the address is private to it), and of the block.
+extern "C" int trace_thread(const void* address);
+extern "C" long long trace_block();
+
+static std::map<std::pair<int, const void*>, Passes> passes;  // (warp, place in the program) -> the present block's
+static long long block = -1;  // the present one
+static std::map<uintptr_t, uintptr_t> global_arrays;  // begin -> end
+static Count counts[SPACES][KINDS];
+
+// Sort, and drop what is there twice.
+static Addresses distinct(Addresses numbers) {
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+    return numbers;
+}
+
+// The pieces of `size` bytes that accesses of `bytes` bytes touch, by number.
+static Addresses pieces(const uintptr_t* first, const uintptr_t* last, size_t bytes, size_t size) {
+    Addresses touched;
+    for (; first < last; ++first)
+        for (uintptr_t piece = *first / size; piece <= (*first + bytes - 1) / size; ++piece) touched.push_back(piece);
+    return distinct(touched);
+}
+
+// Of one group of lanes: as many as there are different words in the fullest bank.
+static int wavefronts(const uintptr_t* first, const uintptr_t* last, size_t bytes) {
+    int worst = 0, in_bank[32] = {};  // a word that two lanes want is one answer to both
+    for (uintptr_t word : pieces(first, last, bytes, 4)) worst = std::max(worst, ++in_bank[word % 32]);
+    return worst;
+}
+
+static void count_request(const Passes& pass, const Addresses& request) {
+    Count& count = counts[pass.space][pass.kind];
+    const uintptr_t *first = request.data(), *last = first + request.size();
+    count.requests += 1;
+    count.bytes += request.size() * pass.bytes;
+    if (pass.space == GLOBAL) {
+        count.needed += pieces(first, last, pass.bytes, 32).size();
+        count.least += (distinct(request).size() * pass.bytes + 31) / 32;
+        return;
+    }
+    const size_t group = 128 / std::max(pass.bytes, size_t(4));
+    for (; first < last; first += group) {
+        count.needed += wavefronts(first, std::min(first + group, last), pass.bytes);
+        count.least += 1;
+    }
+}
+
+// A block is over: turn its passes into requests.
+EXPORT void trace_end_of_block() {
+    for (const auto& [place, pass] : passes)
+        for (size_t n = 0;; ++n) {
+            Addresses request;
+            for (const Addresses& lane : pass.addresses)
+                if (n < lane.size()) request.push_back(lane[n]);
+            if (request.empty()) break;
+            count_request(pass, request);
+        }
+    passes.clear();
+}
+
+// Forget everything; these arrays are global memory.
+EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* ends) {
+    passes.clear();
+    global_arrays.clear();
+    std::fill(&counts[0][0], &counts[0][0] + SPACES * KINDS, Count{});
+    for (int i = 0; i < arrays; ++i) global_arrays[begins[i]] = ends[i];
+}
+EXPORT const Count* trace_counts() { return &counts[0][0]; }
+
+static void record(const volatile void* pointer, size_t bytes, Kind kind, const void* place) {
+    const uintptr_t address = uintptr_t(pointer);
+    const int thread = trace_thread((const void*) pointer);
+    if (thread < 0) return;
+    if (block != trace_block()) trace_end_of_block();
+    block = trace_block();
+    auto array = global_arrays.upper_bound(address);
+    const bool global = array != global_arrays.begin() && address < (--array)->second;
+    Passes& pass = passes[{thread / 32, place}];
+    pass.space = global ? GLOBAL : SHARED;
+    pass.kind = kind;
+    pass.bytes = bytes;
+    // As if the array began at a multiple of 32 bytes: a GPU's allocator sees to that.
+    pass.addresses[thread % 32].push_back(global ? address - array->first + array->first / 32 * 32 : address);
+}
+
+// ---- what the compiler calls; the address of the caller names the instruction
+
+#define HERE __builtin_return_address(0)
+#define ACCESS(bytes) \
+    EXPORT void __tsan_read##bytes(void* p) { record(p, bytes, LOAD, HERE); } \
+    EXPORT void __tsan_write##bytes(void* p) { record(p, bytes, STORE, HERE); } \
+    EXPORT void __tsan_unaligned_read##bytes(void* p) { record(p, bytes, LOAD, HERE); } \
+    EXPORT void __tsan_unaligned_write##bytes(void* p) { record(p, bytes, STORE, HERE); }
+ACCESS(1) ACCESS(2) ACCESS(4) ACCESS(8) ACCESS(16)
+EXPORT void __tsan_read_range(void* p, size_t bytes) { record(p, bytes, LOAD, HERE); }
+EXPORT void __tsan_write_range(void* p, size_t bytes) { record(p, bytes, STORE, HERE); }
+EXPORT void* __tsan_memcpy(void* to, const void* from, size_t bytes) {  // clang's; g++ calls memcpy itself
+    record(from, bytes, LOAD, HERE);
+    record(to, bytes, STORE, HERE);
+    return std::memcpy(to, from, bytes);
+}
+EXPORT void* __tsan_memset(void* to, int value, size_t bytes) {
+    record(to, bytes, STORE, HERE);
+    return std::memset(to, value, bytes);
+}
+EXPORT void __tsan_init() {}
+EXPORT void __tsan_func_entry(void*) {}
+EXPORT void __tsan_func_exit(void*) {}
+
+// An atomic update is a load and then a compare-and-swap; the swap is counted.
+#define ATOMICS(bits, T) \
+    EXPORT T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
+    EXPORT void __tsan_atomic##bits##_store(volatile T* p, T x, int) { __atomic_store_n(p, x, __ATOMIC_SEQ_CST); } \
+    EXPORT bool __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* expected, T x, int, int) { \
+        record(p, sizeof(T), ATOMIC, HERE); \
+        return __atomic_compare_exchange_n(p, expected, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+    }
+ATOMICS(32, int32_t) ATOMICS(64, int64_t)
+EXPORT void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }

@@ -1,0 +1,119 @@
+"""CIFAR-10 as its page offers it: binary or Python version, as a folder, a .tar.gz or one batch file.
+
+Binary version: records of 3,073 bytes, the label and then the red, green and blue planes of 32x32 each. Python version:
+pickled dictionaries with "data" (n, 3072) of the same planes and "labels". (https://www.cs.toronto.edu/~kriz/cifar.html)
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcgan.data.formats import safe_pickle
+from dcgan.data.formats.archive import TAR_SUFFIXES, tar_members
+from dcgan.data.formats.arrays import ArrayListing
+from dcgan.data.formats.listing import Listing
+from dcgan.errors import UserError
+
+PLANES = 3 * 32 * 32
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+TRAINING = [f"data_batch_{i}" for i in range(1, 6)]
+BATCHES = {name + suffix for name in (*TRAINING, "test_batch") for suffix in ("", ".bin")}
+FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
+BATCH_LIMIT = 2**26  # bytes; a true batch has 31 million
+
+Part = tuple[np.ndarray, np.ndarray]  # images (n, 3072) uint8, labels (n,)
+
+
+def listing(path: Path) -> Listing | None:
+    """The 50,000 training images of a folder or .tar.gz, or those of one batch file; None where there are none."""
+    if path.is_dir():
+        for folder in (path / name for name in FOLDERS):
+            files = [file for name in TRAINING for file in (folder / f"{name}.bin", folder / name) if file.is_file()]
+            if files:
+                require_all(folder, (file.name for file in files))
+                return joined(files, [parse(file.name, read(file), file) for file in files[:5]])
+    elif path.name in BATCHES:
+        return joined([path], [parse(path.name, read(path), path)])
+    elif path.name.lower().endswith(TAR_SUFFIXES):
+        return in_tar(path)
+    return None
+
+
+def in_tar(path: Path) -> Listing:
+    """The training images of CIFAR-10's archive, read in one go; nothing is unpacked to the disk."""
+    try:
+        members = dict(tar_members(path, BATCHES, BATCH_LIMIT))
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} is not a readable .tar archive ({error}): download it again") from None
+    names = sorted(name for name in members if name.startswith("data_batch"))
+    require_all(path, names)
+    return joined([path], [parse(name, members[name], f"{path}, {name}") for name in names])
+
+
+def require_all(origin: Path, names: Iterable[str]) -> None:
+    """Raise UserError unless all five training batches are there, in one version."""
+    found = list(names)
+    missing = [name for name in TRAINING if sum(other.removesuffix(".bin") == name for other in found) != 1]
+    if missing:
+        raise UserError(
+            f"{origin}: expected CIFAR-10's training batches {TRAINING[0]} to {TRAINING[-1]}, each once; "
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not (of a .tar, only CIFAR-10's is read; "
+            "pictures go into a folder or a .zip)"
+        )
+
+
+def joined(files: list[Path], parts: list[Part]) -> ArrayListing:
+    """The images of these batches one behind the other."""
+    labels = np.concatenate([labels for _, labels in parts])
+    return ArrayListing(files, [images for images, _ in parts], planes_last, lambda: labels, CLASSES)
+
+
+def planes_last(row: np.ndarray) -> np.ndarray:
+    """3,072 bytes, plane by plane, to (32, 32, 3)."""
+    return row.reshape(3, 32, 32).transpose(1, 2, 0)
+
+
+def read(file: Path) -> bytes:
+    """A batch file, if it is not far too large to be one."""
+    if file.stat().st_size > BATCH_LIMIT:
+        raise UserError(f"{file}: {file.stat().st_size:,} bytes, no CIFAR-10 batch has more than {BATCH_LIMIT:,}")
+    return file.read_bytes()
+
+
+def parse(name: str, content: bytes, origin: object) -> Part:
+    """Images and labels of a batch of either version. Raises UserError where it is not one."""
+    return parse_binary(content, origin) if name.endswith(".bin") else parse_python(content, origin)
+
+
+def parse_binary(content: bytes, origin: object) -> Part:
+    """Records of a label and 3,072 bytes."""
+    if not content or len(content) % (1 + PLANES):
+        raise UserError(
+            f"{origin} is truncated: {len(content):,} bytes are no multiple of {1 + PLANES:,}, the length of a record"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + PLANES)
+    if records[:, 0].max() >= len(CLASSES):
+        raise UserError(f"{origin} is no CIFAR-10 batch: a label is {records[:, 0].max()}, expected 0 to 9")
+    return records[:, 1:], records[:, 0].astype(np.int64)
+
+
+def parse_python(content: bytes, origin: object) -> Part:
+    """The pickled dictionary of "data" and "labels", read without executing it."""
+    try:
+        batch = safe_pickle.load(content)
+    except ValueError as error:
+        raise UserError(f"{origin} is no CIFAR-10 batch: {error}") from None
+    batch = batch if isinstance(batch, dict) else {}
+    images: Any
+    labels: Any
+    images, labels = (batch.get(name.encode(), batch.get(name)) for name in ("data", "labels"))  # Python 2's, 3's keys
+    fits = isinstance(images, np.ndarray) and isinstance(labels, list) and images.shape == (len(labels), PLANES)
+    if not fits or not labels or any(type(label) is not int or not 0 <= label < len(CLASSES) for label in labels):
+        raise UserError(f"{origin} is no CIFAR-10 batch: expected data (n, {PLANES}) and n labels from 0 to 9")
+    return images, np.array(labels, np.int64)

@@ -1,0 +1,119 @@
+"""Data sets of HDF5 files from anywhere: what may be read, and the images of one that is named (file.h5:group/name)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dcgan.data.formats.arrays import ArrayListing
+from dcgan.data.formats.values import converter
+from dcgan.data.limits import default_memory_limit, require_plausible
+from dcgan.errors import UserError
+
+SUFFIXES = (".h5", ".hdf5")
+LABELS = ("labels", "label", "y")
+CHUNK_CACHE = 2**26  # bytes of unpacked chunks kept: rows are asked for one by one
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open for reading; raises UserError where the file is no HDF5 file or is torn."""
+    try:
+        return h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
+    except OSError as error:
+        raise UserError(
+            f"{path} is not a readable HDF5 file ({error}): make it again with python -m dcgan.prepare"
+        ) from None
+
+
+def dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """The data set of that path in the file, or None; its data lies in this file and can be read here.
+
+    Raises UserError for links, which may lead to any file of this machine, for data kept in other files, for an unknown
+    compression, and for sizes that the file cannot hold.
+    """
+    where: Any = file
+    for part in [part for part in name.split("/") if part]:
+        link = where.get(part, getlink=True) if isinstance(where, h5py.Group) else None
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise UserError(
+                f"{file.filename}: '{name}' is a link ({type(link).__name__}): give the data set it leads to"
+            )
+        where = where[part]
+    if not isinstance(where, h5py.Dataset):
+        return None
+    require_readable(where, f"{file.filename}:{name}")
+    return where
+
+
+def require_readable(data: h5py.Dataset, what: str) -> None:
+    """Raise UserError where the data set's content lies elsewhere, needs a missing filter, or cannot be that large."""
+    if data.is_virtual or data.external:
+        raise UserError(f"{what} keeps its data in other files: copy it into one, for example with h5repack")
+    layout = data.id.get_create_plist()
+    for number in range(layout.get_nfilters()):
+        code, _, _, label = layout.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            text = label.decode("ascii", "backslashreplace") or "unnamed"
+            raise UserError(f"{what} is compressed with {text} ({code}), unknown here: h5repack -f GZIP=4 changes that")
+    if data.shape is None or data.dtype.hasobject:
+        raise UserError(f"{what} holds no numbers")
+    require_plausible(data.nbytes, data.id.get_storage_size(), what)
+    if data.chunks and int(np.prod(data.chunks, dtype=object)) * data.dtype.itemsize > default_memory_limit():
+        raise UserError(
+            f"{what} is stored in chunks of {data.chunks}, which do not fit into memory: h5repack changes that"
+        )
+
+
+def named_listing(path: Path, name: str) -> ArrayListing:
+    """The images of a data set of any HDF5 file, with the labels found beside it."""
+    file = open_hdf5(path)
+    try:
+        images = dataset(file, name)
+        if images is None:
+            raise UserError(f"{path} has no data set '{name}'; it holds {contents(file)}")
+        convert = converter(images, f"{path}:{name}")
+        return NamedListing(file, [path], [images], convert, lambda: labels_beside(file, name, len(images)))
+    except UserError:
+        file.close()
+        raise
+    except OSError as error:
+        file.close()
+        raise UserError(f"{path}:{name} can't be read ({error}): the file is damaged") from None
+
+
+def labels_beside(file: h5py.File, name: str, count: int) -> np.ndarray | None:
+    """The labels (count,) that lie in the same group as a data set of images, if there are any."""
+    group = name.rstrip("/").rpartition("/")[0]
+    for found in (dataset(file, f"{group}/{label}") for label in LABELS):
+        if found is not None and found.size == count:
+            return found[:]
+    return None
+
+
+class NamedListing(ArrayListing):
+    """An ArrayListing that closes its HDF5 file."""
+
+    def __init__(self, file: h5py.File, *arguments: Any):
+        self.file = file
+        super().__init__(*arguments)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def contents(file: h5py.File) -> str:
+    """The data sets of a file for a message, at most eight."""
+    found: list[str] = []
+
+    def note(name: str, item: object) -> bool | None:
+        if isinstance(item, h5py.Dataset):
+            found.append(f"{name} {item.dtype} {item.shape}")
+        return True if len(found) > 8 else None
+
+    file.visititems(note)
+    return ", ".join(found[:8]) + (" and more" if len(found) > 8 else "") if found else "no data sets"

@@ -1,0 +1,134 @@
+"""Pictures in .npy and .npz files, read with pickles off. A .npy is mapped, a .npz is unpacked into memory."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from dcgan.data.formats.arrays import ArrayListing
+from dcgan.data.formats.values import converter
+from dcgan.data.limits import require_memory, require_plausible
+from dcgan.errors import UserError
+
+Header = tuple[tuple[int, ...], np.dtype]  # shape and type, read before anything is allocated
+HALVES = re.compile("train|val|valid|test")  # a .npz may hold a data set in such parts
+
+
+def npy_listing(path: Path) -> ArrayListing:
+    """The images of a .npy file; the labels of faces.npy are those of faces_labels.npy beside it."""
+    images = mapped(path)
+    beside = path.with_name(path.stem + "_labels.npy")
+    labels = (lambda: mapped(beside)) if beside.is_file() else None
+    return ArrayListing([path], [images], converter(images, path), labels)
+
+
+def mapped(path: Path) -> np.ndarray:
+    """The array of a .npy file, left on the disk."""
+    try:
+        return npy.open_memmap(path, mode="r")
+    except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
+        raise UserError(f"{path} is not a readable .npy file of numbers ({one(error)})") from None
+
+
+def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
+    """The images of a .npz: the array named, or the only one of images, or those of its train and test parts joined."""
+    with readable(path), zipfile.ZipFile(path) as archive:
+        headers = {info.filename[:-4]: header(archive, info) for info in archive.infolist() if is_array(info)}
+        chosen = choose(path, headers, inner)
+    images = unpacked(path, chosen)  # joined before they are scaled, so that all parts are scaled alike
+    found = [labels_of(name, headers) for name in chosen]
+    names = [name for name in found if name]
+    labels = (lambda: unpacked(path, names)) if len(names) == len(found) else None
+    return ArrayListing([path], [images], converter(images, path), labels)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """While a .npz is read: whatever its archive, its packing, a header or an array raises becomes one UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
+        raise UserError(f"{path} is not a readable .npz file of numbers ({one(error)})") from None
+
+
+def unpacked(path: Path, names: list[str]) -> np.ndarray:
+    """The arrays of these names one behind the other."""
+    with readable(path), zipfile.ZipFile(path) as archive:
+        parts = [unpack(archive, name, f"{path}, array {name}") for name in names]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def one(error: Exception) -> str:
+    """An error's text on one line, not too long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def is_array(info: zipfile.ZipInfo) -> bool:
+    """Whether a member of a .npz is an array."""
+    return info.filename.endswith(".npy")
+
+
+def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header | None:
+    """Shape and type of a member; None where it holds Python objects or is of a format unknown here."""
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    with archive.open(info) as member:
+        version = npy.read_magic(member)
+        if version not in readers:
+            return None
+        shape, _, dtype = readers[version](member)
+    return None if dtype.hasobject else (shape, dtype)
+
+
+def choose(path: Path, headers: dict[str, Header | None], inner: str | None) -> list[str]:
+    """The names of the arrays that hold the images."""
+    if inner is not None:
+        if headers.get(inner) is None:
+            raise UserError(f"{path}: no array of numbers is called '{inner}'; there are {listed(headers)}")
+        return [inner]
+    images = [name for name, head in headers.items() if head and len(head[0]) in (3, 4)]
+    stems = {HALVES.sub("", name) for name in images}
+    shapes = {headers[name][0][1:] for name in images}  # type: ignore[index]
+    if len(images) == 1 or (images and len(stems) == len(shapes) == 1):
+        return sorted(images, key=lambda name: ("train" not in name, name))
+    problem = "which of them are the images?" if images else "none has the shape of images, (N, H, W) or 4 axes;"
+    raise UserError(f"{path} holds {listed(headers)}: {problem} Name one: --data {path}:NAME")
+
+
+def listed(headers: dict[str, Header | None]) -> str:
+    """The arrays of a file for a message, at most eight."""
+    some = [f"{name} {head[0]}" if head else f"{name} (Python objects)" for name, head in list(headers.items())[:8]]
+    return ", ".join(some) + (" and more" if len(headers) > 8 else "") if some else "no arrays"
+
+
+def labels_of(images: str, headers: dict[str, Header | None]) -> str | None:
+    """The array with the labels of these images: y_train for x_train, test_labels for test_images, labels, y."""
+    names = [images.replace("images", "labels"), re.sub(r"^x|(?<=_)x", "y", images, flags=re.I), "labels", "y"]
+    if HALVES.search(images):
+        names = names[:2]
+    return next((name for name in names if name != images and fits(headers.get(name), headers[images])), None)
+
+
+def fits(labels: Header | None, images: Header | None) -> bool:
+    """Whether an array has one number per image."""
+    return bool(labels and images and len(labels[0]) in (1, 2) and np.prod(labels[0]) == images[0][0])
+
+
+def unpack(archive: zipfile.ZipFile, name: str, what: str) -> np.ndarray:
+    """A member as an array, once its claims are believable and fit into memory."""
+    info = archive.getinfo(name + ".npy")
+    shape, dtype = header(archive, info) or ((), np.dtype(bool))
+    nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    require_plausible(info.file_size, info.compress_size, what)
+    require_memory(nbytes, what, "save it as a .npy file, which is read in place")
+    if nbytes > info.file_size:
+        raise UserError(f"{what} claims {nbytes:,} bytes of numbers but holds {info.file_size:,}: damaged")
+    with archive.open(info) as member:
+        return npy.read_array(member, allow_pickle=False)

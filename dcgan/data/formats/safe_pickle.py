@@ -1,0 +1,148 @@
+"""Reading the pickles of CIFAR-10's Python version without ever executing one.
+
+A pickle is a little program for a stack machine, and Python's own reader imports and calls whatever the program
+names. This reader is a stack machine of its own: it knows texts, numbers, lists, tuples and dictionaries, and NumPy
+arrays of bytes; a name is for it a mere pair of words, and of calls it understands the few that write an array
+(pickled_array.py). It imports nothing and calls nothing; every other pickle is refused.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from typing import Any
+
+from dcgan.data.formats.pickled_array import Array, ByteType, Name, built, meaning
+
+NUMBERS = ("INT", "BININT", "BININT1", "BININT2", "LONG1")
+TEXTS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
+OLD_TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING")  # Python 2's, bytes that are read as Latin-1
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
+IGNORED = ("PROTO", "FRAME")
+
+
+def load(data: bytes) -> Any:
+    """The lists, dictionaries, numbers, byte strings and uint8 arrays of a pickle.
+
+    Texts of Python 2 come as bytes, as pickle.load(..., encoding="bytes") gives them. Raises ValueError for a pickle
+    that holds or does anything else, and for a damaged one.
+    """
+    machine = Machine()
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name == "STOP":
+                return arrays_filled(machine.stack.pop())
+            machine.step(opcode.name, argument)
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001  (a damaged program may end in any way)
+        raise ValueError(f"damaged pickle: {type(error).__name__} {error}") from None
+    raise ValueError("damaged pickle: it has no end")
+
+
+def arrays_filled(value: Any) -> Any:
+    """A dictionary with its arrays in place of their announcements; anything else as it is."""
+    if not isinstance(value, dict):
+        return value
+    return {key: entry.value if isinstance(entry, Array) else entry for key, entry in value.items()}
+
+
+def expect(kind: type, value: Any) -> Any:
+    """The value, if it is of that kind."""
+    if not isinstance(value, kind):
+        raise ValueError(f"damaged pickle: a {type(value).__name__} where a {kind.__name__} belongs")
+    return value
+
+
+class Machine:
+    """The stack with its marks, the memo, and one method per opcode."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, opcode: str, argument: Any) -> None:
+        """Do one opcode. Raises ValueError for one that plain data does not need."""
+        if opcode in NUMBERS or opcode in TEXTS:
+            self.stack.append(argument)
+        elif opcode in OLD_TEXTS:
+            self.stack.append(argument.encode("latin-1"))
+        elif opcode in CONSTANTS:
+            self.stack.append(CONSTANTS[opcode])
+        elif opcode in EMPTY:
+            self.stack.append(EMPTY[opcode]())
+        elif opcode not in IGNORED:
+            method = getattr(self, "do_" + opcode.lower(), None)
+            if method is None:
+                raise ValueError(f"the pickle wants to do {opcode}, which plain data never needs: refused")
+            method(argument)
+
+    def pop_to_mark(self) -> list[Any]:
+        """Take everything above the last mark, and the mark."""
+        at = self.marks.pop()
+        taken = self.stack[at:]
+        del self.stack[at:]
+        return taken
+
+    def do_mark(self, _: None) -> None:
+        self.marks.append(len(self.stack))
+
+    def do_binput(self, key: int) -> None:
+        self.memo[key] = self.stack[-1]
+
+    do_put = do_long_binput = do_binput
+
+    def do_memoize(self, _: None) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def do_binget(self, key: int) -> None:
+        self.stack.append(self.memo[key])
+
+    do_get = do_long_binget = do_binget
+
+    def do_append(self, _: None) -> None:
+        value = self.stack.pop()
+        expect(list, self.stack[-1]).append(value)
+
+    def do_appends(self, _: None) -> None:
+        values = self.pop_to_mark()
+        expect(list, self.stack[-1]).extend(values)
+
+    def do_setitem(self, _: None) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        expect(dict, self.stack[-1])[key] = value
+
+    def do_setitems(self, _: None) -> None:
+        items = self.pop_to_mark()
+        expect(dict, self.stack[-1]).update(zip(items[::2], items[1::2], strict=True))
+
+    def do_tuple(self, _: None) -> None:
+        self.stack.append(tuple(self.pop_to_mark()))
+
+    def do_tuple1(self, _: None) -> None:
+        self.stack[-1:] = [tuple(self.stack[-1:])]
+
+    def do_tuple2(self, _: None) -> None:
+        self.stack[-2:] = [tuple(self.stack[-2:])]
+
+    def do_tuple3(self, _: None) -> None:
+        self.stack[-3:] = [tuple(self.stack[-3:])]
+
+    def do_global(self, argument: str) -> None:
+        self.stack.append(Name(*argument.split(" ", 1)))
+
+    def do_stack_global(self, _: None) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.stack.append(Name(module, name))
+
+    def do_reduce(self, _: None) -> None:
+        arguments, callee = expect(tuple, self.stack.pop()), expect(Name, self.stack.pop())
+        self.stack.append(meaning(callee, arguments))
+
+    def do_build(self, _: None) -> None:
+        state, target = expect(tuple, self.stack.pop()), self.stack[-1]
+        if isinstance(target, Array):
+            target.value = built(state)
+        elif not isinstance(target, ByteType):
+            raise ValueError("the pickle wants to change an object that is no array: refused")

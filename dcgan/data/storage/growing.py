@@ -1,0 +1,138 @@
+"""GrowingSource: pictures that are decoded while training already runs, each at the latest when it is asked for."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Sequence
+
+import numpy as np
+
+from dcgan.data.formats.folder import digest
+from dcgan.data.formats.listing import Listing
+from dcgan.data.limits import default_memory_limit
+from dcgan.data.recipe import Recipe
+from dcgan.data.source import Source, describe
+from dcgan.data.storage import decode_ahead
+from dcgan.data.storage.reading import fingerprint, one_line, read_one, require_some
+from dcgan.data.storage.store import BROKEN, MISSING, THERE, Store
+
+AT_ONCE = 256  # pictures; so few are read before anything is said about the data
+READ_BYTES = 2**22
+
+
+class GrowingSource(Source):
+    """Every listed file has a place, so that the order of an epoch is known before any file was read.
+
+    The place of a file that can't be read is taken by the next in the listing's order that can, in the first epoch
+    and in every other, whenever it is found out: what stands where depends on the files alone. `expect` has
+    processes of low priority decode ahead (`job`: what they need to know, see dcgan.data.storage.decode_ahead).
+    """
+
+    def __init__(self, listing: Listing, recipe: Recipe, what: str, store: Store, job: decode_ahead.Job | None = None):
+        self.listing, self.recipe, self.what, self.store, self.job = listing, recipe, what, store, job
+        self._reasons: dict[int, str] = {}  # of the files that can't be read
+        self.helpers = decode_ahead.Helpers()
+        self._stop = weakref.finalize(self, self.helpers.stop)
+        warnings.filterwarnings("ignore", module="PIL")  # on odd files; what matters is raised by `decode`
+        shape, labels = (len(listing), *recipe.shape), listing.labels
+        own = digest([fingerprint(listing, recipe), "a place for every file"])  # without the broken ones: another order
+        super().__init__(shape, "", own, None, labels, listing.classes)
+        if labels is not None:
+            self.labels = labels.copy()
+        store.recover()
+        missing = np.flatnonzero(~store.there())
+        if AT_ONCE < len(missing) < len(self):
+            missing = missing[:0]
+        for index in missing if len(missing) <= AT_ONCE else missing[:1]:  # one: to refuse data without any
+            self._place(int(index))
+        self.description = self._described()
+
+    def _described(self) -> str:
+        text = describe(self.shape, self.what, len(self._reasons) + len(self.listing.skipped), self.classes)
+        left = self.left()
+        return f"{text}; {left:,} of them are decoded while training runs" if left else text
+
+    def left(self) -> int:
+        """How many pictures are still to be decoded."""
+        return int(np.count_nonzero(self.store.state == MISSING))
+
+    def progress(self) -> dict[str, str]:
+        left = self.left()
+        return {"decoded": f"{100 * (len(self) - left) // len(self)}%"} if left else {}
+
+    def batch(self, indices: np.ndarray) -> np.ndarray:
+        rows = np.array(indices, dtype=np.int64)
+        for k in np.flatnonzero(self.store.state[rows] < THERE):
+            rows[k] = self._place(int(rows[k]))
+        return self.store.images[rows]
+
+    def _place(self, index: int) -> int:
+        """The picture that has this place, decoded. Raises UserError where not one can be read."""
+        count = len(self.listing)
+        for other in ((index + step) % count for step in range(count)):
+            if self._read(other):
+                if self.labels is not None and self.listing.labels is not None:
+                    self.labels[index] = self.listing.labels[other]
+                return other
+        require_some(0, self.skipped, self.what)
+        raise AssertionError("unreachable")
+
+    def _read(self, index: int) -> bool:
+        """Have this picture there; False where its file can't be read."""
+        if self.store.state[index] >= THERE:
+            return True
+        if index not in self._reasons:
+            image = read_one(self.listing, index, self.recipe)
+            if not isinstance(image, str):
+                self.store.put(index, image)
+                return True
+            self._reasons[index], self.store.state[index] = image, BROKEN
+        return False
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(name, reason) of what could not be read so far, by this process or those that decode ahead."""
+        for index in np.flatnonzero(self.store.state == BROKEN).tolist():
+            self._read(index)
+        broken = [(one_line(self.listing.name(index)), reason) for index, reason in sorted(self._reasons.items())]
+        return [*self.listing.skipped, *broken]
+
+    @skipped.setter
+    def skipped(self, value: Sequence[tuple[str, str]]) -> None:
+        pass  # it is found out
+
+    def expect(self, order: np.ndarray) -> None:
+        """Decode ahead in this order, and then the rest; where all are there, have the system read the file."""
+        rest = np.ones(len(self), bool)
+        rest[order] = False
+        order = np.concatenate([order, np.flatnonzero(rest)])
+        order = order[~self.store.there()[order]]
+        if len(order) and self.job:
+            self.helpers.start(self.job, order)
+        elif len(order):
+            self.helpers.run(lambda stop: self._read_ahead(order, stop))
+        elif self.store.path and self.store.images.nbytes <= default_memory_limit():
+            self.helpers.run(self._warm)
+
+    def _read_ahead(self, order: np.ndarray, stop: threading.Event) -> None:
+        """What the processes do, where they have no file to share."""
+        for index in order.tolist():
+            if stop.is_set():
+                return
+            self._read(index)
+
+    def _warm(self, stop: threading.Event) -> None:
+        """Read the file from its beginning to its end: a disk is faster at that than at single pictures."""
+        assert self.store.path is not None
+        buffer = bytearray(READ_BYTES)
+        with open(self.store.path, "rb", buffering=0) as file:
+            while not stop.is_set() and file.readinto(buffer):
+                pass
+
+    def close(self) -> None:
+        """Stop decoding ahead and have the disk keep what there is."""
+        self._stop()
+        self.store.save()
+        self.listing.close()

@@ -1,0 +1,120 @@
+"""Decoding many picture files at once, in their order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from dcgan.data.formats.folder import digest
+from dcgan.data.formats.listing import Listing
+from dcgan.data.recipe import Recipe
+from dcgan.data.source import ArraySource, describe
+from dcgan.errors import UserError
+
+BLOCK = 32  # files that a thread decodes before it hands over
+GREY_SAMPLE = 128  # pictures looked at before a data set is called grey
+
+Indices = Sequence[int] | np.ndarray
+Decoded = np.ndarray | str  # an image (H, W, C), or why there is none
+
+
+def read_one(listing: Listing, index: int, recipe: Recipe) -> Decoded:
+    """One image, or the reason why that file gives none."""
+    try:
+        return listing.image(index, recipe)
+    except UnidentifiedImageError:
+        return "not a picture of a known format"
+    except Exception as error:  # noqa: BLE001  (damaged files make Pillow and zlib raise nearly anything)
+        return one_line(f"{error}" if str(error) else type(error).__name__)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
+    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def read_all(
+    listing: Listing, recipe: Recipe, indices: Indices, workers: int | None = None, progress: bool = True
+) -> Iterator[tuple[int, Decoded]]:
+    """(index, image or reason) for every index, in order, decoded by `workers` threads (default: one per core)."""
+    workers = workers or os.cpu_count() or 1
+    blocks = [indices[i : i + BLOCK] for i in range(0, len(indices), BLOCK)]
+    bar = tqdm(total=len(indices), desc="Reading images", unit=" images", delay=0.5, disable=not progress)
+    with bar, quiet_pillow(), ThreadPoolExecutor(workers) as pool:
+        running: deque = deque()  # a few blocks per thread, so that memory stays bounded
+        for block in [*blocks, *[None] * (2 * workers)]:
+            if block is not None:
+                running.append((block, pool.submit(_read_block, listing, recipe, block)))
+            if running and (block is None or len(running) > 2 * workers):
+                done, future = running.popleft()
+                yield from zip(done, future.result(), strict=True)
+                bar.update(len(done))
+
+
+def _read_block(listing: Listing, recipe: Recipe, indices: Indices) -> list[Decoded]:
+    return [read_one(listing, int(index), recipe) for index in indices]
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """While pictures are read, Pillow's remarks on odd files are not shown; what matters is raised by `decode`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
+    """The recipe with its channels settled: 1 where a sample spread over the data is all grey, else 3."""
+    if recipe.channels:
+        return recipe
+    sample = np.linspace(0, len(listing) - 1, min(GREY_SAMPLE, len(listing))).astype(int)
+    images = [
+        image
+        for _, image in read_all(listing, Recipe(recipe.image_size, recipe.crop, 3), sample, 1, False)
+        if not isinstance(image, str)
+    ]
+    grey = bool(images) and all((image == image[..., :1]).all() for image in images)
+    return Recipe(recipe.image_size, recipe.crop, 1 if grey else 3)
+
+
+def read_into_memory(
+    listing: Listing, recipe: Recipe, what: str, workers: int | None = None, progress: bool = True
+) -> ArraySource:
+    """Every readable picture of the listing, in memory."""
+    images = np.empty((len(listing), *recipe.shape), np.uint8)
+    skipped, good = list(listing.skipped), list[int]()
+    for index, image in read_all(listing, recipe, range(len(listing)), workers, progress):
+        if isinstance(image, str):
+            skipped.append((one_line(listing.name(index)), image))
+        else:
+            images[len(good)] = image
+            good.append(index)
+    require_some(len(good), skipped, what)
+    images = images[: len(good)]  # the tail was never touched, so it takes no memory
+    labels = None if listing.labels is None else listing.labels[good]
+    description = describe(images.shape, what, len(skipped), listing.classes)
+    return ArraySource(images, description, fingerprint(listing, recipe), skipped, labels, listing.classes)
+
+
+def fingerprint(listing: Listing, recipe: Recipe) -> str:
+    """The fingerprint of the source that this recipe makes of these files, in memory or packed."""
+    labelled = [] if listing.labels is None else [hashlib.blake2b(listing.labels.tobytes()).hexdigest()]
+    return digest([listing.fingerprint, recipe.to_json(), *labelled])
+
+
+def require_some(count: int, skipped: list[tuple[str, str]], what: str) -> None:
+    """Raise UserError where not one picture could be read."""
+    if count == 0:
+        name, reason = skipped[0]
+        raise UserError(f"none of the {len(skipped)} image files of {what} could be read; the first, {name}: {reason}")

@@ -1,0 +1,106 @@
+"""Finding the checkpoint that a path means, and what a resumed run may change."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from dcgan.config import Config, option_name
+from dcgan.errors import UserError
+from dcgan.run.folder import RunDir
+from gpunet import checkpoint
+from gpunet.checkpoint import CheckpointError
+
+Say = Callable[[str], None]
+
+# Everything else decides what the run is: changing it would make it another run.
+CHANGEABLE = (
+    "data", "epochs", "steps", "device", "implementation", "precision", "conv", "out", "real_grids", "tensorboard",
+    "sample_every", "checkpoint_every", "keep",
+)  # fmt: skip
+
+
+@dataclass
+class Found:
+    """What a path given to --resume or generate leads to."""
+
+    config: Config
+    state: dict[str, Any] | None  # None: the run was killed before its first checkpoint
+    run: RunDir | None  # where training goes on; None: in a new folder, because going on here would overwrite
+    log: Path | None = None  # the log that the new folder begins with
+
+
+def find(path: str, say: Say = print) -> Found:
+    """Return what lies at a run folder or a checkpoint file. Raises UserError for anything else."""
+    place = Path(path)
+    if place.is_dir():
+        return _in_folder(RunDir(place), say)
+    if not place.exists():
+        raise UserError(f"no such run folder or checkpoint: {path}")
+    try:
+        state = checkpoint.load(place)
+    except CheckpointError as error:
+        raise UserError(str(error)) from error
+    run = RunDir(place.resolve().parent.parent)
+    newest = run.saved()[:1]
+    if newest and newest[0].samefile(place):
+        return Found(_config(state, place, run), state, run)
+    out = str(run.path.parent) if newest else Config.out  # a stranger's file does not choose where to write
+    return Found(replace(_config(state, place), out=out), state, None, run.log if newest else None)
+
+
+def _in_folder(run: RunDir, say: Say) -> Found:
+    newest = run.newest(say)
+    if newest:
+        return Found(_config(newest[1], newest[0], run), newest[1], run)
+    if run.saved():
+        raise UserError(f"{run.path}: none of its checkpoints is complete")
+    if not run.config.exists():
+        raise UserError(f"{run.path} is no run folder: expected config.json and checkpoints/ in it")
+    return Found(Config.from_json(run.config.read_text(), str(run.config)), None, run)
+
+
+def _config(state: dict[str, Any], path: Path, run: RunDir | None = None) -> Config:
+    """Return the checkpoint's config, with what a later resume of the run changed since it was written."""
+    if not isinstance(state.get("config"), str):
+        raise UserError(f"{path} is no checkpoint of a dcgan run: it holds no config")
+    config = Config.from_json(state["config"], str(path))
+    if run is None or not run.config.exists():
+        return config
+    later = Config.from_json(run.config.read_text(), str(run.config))
+    return replace(config, **{name: getattr(later, name) for name in CHANGEABLE})
+
+
+def changed(config: Config, given: Mapping[str, Any]) -> Config:
+    """Return the config of a resumed run with options given anew. Raises UserError for one that may not change."""
+    new = replace(config, **given)
+    if "epochs" in given and "steps" not in given:
+        new = replace(new, steps=None)  # steps would win over the epochs just asked for
+    for name in sorted({item.name for item in fields(Config)} - set(CHANGEABLE)):
+        before, after = getattr(config, name), getattr(new, name)
+        if before != after:
+            may = " ".join(map(option_name, CHANGEABLE))
+            raise UserError(f"{option_name(name)}: got {after}, the run has {before}; what a resume may change: {may}")
+    return new
+
+
+def load(trainer: Any, state: dict[str, Any], path: str, say: Say) -> None:
+    """Put a checkpoint's state into a trainer of its config. Raises UserError where it does not fit."""
+    with fitting(path):
+        trainer.load_state_dict(state)
+        same_data = state["data"] == trainer.source.fingerprint
+    if not same_data:
+        say("the data is not what the run began with: going on, but not as it would have gone on there")
+        trainer.restart_epoch()
+
+
+@contextlib.contextmanager
+def fitting(path: str) -> Iterator[None]:
+    """Turn the errors of a state that lacks parts or has others than the network into a UserError."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} does not fit the network of its own config: {error}") from error

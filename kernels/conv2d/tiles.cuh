@@ -1,0 +1,80 @@
+// Tiles in shared memory, and how they are filled while the tiles before them are being multiplied.
+//
+// A tile holds ROWS rows of a (or columns of b) times DEPTH k's. It keeps the order of the array it comes from, so that
+// a copy is 16 bytes to 16 bytes: numbers along k are neighbours (ALONG_K), or numbers along the rows.
+//
+// Shared memory has 32 banks of 4 bytes; a warp's read takes as many turns as it asks one bank for different words.
+// The readers take 16 bytes of 8 rows (ALONG_K), or 8 rows of 4 k's (otherwise). So an xor moves neighbours apart:
+//
+//   ALONG_K: 16-byte chunks c0 to c3 of a row, 2 rows fill the banks    else: 8 rows each, a line fills the banks
+//     row 0 | c0 c1 c2 c3   row 1 | c0 c1 c2 c3                           k 0 |  0..  8.. 16.. 24..
+//     row 2 | c1 c0 c3 c2   row 3 | c1 c0 c3 c2                           k 1 |  8..  0.. 24.. 16..
+//     row 4 | c2 c3 c0 c1   row 5 | c2 c3 c0 c1                           k 2 | 16.. 24..  0..  8..
+//     row 6 | c3 c2 c1 c0   row 7 | c3 c2 c1 c0                           k 3 | 24.. 16..  8..  0..
+
+#include "device/copy_async.cuh"
+
+// Readers that take whole 16-byte runs of rows have no use for the second (ROW_SHIFT = 0 instead of 8).
+template <int ROWS, bool ALONG_K>
+struct Tile {
+    alignas(16) real numbers[ROWS * DEPTH];
+
+    __device__ static int index(int row, int k) {
+        if (ALONG_K) return row * DEPTH + (k ^ ((row >> 1 & 3) * VEC));
+        return k * ROWS + (row ^ ((k & 3) * ROW_SHIFT & (ROWS - 1)));
+    }
+    __device__ const real& at(int row, int k) const { return numbers[index(row, k)]; }
+};
+
+// One of the two matrices on its way through shared memory: STAGES tiles in a ring, and the Places of rows and k's.
+template <int ROWS, bool ALONG_K, int STAGES, int THREADS>
+struct Stream {
+    Tile<ROWS, ALONG_K> tiles[STAGES];
+    Place rows[ROWS], ks[2][DEPTH];
+
+    // Wide copies ask for every VEC-th Place of the axis they run along: these lie side by side, in different banks.
+    __device__ static int slot(int i, int size, bool wide_axis) {
+        return wide_axis ? i % VEC * (size / VEC) + i / VEC : i;
+    }
+    __device__ static int row_slot(int row) { return slot(row, ROWS, !ALONG_K); }
+    __device__ static int k_slot(int k) { return slot(k, DEPTH, ALONG_K); }
+
+    // Find the Places of this block's rows, once.
+    template <class PlaceOf>
+    __device__ void place_rows(int first, int end, PlaceOf place_of) {
+        for (int r = threadIdx.x; r < ROWS; r += THREADS)
+            rows[row_slot(r)] = first + r < end ? place_of(first + r) : NOWHERE;
+    }
+    // ... and those of a tile's k's, a turn before they are needed: DEPTH threads find them for all.
+    template <class PlaceOf>
+    __device__ void place_ks(int thread, int tile, int end, PlaceOf place_of) {
+        if (0 <= thread && thread < DEPTH) {
+            const int k = tile * DEPTH + thread;
+            ks[tile & 1][k_slot(thread)] = k < end ? place_of(k) : NOWHERE;
+        }
+    }
+
+    // Start to fill a stage with a tile. Wide copies need runs of a multiple of VEC numbers from an aligned address on.
+    __device__ void fetch(int stage, int tile, const Image& image) {
+        const bool wide = image.C % VEC == 0 && reinterpret_cast<size_t>(image.data) % 16 == 0;
+        if (wide) fill<VEC>(tiles[stage], ks[tile & 1], image);
+        else fill<1>(tiles[stage], ks[tile & 1], image);
+    }
+
+    // WIDTH neighbouring numbers per copy; neighbouring threads copy from neighbouring addresses.
+    template <int WIDTH>
+    __device__ void fill(Tile<ROWS, ALONG_K>& tile, const Place* ks, const Image& image) {
+        constexpr int COPIES = ROWS * DEPTH / WIDTH;
+#pragma unroll 1  // unrolled, the addresses would fill the registers that the sums need
+        for (int first = 0; first < COPIES; first += THREADS) {
+            const int copy = first + threadIdx.x;
+            if (COPIES % THREADS && copy >= COPIES) break;
+            const int row = ALONG_K ? copy / (DEPTH / WIDTH) : copy % (ROWS / WIDTH) * WIDTH;
+            const int k = ALONG_K ? copy % (DEPTH / WIDTH) * WIDTH : copy / (ROWS / WIDTH);
+            const Place place = rows[row_slot(row)] + ks[k_slot(k)];
+            const bool inside = image.holds(place);
+            real* const to = &tile.numbers[tile.index(row, k)];
+            copy_async<WIDTH * sizeof(real)>(to, image.data + (inside ? place.offset : 0), inside);
+        }
+    }
+};

@@ -1,0 +1,54 @@
+"""Kernels on the GPU: compiled by NVRTC through CuPy, which also keeps the builds in its own cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cupy
+import numpy as np
+
+from gpunet.kernels.loader import source
+from gpunet.kernels.loader.arguments import Grid, convert
+from gpunet.kernels.loader.cpu import C_REAL
+from gpunet.kernels.loader.signature import entries
+
+STATIC_SHARED_LIMIT = 48 * 1024  # a kernel that wants more shared memory must say so beforehand
+
+
+def cuda_source(stem: str) -> str:
+    """Return the text for NVRTC: common.cuh, then the file, includes put in place."""
+    return source.read(source.FOLDER / "common.cuh") + source.read(source.path_of(stem))
+
+
+def options(dtype: str) -> tuple[str, ...]:
+    """Return NVRTC's options for one dtype."""
+    return ("-std=c++17", "-lineinfo", f"-DREAL={C_REAL[dtype]}")
+
+
+class CudaModule:
+    """A kernel file compiled for one dtype; `launch` starts one of its kernels on CuPy arrays."""
+
+    def __init__(self, stem: str, dtype: str) -> None:
+        self.stem, self.dtype = stem, dtype
+        text = cuda_source(stem)
+        self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
+        self._module = cupy.RawModule(code=text, options=options(dtype))
+        self._functions: dict[str, Any] = {}
+
+    def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int, whole: bool) -> None:
+        """Start a kernel on CuPy's current stream, without waiting."""
+        entry = self.entries[name]
+        values = convert(self.stem, entry, args, "cuda")
+        typed = [_typed(p, value, arg) for p, value, arg in zip(entry.parameters, values, args, strict=True)]
+        function = self._functions.get(name) or self._functions.setdefault(name, self._module.get_function(name))
+        if shared > STATIC_SHARED_LIMIT and function.max_dynamic_shared_size_bytes < shared:
+            function.max_dynamic_shared_size_bytes = shared
+        function(grid, block, typed, shared_mem=shared)
+
+
+def _typed(parameter: Any, value: Any, arg: Any) -> Any:
+    """Return a value whose C type CuPy gets right: it passes Python numbers as 64-bit ones."""
+    if parameter.pointer:
+        return np.uint64(0) if arg is None else arg
+    return parameter.dtype.type(value)

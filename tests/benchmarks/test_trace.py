@@ -1,0 +1,98 @@
+"""Counted memory requests: those of hand-made kernels, and those that the ladders' headers promise."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from benchmarks.measure.tables import table, write_between
+from benchmarks.static import trace
+from gpunet.kernels import ladder
+
+
+def drawn(*shape: int, dtype: str = "float32") -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+OWN = """
+extern "C" __global__ void strided(real* y, const real* x, int stride) {
+    extern __shared__ real part[];
+    part[threadIdx.x * stride] = x[threadIdx.x];
+    y[threadIdx.x * stride] = part[threadIdx.x * stride];
+}
+"""
+
+
+STRIDED = [(1, 4, 0), (2, 8, 1), (3, 12, 0), (8, 32, 7), (32, 32, 31)]  # stride, sectors, conflicts of one request
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    path = tmp_path_factory.mktemp("kernels") / "own.cu"
+    path.write_text(OWN)
+    return str(path.with_suffix(""))
+
+
+@pytest.mark.parametrize(("stride", "sectors", "conflicts"), STRIDED)
+def test_strided_accesses(own, stride, sectors, conflicts):
+    """A stride of s words touches s times the sectors, 32 at most; each factor 2 in it halves the banks in use."""
+    x, y = drawn(64), drawn(64 * stride)  # two warps
+    found = trace.count(lambda launch: launch(f"{own}.strided", 1, 64, (y, x, stride), 64 * 4 * stride))
+    assert found["global load"] == (2, 256, 8, 8)
+    assert found["global store"] == (2, 256, 2 * sectors, 8)
+    assert found["shared store"] == found["shared load"] == (2, 256, 2 * (1 + conflicts), 2)
+    assert np.array_equal(y[::stride], x)
+
+
+@functools.cache
+def counts(name: str, step: str) -> dict[str, trace.Count]:
+    run = {"channel_sum": lambda launch: ladder.channel_sum(step, drawn(512, 64), launch)}
+    run["matmul"] = lambda launch: ladder.matmul(step, drawn(128, 32), drawn(32, 128), launch)
+    return trace.count(run[name])
+
+
+# What the headers promise: (sectors per load, sectors per store, bank conflicts).
+PROMISED = {
+    ("channel_sum", "atomics"): (4, 0, 0),
+    ("channel_sum", "thread_per_channel"): (4, 4, 0),
+    ("channel_sum", "shared_tree"): (32, 1, 64 * 105),
+    ("channel_sum", "coalesced_tree"): (4, 4, 0),
+    ("channel_sum", "warp_shuffle"): (4, 1, 0),
+    ("channel_sum", "tree_without_barriers"): (4, 4, 0),
+    ("matmul", "naive"): (16.5, 32, 0),  # 32 for a, 1 for b
+    ("matmul", "coalesced"): (2.5, 4, 0),  # 1 for a, 4 for b
+    ("matmul", "shared_tiles"): (4, 4, 0),
+    ("matmul", "register_tiles"): (4, 4, 0),
+    ("matmul", "double_buffered"): (16, 16, 0),
+    ("matmul", "tensor_cores"): (16, 8, 0),
+}
+
+
+@pytest.mark.parametrize(("name", "step"), PROMISED, ids=str)
+def test_memory_requests_are_what_the_header_says(name, step):
+    found = counts(name, step)
+    conflicts = sum(found[kind].needed - found[kind].least for kind in ("shared load", "shared store"))
+    assert (found["global load"].per_request, found["global store"].per_request, conflicts) == PROMISED[name, step]
+
+
+def test_shared_tiles_divide_the_global_loads_by_their_side():
+    before, after = (counts("matmul", step)["global load"].bytes for step in ("coalesced", "shared_tiles"))
+    assert before == 2 * 128 * 32 * 128 * 4
+    assert after == before // ladder.constants("ladder/matmul_3_shared_tiles")["TILE"]
+
+
+def test_atomics_are_counted_as_such():
+    found = counts("channel_sum", "atomics")
+    assert found["global atomic"].requests == found["global load"].requests == 512 * 64 // 32
+
+
+def test_tables_go_between_their_comments(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- t -->\nold\n<!-- end of t -->\nafter\n")
+    write_between(page, "t", table(["name", "n"], [["a", 12], ["bc", 0.5]], markdown=True))
+    lines = ["before", "<!-- t -->", "| name |   n |", "| ---- | --: |", "| a    |  12 |", "| bc   | 0.5 |"]
+    assert page.read_text().splitlines() == [*lines, "<!-- end of t -->", "after"]
+    with pytest.raises(ValueError, match="got 0 places"):
+        write_between(page, "other", "")

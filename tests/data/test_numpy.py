@@ -1,0 +1,106 @@
+""".npy: layouts, number types, labels, damage."""
+
+import numpy as np
+import pytest
+
+from opened import NPY_SHAPED, everything, noise, npy_head, opened, refusal
+
+COLOUR, GREY = noise(6, 5, 7, 3), noise(6, 5, 7)
+
+
+def write(path, array):
+    np.save(path, array)
+    return path
+
+
+@pytest.mark.parametrize(
+    "array, expected",
+    [
+        (COLOUR, COLOUR),
+        (COLOUR.transpose(0, 3, 1, 2), COLOUR),
+        (np.asfortranarray(COLOUR), COLOUR),
+        (GREY, GREY[..., None]),
+        (GREY[..., None], GREY[..., None]),
+        (GREY[:, None], GREY[..., None]),
+        (COLOUR.astype(np.int64), COLOUR),
+        (COLOUR.astype(">u2"), COLOUR),
+        (GREY > 99, 255 * (GREY > 99)[..., None]),
+        (COLOUR / 255, COLOUR),
+        ((COLOUR / 255).astype(np.float32), COLOUR),
+        (COLOUR / 127.5 - 1, COLOUR),
+        ((COLOUR / 127.5 - 1).astype(np.float32).transpose(0, 3, 1, 2), COLOUR),
+    ],
+)
+def test_layouts_and_number_types(tmp_path, array, expected):
+    source = opened(write(tmp_path / "a.npy", array), (5, 7))
+    assert source.channels == expected.shape[3]
+    assert (everything(source) == expected).all()
+
+
+def test_floats_are_scaled_by_all_values_not_by_the_first(tmp_path, monkeypatch):
+    """A dark first block in [0, 1] must not hide the negative values of a later one."""
+    from dcgan.data.formats import values
+
+    monkeypatch.setattr(values, "BLOCK_BYTES", 64)
+    array = np.full((9, 4, 4), 0.5)
+    array[7, 1, 2] = -1
+    images = everything(opened(write(tmp_path / "a.npy", array), (4, 4)))
+    assert images[0].min() == images[0].max() == 191 and images[7, 1, 2, 0] == 0  # round half even of 1.5 * 127.5
+
+
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.zeros((4, 784), np.uint8), "expected images as (N, H, W)"),
+        (np.zeros((5, 8, 3), np.uint8), "one image (H, W, C), or 5 of (H, W)?"),
+        (np.zeros((5, 3, 8, 3), np.uint8), "both axis 1 and axis 3 could be the channels"),
+        (np.zeros((5, 8, 8, 4), np.uint8), "neither axis 1 nor axis 3"),
+        (np.zeros((5, 8, 8, 3, 1), np.uint8), "expected images as"),
+        (np.zeros((0, 8, 8), np.uint8), "no images"),
+        (np.zeros((3, 0, 8), np.uint8), "no images"),
+        (np.full((2, 8, 8), 256), "values from 256 to 256: expected from 0 to 255"),
+        (np.full((2, 8, 8), -1), "expected from 0 to 255"),
+        (np.full((2, 8, 8), 1.5), "values from 1.5 to 1.5: expected in [0, 1] or [-1, 1]"),
+        (np.full((2, 8, 8), np.nan), "from nan to nan"),
+        (np.array([0, 0, np.inf, 0]).reshape(1, 2, 2), "from 0 to inf"),
+        (np.zeros((2, 8, 8), complex), "holds complex128"),
+        (np.zeros((2, 8, 8), "S3"), "holds |S3"),
+        (np.zeros((2, 8, 8), [("a", "u1")]), "expected uint8"),
+        (np.array([[["a"]]], object), "not a readable .npy file of numbers"),
+    ],
+)
+def test_what_is_no_set_of_images(tmp_path, array, message):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    assert message in refusal(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"text",
+        npy_head(NPY_SHAPED.format("(9, 8, 8)")) + b"short",
+        npy_head(NPY_SHAPED.format(f"({2**40}, {2**40}, 8)")),
+        npy_head(NPY_SHAPED.format("(-1, 8, 8)")) + bytes(64),
+        npy_head(NPY_SHAPED.format("(1, 8, 'x')")) + bytes(64),
+        npy_head("(" * 9000),
+        npy_head("{'descr': '|O', 'fortran_order': False, 'shape': (1, 1, 1)}\n") + b"cos\nsystem\n",
+        npy_head("__import__('os').system('true')"),
+        npy_head(NPY_SHAPED.format("(1, 8, 8)"), (9, 9)) + bytes(64),
+    ],
+    ids=range(10),
+)
+def test_damaged_npy(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    assert "a.npy is not a readable .npy file of numbers" in refusal(tmp_path / "a.npy")
+
+
+def test_labels_beside_a_npy(tmp_path):
+    write(tmp_path / "a.npy", GREY)
+    write(tmp_path / "a_labels.npy", np.array([2, 0, 1, 1, 0, 2]))
+    source = opened(tmp_path / "a.npy", (5, 7))
+    assert source.labels.tolist() == [2, 0, 1, 1, 0, 2] and source.classes == ["0", "1", "2"]
+    for wrong in (np.arange(5), np.zeros(6), np.array([-1] * 6), np.array([10**9] * 6)):
+        write(tmp_path / "a_labels.npy", wrong)
+        assert "labels" in refusal(tmp_path / "a.npy")
+        assert opened(tmp_path / "a.npy", (5, 7), labels="none").labels is None

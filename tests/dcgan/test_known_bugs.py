@@ -1,0 +1,110 @@
+"""One test per known bug of the systems that the presets stand for: what went wrong there does not here."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dcgan.config import Config
+from dcgan.data import ArraySource
+from dcgan.gan import GAN
+from dcgan.presets import find
+from dcgan.run.folder import RunDir
+from dcgan.sampling import draw_z
+from dcgan.trainer import Trainer
+from gpunet import backend, checkpoint
+
+SMALL = {"width": 2, "image_size": 24, "z_dim": 3, "batch_size": 4, "channels": 1, "samples": 4}
+
+
+@pytest.fixture(autouse=True)
+def reference():
+    with backend.use("reference"):
+        yield
+
+
+def small(preset, **options):
+    return Config.from_options({"preset": preset, **SMALL, **options})
+
+
+def pictures(count=10):
+    return ArraySource(np.random.default_rng(0).integers(0, 256, (count, 24, 24, 1), dtype="uint8"), "pictures", "x")
+
+
+def new_gan(config):
+    return GAN(config, np.random.default_rng(0), "cpu")
+
+
+def one_step(gan, number=1):
+    rng = np.random.default_rng(number)
+    zs = [draw_z(rng, 4, gan.config) for _ in range(gan.draws(number))]
+    return gan.step(number, rng.uniform(-1, 1, (4, 24, 24, 1)).astype("float32"), zs)
+
+
+@pytest.mark.parametrize("preset", ["mydcgan", "tf-nw"])
+def test_batch_norm_is_trained(preset):
+    """mydcgan, tf-nw: batch norm's variables were in no optimiser's list, or made anew with every call."""
+    gan = new_gan(small(preset))
+    before = {name: getattr(gan, name).state_dict() for name in "GD"}
+    one_step(gan)
+    for name in "GD":
+        now = getattr(gan, name).state_dict()
+        affine = [key for key in now if key.endswith(("scale", "shift"))]
+        assert affine and all((now[key] != before[name][key]).all() for key in affine)
+
+
+def test_a_run_reads_its_checkpoint_once_and_counts_on(tmp_path):
+    """mydcgan loaded its checkpoint anew in every epoch, and its step with it; carpedm20 went on at epoch 0."""
+    run = RunDir.create(tmp_path, "x")
+    Trainer(small("mydcgan", steps=3, sample_every=9), pictures(), "cpu").train(run, progress=False)
+    resumed = Trainer(small("mydcgan", steps=9, sample_every=9), pictures(), "cpu")
+    resumed.load_state_dict(checkpoint.load(run.checkpoint(3)))
+    assert resumed.step == 3 and resumed.start == (1, 4)
+    resumed.train(run, progress=False)  # through the ends of three epochs of two steps
+    steps = [line for line in run.log.read_text().splitlines() if line]
+    assert len(steps) == 9 and '"step": 9, "epoch": 5' in steps[-1]
+
+
+def test_adam_lives_through_a_checkpoint(tmp_path):
+    """anime96's code made both optimisers anew every tenth epoch."""
+    run, source = RunDir.create(tmp_path, "x"), pictures()
+    trainer = Trainer(small("anime96", steps=5, ratio="1:1"), source, "cpu")
+    trainer.train(run, progress=False)
+    resumed = Trainer(trainer.config, source, "cpu")
+    resumed.load_state_dict(checkpoint.load(run.checkpoint(5)))
+    for own, other in ((resumed.gan.adam_G, trainer.gan.adam_G), (resumed.gan.adam_D, trainer.gan.adam_D)):
+        assert own.state[1] == 5 and (own.m == other.m).all() and (own.v == other.v).all() and own.m.any()
+
+
+def test_the_ratio_is_a_ratio():
+    """carpedm20 wrote of two G steps and meant one D step; anime96's 5:1 is five D steps, one G step."""
+    for preset, expected in (("carpedm20", (5, 10)), ("anime96", (5, 1))):
+        gan = new_gan(small(preset))
+        for number in range(1, 6):
+            one_step(gan, number)
+        assert (gan.adam_D.state[1], gan.adam_G.state[1]) == expected
+
+
+def test_sixteen_pictures_get_sixteen_logits():
+    """monn28 took 4*4*256 = 4,096 numbers for a map of 7x7x256 = 12,544: 49 logits for 16 pictures."""
+    D = find("monn28").discriminator(Config.from_options({"preset": "monn28"}))
+    assert D.forward(np.zeros((16, 28, 28, 3), "float32")).shape == (16, 1)
+    assert D[-1].features == (12_544, 1)
+
+
+def test_log_of_zero_cannot_happen():
+    """tf-nw took the logarithm of a sigmoid without an epsilon: infinite where D is sure."""
+    gan = new_gan(small("tf-nw"))
+    gan.D[-1].bias.data[...] = -1e4  # D is sure that everything is false, pictures of the data too
+    stats = one_step(gan)
+    assert all(math.isfinite(float(value)) for value in stats.values())
+    assert float(stats["loss_d"]) == pytest.approx(1e4, rel=1e-3) == float(stats["loss_g"])
+    assert all(np.isfinite(parameter.data).all() for net in (gan.G, gan.D) for parameter in net.parameters())
+
+
+def test_138_channels_behind_the_labels():
+    """A write-up of carpedm20 says 139; 128 and ten are 138, and D's first layers have 11 and 74 filters."""
+    config = Config.from_options({"preset": "carpedm20-mnist"})
+    G, D = find("carpedm20-mnist").generator(config), find("carpedm20-mnist").discriminator(config)
+    channels = [layer.channels for net in (G, D) for layer in net if hasattr(layer, "kernel")]
+    assert channels == [(138, 128), (138, 1), (11, 11), (21, 74)]

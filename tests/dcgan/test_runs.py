@@ -1,0 +1,128 @@
+"""The run folder: its number, what lies in it, what stays in it when something goes wrong."""
+
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan import trainer
+from dcgan.config import Config
+from dcgan.data import ArraySource
+from dcgan.run import log
+from dcgan.run.folder import RunDir
+from dcgan.trainer import Trainer
+from gpunet import backend, checkpoint, files
+from running import (
+    TINY,
+    run_train,
+    write_pictures,
+)
+
+
+def size(path):
+    with Image.open(path) as image:
+        return image.mode, image.size
+
+
+def test_what_a_run_leaves(tiny, run, capsys):
+    assert run_train(*tiny, "--steps 7 --sample-every 3 --checkpoint-every 5") == 0
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert names == {
+        "config.json", "log.jsonl", "timing.jsonl", "loss.png", "samples/real.png",
+        "samples/000001.png", "samples/000003.png", "samples/000006.png", "samples/000007.png",
+        "checkpoints/000005.h5", "checkpoints/000007.h5",
+    }  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("dcgan64 16x16 on ")
+    assert lines[0].endswith("device cpu, implementation reference, precision fp32")
+    assert lines[-2:] == [f"samples: {run}/samples/000007.png", f"run folder: {run}"]
+    assert size(run / "samples/000007.png") == ("RGB", (2 + 3 * 18, 2 + 2 * 18))  # six pictures of 16x16
+    assert size(run / "loss.png")[1] == (900, 600)
+    config = Config.from_json((run / "config.json").read_text())
+    assert (config.width, config.image_size, config.channels, config.steps) == (4, (16, 16), 3, 7)
+
+
+def test_grey_pictures_stay_grey(tmp_path, run):
+    run_train(*TINY, "--data", write_pictures(tmp_path / "data", mode="L"), "--out", run.parent, "--steps", 1)
+    assert size(run / "samples/real.png")[0] == size(run / "samples/000001.png")[0] == "L"
+    assert Config.from_json((run / "config.json").read_text()).channels == 1
+
+
+def test_unreadable_pictures_are_listed(tmp_path, run):
+    data = write_pictures(tmp_path / "data")
+    (data / "broken.png").write_bytes(b"no picture")
+    assert run_train(*TINY, "--data", data, "--out", run.parent, "--steps", 1) == 0
+    assert (run / "skipped.txt").read_text().startswith("broken.png\t")
+
+
+def test_numbers_count_up(tmp_path):
+    (tmp_path / "0007-other").mkdir()
+    (tmp_path / "notes.txt").touch()
+    assert RunDir.create(tmp_path, "a").path.name == "0008-a"
+    assert RunDir.create(tmp_path, "b").path.name == "0009-b"
+    assert RunDir.create(tmp_path / "new/deep", "a").path.name == "0001-a"
+
+
+def test_runs_started_at_once_get_different_numbers(tmp_path):
+    together = threading.Barrier(12)
+
+    def create(name):
+        together.wait()
+        RunDir.create(tmp_path, name)
+
+    threads = [threading.Thread(target=create, args=(f"preset{i % 3}",)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({path.name[:4] for path in tmp_path.iterdir()}) == 12
+
+
+def test_two_processes_cannot_train_in_one_folder(tiny, run, capsys):
+    run_train(*tiny, "--steps", 1)
+    with RunDir(run).locked():
+        assert run_train("--resume", run, "--steps", 2, "--no-progress") == 2
+    assert "is in use: another process is training there" in capsys.readouterr().err
+    assert run_train("--resume", run, "--steps", 2, "--no-progress") == 0
+
+
+def test_a_full_disk_keeps_what_was_saved(tiny, run, capsys, monkeypatch):
+    assert run_train(*tiny, "--steps", 3) == 0
+    before = (run / "checkpoints/000003.h5").read_bytes()
+
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    capsys.readouterr()
+    assert run_train("--resume", run, "--steps 6 --checkpoint-every 1 --keep 1 --no-progress") == 1
+    assert capsys.readouterr().err == f"error: could not write {run}/checkpoints/000004.h5: No space left on device\n"
+    monkeypatch.setattr(checkpoint, "write_atomically", files.write_atomically)
+    assert [path.name for path in RunDir(run).saved()] == ["000003.h5"]
+    assert (run / "checkpoints/000003.h5").read_bytes() == before
+    assert run_train("--resume", run, "--no-progress") == 0
+    assert len(log.read(run / "log.jsonl")) == 6
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")], ids="-".join)
+def test_a_run_moves_between_devices(tmp_path, monkeypatch, devices):
+    """The checkpoint of either device goes on on the other, to nearly the same numbers."""
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype="uint8")
+    config = Config(width=2, image_size=8, channels=1, z_dim=2, batch_size=2, samples=2, steps=2)
+    states = []
+    monkeypatch.setattr(trainer, "sample", lambda *args: pictures[:1])  # a full batch is slow on a virtual device
+    with backend.use("reference"):
+        for first, second in (devices, ("cpu", "cpu")):
+            run = RunDir.create(tmp_path, "run")
+            begun = Trainer(config, ArraySource(pictures, "", ""), first)
+            begun.last_step = 1
+            begun.train(run, progress=False)
+            ended = Trainer(config, ArraySource(pictures, "", ""), second)
+            ended.load_state_dict(checkpoint.load(run.checkpoint(1)))
+            ended.train(run, progress=False)
+            states.append(ended.gan.state_dict())
+    for name in ("G", "D"):
+        for key, value in states[0][name].items():
+            np.testing.assert_allclose(value, states[1][name][key], rtol=1e-4, atol=1e-5, err_msg=f"{name} {key}")

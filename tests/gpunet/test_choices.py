@@ -1,0 +1,148 @@
+"""Which algorithm and precision a product takes, that all compute the same, and how the tiled ones are cut up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cases import host
+from conv_shapes import PASSES, SHAPES, arrays, expected
+from gpunet import backend, kernels
+from gpunet.backend import conv_choice
+from gpunet.kernels.conv_plan import BLOCKS, NARROW, SMALL, TALL, WIDE, plan
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+MODERN, OLD = 80, 75  # compute capabilities with and without tensor cores for floating point formats
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Return the list of the kernel files launched from here on."""
+    files, launch = [], kernels.launch
+
+    def noted(entry, *args, **more):
+        files.append(entry.partition(".")[0])
+        launch(entry, *args, **more)
+
+    monkeypatch.setattr(kernels, "launch", noted)
+    return files
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "algorithm, files",
+    [("im2col", {"im2col"}), ("tiled", {"conv2d/conv2d"}), ("mma", {"conv2d/conv2d_tf32"}), ("strided", set())],
+)
+def test_every_algorithm_computes_the_same(device, dtype, algorithm, files, launched):
+    if (device, algorithm) == ("cuda", "strided"):
+        pytest.skip("on the CPU only")
+    shape = SHAPES[1]
+    a = arrays(shape)
+    x, weight, dy, bias_f, bias_c = (backend.to_device(array.astype(dtype), device) for array in a.values())
+    with backend.use("kernels"), backend.use_conv(algorithm):
+        results = [
+            backend.conv2d(x, weight, shape.stride, shape.pads, bias_f),
+            backend.conv2d_input_grad(dy, weight, (shape.h, shape.w), shape.stride, shape.pads, bias_c),
+            backend.conv2d_weight_grad(x, dy, shape.kernel, shape.stride, shape.pads),
+        ]
+    for which, result in zip(PASSES, results, strict=True):
+        np.testing.assert_array_equal(host(result), expected(which, shape, a), err_msg=which)
+    if dtype == "float64" and algorithm == "mma":
+        files = {"conv2d/conv2d"}
+    if device == "cuda" and algorithm == "im2col":
+        files = {"im2col", "conv2d/conv2d"}  # the product is a kernel of ours, too
+    assert set(launched) == files
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("algorithm", conv_choice.ALGORITHMS)
+def test_linear(device, algorithm, launched):
+    if (device, algorithm) == ("cuda", "strided"):
+        pytest.skip("on the CPU only")
+    rng = np.random.default_rng(0)
+    x, weight, dy, bias = (rng.integers(-3, 4, size).astype("float32") for size in [(5, 20), (20, 3), (5, 3), (3,)])
+    there = [backend.to_device(array, device) for array in (x, weight, dy, bias)]
+    out = backend.to_device(np.zeros_like(weight), device)
+    with backend.use("kernels"), backend.use_conv(algorithm):
+        assert np.array_equal(host(backend.linear(there[0], there[1])), x @ weight)
+        assert np.array_equal(host(backend.linear(there[0], there[1], there[3])), x @ weight + bias)
+        assert np.array_equal(host(backend.linear_input_grad(there[2], there[1])), dy @ weight.T)
+        assert np.array_equal(host(backend.linear_weight_grad(there[0], there[2], out=out)), x.T @ dy)
+    assert np.array_equal(host(out), x.T @ dy)
+    tiled = device == "cuda" or algorithm in ("tiled", "mma")
+    assert bool(set(launched) - {"columns"}) == tiled  # otherwise BLAS; `columns` adds the bias
+
+
+@pytest.mark.parametrize(
+    "device, capability, precision, conv, dtype, algorithm, file",
+    [
+        ("cpu", MODERN, None, "auto", "float32", "im2col", "conv2d/conv2d"),
+        ("cpu", MODERN, None, "winograd4", "float32", "im2col", "conv2d/conv2d"),
+        ("cpu", OLD, None, "mma", "float32", "mma", "conv2d/conv2d_tf32"),
+        ("cpu", OLD, "bf16", "mma", "float32", "mma", "conv2d/conv2d_bf16"),
+        ("cuda", MODERN, None, "auto", "float32", "mma", "conv2d/conv2d_tf32"),
+        ("cuda", OLD, None, "auto", "float32", "tiled", "conv2d/conv2d"),
+        ("cuda", MODERN, "fp32", "auto", "float32", "tiled", "conv2d/conv2d"),
+        ("cuda", MODERN, "fp16", "auto", "float32", "mma", "conv2d/conv2d_fp16"),
+        ("cuda", MODERN, "fp16", "tiled", "float32", "tiled", "conv2d/conv2d"),
+        ("cuda", MODERN, "bf16", "auto", "float64", "tiled", "conv2d/conv2d"),
+        ("cuda", MODERN, None, "im2col", "float64", "im2col", "conv2d/conv2d"),
+    ],
+)
+def test_the_choice(monkeypatch, device, capability, precision, conv, dtype, algorithm, file):
+    monkeypatch.setattr(conv_choice, "_capability", lambda: capability)
+    monkeypatch.setattr(conv_choice, "_chosen", {"algorithm": conv, "precision": precision})
+    assert backend.algorithm(device, np.dtype(dtype)) == algorithm
+    assert conv_choice.kernel_file(device, np.dtype(dtype)) == file
+
+
+@pytest.mark.parametrize(
+    "device, precision, conv, message",
+    [
+        ("cpu", "tf32", "auto", "got precision tf32 on the cpu, expected a GPU of 8.0 or later"),
+        ("cuda", "bf16", "auto", "got precision bf16 on a GPU of compute capability 7.5"),
+        ("cuda", None, "mma", "got precision tf32 on a GPU of compute capability 7.5"),
+        ("cuda", "fp32", "strided", "got algorithm strided on a GPU, expected it on the cpu"),
+        ("cpu", "fp32", "mma", "got algorithm mma and precision fp32, expected tf32, bf16 or fp16"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(monkeypatch, device, precision, conv, message):
+    monkeypatch.setattr(conv_choice, "_capability", lambda: OLD)
+    monkeypatch.setattr(conv_choice, "_chosen", {"algorithm": conv, "precision": precision})
+    with pytest.raises(RuntimeError, match=message):
+        backend.algorithm(device, np.dtype("float32"))
+
+
+def test_long_lines_are_read_where_they_lie():
+    assert [backend.algorithm("cpu", "float32", line) for line in (1, 7, 8, 64)] == ["im2col"] * 2 + ["strided"] * 2
+    with backend.use_conv("im2col"):
+        assert backend.algorithm("cpu", "float32", 64) == "im2col"
+    with backend.use_conv("strided"):
+        assert backend.algorithm("cpu", "float64", 1) == "strided"
+
+
+def test_choices_end_with_their_block():
+    with backend.use_conv("tiled"), backend.use_precision("fp32"):
+        assert backend.algorithm("cpu", "float32") == "tiled"
+        with backend.use_conv("im2col"):
+            assert backend.algorithm("cpu", "float32") == "im2col"
+        assert backend.algorithm("cpu", "float32") == "tiled"
+    assert backend.algorithm("cpu", "float32") == "im2col" and backend.precision("cpu") == "fp32"
+    for use, name in ((backend.use_conv, "fast"), (backend.use_precision, "fp8")):
+        with pytest.raises(ValueError, match=f"got (algorithm|precision) '{name}', expected one of"):
+            use(name)
+
+
+def test_plans_fill_the_gpu_with_the_largest_tiles():
+    """Batch 64 of the 64-pixel nets: M, N, K, phases of each pass."""
+    assert plan(16384, 128, 1024) == (WIDE, 1)  # 128 tiles: no split
+    assert plan(1024, 512, 4096) == (WIDE, 4)  # 32 tiles: split four times
+    assert plan(65536, 64, 48) == (TALL, 1)  # first layer of the discriminator
+    assert plan(65536, 3, 256, 4) == (NARROW, 1)  # last layer of the generator
+    assert plan(64, 1, 8192).tile == NARROW and plan(64, 1, 8192).splits > 64  # the logit: one tile, a long sum
+    assert plan(48, 64, 65536) == (SMALL, 128)  # weight gradient of the first layer
+    for sizes in [(m, n, k, 1) for m in (1, 70, 3000) for n in (1, 9, 65, 600) for k in (0, 5, 4000, 300000)]:
+        cut = plan(*sizes)
+        down, across = cut.tile.grid(*sizes[:2], 1)
+        assert cut.splits == 1 or down * across * cut.splits <= BLOCKS, sizes

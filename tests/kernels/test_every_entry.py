@@ -1,0 +1,119 @@
+"""Every kernel is launched by some test, repeats bit for bit, and compiles for every GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpunet.kernels.batchnorm
+import gpunet.kernels.losses
+from gpunet import backend, kernels
+from gpunet.backend import to_device, to_numpy
+from gpunet.backend.loss_scale import new_scaling
+from gpunet.kernels import arrays, launches, patches, sums
+from gpunet.kernels.loader import source
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+FILES = [  # of the other files, tests of their own
+    "activations", "adam", "arrays", "batchnorm", "batchnorm_backward", "columns", "im2col", "images", "losses",
+    "loss_scale",
+]  # fmt: skip
+ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
+SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
+
+
+def run_all(device):
+    """Run every operation that these files serve; return the results as NumPy arrays, and check Adam on the way."""
+    rng = np.random.default_rng(0)
+    x, y, dy = (to_device(rng.standard_normal((6000, 3)).astype("float32"), device) for _ in range(3))
+    channel = to_device(np.ones(3, "float32"), device)
+    results = [f(x) for f in (backend.relu, backend.tanh, backend.sigmoid, sums.column_sum)]
+    results += [f(dy.copy(), y) for f in (backend.relu_backward, backend.tanh_backward, backend.sigmoid_backward)]
+    results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
+    results += [sums.add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
+    results += [*backend.bce_of_halves(x, (0.9, 0.2)), arrays.join([x, y, x, y])]
+    launches.elements("arrays.add", (results[-1], x, x.size), x.size)
+    statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
+    results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
+    results += backend.batchnorm_backward(dy.copy(), x, statistics[1], statistics[3], channel, channel, 0.2)
+    running = channel.copy(), channel.copy()
+    joined = backend.batchnorm(x, channel, None, 1e-5, 1.0, (*running, 0.1), 2)  # two batches, each on its own
+    results += [*joined, *running, *backend.batchnorm_backward(dy.copy(), x, joined[1], joined[3], channel, None)]
+    pictures = to_device(rng.integers(0, 256, (2, 5, 5, 3), "uint8"), device)
+    real = backend.images_to_real(pictures)
+    results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
+    results += [backend.real_to_images(real)]
+    results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)]
+    return [to_numpy(result) for result in results + adam(device)]
+
+
+def there_and_back(images, size):
+    """Patches of this size of images (2, 5, 5, 3), and the sum of those that each pixel is in."""
+    columns = patches.unfold(images, (size, size), (1, 1), ((0, 0), (0, 0)))
+    columns = columns.reshape(2, 6 - size, 6 - size, size, size, 3)
+    return patches.fold(columns, (5, 5), (1, 1), ((0, 0), (0, 0)))
+
+
+def adam(device):
+    """Three steps of Adam, compared with the formula in float64."""
+    rng = np.random.default_rng(1)
+    start, *grads = rng.standard_normal((4, 1500))
+    expected, m, v = start.copy(), np.zeros(1500), np.zeros(1500)
+    param, m_, v_ = (to_device(a.astype("float32"), device) for a in (start, m, v))
+    state = to_device(np.array([1e-3, 0, 0, 0]), device)
+    for t, g in enumerate(grads, 1):
+        m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g * g
+        expected -= 1e-3 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        backend.adam_update(param, to_device(g.astype("float32"), device), m_, v_, state, (0.5, 0.999), 1e-8)
+    assert np.abs(to_numpy(param) - expected).max() <= 2e-7 * np.abs(expected).max()
+    assert np.abs(to_numpy(m_) - m).max() <= 1e-6 and np.abs(to_numpy(v_) - v).max() <= 1e-8
+    assert to_numpy(state)[:2].tolist() == [1e-3, 3]
+    scaling = new_scaling(device, 2.0)
+    gradient = backend.scale_gradient(to_device(grads[0].astype("float32"), device), scaling)
+    backend.unscale_gradients(gradient, scaling)
+    backend.adam_update(param, gradient, m_, v_, state, (0.5, 0.999), 1e-8, 0.0, scaling)
+    return [param, m_, v_, scaling]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
+    for limit in ("FINISH_ON_CUDA", "MOST_ROWS_ON_CUDA"):  # so low that a small array has every level of the tree
+        monkeypatch.setattr(launches, limit, 32)
+    launched, launch, results = set(), kernels.launch, []
+    monkeypatch.setattr(
+        kernels, "launch", lambda entry, *args, **more: (launched.add(entry), launch(entry, *args, **more))
+    )
+    for at_once in (True, False):  # sums in one launch, as on a GPU, and level by level, as on a CPU
+        for module in (gpunet.kernels.batchnorm, gpunet.kernels.losses):
+            monkeypatch.setattr(module, "at_once", lambda array, choice=at_once: choice)
+        with backend.use("kernels"):
+            first, second = run_all(device), run_all(device)
+        assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+        results.append(first)
+    for a, b in zip(*results, strict=True):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
+    every = {f"{stem}.{name}" for stem in FILES for name in kernels.load(stem, "float32", device).entries}
+    assert launched == every
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "stem", [pytest.param(stem, marks=[pytest.mark.slow] * stem.startswith(SLOW)) for stem in kernels.stems()]
+)
+def test_nvrtc_compiles_for_every_architecture(stem, dtype):
+    nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="no CuPy", exc_type=ImportError)
+    from gpunet.kernels.loader import cuda
+
+    for architecture in ARCHITECTURES:
+        program = nvrtc.createProgram(cuda.cuda_source(stem), f"{stem}.cu", (), ())
+        try:
+            nvrtc.compileProgram(program, (*cuda.options(dtype), f"--gpu-architecture=sm_{architecture}"))
+        except nvrtc.NVRTCError:
+            pytest.fail(f"{stem}.cu, {dtype}, sm_{architecture}:\n{nvrtc.getProgramLog(program)}")
+        finally:
+            nvrtc.destroyProgram(program)
+
+
+def test_every_file_opens_with_a_comment_that_says_what_it_computes():
+    for stem in kernels.stems():
+        assert source.path_of(stem).read_text(encoding="utf-8").startswith("// "), stem

@@ -1,0 +1,52 @@
+"""The loop over the threads of a kernel becomes SIMD instructions on the CPU: a condition too many, and it is scalar.
+
+g++ says nothing where it gives up, and results stay right: only the machine code tells.
+"""
+
+from __future__ import annotations
+
+import collections
+import platform
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from gpunet.kernels.loader import cpu
+
+HOT = {
+    "activations": ["leaky_relu", "leaky_relu_backward", "relu_backward", "sigmoid", "tanh_forward", "tanh_backward"],
+    "adam": ["adam_update"],
+    "batchnorm": ["normalise", "statistics", "combine"],
+    "batchnorm_backward": ["apply", "reduce"],
+    "images": ["images_to_real", "real_to_images"],
+}
+HOT |= {
+    stem: [f"winograd_{part}{way}" for part in ("input", "output", "weight") for way in ("", "_adjoint")]
+    for stem in ("winograd/winograd2x2", "winograd/winograd2x3", "winograd/winograd4x2", "winograd/winograd4x3")
+}
+# ps: of many numbers at once, ss: of one
+ARITHMETIC = re.compile(r"\sv?(?:add|sub|mul|div|sqrt|max|min|fn?m(?:add|sub)\d+)(ps|ss)\s")
+
+
+def arithmetic(stem: str) -> dict[str, collections.Counter]:
+    """Count the packed (ps) and scalar (ss) instructions in each kernel's function, by the kernel's name."""
+    library = cpu.build(stem, "float32")
+    code = subprocess.run(["objdump", "-dC", str(library)], capture_output=True, text=True, check=True).stdout
+    counts: dict[str, collections.Counter] = {}
+    for function in code.split("\n\n"):
+        if name := re.search(r"run_fast<\w+, (\w+)::", function.split("\n", 1)[0]):
+            counts.setdefault(name[1], collections.Counter()).update(ARITHMETIC.findall(function))
+    return counts
+
+
+@pytest.mark.skipif(cpu.compiler() is None, reason="needs a C++ compiler")
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="reads x86 code by objdump")
+@pytest.mark.parametrize("stem", HOT)
+def test_hot_kernels_are_simd(stem):
+    if "g++" not in str(cpu.compiler()):
+        pytest.skip("function names are g++'s")
+    counts = arithmetic(stem)
+    for name in HOT[stem]:
+        assert counts[name]["ps"] > counts[name]["ss"] / 2, f"{stem}.{name}: {dict(counts[name])}"

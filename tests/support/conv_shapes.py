@@ -1,0 +1,112 @@
+"""Convolutions for the tests of the tiled kernels: shapes, whole-numbered arrays, every cut, expected values.
+
+With small whole numbers every sum is exact, in any order and in every format down to bfloat16, so results must be
+equal, not close: one wrong index anywhere shows. Expected values come from the float64 reference, which other tests
+compare with plain loops and with PyTorch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunet import backend
+from gpunet.backend.patches import output_size
+from gpunet.kernels import conv2d, strided_conv
+from gpunet.kernels.conv_plan import NARROW, SMALL, TALL, WIDE, Plan
+
+PASSES = ("forward", "input_grad", "weight_grad")
+TILES = (WIDE, TALL, SMALL, NARROW)
+CUTS = [Plan(tile, splits) for tile in TILES for splits in (1, 3, 18)]  # 18: two levels of the tree that adds splits
+
+
+class Shape(NamedTuple):
+    """A convolution: N, H, W, C, F, kernel, stride, pads."""
+
+    n: int
+    h: int
+    w: int
+    c: int
+    f: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+
+SHAPES = [
+    Shape(3, 10, 8, 12, 20, (4, 4), (2, 2), ((1, 1), (1, 1))),  # 16-byte copies; several tiles of every kind
+    Shape(1, 9, 6, 32, 16, (3, 2), (2, 1), ((1, 1), (0, 1))),  # channels in whole tiles of 16 or 8
+    Shape(2, 7, 5, 3, 5, (5, 3), (2, 3), ((2, 1), (0, 2))),  # 4-byte copies, uneven in every way
+    Shape(1, 5, 4, 1, 1, (1, 1), (2, 2)),  # phases that no tap reaches
+    Shape(2, 3, 2, 5, 6, (2, 2), (4, 5), ((1, 0), (0, 3))),  # a stride beyond the image and the kernel
+    Shape(140, 2, 3, 2, 3, (2, 2), (3, 2), ((1, 0), (1, 1))),  # ... and several tiles of rows in each phase
+    Shape(1, 6, 5, 8, 136, (2, 2)),  # more outputs than the widest tile
+    Shape(1, 5, 6, 136, 4, (3, 2), (1, 2), ((0, 2), (1, 0))),  # more inputs than the widest tile
+    Shape(1, 4, 3, 6, 130, (3, 3), (1, 1), ((1, 1), (1, 1))),  # ... and no multiple of 16 bytes
+    Shape(70, 2, 3, 4, 7, (2, 3)),  # the kernel covers the image: a plain matrix product
+    Shape(9, 1, 1, 33, 2, (1, 1)),  # Linear
+]
+
+
+def random_shape(seed: int) -> Shape:
+    """Draw a convolution of some hundred outputs."""
+    rng = np.random.default_rng(seed)
+    kernel, stride = rng.integers(1, 6, 2), rng.integers(1, 4, 2)
+    pads = [[int(rng.integers(0, k)) for _ in range(2)] for k in kernel]
+    sizes = [int(max(1, k - sum(p)) + rng.integers(0, 6)) for k, p in zip(kernel, pads, strict=True)]
+    n, c, f = rng.integers(1, 4), rng.choice([1, 2, 3, 4, 5, 8, 12, 17]), rng.choice([1, 3, 4, 6, 8, 16, 19])
+    return Shape(
+        int(n), *sizes, int(c), int(f), tuple(map(int, kernel)), tuple(map(int, stride)), tuple(map(tuple, pads))
+    )
+
+
+def arrays(shape: Shape, draw: Any = None) -> dict[str, np.ndarray]:
+    """Return x, weight, dy and biases in float64; whole numbers from -3 to 3 unless `draw`(rng, shape) gives others."""
+    rng = np.random.default_rng(7)
+    draw = draw or (lambda rng, size: rng.integers(-3, 4, size).astype("float64"))
+    oh, ow = (output_size(*axis) for axis in zip(shape[1:3], shape.kernel, shape.stride, shape.pads, strict=True))
+    sizes = {
+        "x": (shape.n, shape.h, shape.w, shape.c),
+        "weight": (*shape.kernel, shape.c, shape.f),
+        "dy": (shape.n, oh, ow, shape.f),
+        "bias_f": (shape.f,),
+        "bias_c": (shape.c,),
+    }
+    return {name: draw(rng, size) for name, size in sizes.items()}
+
+
+def expected(which: str, shape: Shape, a: dict[str, np.ndarray]) -> np.ndarray:
+    """Return what a pass of the convolution gives, by the reference in float64."""
+    with backend.use("reference"):
+        if which == "forward":
+            return backend.conv2d(a["x"], a["weight"], shape.stride, shape.pads, a["bias_f"])
+        if which == "input_grad":
+            hw = (shape.h, shape.w)
+            return backend.conv2d_input_grad(a["dy"], a["weight"], hw, shape.stride, shape.pads, a["bias_c"])
+        return backend.conv2d_weight_grad(a["x"], a["dy"], shape.kernel, shape.stride, shape.pads)
+
+
+def computed(which: str, shape: Shape, a: dict[str, Any], stem: str = "conv2d/conv2d", cut: Plan | None = None) -> Any:
+    """Return the same by the kernels of a file, cut up as asked, on the device and in the dtype of the arrays."""
+    if which == "forward":
+        return conv2d.conv2d(stem, a["x"], a["weight"], shape.stride, shape.pads, a["bias_f"], cut)
+    if which == "input_grad":
+        hw = (shape.h, shape.w)
+        return conv2d.conv2d_input_grad(stem, a["dy"], a["weight"], hw, shape.stride, shape.pads, a["bias_c"], cut)
+    return conv2d.conv2d_weight_grad(stem, a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, cut=cut)
+
+
+def strided(which: str, shape: Shape, a: dict[str, np.ndarray], bias: bool = True) -> np.ndarray:
+    """Return the same by strided_conv.cpp, with or without biases."""
+    of_f, of_c = (a["bias_f"], a["bias_c"]) if bias else (None, None)
+    if which == "forward":
+        return strided_conv.conv2d(a["x"], a["weight"], shape.stride, shape.pads, of_f)
+    if which == "input_grad":
+        return strided_conv.conv2d_input_grad(a["dy"], a["weight"], (shape.h, shape.w), shape.stride, shape.pads, of_c)
+    return strided_conv.conv2d_weight_grad(a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, None)
+
+
+def on(device: str, a: dict[str, np.ndarray], dtype: str = "float32") -> dict[str, Any]:
+    """Return the arrays on a device in a dtype."""
+    return {name: backend.to_device(array.astype(dtype), device) for name, array in a.items()}
