@@ -46,8 +46,9 @@ def convolution(make: Maker, n: int, size: int, c: int, f: int, kernel: int, str
 
 def one_pass(part: str, x: Any, w: Any, dy: Any, stride: int, pad: int) -> list[Any]:
     """Return what a pass of ours gives, all its transforms made anew."""
-    conv = backend.convolution(x.shape[:3], w, (stride, stride), ((pad, pad), (pad, pad)))
+    sizes = backend.conv_sizes(x.shape[:3], w.shape, (stride, stride), ((pad, pad), (pad, pad)))
+    conv = backend.convolution(w, sizes)
     if part == "forward":
-        return [conv.output(conv.of_input(x))]
-    right = conv.of_output(dy)
-    return [conv.input_grad(right) if part == "input grad" else conv.weight_grad(conv.of_input(x), right)]
+        return [conv.output(conv.input_form(x))]
+    right = conv.output_form(dy)
+    return [conv.input_grad(right) if part == "input grad" else conv.weight_grad(conv.input_form(x), right)]

@@ -12,7 +12,7 @@ from dcgan.config import Config
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 

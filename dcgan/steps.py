@@ -10,7 +10,7 @@ D's output is a logit; D(x) is its sigmoid. Every loss and mean is an array on t
 from __future__ import annotations
 
 from gpunet.backend import bce_of_halves, bce_with_logits, join
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
 

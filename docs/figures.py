@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
-from gpunet.backend import toom
-from gpunet.backend.phases import spans_of
+from gpunet.backend.conv import toom
+from gpunet.backend.conv.tiles import spans_of
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREY = "#3b6ea8", "#d9822b", "#c8c8c8"

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpunet.backend.arrays import device_of, to_device
-
-if TYPE_CHECKING:
-    from gpunet.layers.base import Layer, Parameter
+from gpunet.backend.devices import device_of, to_device
+from gpunet.layers.base import Layer, Parameter
 
 Initialiser = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
 
@@ -55,20 +52,6 @@ def glorot_uniform() -> Initialiser:
 def torch_uniform() -> Initialiser:
     """U(-a, a) with a = 1 / sqrt(fan_in): PyTorch's default for weights and biases of conv and linear layers."""
     return lambda rng, shape, fan_in, fan_out: rng.uniform(-1, 1, shape) / math.sqrt(fan_in)
-
-
-_default_rng = np.random.default_rng(0)
-
-
-def torch_default(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
-    """Return float32 values as `torch_uniform` has them for a layer under construction, which most networks draw anew.
-
-    Drawn in float32, which is faster; `apply` gives a network its own seed.
-    """
-    values = _default_rng.random(shape, dtype="float32")  # in [0, 1)
-    values -= 0.5
-    values *= 2 / math.sqrt(fan_in)
-    return values
 
 
 def apply(

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.adam import LR, STEP
-from gpunet.backend.arrays import Array, array_module, device_of, to_device
+from gpunet.backend.devices import Array, array_module, device_of, to_device
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
 from gpunet.layers.base import Parameter
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunet.backend.arrays import to_numpy
+from gpunet.backend.devices import to_numpy
 from gpunet.layers import BatchNorm, Layer
 
 TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}  # the order of a weight's axes, by how many it has: convolutions, Linear

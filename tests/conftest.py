@@ -8,7 +8,7 @@ import pytest
 
 from cases import CELLS
 from gpunet import backend
-from gpunet.backend.conv_choice import use_precision
+from gpunet.backend import use_precision
 
 pytest_plugins = ["large_folder", "running"]  # fixtures of the tests of growing sources, and of those that train
 

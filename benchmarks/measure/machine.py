@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpunet import kernels
-from gpunet.backend.parallel import run
+from gpunet.backend.threads import run
 from gpunet.kernels.loader import cpu
 
 PEAK = str(Path(__file__).with_name("peak"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.measure.tables import table, write_whole
 from benchmarks.measure.timing import Timed
-from gpunet.backend.conv_choice import PRECISIONS
+from gpunet.backend import PRECISIONS
 
 HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "ratio", "verified")
 

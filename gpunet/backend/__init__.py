@@ -1,6 +1,5 @@
-"""The operations: pure functions on arrays, a page each with formula, reference and the launch of the kernel."""
+"""The operations: pure functions on arrays, one page each: formula, reference, and the launch of the kernel."""
 
-from gpunet.backend import winograd_launch  # noqa: F401 - registers the kernels of Winograd's transforms
 from gpunet.backend.activations import (
     leaky_relu,
     leaky_relu_backward,
@@ -12,30 +11,25 @@ from gpunet.backend.activations import (
     tanh_backward,
 )
 from gpunet.backend.adam import adam_update
-from gpunet.backend.arrays import (
-    array_module,
-    device_of,
-    implementation,
-    operations,
-    to_device,
-    to_numpy,
-    use,
-)
 from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
-from gpunet.backend.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
-from gpunet.backend.conv_choice import algorithm, precision, use_conv, use_precision
-from gpunet.backend.convolution import convolution
+from gpunet.backend.choices import ALGORITHMS, PRECISIONS, implementation, precision, use, use_conv, use_precision
+from gpunet.backend.columns import column_sum
+from gpunet.backend.conv import convolution
+from gpunet.backend.conv.direct import conv2d, conv2d_input_grad, conv2d_weight_grad
+from gpunet.backend.devices import array_module, device_of, operations, to_device, to_numpy
 from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.join import join
 from gpunet.backend.labels import join_labels, join_labels_backward
-from gpunet.backend.linear import column_sum, linear, linear_input_grad, linear_weight_grad
+from gpunet.backend.linear import linear, linear_input_grad, linear_weight_grad
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits
-from gpunet.backend.parallel import keep_freed_memory, thread_count
+from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.threads import keep_freed_memory, thread_count
 
 __all__ = [
+    "ALGORITHMS",
+    "PRECISIONS",
     "adam_update",
-    "algorithm",
     "array_module",
     "batchnorm",
     "batchnorm_backward",
@@ -46,6 +40,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "conv_sizes",
     "convolution",
     "device_of",
     "images_to_real",

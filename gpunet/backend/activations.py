@@ -1,13 +1,14 @@
 """Activations, elementwise. Each backward needs the output only, so that the input's memory is free to go.
 
-`dy` is handed over by the caller: the backward passes write dx into it and return it.
+`dy` is handed over by the caller: the backward passes write dx into it and return it. The kernels are in
+kernels/activations.cu.
 """
 
 from __future__ import annotations
 
-from gpunet.backend.arrays import Array, array_module, operation
-from gpunet.backend.parallel import by_rows
-from gpunet.kernels import launches
+from gpunet.backend.devices import Array, array_module, operation
+from gpunet.backend.launches import contiguous, elements, empty
+from gpunet.backend.threads import by_rows
 
 
 @operation
@@ -20,8 +21,8 @@ def relu(x: Array) -> Array:
 
 
 @relu.kernel
-def _(x: Array) -> Array:
-    return launches.unary("activations.relu", x)
+def relu_kernel(x: Array) -> Array:
+    return _launch("activations.relu", x)
 
 
 @operation
@@ -31,8 +32,8 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 @relu_backward.kernel
-def _(dy: Array, y: Array) -> Array:
-    return launches.backward("activations.relu_backward", dy, y)
+def relu_backward_kernel(dy: Array, y: Array) -> Array:
+    return _launch_backward("activations.relu_backward", dy, y)
 
 
 @operation
@@ -50,8 +51,8 @@ def leaky_relu(x: Array, slope: float) -> Array:
 
 
 @leaky_relu.kernel
-def _(x: Array, slope: float) -> Array:
-    return launches.unary("activations.leaky_relu", x, slope)
+def leaky_relu_kernel(x: Array, slope: float) -> Array:
+    return _launch("activations.leaky_relu", x, slope)
 
 
 def derivative(z: Array, slope: float) -> Array:
@@ -77,8 +78,8 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
 
 
 @leaky_relu_backward.kernel
-def _(dy: Array, y: Array, slope: float) -> Array:
-    return launches.backward("activations.leaky_relu_backward", dy, y, slope)
+def leaky_relu_backward_kernel(dy: Array, y: Array, slope: float) -> Array:
+    return _launch_backward("activations.leaky_relu_backward", dy, y, slope)
 
 
 @operation
@@ -91,8 +92,8 @@ def tanh(x: Array) -> Array:
 
 
 @tanh.kernel
-def _(x: Array) -> Array:
-    return launches.unary("activations.tanh_forward", x)
+def tanh_kernel(x: Array) -> Array:
+    return _launch("activations.tanh_forward", x)
 
 
 @operation
@@ -107,8 +108,8 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 
 @tanh_backward.kernel
-def _(dy: Array, y: Array) -> Array:
-    return launches.backward("activations.tanh_backward", dy, y)
+def tanh_backward_kernel(dy: Array, y: Array) -> Array:
+    return _launch_backward("activations.tanh_backward", dy, y)
 
 
 @operation
@@ -121,8 +122,8 @@ def sigmoid(x: Array) -> Array:
 
 
 @sigmoid.kernel
-def _(x: Array) -> Array:
-    return launches.unary("activations.sigmoid", x)
+def sigmoid_kernel(x: Array) -> Array:
+    return _launch("activations.sigmoid", x)
 
 
 @operation
@@ -137,5 +138,22 @@ def sigmoid_backward(dy: Array, y: Array) -> Array:
 
 
 @sigmoid_backward.kernel
-def _(dy: Array, y: Array) -> Array:
-    return launches.backward("activations.sigmoid_backward", dy, y)
+def sigmoid_backward_kernel(dy: Array, y: Array) -> Array:
+    return _launch_backward("activations.sigmoid_backward", dy, y)
+
+
+def _launch(entry: str, x: Array, *scalars: float) -> Array:
+    """Return y, a new array, of an elementwise kernel (y, x, count, scalars...)."""
+    x = contiguous(x)
+    y = empty(x, *x.shape)
+    elements(entry, (y, x, x.size, *scalars), x.size)
+    return y
+
+
+def _launch_backward(entry: str, dy: Array, y: Array, *scalars: float) -> Array:
+    """Return dx, written into dy, of an elementwise kernel (dx, dy, y, count, scalars...)."""
+    if dy.shape != y.shape:
+        raise ValueError(f"kernel {entry}: got dy of shape {dy.shape}, expected {y.shape}, that of y")
+    dy, y = contiguous(dy), contiguous(y)
+    elements(entry, (dy, dy, y, y.size, *scalars), y.size)
+    return dy

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gpunet import kernels
-from gpunet.backend.arrays import Array, array_module, operation
+from gpunet.backend import launches
+from gpunet.backend.devices import Array, array_module, operation
 from gpunet.backend.loss_scale import SKIP
-from gpunet.backend.parallel import by_rows
-from gpunet.kernels import launches
+from gpunet.backend.threads import by_rows
 
 # Places in the optimiser's small state array (4,) of float64, which lives on the device beside the parameters. The
 # other two are the kernels': what they work out once per step for all parameters.
@@ -58,7 +58,7 @@ def adam_update(
 
 
 @adam_update.kernel
-def _(
+def adam_update_kernel(
     param: Array,
     grad: Array,
     m: Array,

@@ -5,16 +5,32 @@
 
 `slope` names the activation: 1 none, 0 ReLU, 0.2 LeakyReLU. Backward saves x and its statistics only and computes x_hat
 and the sign of z again. Ioffe & Szegedy, "Batch Normalization", 2015, section 3; docs/batchnorm.md derives it.
+
+The three operations come first as array code, then as launches of kernels/batchnorm.cu.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
-import gpunet.kernels.batchnorm
+from gpunet import kernels
 from gpunet.backend.activations import derivative
-from gpunet.backend.arrays import Array, array_module, operation, written
-from gpunet.backend.parallel import by_rows, column_sums, row_sum, row_sum_of_products
+from gpunet.backend.columns import add_groups
+from gpunet.backend.devices import Array, array_module, on_cuda, operation, written
+from gpunet.backend.launches import (
+    arrivals,
+    at_once,
+    contiguous,
+    empty,
+    few_enough,
+    row_groups,
+    rows_of_blocks,
+    rows_per_thread,
+    rows_side_by_side,
+)
+from gpunet.backend.threads import by_rows, column_sums, row_sum, row_sum_of_products
+
+# ---- reference: array code ------------------------------------------------------------------------------------------
 
 
 def parts(x: Array, batches: int = 1) -> Array:
@@ -53,11 +69,6 @@ def batchnorm(
     return y, *(xp.stack(values) if batches > 1 else values[0] for values in zip(*statistics, strict=True))
 
 
-@batchnorm.kernel
-def _(x: Array, scale: Any, shift: Any, eps: float, slope: float = 1.0, running: Any = None, batches: int = 1) -> Any:
-    return gpunet.kernels.batchnorm.forward(x, scale, shift, eps, slope, running, batches)
-
-
 @operation
 def batchnorm_inference(
     x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
@@ -66,11 +77,6 @@ def batchnorm_inference(
     rstd, y = 1 / array_module(x).sqrt(var + x.dtype.type(eps)), array_module(x).empty(x.shape, x.dtype)
     _affine(parts(y)[0], parts(x)[0], *_coefficients(mean, rstd, scale, shift), slope)
     return y
-
-
-@batchnorm_inference.kernel
-def _(x: Array, mean: Array, var: Array, scale: Any, shift: Any, eps: float, slope: float = 1.0) -> Array:
-    return gpunet.kernels.batchnorm.inference(x, mean, var, scale, shift, eps, slope)
 
 
 @operation
@@ -95,7 +101,10 @@ def batchnorm_backward(
     dy = array_module(x).ascontiguousarray(dy)  # of a strided view, `parts` would be a copy, and dx written into that
     each = parts(dy, batches), parts(x, batches), mean.reshape(batches, -1), rstd.reshape(batches, -1)
     sums = [_backward_part(*one, scale, shift, slope) for one in zip(*each, strict=True)]
-    return dy, *map(written, (sum(values[1:], values[0]) for values in zip(*sums, strict=True)), out)
+    dscale, dshift = sums[0]
+    for more_dscale, more_dshift in sums[1:]:
+        dscale, dshift = dscale + more_dscale, dshift + more_dshift
+    return dy, written(dscale, out[0]), written(dshift, out[1])
 
 
 def _backward_part(
@@ -125,13 +134,6 @@ def _backward_part(
     return dscale, dshift
 
 
-@batchnorm_backward.kernel
-def _(
-    dy: Array, x: Array, mean: Array, rstd: Array, scale: Any, shift: Any, slope: float = 1.0, out: Any = (None, None)
-) -> Any:
-    return gpunet.kernels.batchnorm.backward(dy, x, mean, rstd, scale, shift, slope, out)
-
-
 def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:
     """Return a, b (C,) with z = a x + b."""
     a = rstd if scale is None else rstd * scale
@@ -148,3 +150,123 @@ def _affine(y: Array, x: Array, a: Array, b: Array, slope: float) -> None:
             array_module(x).maximum(y, y * x.dtype.type(slope), out=y)
 
     by_rows(body, y, x)
+
+
+# ---- kernels/batchnorm.cu -------------------------------------------------------------------------------------------
+
+
+class Shape(NamedTuple):
+    """x (..., C) as the sums over rows see it: (batches, rows, width), k rows of C numbers side by side in each row."""
+
+    rows: int
+    width: int  # k * channels
+    channels: int
+    k: int
+    each: int  # rows that a thread takes
+    batches: int
+
+
+def _shape_of(x: Array, batches: int) -> Shape:
+    channels, rows = x.shape[-1], x.size // max(1, x.shape[-1]) // batches
+    if not rows:
+        raise ValueError(f"batchnorm: got x of shape {x.shape}, expected at least one number per channel")
+    k = rows_side_by_side(rows, channels)
+    return Shape(rows // k, k * channels, channels, k, rows_per_thread(rows // k, k, on_cuda(x)), batches)
+
+
+@batchnorm.kernel
+def batchnorm_kernel(
+    x: Array,
+    scale: Array | None,
+    shift: Array | None,
+    eps: float,
+    slope: float = 1.0,
+    running: tuple[Array, Array, float] | None = None,
+    batches: int = 1,
+) -> tuple[Array, Array, Array, Array]:
+    x, shape = contiguous(x), _shape_of(x, batches)
+    mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
+    running_mean, running_var, momentum = running or (None, None, 0.0)
+    _statistics(x, shape, (mean, var, rstd, running_mean, running_var), eps, momentum)
+    return _normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
+
+
+def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
+    """Fill mean, var, rstd and the running averages: of groups of rows, of groups of groups, of the rest."""
+    rows, width, channels, k, each, batches = shape
+    moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
+    if at_once(x):
+        counters = arrivals(x, channels)
+        args = (*results, *moments, counters, x, rows, width, channels, each, eps, momentum)
+        return row_groups("batchnorm.statistics_at_once", args, rows, width, each, batches)
+    row_groups("batchnorm.statistics", (*moments, x, rows, width, each), rows, width, each, batches)
+    groups = moments.shape[2]
+    while not few_enough(groups * k, on_cuda(x)) and groups > 1:
+        per_thread = rows_per_thread(groups, k, on_cuda(x))
+        larger = empty(x, 2, batches, -(-groups // per_thread), width)
+        args = (*larger, *moments, groups, width, each, rows, per_thread)
+        row_groups("batchnorm.combine", args, groups, width, per_thread, batches)
+        moments, groups, each = larger, larger.shape[2], each * per_thread
+    args = (*results, *moments, batches, groups * k, k, channels, each, rows * k, eps, momentum)
+    _per_channel("batchnorm.finish", args, channels)
+
+
+def _normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float) -> Array:
+    """Return y = leaky_relu((x - mean) rstd scale + shift, slope); mean and rstd (C,) or (batches, C)."""
+    y, channels, batches = empty(x, *x.shape), x.shape[-1], mean.size // x.shape[-1]
+    rows = x.size // channels // batches
+    args = (y, x, mean, rstd, scale, shift, rows, channels, slope)
+    rows_of_blocks("batchnorm.normalise", args, rows, channels, batches)
+    return y
+
+
+@batchnorm_inference.kernel
+def batchnorm_inference_kernel(
+    x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
+) -> Array:
+    rstd = empty(x, *var.shape)
+    _per_channel("batchnorm.inverse_root", (rstd, var, var.size, eps), var.size)
+    return _normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
+
+
+@batchnorm_backward.kernel
+def batchnorm_backward_kernel(
+    dy: Array,
+    x: Array,
+    mean: Array,
+    rstd: Array,
+    scale: Array | None,
+    shift: Array | None,
+    slope: float = 1.0,
+    out: tuple[Array | None, Array | None] = (None, None),
+) -> tuple[Array, Array, Array]:
+    dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
+    dscale, dshift = (empty(x, channels) if array is None else array for array in out)
+    per_batch = empty(x, batches, 2, channels)
+    given = (dy, x, mean, rstd, scale, shift)
+    _reduce(_shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    rows = x.size // channels // batches
+    args = (dy, *given, per_batch, rows, channels, slope)
+    rows_of_blocks("batchnorm_backward.apply", args, rows, channels, batches)
+    return dy, dscale, dshift
+
+
+def _reduce(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
+    """Fill dscale, dshift and, per batch, both: sums of dz x_hat and of dz over groups of rows, then over the rest."""
+    rows, width, channels, k, each, batches = shape
+    x = given[1]
+    sums = empty(x, batches, -(-rows // each), 2 * width)  # (batches, groups, 2, k, C)
+    args = (*given, rows, width, channels, each, slope)
+    if at_once(x):
+        args = (*results, sums, arrivals(x, channels), *args)
+        return row_groups("batchnorm_backward.reduce_at_once", args, rows, width, each, batches)
+    row_groups("batchnorm_backward.reduce", (sums, *args), rows, width, each, batches)
+    while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
+        sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
+    _per_channel("batchnorm_backward.finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
+
+
+def _per_channel(entry: str, args: tuple, count: int) -> None:
+    """Launch one thread per channel."""
+    block = 64 if on_cuda(args[0]) else 1024
+    kernels.launch(entry, -(-count // block), block, args)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunet.backend.arrays import Array, to_device
+from gpunet.backend.devices import Array, to_device
 
 WARM_UP = 2  # calls before the capture: kernels get compiled, and the memory pool holds every block that is needed
 

@@ -1,13 +1,14 @@
-"""Pictures in and out of the network: bytes 0..255 on disk, numbers from `low` to 1 in the network.
+"""Pictures in and out of the network: bytes from 0 to 255 on disk, numbers from `low` to 1 in the network.
 
-low is -1 where G ends with tanh, 0 where it ends with a sigmoid.
+low is -1 where the generator ends with tanh, 0 where it ends with a sigmoid. The kernels are in kernels/images.cu.
 """
 
 from __future__ import annotations
 
-import gpunet.kernels.images
-from gpunet.backend.arrays import Array, array_module, operation
-from gpunet.backend.parallel import by_rows
+from gpunet import kernels
+from gpunet.backend.devices import Array, array_module, on_cuda, operation
+from gpunet.backend.launches import contiguous, divisor, elements, empty
+from gpunet.backend.threads import by_rows
 
 
 @operation
@@ -30,8 +31,18 @@ def images_to_real(images: Array, dtype: str = "float32", flip: Array | None = N
 
 
 @images_to_real.kernel
-def _(images: Array, dtype: str = "float32", flip: Array | None = None, low: float = -1.0) -> Array:
-    return gpunet.kernels.images.images_to_real(images, dtype, flip, low)
+def images_to_real_kernel(images: Array, dtype: str = "float32", flip: Array | None = None, low: float = -1.0) -> Array:
+    n, h, w, c = images.shape
+    if flip is not None and flip.shape != (n,):
+        raise ValueError(f"images_to_real: got flip of shape {flip.shape}, expected ({n},), one per image")
+    images, x, factor = contiguous(images), empty(images, n, h, w, c, dtype=dtype), (1 - low) / 255
+    if flip is None:
+        elements("images.images_to_real", (x, images, x.size, factor, low), x.size)
+    elif x.size:
+        across = divisor(w * c, on_cuda(x))
+        args = (x, images, flip, h, w * c, c, factor, low)
+        kernels.launch("images.flipped_images_to_real", (n * h, w * c // across), across, args)
+    return x
 
 
 @operation
@@ -42,5 +53,8 @@ def real_to_images(x: Array, low: float = -1.0) -> Array:
 
 
 @real_to_images.kernel
-def _(x: Array, low: float = -1.0) -> Array:
-    return gpunet.kernels.images.real_to_images(x, low)
+def real_to_images_kernel(x: Array, low: float = -1.0) -> Array:
+    x = contiguous(x)
+    images = empty(x, *x.shape, dtype="uint8")
+    elements("images.real_to_images", (images, x, x.size, 255 / (1 - low), low), x.size)
+    return images

@@ -1,9 +1,14 @@
-"""Labels beside the features: one number more per class, 1 for the sample's own class and 0 for the others."""
+"""Labels beside the features: one number more per class, 1 for the sample's own class and 0 for the others.
+
+The kernels are in kernels/labels.cu.
+"""
 
 from __future__ import annotations
 
-import gpunet.kernels.labels
-from gpunet.backend.arrays import Array, array_module, operation
+import math
+
+from gpunet.backend.devices import Array, array_module, operation
+from gpunet.backend.launches import contiguous, empty, rows_of_blocks
 
 
 @operation
@@ -24,8 +29,16 @@ def join_labels(x: Array, labels: Array, classes: int) -> Array:
 
 
 @join_labels.kernel
-def _(x: Array, labels: Array, classes: int) -> Array:
-    return gpunet.kernels.labels.join_labels(x, labels, classes)
+def join_labels_kernel(x: Array, labels: Array, classes: int) -> Array:
+    if labels.shape != x.shape[:1]:
+        raise ValueError(f"join_labels: got labels of shape {labels.shape}, expected ({len(x)},), one per sample")
+    *shape, channels = x.shape
+    rows, wide = math.prod(shape), channels + classes
+    y = empty(x, *shape, wide)
+    if rows:
+        args = (y, contiguous(x), labels, rows, channels, wide, rows // len(x))
+        rows_of_blocks("labels.join_labels", args, rows, wide)
+    return y
 
 
 @operation
@@ -35,5 +48,10 @@ def join_labels_backward(dy: Array, classes: int) -> Array:
 
 
 @join_labels_backward.kernel
-def _(dy: Array, classes: int) -> Array:
-    return gpunet.kernels.labels.join_labels_backward(dy, classes)
+def join_labels_backward_kernel(dy: Array, classes: int) -> Array:
+    *shape, wide = dy.shape
+    rows, channels = math.prod(shape), wide - classes
+    dx = empty(dy, *shape, channels)
+    if rows:
+        rows_of_blocks("labels.join_labels_backward", (dx, contiguous(dy), rows, channels, wide), rows, channels)
+    return dx

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import kernels
-from gpunet.backend.arrays import Array, array_module, operation, to_device
-from gpunet.kernels import launches
+from gpunet.backend import launches
+from gpunet.backend.devices import Array, array_module, operation, to_device
 
 # Places in `scaling`: what the next loss is multiplied by; good steps since that changed; whether Adam shall skip the
 # gradients at hand. The last is the kernels': whether one of these was not finite.
@@ -39,7 +39,7 @@ def scale_gradient(dlogits: Array, scaling: Array) -> Array:
 
 
 @scale_gradient.kernel
-def _(dlogits: Array, scaling: Array) -> Array:
+def scale_gradient_kernel(dlogits: Array, scaling: Array) -> Array:
     launches.elements("loss_scale.scale", (dlogits, scaling, dlogits.size), dlogits.size)
     return dlogits
 
@@ -63,6 +63,6 @@ def unscale_gradients(grad: Array, scaling: Array, grow_every: int = GROW_EVERY)
 
 
 @unscale_gradients.kernel
-def _(grad: Array, scaling: Array, grow_every: int = GROW_EVERY) -> None:
+def unscale_gradients_kernel(grad: Array, scaling: Array, grow_every: int = GROW_EVERY) -> None:
     launches.elements("loss_scale.unscale", (grad, scaling, grad.size), grad.size)
     kernels.launch("loss_scale.decide", 1, 1, (scaling, grow_every, LARGEST))

@@ -1,11 +1,18 @@
-"""Binary cross-entropy on logits, the one loss of a DCGAN."""
+"""Binary cross-entropy on logits, the one loss of a DCGAN: loss, gradient and mean probability in one pass.
+
+The kernels are in kernels/losses.cu.
+"""
 
 from __future__ import annotations
 
+from gpunet import kernels
 from gpunet.backend.activations import sigmoid
-from gpunet.backend.arrays import Array, array_module, operation
+from gpunet.backend.columns import add_groups
+from gpunet.backend.devices import Array, array_module, on_cuda, operation
 from gpunet.backend.join import join
-from gpunet.kernels import losses
+from gpunet.backend.launches import ROWS_ON_CPU, arrivals, at_once, contiguous, empty, rows_per_thread
+
+LANES = 32  # as in losses.cu
 
 
 @operation
@@ -29,8 +36,14 @@ def bce_with_logits(logits: Array, target: float | Array) -> tuple[Array, Array]
 
 
 @bce_with_logits.kernel
-def _(logits: Array, target: float | Array) -> tuple[Array, Array]:
-    return losses.bce_with_logits(logits, target)
+def bce_with_logits_kernel(logits: Array, target: float | Array) -> tuple[Array, Array]:
+    if isinstance(target, int | float):
+        numbers, dlogits = _launch_bce(logits, 1, (None, target, target))
+    elif target.shape == logits.shape:
+        numbers, dlogits = _launch_bce(logits, 1, (contiguous(target.astype(logits.dtype, copy=False)), 0, 0))
+    else:
+        raise ValueError(f"got target of shape {target.shape}, expected a number or shape {logits.shape} as the logits")
+    return numbers[:1].reshape(()), dlogits
 
 
 @operation
@@ -48,11 +61,34 @@ def bce_of_halves(logits: Array, targets: tuple[float, float]) -> tuple[Array, A
 
 
 @bce_of_halves.kernel
-def _(logits: Array, targets: tuple[float, float]) -> tuple[Array, Array, Array]:
+def bce_of_halves_kernel(logits: Array, targets: tuple[float, float]) -> tuple[Array, Array, Array]:
     _require_halves(logits)
-    return losses.bce_of_halves(logits, targets)
+    numbers, dlogits = _launch_bce(logits, 2, (None, *targets))
+    return numbers[:1].reshape(()), numbers[1:], dlogits
 
 
 def _require_halves(logits: Array) -> None:
     if not logits.ndim or len(logits) % 2 or not len(logits):
         raise ValueError(f"got logits of shape {logits.shape}, expected two batches of one size joined")
+
+
+def _launch_bce(logits: Array, batches: int, targets: tuple[Array | None, float, float]) -> tuple[Array, Array]:
+    """Return (loss, a mean probability per batch) as one array, and dlogits."""
+    if not logits.size:
+        raise ValueError(f"bce_with_logits: got logits of shape {logits.shape}, expected at least one")
+    logits, count = contiguous(logits), logits.size // batches
+    rows = -(-count // LANES)
+    each = rows_per_thread(rows, 1, on_cuda(logits))
+    numbers, dlogits = empty(logits, 1 + batches), empty(logits, *logits.shape)
+    sums = empty(logits, -(-rows // each), batches * 2 * LANES)
+    grid, args = (len(sums), batches), (logits, *targets, count, rows, each)
+    if at_once(logits):
+        counters = arrivals(logits, batches * LANES + 1)
+        kernels.launch("losses.bce_with_logits_at_once", grid, LANES, (numbers, dlogits, sums, counters, *args))
+        return numbers, dlogits
+    whole = count % (LANES * ROWS_ON_CPU) == 0
+    kernels.launch("losses.bce_with_logits", grid, LANES, (dlogits, sums, *args), whole=whole)
+    while len(sums) > 1:
+        sums = add_groups(sums, rows_per_thread(len(sums), 1, on_cuda(sums)))
+    kernels.launch("losses.mean_loss", 1, 1, (numbers, sums, batches, count))
+    return numbers, dlogits

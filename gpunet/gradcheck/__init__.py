@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gpunet import backend
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 
 LIMIT = 1e-6  # on the error, relative to the largest derivative; a correct backward stays near 1e-9

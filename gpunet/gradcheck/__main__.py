@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from gpunet import backend
-from gpunet.backend.arrays import DEVICES, IMPLEMENTATIONS
-from gpunet.backend.conv_choice import ALGORITHMS
+from gpunet.backend.choices import ALGORITHMS, IMPLEMENTATIONS
+from gpunet.backend.devices import DEVICES
 from gpunet.gradcheck import LIMIT
 from gpunet.gradcheck.cases import CASES, Case, check_case
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gpunet import backend, layers
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.gradcheck import check_layer, off_kinks
 from gpunet.layers import Layer
 

@@ -1,22 +1,58 @@
-"""The layer protocol: forward, backward, the guarded slot between them, and the modes."""
+"""Parameter and Layer: the layer protocol.
+
+    y = layer.forward(x)      computes y and, in training mode, saves what backward needs in one guarded slot
+    dx = layer.backward(dy)   takes the slot, adds to the parameters' gradients, returns dx
+
+A layer is also a node of a tree: it has parameters, running statistics and child layers of its own, which a state dict
+names ("0.weight") and `to` moves between devices.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
-from gpunet.backend.arrays import Array
-from gpunet.layers.tree import Parameter, Tree
+import numpy as np
 
-__all__ = ["Layer", "Parameter"]
+from gpunet.backend.devices import Array, device_of, is_cupy, to_device
 
 
-class Layer(Tree):
-    """Base of all layers: `forward(x) -> y`, `backward(dy) -> dx`; parameters and children as in `Tree`."""
+class Parameter:
+    """A trainable array. `grad` is None until a backward pass, then gradients are added up in it.
+
+    An optimiser may set `grad_buffer`, a view into its flat buffer; gradients are then gathered there.
+    """
+
+    def __init__(self, data: Array, trainable: bool = True) -> None:
+        self.data = data
+        self.grad: Array | None = None
+        self.grad_buffer: Array | None = None
+        self.trainable = trainable
+
+    def first_grad(self) -> Array | None:
+        """Return the buffer that the first gradient may be computed in, or None: there is one already, or no buffer."""
+        return self.grad_buffer if self.trainable and self.grad is None else None
+
+    def add_grad(self, function: Callable[..., Array], *args: Any) -> None:
+        """Add function(*args) to the gradient; the first since it was cleared is computed in place, by `out=`."""
+        if self.grad is None:
+            self.grad = function(*args, out=self.grad_buffer)
+        else:
+            self.grad += function(*args)
+
+
+class Layer:
+    """Base of all layers: `forward(x) -> y`, `backward(dy) -> dx`.
+
+    Parameters are attributes of type `Parameter`, in the order they were declared; running statistics live in
+    `self.buffers`; child layers are attributes that are layers, or lists of them.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
+        self.buffers: dict[str, Array] = {}
+        self._saved: tuple | None = None  # what forward left for backward
         self.training = True
         self.batches = 1  # how many batches x holds, one after another: see joined_batches
         self.labels: Array | None = None  # (N,) classes of the samples: see given
@@ -59,18 +95,18 @@ class Layer(Tree):
         for layer in self.walk():
             layer._saved = None
 
-    def train(self, mode: bool = True) -> Layer:
+    def train(self, mode: bool = True) -> Self:
         """Switch to training: batch statistics, and forward saves for backward. Return self."""
         for layer in self.walk():
             layer.training = mode
         return self
 
-    def eval(self) -> Layer:
+    def eval(self) -> Self:
         """Switch to evaluation: running statistics, nothing saved. Return self."""
         return self.train(False)
 
     @contextlib.contextmanager
-    def frozen(self) -> Iterator[Layer]:
+    def frozen(self) -> Iterator[Self]:
         """Within the block compute no gradients of the parameters; dx still flows through."""
         before = [(parameter, parameter.trainable) for parameter in self.parameters()]
         try:
@@ -82,7 +118,7 @@ class Layer(Tree):
                 parameter.trainable = trainable
 
     @contextlib.contextmanager
-    def joined_batches(self, count: int) -> Iterator[Layer]:
+    def joined_batches(self, count: int) -> Iterator[Self]:
         """Within the block every input is `count` batches of equal size, joined one after another along the first axis.
 
         Batch norm then normalises each by its own statistics, and moves its averages once for each, in order: the
@@ -97,7 +133,7 @@ class Layer(Tree):
                 layer.batches = 1
 
     @contextlib.contextmanager
-    def given(self, labels: Array | None) -> Iterator[Layer]:
+    def given(self, labels: Array | None) -> Iterator[Self]:
         """Within the block the samples of every batch have these labels (N,), int32; JoinLabels layers read them."""
         try:
             for layer in self.walk():
@@ -107,5 +143,96 @@ class Layer(Tree):
             for layer in self.walk():
                 layer.labels = None
 
+    # ---- the tree: parameters, running statistics, children ----
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """Yield (name, child layer) in declared order."""
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                yield name, value
+            elif isinstance(value, list):
+                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Layer))
+
+    def walk(self) -> Iterator[Layer]:
+        """Yield this layer and every layer below it."""
+        yield self
+        for _, child in self.children():
+            yield from child.walk()
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Yield (name, parameter) in declared order, weight before bias, scale before shift."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> list[Parameter]:
+        """Return all parameters in declared order."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """Yield (name, array) of the running statistics: saved with the state, never optimised."""
+        for name, value in self.buffers.items():
+            yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
+    def to(self, device: str | None = None, dtype: Any = None) -> Self:
+        """Move parameters and buffers to a device and/or a dtype; gradients and saved values are dropped. Return self.
+
+        Make optimisers afterwards: they hold views of the parameters.
+        """
+        for layer in self.walk():
+            layer._saved = None
+            layer.buffers = {name: _convert(value, device, dtype) for name, value in layer.buffers.items()}
+        for parameter in self.parameters():
+            parameter.data = _convert(parameter.data, device, dtype)
+            parameter.grad = parameter.grad_buffer = None
+        return self
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers by name, on the device where they are."""
+        return {name: array.copy() for name, array in self._named_arrays()}
+
+    def load_state_dict(self, state: dict[str, Array]) -> None:
+        """Copy a state dict in, from any device. Raise ValueError naming what is missing, unexpected or misshapen."""
+        arrays = dict(self._named_arrays())
+        problems = [f"missing {name}" for name in arrays if name not in state]
+        problems += [f"unexpected {name}" for name in state if name not in arrays]
+        problems += [
+            f"{name} has shape {tuple(state[name].shape)}, expected {array.shape}"
+            for name, array in arrays.items()
+            if name in state and tuple(state[name].shape) != array.shape
+        ]
+        if problems:
+            raise ValueError(f"state dict does not fit {self!r}: " + "; ".join(problems))
+        for name, array in arrays.items():
+            value = state[name] if is_cupy(state[name]) else np.asarray(state[name])
+            array[...] = to_device(value, device_of(array))
+
+    def _named_arrays(self) -> Iterator[tuple[str, Array]]:
+        yield from ((name, parameter.data) for name, parameter in self.named_parameters())
+        yield from self.named_buffers()
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _convert(array: Array, device: str | None, dtype: Any) -> Array:
+    array = array if device is None else to_device(array, device)
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+_default_rng = np.random.default_rng(0)
+
+
+def torch_default(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+    """Return first values for a layer under construction: U(-a, a) with a = 1 / sqrt(fan_in), PyTorch's default.
+
+    Most networks draw theirs anew, from a seed of their own (gpunet.init.apply). float32 is drawn faster than float64.
+    """
+    values = _default_rng.random(shape, dtype="float32")  # in [0, 1)
+    values -= 0.5
+    values *= 2 / math.sqrt(fan_in)
+    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import backend
-from gpunet.backend.arrays import Array, written
+from gpunet.backend.devices import Array, written
 from gpunet.layers.base import Layer, Parameter
 
 

@@ -1,4 +1,8 @@
-"""Conv2d and ConvTranspose2d: two layers over the same three passes of gpunet.backend.convolution."""
+"""Conv2d and ConvTranspose2d: two layers over the same three passes of gpunet.backend.convolution.
+
+A transposed convolution is the input gradient of a convolution, used as a layer. So where Conv2d goes from x to y,
+ConvTranspose2d goes from y to x: its input plays the part of the convolution's dy.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,14 @@ import contextlib
 from collections.abc import Iterator
 
 from gpunet import backend
-from gpunet.backend.arrays import Array
-from gpunet.init import torch_default
-from gpunet.layers.base import Layer, Parameter
-from gpunet.layers.geometry import (
-    Padding,
-    Size,
-    check_padding,
-    conv_output,
-    conv_pads,
-    pair,
-    transposed_output,
-)
+from gpunet.backend.devices import Array
+from gpunet.backend.sizes import Sizes, conv_sizes
+from gpunet.layers.base import Layer, Parameter, torch_default
+from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
 
 
 class _Conv(Layer):
-    """What both layers share: geometry, parameters and the check of the input's shape."""
+    """Geometry, parameters and the check of the input: what both layers share."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size, padding: Padding, bias: bool
@@ -34,6 +30,10 @@ class _Conv(Layer):
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
         self.weight = Parameter(torch_default(shape, fan_in))
         self.bias = Parameter(torch_default((self.channels[1],), fan_in)) if bias else None
+
+    def sizes(self, x: Array) -> Sizes:
+        """Return the sizes of the convolution for an input x. ValueError, which names the layer: x does not fit."""
+        raise NotImplementedError
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
@@ -80,24 +80,25 @@ class Conv2d(_Conv):
         self._parameters((kh, kw, in_channels, out_channels), kh * kw * in_channels, bias)
 
     def forward(self, x: Array) -> Array:
-        self._check(x)
-        hw = x.shape[1:3]
-        pads = conv_pads(hw, self.kernel, self.stride, self.padding)
-        with self._naming():
-            conv_output(hw, self.kernel, self.stride, pads)
-        conv = backend.convolution(x.shape[:3], self.weight.data, self.stride, pads)
-        left = conv.of_input(x)  # x, or its Winograd transform
-        self.save(conv, left if self.weight.trainable else None)  # a frozen layer's input is not needed again
-        return conv.output(left, self.bias.data if self.bias else None)
+        conv = backend.convolution(self.weight.data, self.sizes(x))
+        X = conv.input_form(x)  # x, or its Winograd transform
+        self.save(conv, X if self.weight.trainable else None)  # a frozen layer's input is not needed again
+        return conv.output(X, self.bias.data if self.bias else None)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        conv, left = self.take()
+        conv, X = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
-        right = conv.of_output(dy)
+        Y = conv.output_form(dy)
         if self.weight.trainable:
-            self.weight.add_grad(conv.weight_grad, left, right)
-        return conv.input_grad(right) if input_grad else None
+            self.weight.add_grad(conv.weight_grad, X, Y)
+        return conv.input_grad(Y) if input_grad else None
+
+    def sizes(self, x: Array) -> Sizes:
+        self._check(x)
+        pads = conv_pads(x.shape[1:3], self.kernel, self.stride, self.padding)
+        with self._naming():
+            return conv_sizes(x.shape[:3], self.weight.data.shape, self.stride, pads)
 
 
 class ConvTranspose2d(_Conv):
@@ -124,20 +125,23 @@ class ConvTranspose2d(_Conv):
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
     def forward(self, x: Array) -> Array:
+        conv = backend.convolution(self.weight.data, self.sizes(x))
+        Y = conv.output_form(x)  # x plays the part of the convolution's dy
+        self.save(conv, Y if self.weight.trainable else None)
+        return conv.input_grad(Y, self.bias.data if self.bias else None)
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        conv, Y = self.take()
+        if self.bias and self.bias.trainable:
+            self.bias.add_grad(backend.column_sum, dy)
+        X = conv.input_form(dy)  # and dy the part of its x
+        if self.weight.trainable:
+            self.weight.add_grad(conv.weight_grad, X, Y)
+        return conv.output(X) if input_grad else None
+
+    def sizes(self, x: Array) -> Sizes:
         self._check(x)
         with self._naming():
             hw = transposed_output(x.shape[1:3], self.kernel, self.stride, self.padding, self.output_size)
-        pads = conv_pads(hw, self.kernel, self.stride, self.padding)
-        conv = backend.convolution((len(x), *hw), self.weight.data, self.stride, pads)
-        right = conv.of_output(x)  # x plays the output gradient of the convolution, dy its input
-        self.save(conv, right if self.weight.trainable else None)
-        return conv.input_grad(right, self.bias.data if self.bias else None)
-
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        conv, right = self.take()
-        if self.bias and self.bias.trainable:
-            self.bias.add_grad(backend.column_sum, dy)
-        left = conv.of_input(dy)
-        if self.weight.trainable:
-            self.weight.add_grad(conv.weight_grad, left, right)
-        return conv.output(left) if input_grad else None
+            pads = conv_pads(hw, self.kernel, self.stride, self.padding)
+            return conv_sizes((len(x), *hw), self.weight.data.shape, self.stride, pads)

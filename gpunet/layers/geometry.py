@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpunet.backend.patches import Pads, Pair, output_size
+from gpunet.backend.sizes import Pads, Pair, output_size
 
 Size = int | tuple[int, int]
 Padding = int | tuple[int, int] | str
@@ -42,17 +42,6 @@ def conv_pads(hw: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Pads:
 def _same(size: int, kernel: int, stride: int) -> Pair:
     total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
     return total // 2, total - total // 2
-
-
-def conv_output(hw: Pair, kernel: Pair, stride: Pair, pads: Pads) -> Pair:
-    """Return (OH, OW) of a convolution; ValueError where not even one window fits."""
-    oh, ow = (output_size(*axis) for axis in zip(hw, kernel, stride, pads, strict=True))
-    if oh < 1 or ow < 1:
-        raise ValueError(
-            f"got an input of {hw[0]}x{hw[1]} pixels with padding {pads}, expected at least the kernel {kernel}: "
-            "use a larger image, more padding or a smaller kernel"
-        )
-    return oh, ow
 
 
 def transposed_output(hw: Pair, kernel: Pair, stride: Pair, padding: Padding, wanted: Pair | None) -> Pair:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpunet import backend
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.layers.base import Layer
 
 

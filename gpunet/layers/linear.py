@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from gpunet import backend
-from gpunet.backend.arrays import Array
-from gpunet.init import torch_default
-from gpunet.layers.base import Layer, Parameter
+from gpunet.backend.devices import Array
+from gpunet.layers.base import Layer, Parameter, torch_default
 from gpunet.layers.geometry import pair
 
 

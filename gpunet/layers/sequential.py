@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.layers.activations import LeakyReLU, ReLU
 from gpunet.layers.base import Layer
 from gpunet.layers.batchnorm import BatchNorm

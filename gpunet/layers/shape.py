@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gpunet.backend.arrays import Array
+from gpunet.backend.devices import Array
 from gpunet.layers.base import Layer
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from cases import host
 from conv_shapes import PASSES, SHAPES, arrays, expected
 from gpunet import backend, kernels
-from gpunet.backend import conv_choice
-from gpunet.kernels.conv_plan import BLOCKS, NARROW, SMALL, TALL, WIDE, plan
+from gpunet.backend import choices, tiled
+from gpunet.backend.conv import form
+from gpunet.backend.tiled import BLOCKS, NARROW, SMALL, TALL, WIDE, plan
+
+
+def algorithm_of(device, dtype="float32", line=1):
+    """Return how a convolution with lines of so many output pixels is computed: a name of PRODUCTS."""
+    sizes = backend.conv_sizes((1, line, line), (1, 1, 1, 1), (1, 1), ((0, 0), (0, 0)))
+    return choices.product(device, np.dtype(dtype)) or form.way(sizes, device, np.dtype(dtype))
+
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 MODERN, OLD = 80, 75  # compute capabilities with and without tensor cores for floating point formats
@@ -42,9 +52,9 @@ def test_every_algorithm_computes_the_same(device, dtype, algorithm, files, laun
     x, weight, dy, bias_f, bias_c = (backend.to_device(array.astype(dtype), device) for array in a.values())
     with backend.use("kernels"), backend.use_conv(algorithm):
         results = [
-            backend.conv2d(x, weight, shape.stride, shape.pads, bias_f),
-            backend.conv2d_input_grad(dy, weight, (shape.h, shape.w), shape.stride, shape.pads, bias_c),
-            backend.conv2d_weight_grad(x, dy, shape.kernel, shape.stride, shape.pads),
+            backend.conv2d(x, weight, shape.sizes, bias_f),
+            backend.conv2d_input_grad(dy, weight, shape.sizes, bias_c),
+            backend.conv2d_weight_grad(x, dy, shape.sizes),
         ]
     for which, result in zip(PASSES, results, strict=True):
         np.testing.assert_array_equal(host(result), expected(which, shape, a), err_msg=which)
@@ -56,7 +66,7 @@ def test_every_algorithm_computes_the_same(device, dtype, algorithm, files, laun
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("algorithm", conv_choice.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", choices.ALGORITHMS)
 def test_linear(device, algorithm, launched):
     if (device, algorithm) == ("cuda", "strided"):
         pytest.skip("on the CPU only")
@@ -91,10 +101,10 @@ def test_linear(device, algorithm, launched):
     ],
 )
 def test_the_choice(monkeypatch, device, capability, precision, conv, dtype, algorithm, file):
-    monkeypatch.setattr(conv_choice, "_capability", lambda: capability)
-    monkeypatch.setattr(conv_choice, "_chosen", {"algorithm": conv, "precision": precision})
-    assert backend.algorithm(device, np.dtype(dtype)) == algorithm
-    assert conv_choice.kernel_file(device, np.dtype(dtype)) == file
+    monkeypatch.setattr(choices, "_capability", lambda: capability)
+    with backend.use_conv(conv), backend.use_precision(precision) if precision else contextlib.nullcontext():
+        assert algorithm_of(device, dtype) == algorithm
+        assert tiled.file_of(device, np.dtype(dtype)) == file
 
 
 @pytest.mark.parametrize(
@@ -108,27 +118,27 @@ def test_the_choice(monkeypatch, device, capability, precision, conv, dtype, alg
     ],
 )
 def test_what_cannot_be_done_is_refused(monkeypatch, device, precision, conv, message):
-    monkeypatch.setattr(conv_choice, "_capability", lambda: OLD)
-    monkeypatch.setattr(conv_choice, "_chosen", {"algorithm": conv, "precision": precision})
-    with pytest.raises(RuntimeError, match=message):
-        backend.algorithm(device, np.dtype("float32"))
+    monkeypatch.setattr(choices, "_capability", lambda: OLD)
+    rounding = backend.use_precision(precision) if precision else contextlib.nullcontext()
+    with backend.use_conv(conv), rounding, pytest.raises(RuntimeError, match=message):
+        algorithm_of(device)
 
 
 def test_long_lines_are_read_where_they_lie():
-    assert [backend.algorithm("cpu", "float32", line) for line in (1, 7, 8, 64)] == ["im2col"] * 2 + ["strided"] * 2
+    assert [algorithm_of("cpu", line=line) for line in (1, 7, 8, 64)] == ["im2col"] * 2 + ["strided"] * 2
     with backend.use_conv("im2col"):
-        assert backend.algorithm("cpu", "float32", 64) == "im2col"
+        assert algorithm_of("cpu", line=64) == "im2col"
     with backend.use_conv("strided"):
-        assert backend.algorithm("cpu", "float64", 1) == "strided"
+        assert algorithm_of("cpu", "float64") == "strided"
 
 
 def test_choices_end_with_their_block():
     with backend.use_conv("tiled"), backend.use_precision("fp32"):
-        assert backend.algorithm("cpu", "float32") == "tiled"
+        assert algorithm_of("cpu") == "tiled"
         with backend.use_conv("im2col"):
-            assert backend.algorithm("cpu", "float32") == "im2col"
-        assert backend.algorithm("cpu", "float32") == "tiled"
-    assert backend.algorithm("cpu", "float32") == "im2col" and backend.precision("cpu") == "fp32"
+            assert algorithm_of("cpu") == "im2col"
+        assert algorithm_of("cpu") == "tiled"
+    assert algorithm_of("cpu") == "im2col" and backend.precision("cpu") == "fp32"
     for use, name in ((backend.use_conv, "fast"), (backend.use_precision, "fp8")):
         with pytest.raises(ValueError, match=f"got (algorithm|precision) '{name}', expected one of"):
             use(name)

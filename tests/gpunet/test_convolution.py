@@ -7,8 +7,8 @@ import pytest
 
 from cases import assert_close
 from gpunet import backend
-from gpunet.backend.conv_choice import winograd_tile
-from gpunet.backend.convolution import Direct, Winograd
+from gpunet.backend.conv import Direct, Winograd, winograd
+from gpunet.backend.conv.form import winograd_tile
 from gpunet.layers import Conv2d, ConvTranspose2d, Sequential
 
 LAYERS = [  # layer, input shape
@@ -59,7 +59,7 @@ def test_gradients_add_up(cell):
             layer.backward(dy.copy())
     assert layer.weight.grad is layer.weight.grad_buffer
     with backend.use_conv("direct"):
-        once = backend.convolution((1, 6, 6), layer.weight.data, (2, 2), ((1, 1), (1, 1))).weight_grad(x, dy)
+        once = backend.convolution(layer.weight.data, layer.sizes(x)).weight_grad(x, dy)
     assert_close(layer.weight.grad, 2 * backend.to_numpy(once), 1e-12)
 
 
@@ -67,8 +67,8 @@ def test_transforms_are_shared(monkeypatch):
     """Forward and both gradients take one transform of each side and one of the weight."""
     calls = []
     for name in ("transform_input", "transform_output_adjoint", "transform_weight"):
-        function = getattr(backend.winograd, name)
-        monkeypatch.setattr(backend.winograd, name, lambda *a, f=function, n=name: calls.append(n) or f(*a))
+        function = getattr(winograd, name)
+        monkeypatch.setattr(winograd, name, lambda *a, f=function, n=name: calls.append(n) or f(*a))
     with backend.use_conv("winograd4"):
         layer = Conv2d(2, 3, 4, stride=2, padding=1)
         layer.backward(layer.forward(np.ones((1, 8, 8, 2), "float32")))
@@ -81,7 +81,7 @@ def test_transforms_are_shared(monkeypatch):
         ("auto", "cpu", (64, 32, 32), (4, 4, 64, 128), 2, 4),
         ("auto", "cpu", (64, 32, 32), (4, 4, 3, 64), 2, 0),  # three channels: nothing to save
         ("auto", "cpu", (64, 4, 4), (4, 4, 512, 1), 1, 0),  # the logit: kernel = image
-        ("auto", "cpu", (1, 1, 1), (4, 4, 64, 64), 2, 0),  # a whole tile for one pixel
+        ("auto", "cpu", (1, 2, 2), (4, 4, 64, 64), 2, 0),  # a whole tile for one pixel
         ("auto", "cuda", (64, 32, 32), (4, 4, 64, 128), 2, 0),  # tensor cores
         ("direct", "cpu", (64, 32, 32), (4, 4, 64, 128), 2, 0),
         ("im2col", "cpu", (64, 32, 32), (4, 4, 64, 128), 2, 0),
@@ -93,10 +93,10 @@ def test_transforms_are_shared(monkeypatch):
     ],
 )
 def test_the_tile(chosen, device, images, weight, stride, tile):
-    pads = ((1, 1), (1, 1))
+    sizes = backend.conv_sizes(images, weight, (stride, stride), ((1, 1), (1, 1)))
     with backend.use_conv(chosen):
-        assert winograd_tile(images, weight, (stride, stride), pads, device) == tile
+        assert winograd_tile(sizes, device) == tile
         if device == "cpu":
-            conv = backend.convolution(images, np.empty(weight, "float32"), (stride, stride), pads)
+            conv = backend.convolution(np.empty(weight, "float32"), sizes)
             assert type(conv) is (Winograd if tile else Direct)
             assert not tile or conv.tiling.m == tile

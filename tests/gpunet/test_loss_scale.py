@@ -6,7 +6,7 @@ import pytest
 from cases import host
 from gpunet import backend
 from gpunet.backend import loss_scale
-from gpunet.backend.arrays import written
+from gpunet.backend.devices import written
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, SKIP
 from gpunet.layers import Parameter
 from gpunet.optim import Adam

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-import gpunet.kernels.arrays
 import naive
 from cases import EPS32, assert_close, host
 from gpunet import backend
+from gpunet.backend.join import launch_join
 
 
 @pytest.mark.parametrize("target", [0.0, 1, 0.9, "array"])
@@ -70,7 +70,7 @@ def test_join(cell, dtype):
 def test_the_kernel_that_joins(cell, sizes):
     """Also on the CPU, where backend.join copies; sizes round the edges of a block."""
     parts = [np.random.default_rng(size).integers(0, 2**31, size).astype("int32") for size in sizes]
-    joined = gpunet.kernels.arrays.join([cell.array(part, "int32") for part in parts])
+    joined = launch_join(*(cell.array(part, "int32") for part in parts))
     assert np.array_equal(host(joined), np.concatenate(parts))
 
 

@@ -25,12 +25,13 @@ def test_convolutions_are_adjoint(cell, hw, kernel, stride, padding):
     rng = np.random.default_rng(0)
     pads = conv_pads(hw, kernel, stride, padding)
     x, weight = cell.array(rng.standard_normal((2, *hw, 3))), cell.array(rng.standard_normal((*kernel, 3, 4)))
-    conv = backend.conv2d(x, weight, stride, pads)
+    sizes = backend.conv_sizes(x.shape[:3], weight.shape, stride, pads)
+    conv = backend.conv2d(x, weight, sizes)
     y = cell.array(rng.standard_normal(conv.shape))
     form = float((conv * y).sum())
     assert abs(form) > 1
-    assert float((x * backend.conv2d_input_grad(y, weight, hw, stride, pads)).sum()) == pytest.approx(form, rel=1e-12)
-    dweight = backend.conv2d_weight_grad(x, y, kernel, stride, pads)
+    assert float((x * backend.conv2d_input_grad(y, weight, sizes)).sum()) == pytest.approx(form, rel=1e-12)
+    dweight = backend.conv2d_weight_grad(x, y, sizes)
     assert float((weight * dweight).sum()) == pytest.approx(form, rel=1e-12)
 
 

@@ -6,7 +6,7 @@ import pytest
 import naive
 from cases import EPS32, assert_close, host
 from gpunet import backend
-from gpunet.backend.arrays import written
+from gpunet.backend.devices import written
 from gpunet.layers import Linear, Parameter, Sequential
 from gpunet.optim import Adam
 

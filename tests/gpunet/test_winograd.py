@@ -7,9 +7,9 @@ import pytest
 
 from cases import assert_close
 from gpunet import backend
-from gpunet.backend import toom, winograd
-from gpunet.backend.products import COLUMNS, DEPTH, ROWS, products
-from gpunet.backend.tiling import Tiling
+from gpunet.backend.conv import toom, winograd
+from gpunet.backend.conv.tiles import Tiling
+from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul_stack
 from gpunet.layers.geometry import conv_pads
 
 SHAPES = [  # hw, channels in and out, kernel, stride, padding
@@ -36,11 +36,12 @@ def test_matrices_give_the_short_correlation(m, r):
 def make(hw, c, f, k, stride, padding, m, dtype="float64"):
     rng = np.random.default_rng(3)
     pads = conv_pads(hw, (k, k), (stride, stride), (padding, padding) if isinstance(padding, int) else padding)
-    tiling = Tiling(hw, c, (k, k), (stride, stride), pads, m)
+    sizes = backend.conv_sizes((3, *hw), (k, k, c, f), (stride, stride), pads)
+    tiling = Tiling(sizes, m)
     x = rng.standard_normal((3, *hw, c)).astype(dtype)
     weight = rng.standard_normal((k, k, c, f)).astype(dtype)
     dy = rng.standard_normal((3, *tiling.out, f)).astype(dtype)
-    return tiling, x, weight, dy, ((stride, stride), pads)
+    return tiling, x, weight, dy, sizes
 
 
 def passes(tiling, x, weight, dy, spoil=None):
@@ -54,21 +55,20 @@ def passes(tiling, x, weight, dy, spoil=None):
 
     v, u = spoilt(winograd.transform_input(x, tiling), 1), spoilt(winograd.transform_weight(weight, tiling), 0)
     e = winograd.transform_output_adjoint(dy, tiling)
-    dv = spoilt(products(e, u.transpose(0, 2, 1), tiling.spans, COLUMNS), 1)
-    du = spoilt(products(v.transpose(0, 2, 1), e, tiling.spans, ROWS), 0)
-    y = winograd.transform_output(products(v, u, tiling.spans, DEPTH), tiling)
+    dv = spoilt(matmul_stack(e, u.transpose(0, 2, 1), tiling.spans, COLUMNS), 1)
+    du = spoilt(matmul_stack(v.transpose(0, 2, 1), e, tiling.spans, ROWS), 0)
+    y = winograd.transform_output(matmul_stack(v, u, tiling.spans, DEPTH), tiling)
     return y, winograd.transform_input_adjoint(dv, tiling), winograd.transform_weight_adjoint(du, tiling)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("m", [2, 4])
 def test_three_passes_equal_the_direct_convolution(shape, m, cell):
-    tiling, x, weight, dy, geometry = make(*shape, m)
-    hw, _, _, k, *_ = shape
+    tiling, x, weight, dy, sizes = make(*shape, m)
     expected = (
-        backend.conv2d.reference(x, weight, *geometry),
-        backend.conv2d_input_grad.reference(dy, weight, hw, *geometry),
-        backend.conv2d_weight_grad.reference(x, dy, (k, k), *geometry),
+        backend.conv2d.reference(x, weight, sizes),
+        backend.conv2d_input_grad.reference(dy, weight, sizes),
+        backend.conv2d_weight_grad.reference(x, dy, sizes),
     )
     actual = passes(tiling, cell.array(x), cell.array(weight), cell.array(dy))
     for name, got, wanted in zip(("y", "dx", "dweight"), actual, expected, strict=True):
@@ -107,4 +107,4 @@ def test_what_no_product_reads_or_writes_has_no_meaning(m, cell):
 
 def test_uneven_kernel_is_refused():
     with pytest.raises(ValueError, match="square"):
-        Tiling((8, 8), 3, (4, 3), (2, 2), ((1, 1), (1, 1)), 2)
+        Tiling(backend.conv_sizes((1, 8, 8), (4, 3, 3, 2), (2, 2), ((1, 1), (1, 1))), 2)

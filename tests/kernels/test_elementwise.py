@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpunet.backend import to_device, to_numpy
-from gpunet.kernels import images, launches
+from gpunet.backend import activations, images, launches, to_device, to_numpy
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 SIZES = [1, 2, 255, 1023, 1024, 1025, 3001]
@@ -50,7 +49,7 @@ def test_forward(entry, device, dtype):
     for size in SIZES:
         x = numbers(size, dtype)
         x[: len(SPECIAL)] = SPECIAL[:size]
-        y = launches.unary(f"activations.{entry[0]}", to_device(x, device), *entry[1:])
+        y = activations._launch(f"activations.{entry[0]}", to_device(x, device), *entry[1:])
         assert_near(to_numpy(y), FORWARD[entry](x.astype("float64")), dtype, 4)
 
 
@@ -61,7 +60,7 @@ def test_backward_writes_into_dy(entry, device, dtype):
         dy[0] = np.nan
         expected = BACKWARD[entry](dy.astype("float64"), y.astype("float64"))
         moved = to_device(dy.copy(), device)
-        dx = launches.backward(f"activations.{entry[0]}", moved, to_device(y, device), *entry[1:])
+        dx = activations._launch_backward(f"activations.{entry[0]}", moved, to_device(y, device), *entry[1:])
         assert dx is moved
         # y is rounded, so near 1 the digits of 1 - y^2 are lost: an error of one place of 1, times dy
         assert np.isnan(to_numpy(dx)[0]) and np.isnan(expected[0])
@@ -72,7 +71,7 @@ def test_backward_writes_into_dy(entry, device, dtype):
 def test_backward_refuses_another_shape(device, dtype):
     y = to_device(np.ones((2, 3), dtype), device)
     with pytest.raises(ValueError, match=r"got dy of shape \(3, 2\), expected \(2, 3\)"):
-        launches.backward("activations.relu_backward", y.reshape(3, 2), y)
+        activations._launch_backward("activations.relu_backward", y.reshape(3, 2), y)
 
 
 def test_fill_and_add(device, dtype):
@@ -92,22 +91,22 @@ def test_images(low, device, dtype):
         flip[0] = True
         flipped = np.where(flip[:, None, None, None], pictures[:, :, ::-1], pictures)
         for mirror, expected in ((None, pictures), (to_device(flip, device), flipped)):
-            x = images.images_to_real(to_device(pictures, device), dtype, mirror, low)
+            x = images.images_to_real.kernels(to_device(pictures, device), dtype, mirror, low)
             assert to_numpy(x).dtype == dtype
             assert np.abs(to_numpy(x) - (expected / 255 * (1 - low) + low)).max() <= 3 * np.finfo(dtype).eps
-            assert np.array_equal(to_numpy(images.real_to_images(x, low)), expected)
+            assert np.array_equal(to_numpy(images.real_to_images.kernels(x, low)), expected)
 
 
 def test_real_to_images_rounds_to_even_and_clips(device, dtype):
     values = np.array([-2, -1, 1, 2, np.nan, np.inf, -np.inf, 0, 1.005], dtype)  # 0 is 127.5, 1.005 is 255.6
-    bytes_ = to_numpy(images.real_to_images(to_device(values, device), -1.0))
+    bytes_ = to_numpy(images.real_to_images.kernels(to_device(values, device), -1.0))
     assert bytes_.tolist() == [0, 0, 255, 255, 0, 255, 0, 128, 255]
 
 
 def test_images_refuse_a_flip_of_another_length(device, dtype):
     pictures = to_device(np.zeros((2, 3, 3, 3), "uint8"), device)
     with pytest.raises(ValueError, match=r"got flip of shape \(3,\), expected \(2,\)"):
-        images.images_to_real(pictures, dtype, to_device(np.zeros(3, bool), device), -1.0)
+        images.images_to_real.kernels(pictures, dtype, to_device(np.zeros(3, bool), device), -1.0)
 
 
 def test_nothing_is_written_beyond_the_end(device, dtype):
@@ -120,6 +119,6 @@ def test_nothing_is_written_beyond_the_end(device, dtype):
         launches.rows_of_blocks("columns.add_bias", (y, per_channel, rows, channels), rows, channels)
         args = (y, x, per_channel, per_channel, None, None, rows, channels, 0.0)
         launches.rows_of_blocks("batchnorm.normalise", args, rows, channels)
-        launches.columns("columns.column_sum", (y, x, rows, channels, 16), rows, channels, 16)
+        launches.row_groups("columns.column_sum", (y, x, rows, channels, 16), rows, channels, 16)
         beyond = to_numpy(guarded)
         assert (beyond[:1024] == 7).all() and (beyond[1024 + size :] == 7).all()

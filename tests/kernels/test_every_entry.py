@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import gpunet.kernels.batchnorm
-import gpunet.kernels.losses
 from gpunet import backend, kernels
-from gpunet.backend import to_device, to_numpy
+from gpunet.backend import launches, to_device, to_numpy
+from gpunet.backend.columns import add_bias
+from gpunet.backend.conv.patches import fold, unfold
+from gpunet.backend.join import launch_join
 from gpunet.backend.loss_scale import new_scaling
-from gpunet.kernels import arrays, launches, patches, sums
+from gpunet.backend.sizes import conv_sizes
 from gpunet.kernels.loader import source
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -27,11 +28,11 @@ def run_all(device):
     rng = np.random.default_rng(0)
     x, y, dy = (to_device(rng.standard_normal((6000, 3)).astype("float32"), device) for _ in range(3))
     channel = to_device(np.ones(3, "float32"), device)
-    results = [f(x) for f in (backend.relu, backend.tanh, backend.sigmoid, sums.column_sum)]
+    results = [f(x) for f in (backend.relu, backend.tanh, backend.sigmoid, backend.column_sum)]
     results += [f(dy.copy(), y) for f in (backend.relu_backward, backend.tanh_backward, backend.sigmoid_backward)]
     results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
-    results += [sums.add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
-    results += [*backend.bce_of_halves(x, (0.9, 0.2)), arrays.join([x, y, x, y])]
+    results += [add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
+    results += [*backend.bce_of_halves(x, (0.9, 0.2)), launch_join(x, y, x, y)]
     launches.elements("arrays.add", (results[-1], x, x.size), x.size)
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
@@ -49,9 +50,8 @@ def run_all(device):
 
 def there_and_back(images, size):
     """Patches of this size of images (2, 5, 5, 3), and the sum of those that each pixel is in."""
-    columns = patches.unfold(images, (size, size), (1, 1), ((0, 0), (0, 0)))
-    columns = columns.reshape(2, 6 - size, 6 - size, size, size, 3)
-    return patches.fold(columns, (5, 5), (1, 1), ((0, 0), (0, 0)))
+    sizes = conv_sizes((2, 5, 5), (size, size, 3, 1), (1, 1), ((0, 0), (0, 0)))
+    return fold(unfold(images, sizes), sizes)
 
 
 def adam(device):
@@ -84,8 +84,8 @@ def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
         kernels, "launch", lambda entry, *args, **more: (launched.add(entry), launch(entry, *args, **more))
     )
     for at_once in (True, False):  # sums in one launch, as on a GPU, and level by level, as on a CPU
-        for module in (gpunet.kernels.batchnorm, gpunet.kernels.losses):
-            monkeypatch.setattr(module, "at_once", lambda array, choice=at_once: choice)
+        for page in ("batchnorm", "losses"):
+            monkeypatch.setattr(f"gpunet.backend.{page}.at_once", lambda array, choice=at_once: choice)
         with backend.use("kernels"):
             first, second = run_all(device), run_all(device)
         assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

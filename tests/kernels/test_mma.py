@@ -7,7 +7,7 @@ import pytest
 
 from cases import EPS32, assert_close, host
 from conv_shapes import CUTS, PASSES, SHAPES, Shape, arrays, computed, expected, on, random_shape
-from gpunet.kernels.conv_plan import SMALL, TALL, WIDE, Plan
+from gpunet.backend.tiled import SMALL, TALL, WIDE, Plan
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 everywhere = pytest.mark.parametrize("device", DEVICES)

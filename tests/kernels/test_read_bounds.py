@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from conv_shapes import PASSES, Shape, arrays, expected, strided
-from gpunet.kernels import strided_conv
-from gpunet.kernels.products import products
+from gpunet.backend.conv import strided as strided_page
+from gpunet.backend.matmul import launch_products
 from guarded import assert_survives, between_pages, empty_between_pages
 
 ROWS, DEPTHS, COLUMNS = (1, 5, 6, 17, 63, 65), (1, 5, 16, 17, 63, 64, 65, 129), (1, 5, 16, 17, 32, 63, 64, 65)
@@ -41,13 +41,13 @@ def run_products(dtype: str, at_end: bool) -> None:
         a, b = factor(rng, dtype, at_end, turns[0], m, k), factor(rng, dtype, at_end, turns[1], k, n)
         out = empty_between_pages(at_end, a, 2, m, n)
         print(f"m {m}, k {k}, n {n}, transposed {turns}", flush=True)
-        products(a, b, out)
+        launch_products(a, b, out)
         np.testing.assert_array_equal(out, np.einsum("pmk,pkn->pmn", a, b))
 
 
 def run_convolutions(dtype: str, at_end: bool) -> None:
     """Make the three passes of convolutions of all these geometries and channels, with biases and without."""
-    strided_conv.empty = functools.partial(empty_between_pages, at_end)
+    strided_page.empty = functools.partial(empty_between_pages, at_end)
     for (name, geometry), c, f, bias in itertools.product(GEOMETRIES.items(), CHANNELS, FILTERS, (True, False)):
         shape = Shape(2, 7, 9, c, f, *geometry)
         exact = arrays(shape)

@@ -8,8 +8,9 @@ import pytest
 from cases import EPS32, assert_close, host
 from conv_shapes import CUTS, PASSES, SHAPES, Shape, arrays, computed, expected, on, random_shape
 from gpunet import backend
-from gpunet.kernels import conv2d
-from gpunet.kernels.conv_plan import SMALL, TALL, WIDE, Plan
+from gpunet.backend import tiled
+from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.tiled import SMALL, TALL, WIDE, Plan
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 everywhere = pytest.mark.parametrize("device", DEVICES)
@@ -84,7 +85,7 @@ def test_split_sums_repeat_bit_for_bit_and_leave_the_counters_zero(device, which
     assert np.array_equal(runs[0], runs[1]) and np.array_equal(runs[0], runs[2])
     if device == "cuda":
         computed(which, shape, a, cut=Plan(SMALL, 2))
-        assert conv2d._stream_counters and not any(map(np.any, map(host, conv2d._stream_counters.values())))
+        assert tiled._stream_counters and not any(map(np.any, map(host, tiled._stream_counters.values())))
 
 
 @everywhere
@@ -109,8 +110,7 @@ def test_views_and_given_results():
         np.testing.assert_array_equal(computed(which, shape, views), expected(which, shape, a))
     flat = np.full(a["weight"].size + 2, 7, "float32")  # as an optimiser's buffer of all gradients
     out = flat[1:-1].reshape(a["weight"].shape)
-    arguments = on("cpu", a)["x"], on("cpu", a)["dy"], shape.kernel, shape.stride, shape.pads
-    assert conv2d.conv2d_weight_grad("conv2d/conv2d", *arguments, out=out) is out
+    assert tiled.conv2d_weight_grad(on("cpu", a)["x"], on("cpu", a)["dy"], shape.sizes, out) is out
     np.testing.assert_array_equal(out, expected("weight_grad", shape, a))
     assert flat[0] == flat[-1] == 7
 
@@ -120,18 +120,18 @@ def test_views_and_given_results():
 )
 def test_sizes_that_do_not_fit_are_refused(x, weight, dy):
     """The kernels could only read beyond the arrays."""
+    sizes = conv_sizes((2, 4, 4), weight, (1, 1), ((0, 0), (0, 0)))
     x, weight, dy = (np.ones(size, "float32") for size in (x, weight, dy))
-    nothing = (1, 1), ((0, 0), (0, 0))
-    with pytest.raises(ValueError, match=r"got x \(2, 4, 4, .\), weight .* expected \(N, H, W, C\)"):
-        conv2d.conv2d("conv2d/conv2d", x, weight, *nothing)
-        conv2d.conv2d_weight_grad("conv2d/conv2d", x, dy, (3, 3), *nothing)
+    with pytest.raises(ValueError, match=r"got x \(2, 4, 4, .\), weight .* expected .*: \(N, H, W, C\)"):
+        tiled.conv2d(x, weight, sizes)
+        tiled.conv2d_weight_grad(x, dy, sizes)
     with pytest.raises(ValueError, match="got x .*, weight .*"):
-        conv2d.conv2d_input_grad("conv2d/conv2d", dy[:, :, :, 1:], weight, (4, 4), *nothing)
+        tiled.conv2d_input_grad(dy[:, :, :, 1:], weight, sizes)
 
 
 def test_empty_batches():
     x, weight, dy = (np.ones(size, "float32") for size in [(0, 4, 4, 2), (3, 3, 2, 5), (0, 2, 2, 5)])
-    nothing = (1, 1), ((0, 0), (0, 0))
-    assert conv2d.conv2d("conv2d/conv2d", x, weight, *nothing).shape == dy.shape
-    assert conv2d.conv2d_input_grad("conv2d/conv2d", dy, weight, (4, 4), *nothing).shape == x.shape
-    assert not conv2d.conv2d_weight_grad("conv2d/conv2d", x, dy, (3, 3), *nothing).any()
+    sizes = conv_sizes((0, 4, 4), weight.shape, (1, 1), ((0, 0), (0, 0)))
+    assert tiled.conv2d(x, weight, sizes).shape == dy.shape
+    assert tiled.conv2d_input_grad(dy, weight, sizes).shape == x.shape
+    assert not tiled.conv2d_weight_grad(x, dy, sizes).any()

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from conv_shapes import CUTS, PASSES, SHAPES, arrays, computed, expected
-from gpunet.kernels import conv2d
+from gpunet.backend import tiled
 from guarded import assert_survives, between_pages, empty_between_pages
 
 
 def run_all(stem: str) -> None:
     """Run every shape, pass and tile with all arrays, the result's included, between pages without access."""
     for at_end in (True, False):
-        conv2d.empty = functools.partial(empty_between_pages, at_end)
+        tiled.empty = functools.partial(empty_between_pages, at_end)
         for shape in SHAPES:
             a = arrays(shape)
             there = {name: between_pages(array.astype("float32"), at_end) for name, array in a.items()}

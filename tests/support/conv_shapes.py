@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunet import backend
-from gpunet.backend.patches import output_size
-from gpunet.kernels import conv2d, strided_conv
-from gpunet.kernels.conv_plan import NARROW, SMALL, TALL, WIDE, Plan
+from gpunet.backend import tiled
+from gpunet.backend.conv import strided as strided_page
+from gpunet.backend.sizes import Sizes, conv_sizes
+from gpunet.backend.tiled import NARROW, SMALL, TALL, WIDE, Plan
 
 PASSES = ("forward", "input_grad", "weight_grad")
 TILES = (WIDE, TALL, SMALL, NARROW)
@@ -32,6 +33,10 @@ class Shape(NamedTuple):
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
     pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+    @property
+    def sizes(self) -> Sizes:
+        return conv_sizes((self.n, self.h, self.w), (*self.kernel, self.c, self.f), self.stride, self.pads)
 
 
 SHAPES = [
@@ -65,11 +70,10 @@ def arrays(shape: Shape, draw: Any = None) -> dict[str, np.ndarray]:
     """Return x, weight, dy and biases in float64; whole numbers from -3 to 3 unless `draw`(rng, shape) gives others."""
     rng = np.random.default_rng(7)
     draw = draw or (lambda rng, size: rng.integers(-3, 4, size).astype("float64"))
-    oh, ow = (output_size(*axis) for axis in zip(shape[1:3], shape.kernel, shape.stride, shape.pads, strict=True))
     sizes = {
-        "x": (shape.n, shape.h, shape.w, shape.c),
-        "weight": (*shape.kernel, shape.c, shape.f),
-        "dy": (shape.n, oh, ow, shape.f),
+        "x": shape.sizes.x_shape,
+        "weight": shape.sizes.weight_shape,
+        "dy": shape.sizes.y_shape,
         "bias_f": (shape.f,),
         "bias_c": (shape.c,),
     }
@@ -80,31 +84,29 @@ def expected(which: str, shape: Shape, a: dict[str, np.ndarray]) -> np.ndarray:
     """Return what a pass of the convolution gives, by the reference in float64."""
     with backend.use("reference"):
         if which == "forward":
-            return backend.conv2d(a["x"], a["weight"], shape.stride, shape.pads, a["bias_f"])
+            return backend.conv2d(a["x"], a["weight"], shape.sizes, a["bias_f"])
         if which == "input_grad":
-            hw = (shape.h, shape.w)
-            return backend.conv2d_input_grad(a["dy"], a["weight"], hw, shape.stride, shape.pads, a["bias_c"])
-        return backend.conv2d_weight_grad(a["x"], a["dy"], shape.kernel, shape.stride, shape.pads)
+            return backend.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, a["bias_c"])
+        return backend.conv2d_weight_grad(a["x"], a["dy"], shape.sizes)
 
 
-def computed(which: str, shape: Shape, a: dict[str, Any], stem: str = "conv2d/conv2d", cut: Plan | None = None) -> Any:
+def computed(which: str, shape: Shape, a: dict[str, Any], file: str = "conv2d/conv2d", cut: Plan | None = None) -> Any:
     """Return the same by the kernels of a file, cut up as asked, on the device and in the dtype of the arrays."""
     if which == "forward":
-        return conv2d.conv2d(stem, a["x"], a["weight"], shape.stride, shape.pads, a["bias_f"], cut)
+        return tiled.conv2d(a["x"], a["weight"], shape.sizes, a["bias_f"], file, cut)
     if which == "input_grad":
-        hw = (shape.h, shape.w)
-        return conv2d.conv2d_input_grad(stem, a["dy"], a["weight"], hw, shape.stride, shape.pads, a["bias_c"], cut)
-    return conv2d.conv2d_weight_grad(stem, a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, cut=cut)
+        return tiled.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, a["bias_c"], file, cut)
+    return tiled.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, None, file, cut)
 
 
 def strided(which: str, shape: Shape, a: dict[str, np.ndarray], bias: bool = True) -> np.ndarray:
     """Return the same by strided_conv.cpp, with or without biases."""
     of_f, of_c = (a["bias_f"], a["bias_c"]) if bias else (None, None)
     if which == "forward":
-        return strided_conv.conv2d(a["x"], a["weight"], shape.stride, shape.pads, of_f)
+        return strided_page.conv2d(a["x"], a["weight"], shape.sizes, of_f)
     if which == "input_grad":
-        return strided_conv.conv2d_input_grad(a["dy"], a["weight"], (shape.h, shape.w), shape.stride, shape.pads, of_c)
-    return strided_conv.conv2d_weight_grad(a["x"], a["dy"], shape.kernel, shape.stride, shape.pads, None)
+        return strided_page.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, of_c)
+    return strided_page.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, None)
 
 
 def on(device: str, a: dict[str, np.ndarray], dtype: str = "float32") -> dict[str, Any]:

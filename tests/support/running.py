@@ -13,8 +13,8 @@ from PIL import Image
 
 from dcgan import generate, train
 from dcgan.run import plot
-from gpunet import backend, checkpoint
-from gpunet.backend import conv_choice
+from gpunet import checkpoint
+from gpunet.backend import choices
 
 ROOT = Path(__file__).parents[2]
 PLACE = ["--device cpu --implementation reference"]  # runs are the same on all
@@ -77,9 +77,8 @@ def arrays(path: Path) -> object:
 @pytest.fixture(autouse=True)
 def restored(monkeypatch):
     """Take back after each test what a command line chose."""
-    monkeypatch.setattr(conv_choice, "_chosen", dict(conv_choice._chosen))
-    with backend.use(backend.implementation()):
-        yield
+    monkeypatch.setattr(choices, "_chosen", dict(choices._chosen))
+    yield
 
 
 @pytest.fixture

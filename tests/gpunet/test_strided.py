@@ -7,7 +7,8 @@ import pytest
 
 from cases import EPS32, assert_close
 from conv_shapes import PASSES, SHAPES, Shape, arrays, expected, on, random_shape, strided
-from gpunet.kernels import strided_conv
+from gpunet.backend.conv import strided as page
+from gpunet.backend.sizes import conv_sizes
 
 MORE = [
     Shape(3, 18, 40, 3, 64, (4, 4), (2, 2), ((1, 1), (1, 1))),  # a layer of images: whole tiles, and two rows left over
@@ -37,7 +38,7 @@ def test_rounding_is_that_of_float32_and_does_not_depend_on_threads(which, monke
     a = arrays(shape, lambda rng, size: rng.standard_normal(size))
     results = []
     for threads in (1, 2, 7):
-        monkeypatch.setattr(strided_conv, "workers", lambda threads=threads: threads)
+        monkeypatch.setattr(page, "workers", lambda threads=threads: threads)
         results.append(strided(which, shape, on("cpu", a)))
     assert all(np.array_equal(result, results[0]) for result in results)
     assert_close(results[0], expected(which, shape, a), 8 * EPS32)
@@ -58,17 +59,17 @@ def test_nan_stays_in_its_image(which):
 def test_no_image_has_no_gradient():
     dweight = np.ones((3, 3, 2, 5), "float32")
     x, dy = np.empty((0, 8, 8, 2), "float32"), np.empty((0, 6, 6, 5), "float32")
-    strided_conv.conv2d_weight_grad(x, dy, (3, 3), (1, 1), ((0, 0), (0, 0)), dweight)
+    page.conv2d_weight_grad(x, dy, conv_sizes((0, 8, 8), dweight.shape, (1, 1), ((0, 0), (0, 0))), dweight)
     assert not dweight.any()
 
 
 def test_misuse():
     x, weight = np.ones((1, 5, 5, 2), "float32"), np.ones((3, 3, 2, 4), "float32")
-    geometry = (1, 1), ((0, 0), (0, 0))
+    sizes = conv_sizes((1, 5, 5), weight.shape, (1, 1), ((0, 0), (0, 0)))
     with pytest.raises(ValueError, match=r"got x \(1, 5, 5, 3\), weight \(3, 3, 2, 4\)"):
-        strided_conv.conv2d(np.ones((1, 5, 5, 3), "float32"), weight, *geometry, None)
+        page.conv2d(np.ones((1, 5, 5, 3), "float32"), weight, sizes, None)
     with pytest.raises(ValueError, match="got float32, float32, float64, None, expected one dtype"):
-        strided_conv.conv2d(x, weight.astype("float64"), *geometry, None)
+        page.conv2d(x, weight.astype("float64"), sizes, None)
     with pytest.raises(ValueError, match="expected a C-contiguous result"):
         out = np.empty((4, 2, 3, 3), "float32").T
-        strided_conv.conv2d_weight_grad(x, np.ones((1, 3, 3, 4), "float32"), (3, 3), *geometry, out)
+        page.conv2d_weight_grad(x, np.ones((1, 3, 3, 4), "float32"), sizes, out)

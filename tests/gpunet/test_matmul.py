@@ -1,4 +1,4 @@
-"""Stacks of matrix products by our own C++ against NumPy's: any size, either factor transposed, any threads."""
+"""Every matrix product of the CPU against NumPy's: stacks by products.cpp, and large products however they are cut."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cases import assert_close
+from gpunet.backend.matmul import launch_products, matmul
 from gpunet.kernels.loader import machine
-from gpunet.kernels.products import products
 
 SHAPES = [  # planes, M, K, N
     (1, 1, 1, 1),
@@ -35,16 +35,16 @@ def stack(rng, transposed, *shape):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_equals_numpy(shape, view, dtype, monkeypatch):
+def test_stacks_equal_numpy(shape, view, dtype, monkeypatch):
     (count, m, k, n), (a_turned, b_turned) = shape, VIEWS[view]
     rng, results = np.random.default_rng(0), []
     a, b = stack(rng, a_turned, count, m, k), stack(rng, b_turned, count, k, n)
     if dtype == "float64":
         a, b = a.astype(dtype, order="K"), b.astype(dtype, order="K")
     for threads in (1, 3):
-        monkeypatch.setattr("gpunet.kernels.products.workers", lambda threads=threads: threads)
+        monkeypatch.setattr("gpunet.backend.matmul.workers", lambda threads=threads: threads)
         out = np.full((count, m, n), np.nan, dtype)
-        products(a, b, out)
+        launch_products(a, b, out)
         results.append(out)
     np.testing.assert_array_equal(results[0], a @ b)
     np.testing.assert_array_equal(results[0], results[1])
@@ -55,9 +55,9 @@ def test_rounding_does_not_depend_on_threads(monkeypatch):
     a, b = rng.standard_normal((3, 50, 400)), rng.standard_normal((3, 400, 150))
     results = []
     for threads in (1, 2, 7):
-        monkeypatch.setattr("gpunet.kernels.products.workers", lambda threads=threads: threads)
+        monkeypatch.setattr("gpunet.backend.matmul.workers", lambda threads=threads: threads)
         results.append(np.empty((3, 50, 150)))
-        products(a, b, results[-1])
+        launch_products(a, b, results[-1])
     assert all(np.array_equal(result, results[0]) for result in results)
     assert_close(results[0], a @ b, 1e-12)
     assert machine.workers() >= 1
@@ -65,14 +65,14 @@ def test_rounding_does_not_depend_on_threads(monkeypatch):
 
 def test_nothing_to_add_up_is_zero():
     out = np.ones((2, 3, 4))
-    products(np.empty((2, 3, 0)), np.empty((2, 0, 4)), out)
+    launch_products(np.empty((2, 3, 0)), np.empty((2, 0, 4)), out)
     assert not out.any()
 
 
 def test_nan_and_infinity_arrive():
     a, out = np.ones((1, 2, 130), "float32"), np.empty((1, 2, 3), "float32")
     a[0, 1, 129] = np.nan
-    products(a, np.full((1, 130, 3), np.inf, "float32"), out)
+    launch_products(a, np.full((1, 130, 3), np.inf, "float32"), out)
     assert np.isinf(out[0, 0]).all() and np.isnan(out[0, 1]).all()
 
 
@@ -87,7 +87,7 @@ def test_nan_and_infinity_arrive():
 )
 def test_what_it_cannot_take_is_refused(a, b, out, message):
     with pytest.raises(ValueError, match=message):
-        products(a, b, out)
+        launch_products(a, b, out)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2], ids=["rows", "depth", "columns"])
@@ -108,5 +108,43 @@ def test_spans_restrict_a_product(axis, view):
                 factor[outside] = np.nan
             if axis == 1:
                 factor[:, outside] = np.nan
-    products(a, b, out, spans, axis)
+    launch_products(a, b, out, spans, axis)
     np.testing.assert_array_equal(out, expected)
+
+
+LARGE = [  # M, K, N
+    (24, 300, 700),  # many columns
+    (960, 24, 40),  # many rows: 16 planes of 60
+    (32, 1234, 48),  # long sums: 2 planes of 617
+    (30, 1009, 33),  # a prime: one plane
+    (19, 40, 17),
+    (200, 1, 300),  # an outer product
+    (5, 400, 300),  # few rows: BLAS's
+    (300, 400, 1),
+    (0, 20, 30),
+    (20, 0, 30),
+]
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.parametrize("turned", ["neither", "a", "b"])
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 2e-5)])
+def test_large_products_equal_numpy(shape, turned, dtype, tolerance, monkeypatch):
+    (m, k, n), rng = shape, np.random.default_rng(0)
+    a = rng.standard_normal((k, m)).T if turned == "a" else rng.standard_normal((m, k))
+    b = rng.standard_normal((n, k)).T if turned == "b" else rng.standard_normal((k, n))
+    expected, a, b = a @ b, a.astype(dtype, order="K"), b.astype(dtype, order="K")
+    results = []
+    for threads in (1, 3):
+        monkeypatch.setattr("gpunet.backend.matmul.workers", lambda threads=threads: threads)
+        results.append(matmul.kernels(a, b))
+    assert results[0].dtype == dtype and (results[0] == results[1]).all()
+    assert_close(results[0], expected, tolerance)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_the_result_goes_where_it_is_wanted(step):
+    """Also into an array with gaps."""
+    a, b, out = np.ones((64, 20)), np.full((20, 32), 2.0), np.zeros((64, 32 * step))[:, ::step]
+    assert matmul.kernels(a, b, out) is out
+    assert (out == 40).all()

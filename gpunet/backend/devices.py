@@ -1,51 +1,59 @@
-"""Devices and implementations: everything the library knows about where an array lives and which code runs on it.
+"""Where an array lives, and which code runs on it.
 
-The array decides the device (NumPy: "cpu", CuPy: "cuda"); `use` decides the implementation ("reference": array code
-over `xp`, "kernels": our CUDA sources). An `operation` is a function written once for each of the two.
+The array decides the device: "cpu" for a NumPy array, "cuda" for a CuPy array. An `operation` is a function written
+twice, as a reference (array code over `xp`, which is `numpy` or `cupy`) and as a launch of our kernels; the choice
+between the two is the user's (`use`, choices.py).
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-IMPLEMENTATIONS = ("reference", "kernels")
+from gpunet.backend.choices import implementation
+
 DEVICES = ("cpu", "cuda")
 Array = Any  # a NumPy or a CuPy array
-
-_chosen: str | None = None  # what use() asked for; None: the default of the device
 
 
 def device_of(array: Array) -> str:
     """Return "cpu" for a NumPy array and "cuda" for a CuPy array; anything else raises TypeError."""
     if isinstance(array, np.ndarray | np.generic):
         return "cpu"
-    if type(array).__module__.partition(".")[0] == "cupy":
+    if is_cupy(array):
         return "cuda"
     raise TypeError(f"got a {type(array).__name__}, expected a NumPy or CuPy array: convert it by numpy.asarray")
 
 
+def is_cupy(value: Any) -> bool:
+    """Return whether a value is CuPy's, without importing CuPy."""
+    return type(value).__module__.partition(".")[0] == "cupy"
+
+
+def on_cuda(array: Array) -> bool:
+    """Return whether an array is on the GPU; TypeError where it is no array."""
+    return device_of(array) == "cuda"
+
+
 def array_module(array: Array) -> ModuleType:
     """Return the module (`numpy` or `cupy`) whose functions take this array, by custom called `xp`."""
-    return np if device_of(array) == "cpu" else _cupy()
+    return _cupy() if on_cuda(array) else np
 
 
 def to_device(array: Array, device: str) -> Array:
-    """Return the array on "cpu" or "cuda", C-contiguous; no copy where it is so already."""
+    """Return the array on "cpu" or "cuda", C-contiguous; no copy is made where it is so already."""
     if device not in DEVICES:
         raise ValueError(f"got device {device!r}, expected one of {', '.join(DEVICES)}")
     return to_numpy(array) if device == "cpu" else _cupy().asarray(array, order="C")
 
 
 def to_numpy(array: Array) -> np.ndarray:
-    """Return the array as a C-contiguous NumPy array, copying from the GPU where needed."""
-    return np.asarray(array.get() if device_of(array) == "cuda" else array, order="C")
+    """Return the array as a C-contiguous NumPy array, copied from the GPU where needed."""
+    return np.asarray(array.get() if on_cuda(array) else array, order="C")
 
 
 @functools.cache
@@ -61,52 +69,24 @@ def _cupy() -> ModuleType:
 
 
 def written(value: Array, out: Array | None = None) -> Array:
-    """Return the value, in `out` if given."""
+    """Return the value; where `out` is given, copy the value into it and return `out`."""
     if out is None or out is value:
         return value
     out[...] = value
     return out
 
 
-def implementation(device: str = "cpu") -> str:
-    """Return which implementation runs on the device: the one `use` chose, otherwise the device's default."""
-    return _chosen or _default(device)
-
-
-@functools.cache
-def _default(device: str) -> str:
-    from gpunet import kernels
-
-    if device == "cuda" or kernels.compiler_available():
-        return "kernels"
-    logging.getLogger("gpunet").warning("no C++ compiler found: running the NumPy reference instead of the kernels")
-    return "reference"
-
-
-class use(contextlib.AbstractContextManager):  # noqa: N801 - reads as a verb: use("kernels")
-    """Choose the implementation, "reference" or "kernels": at once as a function, for a block as a context manager.
-
-    >>> use("reference")              # from here on
-    >>> with use("kernels"): ...      # here only
-    """
-
-    def __init__(self, name: str) -> None:
-        global _chosen
-        if name not in IMPLEMENTATIONS:
-            raise ValueError(f"got implementation {name!r}, expected one of {', '.join(IMPLEMENTATIONS)}")
-        self._before = _chosen
-        _chosen = name
-
-    def __exit__(self, *exception: object) -> None:
-        global _chosen
-        _chosen = self._before
-
-
 def operation(reference: Callable) -> Any:
     """Make an operation out of its reference; `@name.kernel` then adds the function that launches our kernels.
 
-    The call goes to the implementation in force for the device of the first argument. There is no fallback: an
-    operation without a kernel raises NotImplementedError when the kernels are asked for.
+        @operation
+        def relu(x): ...                the reference
+
+        @relu.kernel
+        def relu_kernel(x): ...         the launch
+
+    A call of relu(x) goes to the implementation in force for the device of x, its first argument. There is no
+    fallback: an operation without a kernel raises NotImplementedError when the kernels are asked for.
     """
 
     @functools.wraps(reference)

@@ -1,8 +1,8 @@
-"""Running NumPy code on all cores: tasks on a pool of threads, and arrays cut into blocks that fit a core's cache.
+"""Threads for NumPy code: tasks run on all cores, and arrays are cut into blocks that fit a core's cache.
 
 NumPy releases the interpreter's lock inside its loops, so plain threads suffice. Two rules keep results the same on any
 number of cores: how work is cut depends on shapes only, and partial results are combined in the order of the cut.
-On CuPy arrays nothing is cut: the GPU does its own scheduling.
+CuPy arrays are not cut: the GPU does its own scheduling.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 from gpunet import kernels
-from gpunet.backend.arrays import Array, array_module, device_of
+from gpunet.backend.devices import Array, array_module, device_of
 
 BLOCK = 128 * 1024  # elements: half a megabyte of float32, so that a few operands of a block stay in a core's L2 cache
-PIECES, PRODUCTS = 16, 2**22  # a matrix product is cut into so many tasks at most, of so many multiplications at least
 
 
 def thread_count() -> int:
-    """Return how many threads to use: see kernels.threads."""
+    """Return how many threads tasks run on (kernels.threads says how that is found)."""
     return kernels.threads()
 
 
@@ -42,9 +41,11 @@ def _blas() -> ThreadpoolController:
 def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """Return [task(item) for item in items], computed on all cores with BLAS at one thread in each.
 
-    One BLAS thread per task beats many BLAS threads on one small product after another: the threads meet once, at the
-    end, instead of once per product. And BLAS's own threads, once woken, spin for some 30 ms in wait of more work: they
-    would take the cores from whatever runs next. Each thread takes the next item when it has done one.
+    BLAS gets one thread in each task, for two reasons. Many BLAS threads would meet once per product; tasks meet once,
+    at the end. And BLAS's own threads, once woken, wait in a busy loop for some 30 ms: they would take the cores from
+    whatever runs next. Each thread takes the next item when it has finished one.
+
+    A task must not call `run` itself: it would wait for the threads that wait for it.
     """
     items = list(items)
     workers = min(thread_count(), len(items))
@@ -62,25 +63,6 @@ def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         for future in [_pool().submit(copy_context().run, work) for _ in range(workers)]:
             future.result()
     return results
-
-
-def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """Return the matrix product a b, (M, K) by (K, N), in `out` if given: blocks of its longer axis are the tasks."""
-    xp, (rows, depth), columns = array_module(a), a.shape, b.shape[1]
-    if device_of(a) == "cuda":
-        return xp.matmul(a, b, out=out)
-    y = xp.empty((rows, columns), a.dtype) if out is None else out
-    if depth == 1:  # an outer product, which BLAS is slow at
-        by_rows(lambda y, a: xp.multiply(a, b, out=y), y, a)
-        return y
-    pieces = min(PIECES, max(1, rows * columns * depth // PRODUCTS))
-    edges = [max(rows, columns) * i // pieces for i in range(pieces + 1)]
-    cuts = [slice(start, end) for start, end in zip(edges, edges[1:], strict=False)]
-    if rows >= columns:
-        run(lambda cut: xp.matmul(a[cut], b, out=y[cut]), cuts)
-    else:
-        run(lambda cut: xp.matmul(a, b[:, cut], out=y[:, cut]), cuts)
-    return y
 
 
 def blocks(rows: int, row_size: int, device: str, size: int = BLOCK) -> list[slice]:

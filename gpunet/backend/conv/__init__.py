@@ -1,0 +1,114 @@
+"""Convolution: one operation in several forms. `convolution` returns it as an object, in the form chosen in form.py.
+
+    y       = output(X, bias)           X = input_form(x)       x  (N, H, W, C)
+    dx      = input_grad(Y, bias)       Y = output_form(dy)     dy (N, OH, OW, F)
+    dweight = weight_grad(X, Y)
+
+X and Y are x and dy as the form wants them: the direct form takes them as they are, Winograd's takes their transforms V
+and E. Two of the three passes need each of them, so the layer makes each once. A convolutional layer goes from X to Y,
+a transposed one from Y to X.
+
+    form.py       which form a convolution takes
+    direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or tiled.py (GPU)
+    winograd.py   the same sums with fewer multiplications; tiles.py and toom.py hold its sizes and its matrices
+"""
+
+from __future__ import annotations
+
+import functools
+
+from gpunet.backend.conv import direct, form, winograd
+from gpunet.backend.conv.tiles import Tiling
+from gpunet.backend.devices import Array, array_module, device_of
+from gpunet.backend.linear import linear, linear_input_grad, linear_weight_grad
+from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul_stack
+from gpunet.backend.sizes import Sizes
+
+
+def convolution(weight: Array, sizes: Sizes) -> Direct | Whole | Winograd:
+    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
+    if form.covers_image(sizes):
+        return Whole(weight)
+    m = form.winograd_tile(sizes, device_of(weight))
+    return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
+
+
+class Direct:
+    """The sums as they stand: direct.py."""
+
+    def __init__(self, weight: Array, sizes: Sizes) -> None:
+        self.weight, self.sizes = weight, sizes
+
+    def input_form(self, x: Array) -> Array:
+        return x
+
+    def output_form(self, dy: Array) -> Array:
+        return dy
+
+    def output(self, x: Array, bias: Array | None = None) -> Array:
+        return direct.conv2d(x, self.weight, self.sizes, bias)
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        return direct.conv2d_input_grad(dy, self.weight, self.sizes, bias)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        return direct.conv2d_weight_grad(x, dy, self.sizes, out)
+
+
+class Whole:
+    """A kernel as large as the image: one output pixel, every weight used once; a linear layer between flat arrays."""
+
+    def __init__(self, weight: Array) -> None:
+        self.weight, self.matrix = weight, weight.reshape(-1, weight.shape[3])  # (H*W*C, F)
+
+    def input_form(self, x: Array) -> Array:
+        return x.reshape(len(x), -1)  # (N, H*W*C)
+
+    def output_form(self, dy: Array) -> Array:
+        return dy.reshape(len(dy), -1)  # (N, F)
+
+    def output(self, x: Array, bias: Array | None = None) -> Array:
+        return linear(x, self.matrix, bias)[:, None, None]
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        kh, kw, c, _ = self.weight.shape
+        per_number = None if bias is None else array_module(bias).tile(bias, kh * kw)  # (H*W*C,): again for each pixel
+        return linear_input_grad(dy, self.matrix, per_number).reshape(-1, kh, kw, c)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        if out is None:
+            return linear_weight_grad(x, dy).reshape(self.weight.shape)
+        linear_weight_grad(x, dy, out.reshape(self.matrix.shape))  # a view: the result is in `out` already
+        return out
+
+
+class Winograd:
+    """The sums in tiles of m x m outputs, with fewer multiplications: winograd.py.
+
+    The weight's transform U is made for the first pass that needs it and serves the others: change the weight only
+    after the last.
+    """
+
+    def __init__(self, weight: Array, sizes: Sizes, m: int) -> None:
+        self.weight, self.tiling = weight, Tiling(sizes, m)
+
+    @functools.cached_property
+    def u(self) -> Array:
+        return winograd.transform_weight(self.weight, self.tiling)  # (t*t, K, F)
+
+    def input_form(self, x: Array) -> Array:
+        return winograd.transform_input(x, self.tiling)  # V (t*t, N*TH*TW, K)
+
+    def output_form(self, dy: Array) -> Array:
+        return winograd.transform_output_adjoint(dy, self.tiling)  # E (t*t, N*TH*TW, F)
+
+    def output(self, v: Array, bias: Array | None = None) -> Array:
+        return winograd.transform_output(matmul_stack(v, self.u, self.tiling.spans, DEPTH), self.tiling, bias)
+
+    def input_grad(self, e: Array, bias: Array | None = None) -> Array:
+        dv = matmul_stack(e, self.u.transpose(0, 2, 1), self.tiling.spans, COLUMNS)
+        return winograd.transform_input_adjoint(dv, self.tiling, bias)
+
+    def weight_grad(self, v: Array, e: Array, out: Array | None = None) -> Array:
+        du = matmul_stack(v.transpose(0, 2, 1), e, self.tiling.spans, ROWS)
+        return winograd.transform_weight_adjoint(du, self.tiling, out)
