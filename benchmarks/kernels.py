@@ -24,13 +24,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.text_table import table
 from benchmarks.measure.work import training_step
 from benchmarks.static import machine_code
+from benchmarks.static.gpu_limits import limits_as_json, limits_table
 from benchmarks.static.gpus import ARCHITECTURES, GPUS
 from benchmarks.static.machine_code import Figures
-from benchmarks.static.roofline import PRECISIONS, limits_as_json, limits_table
 from gpunet import kernels
+from gpunet.backend.conv_choice import PRECISIONS
+from gpunet.files import write_atomically
 from gpunet.kernels.loader.cache import cache_folder
 
 DTYPES = ("float32", "float64")
@@ -50,7 +52,7 @@ def measure(job: Job) -> list[Figures]:
     kept = cache_folder() / f"figures-{machine_code.fingerprint(*job)}.json"
     if not kept.exists():
         found = machine_code.figures(*job, machine_code.compile_file(*job))
-        write_whole(kept, json.dumps(found))
+        write_atomically(kept, json.dumps(found).encode())
     return [Figures(*row) for row in json.loads(kept.read_text(encoding="utf-8"))]
 
 
@@ -106,7 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(figures_table(found, options.arch, options.markdown))
         limits = print_limits(options)
         if options.json:
-            write_whole(options.json, json.dumps({"kernels": [f._asdict() for f in found], "limits": limits}, indent=1))
+            content = {"kernels": [f._asdict() for f in found], "limits": limits}
+            write_atomically(options.json, json.dumps(content, indent=1).encode())
     except (OSError, RuntimeError, ValueError) as error:
         print(f"benchmarks.kernels: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure.tables import table, write_between
+from benchmarks.measure.text_table import table, write_between
 from benchmarks.static import instructions, machine_code, trace
 from benchmarks.static.gpus import ARCHITECTURES
 from gpunet.kernels import ladder

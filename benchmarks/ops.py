@@ -22,16 +22,14 @@ import numpy as np
 
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.settings import add_options, prepare
 from benchmarks.measure.timing import alternate, timers
 from gpunet import backend
 
 try:
     import torch
 
-    from benchmarks.conv_cases import convolutions
-    from benchmarks.op_case import Case, Maker
-    from benchmarks.op_cases import batch_norms, others
-    from benchmarks.step import prepare
+    from benchmarks.op_cases import Case, Maker, batch_norms, convolutions, others
 except ImportError as error:
     sys.exit(f"benchmarks.ops compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
@@ -79,7 +77,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures per batch (default 64)")
     parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="operations whose name contains it")
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds (default 15)")
-    report.add_options(parser)
+    add_options(parser)
     return parser.parse_args(arguments)
 
 

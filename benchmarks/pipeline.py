@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.jpegs import RECIPE, SIZE, decoding, make_jpegs, seconds
-from benchmarks.measure.tables import table
+from benchmarks.measure.text_table import table
 from benchmarks.turns import Bench
 from dcgan.config import Config
 from dcgan.data import ArraySource, Source, opening

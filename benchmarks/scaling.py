@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.machine import machine, versions
-from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.text_table import table
 from benchmarks.measure.workloads import Workload
 from benchmarks.processes import once
 from benchmarks.rivals.torch_step import Rival
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         save_plot(options.out, found)
     if options.json:
         content = {"rows": found, "machine": machine(), "versions": versions()}
-        write_whole(options.json, json.dumps(content, indent=1) + "\n")
+        write_atomically(options.json, (json.dumps(content, indent=1) + "\n").encode())
     return 0
 
 

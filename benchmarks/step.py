@@ -24,9 +24,10 @@ from typing import Any
 from benchmarks import generation, processes
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.settings import add_options, prepare
 from benchmarks.measure.timing import Timed, alternate, timers, within
 from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
-from gpunet import backend, kernels
+from gpunet import backend
 
 try:
     import torch
@@ -98,21 +99,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--start-up", action="store_true", help="also: from the start of a process to the end of its first step")
     add("--memory", action="store_true", help="also: the most resident memory of a process that trains")
     add("--generate", type=int, default=0, metavar="N", help="also: the time for N pictures")
-    report.add_options(parser)
+    add_options(parser)
     options = parser.parse_args(arguments)
     options.workloads = options.workloads or (ALL if options.all else DEFAULT)
     return options
-
-
-def prepare(options: argparse.Namespace) -> None:
-    """Settle threads and precision, the same for all sides."""
-    torch.set_num_threads(kernels.threads())
-    if options.precision:
-        backend.use_precision(options.precision)
-    if options.device == "cuda":
-        allowed = backend.precision("cuda") == "tf32"
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-        torch.backends.cudnn.benchmark = True
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.report import HEAD, cells, ms
-from benchmarks.measure.tables import table, write_between, write_whole
+from benchmarks.measure.text_table import table, write_between
+from gpunet.files import write_atomically
 
 NAME = "how fast"
 BEFORE = "## Checking it yourself"
@@ -74,7 +75,7 @@ def write(page: Path, text: str) -> None:
     content = page.read_text(encoding="utf-8")
     if f"<!-- {NAME} -->" not in content and BEFORE in content:
         section = f"## How fast\n\n<!-- {NAME} -->\n<!-- end of {NAME} -->\n\n{BEFORE}"
-        write_whole(page, content.replace(BEFORE, section, 1))
+        write_atomically(page, content.replace(BEFORE, section, 1).encode())
     write_between(page, NAME, text)
 
 

@@ -9,19 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.text_table import table
 from benchmarks.measure.timing import Timed
-from gpunet.backend.conv_choice import PRECISIONS
+from gpunet.files import write_atomically
 
 HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "ratio", "verified")
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that the benchmarks share."""
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="cpu (default) or cuda")
-    parser.add_argument("--precision", choices=PRECISIONS[:2], help="of products on cuda (default tf32 where it can)")
-    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
-    parser.add_argument("--json", metavar="FILE", help="write everything to this file")
 
 
 def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
@@ -82,5 +74,5 @@ def finish(name: str, found: dict[str, Any], options: argparse.Namespace, path: 
             print(f"{side}: {values}")
     found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
     if path:
-        write_whole(path, json.dumps(found, indent=1) + "\n")
+        write_atomically(path, (json.dumps(found, indent=1) + "\n").encode())
     return 0 if all(row["verified"] for row in found["rows"]) else 1

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.measure.tables import table
+from benchmarks.measure.text_table import table
 from benchmarks.measure.work import Work
 from benchmarks.static.gpus import GPUS, Gpu
-
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")  # of the factors in matrix products; arrays and sums are float32
 
 
 def peak(gpu: Gpu, work: Work, precision: str) -> float:

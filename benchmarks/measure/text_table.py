@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from gpunet.files import write_atomically
 
 
 def cell(value: Any) -> str:
@@ -38,19 +38,4 @@ def write_between(page: Path, name: str, text: str) -> None:
     after, count = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", before)
     if count != 1:
         raise ValueError(f"got {count} places in {page} between <!-- {name} --> and its end, expected one")
-    write_whole(page, after)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it appears, or is replaced, whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_atomically(page, after.encode())
