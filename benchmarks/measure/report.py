@@ -1,4 +1,4 @@
-"""What all benchmarks do with their rows: say them as they come, print a table, write the JSON file."""
+"""The rows of step and ops: print each when it is measured, then print all as a table and write the JSON file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "r
 
 
 def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
-    """Return what a row says about times: milliseconds, the fastest rival and our ratio to it."""
+    """Return the part of a row about times: milliseconds, GFLOP/s, the fastest rival and our ratio to it."""
     ours = found["ours"]
     rivals = {name: timed for name, timed in found.items() if name != "ours"}
     row: dict[str, Any] = {"ours_ms": ours.median, "ours_spread": [ours.least, ours.most]}
@@ -32,7 +32,7 @@ def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
 
 
 def say(row: dict[str, Any]) -> dict[str, Any]:
-    """Print one row to stderr at once, with what was skipped; return it."""
+    """Print one row to stderr at once, with the rivals that were skipped; return the row."""
     print("  ".join(map(str, cells(row))), file=sys.stderr, flush=True)
     for name, reason in row.get("skipped", {}).items():
         print(f"    {name} skipped: {reason}", file=sys.stderr, flush=True)
@@ -40,7 +40,7 @@ def say(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def cells(row: dict[str, Any]) -> list[Any]:
-    """Return a row as HEAD names its columns; blank where it was not timed."""
+    """Return a row's cells, one per name in HEAD; those about times are blank where it was not timed."""
     verified = "yes" if row["verified"] else f"NO: {row['errors'] or 'nothing to compare with'}"
     if "ours_ms" not in row:
         return [row["workload"], *[""] * 6, verified]
@@ -53,7 +53,7 @@ def cells(row: dict[str, Any]) -> list[Any]:
 
 
 def ms(value: float) -> str:
-    """Return milliseconds in three figures or more.
+    """Return milliseconds with at least three digits.
 
     >>> ms(1234.5), ms(12.34), ms(0.1234)
     ('1234', '12.3', '0.123')
@@ -62,7 +62,7 @@ def ms(value: float) -> str:
 
 
 def spread(pair: list[float]) -> str:
-    """Return the least and the most."""
+    """Return the text of a least and a largest time: "12.3-14.1"."""
     return f"{ms(pair[0])}-{ms(pair[1])}"
 
 
