@@ -15,7 +15,6 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     for case in itertools.chain(*(cases(make, *sizes) for cases in (convolutions, batch_norms, others))):
         if any(text in case.name for text in options.only):
             found["rows"].append(report.say(row(case, options.device, options.repeats)))
-    return report.finish("ops", found, options, Path(options.json) if options.json else None)
+    return report.finish("ops", found, options)
 
 
 if __name__ == "__main__":

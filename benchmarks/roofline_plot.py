@@ -29,11 +29,9 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
 
     Raises KeyError where `found` has no peaks of the machine.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     rows = [row for row in found["rows"] if "ours_gflops" in row and row["gflop"] > LEAST]
     draw_roof(axes, found["machine"], [row["gflop"] / row["mbytes"] * 1e3 for row in rows])
@@ -48,7 +46,7 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
     buffer = io.BytesIO()
-    canvas.print_png(buffer)
+    figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())
 
 

@@ -51,11 +51,9 @@ def points(scale: float, steps: int) -> list[dict[str, Any]]:
 
 def save_plot(path: Path, found: list[dict[str, Any]]) -> None:
     """Write a PNG with a column for each size that grows: time above, memory below."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     grid = figure.subplots(2, len(AXES), squeeze=False)
     for column, axis in enumerate(AXES):
         for line, (key, label) in enumerate((("ms", "ms per step"), ("peak_mb", "peak MB"))):
@@ -70,7 +68,7 @@ def save_plot(path: Path, found: list[dict[str, Any]]) -> None:
             axes.grid(alpha=0.3)
     grid[0][0].legend()
     buffer = io.BytesIO()
-    canvas.print_png(buffer)
+    figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())
 
 

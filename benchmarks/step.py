@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks import generation, processes
@@ -125,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         found["processes"] = processes.measure(workloads[0], of_torch)
     if options.generate:
         found["generation"] = generation.measure(workloads[0], options.generate)
-    return report.finish("step", found, options, Path(options.json) if options.json else None)
+    return report.finish("step", found, options)
 
 
 if __name__ == "__main__":

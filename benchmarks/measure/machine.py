@@ -23,15 +23,15 @@ FLOPS_PER_THREAD = 2 * 16 * 64  # of the kernel fma_chains
 PACKAGES = ("numpy", "torch", "cupy-cuda12x", "cupy-cuda13x", "jax")
 
 
-def machine(device: str = "cpu", peaks: bool = True) -> dict[str, Any]:
-    """Return name, cores, threads and memory, and with `peaks` the measured peak rates of a CPU."""
+def machine(device: str = "cpu") -> dict[str, Any]:
+    """Return name, cores, threads and memory, and for the device "cpu" its measured peak rates."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     found = {"device": device, "cpu": cpu_name(), "cores": os.cpu_count(), "threads": kernels.threads()}
     system = f"{platform.system()} {platform.release().partition('-')[0]}"
     found |= {"memory_gb": round(pages / 2**30, 1), "system": system}
     if device == "cuda":
         found["gpu"] = gpu_name()
-    return found | (measured_peaks() if peaks and device == "cpu" else {})
+    return found | (measured_peaks() if device == "cpu" else {})
 
 
 def cpu_name() -> str:

@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.text_table import table
@@ -66,13 +65,13 @@ def spread(pair: list[float]) -> str:
     return f"{ms(pair[0])}-{ms(pair[1])}"
 
 
-def finish(name: str, found: dict[str, Any], options: argparse.Namespace, path: Path | None) -> int:
-    """Print the table and write the file; return the exit status: 1 where a row was not verified."""
+def finish(name: str, found: dict[str, Any], options: argparse.Namespace) -> int:
+    """Print the table and write the file of --json; return the exit status: 1 where a row was not verified."""
     print(table(HEAD, [cells(row) for row in found["rows"]], options.markdown))
     for title in ("processes", "generation"):
         for side, values in found.get(title, {}).items():
             print(f"{side}: {values}")
     found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
-    if path:
-        write_atomically(path, (json.dumps(found, indent=1) + "\n").encode())
+    if options.json:
+        write_atomically(options.json, (json.dumps(found, indent=1) + "\n").encode())
     return 0 if all(row["verified"] for row in found["rows"]) else 1

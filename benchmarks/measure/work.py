@@ -39,9 +39,9 @@ class Uses(NamedTuple):
     first_input_grad: int  # for the first layer: only G's steps need the gradient of pictures, none that of z
 
 
-def training_step(batch: int, image_size: int = 64, channels: int = 3, z_dim: int = 100, width: int = 64) -> list[Work]:
-    """Return the operations of one update of D and one of G, with the networks of the dcgan64 preset."""
-    return step_work(Config(image_size=(image_size,) * 2, channels=channels, z_dim=z_dim, width=width), batch)
+def training_step(batch: int) -> list[Work]:
+    """Return the operations of one update of D and one of G of the preset dcgan64, as it is by default."""
+    return step_work(Config(), batch)
 
 
 def step_work(config: Config, batch: int) -> list[Work]:
