@@ -63,7 +63,7 @@ class Bench:
                 began = time.perf_counter()
                 batch, waited = next(loaders[turn]), time.perf_counter() - began
                 stats = stepper(number + 1, batch.images, [draw_z(rng, batch_size, config)])
-                [float(backend.to_numpy(value)) for value in stats.values()]  # waits until they are computed
+                [float(backend.to_numpy(value)) for value in stats.values()]  # until they are there
                 seconds[number, turn] = time.perf_counter() - began, waited
         return np.stack([np.median(seconds[..., 0], axis=0), seconds[min(1, steps - 1) :, :, 1].mean(axis=0)], axis=1)
 
