@@ -1,4 +1,4 @@
-"""Drawing many pictures: our generator, as dcgan.generate runs it, against PyTorch's forward pass in eval mode."""
+"""Time the drawing of many pictures: our generator as dcgan.generate runs it, and PyTorch's in eval mode."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dcgan.presets import find, initialiser
 from dcgan.sampling import draw_z, lowest, sample
 from gpunet.torch_format import to_torch
 
-ROUNDS = 10  # sides take turns, each with a tenth of the pictures
-BATCHES = (32, 128)  # of PyTorch; ours are dcgan.sampling's
+ROUNDS = 10  # the sides take turns; in each turn a side draws a tenth of the pictures
+BATCHES = (32, 128)  # batch sizes for PyTorch; dcgan.sampling has its own for ours
 
 
 class TorchSampler:
-    """PyTorch's generator in a memory format, drawing in batches of one size."""
+    """PyTorch's generator in one memory format; it draws in batches of one size."""
 
     def __init__(self, G: torch.nn.Module, low: float, layout: torch.memory_format, batch: int) -> None:
         self.G, self.low, self.batch = G.eval().to(memory_format=layout), low, batch
@@ -36,7 +36,10 @@ class TorchSampler:
 
 
 def measure(workload: Workload, count: int) -> dict[str, Any]:
-    """Return for every side the seconds for `count` pictures, and how far the pictures are apart (levels of 255)."""
+    """Return the seconds of every side for `count` pictures.
+
+    The sides draw a few pictures first: where these differ by more than one level of 255, no side is timed.
+    """
     config, rng = workload.config, np.random.default_rng(0)
     G = find(config.preset).generator(config)
     initialiser(config)(G, rng)

@@ -1,14 +1,14 @@
-"""Static figures of every kernel, and the least time that GPUs need for the work of a training step. Needs no GPU.
+"""Print figures of the compiled kernels, and the least time that GPUs need for a training step; needs no GPU.
 
     python -m benchmarks.kernels                             all files, architectures and dtypes; the dcgan64 limits
-    python -m benchmarks.kernels --quick                     one architecture, float32: a look in between
+    python -m benchmarks.kernels --quick                     one architecture, float32, batch 64
     python -m benchmarks.kernels --arch sm_90 --file conv2d --json figures.json
 
-NVRTC compiles each `extern "C"` kernel to machine code; registers, spills and shared memory are what ptxas reports,
-the occupancy follows from the limits of the architecture. The limits are rooflines from published peak figures
-(benchmarks/static/gpus.py): no time here was measured. Exit status 1 where a kernel spills registers to memory.
+NVRTC compiles each `extern "C"` kernel to machine code. ptxas reports registers, spills and shared memory, and the
+occupancy follows from the limits of the architecture. The least times are computed from published peak figures
+(benchmarks/static/gpus.py): none was measured. The exit status is 1 where a kernel spills registers to memory.
 
-The first run takes some five minutes on two cores; what it found is kept, and the next one compiles only what changed.
+The first run takes some minutes; its figures are kept, and the next run compiles only files that have changed.
 """
 
 from __future__ import annotations
@@ -24,38 +24,40 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.text_table import table
 from benchmarks.measure.work import training_step
 from benchmarks.static import machine_code
+from benchmarks.static.gpu_limits import limits_as_json, limits_table
 from benchmarks.static.gpus import ARCHITECTURES, GPUS
 from benchmarks.static.machine_code import Figures
-from benchmarks.static.roofline import PRECISIONS, limits_as_json, limits_table
 from gpunet import kernels
+from gpunet.backend import PRECISIONS
+from gpunet.files import write_atomically
 from gpunet.kernels.loader.cache import cache_folder
 
 DTYPES = ("float32", "float64")
-# For float32 alone: float64 is never rounded.
+# These files round float32 factors; float64 is never rounded, so they are not compiled for it.
 ROUNDED = ("conv2d/conv2d_tf32", "conv2d/conv2d_bf16", "conv2d/conv2d_fp16")
 Job = tuple[str, str, str]  # file, dtype, architecture
 
 
 def jobs_of(files: Iterable[str], dtypes: Iterable[str], archs: Iterable[str]) -> list[Job]:
-    """Return every build that training or a gradient check may ask for."""
+    """Return every build that training (float32) or a gradient check (float64) may ask for."""
     pairs = [(stem, dtype) for stem in files for dtype in dtypes if not (stem in ROUNDED and dtype == "float64")]
     return [(*pair, arch) for pair in pairs for arch in archs]
 
 
 def measure(job: Job) -> list[Figures]:
-    """Return the figures of one file for one dtype and architecture: compiled, or as an earlier run kept them."""
+    """Return the figures of a build, kept from an earlier run or else from compiling it now."""
     kept = cache_folder() / f"figures-{machine_code.fingerprint(*job)}.json"
     if not kept.exists():
         found = machine_code.figures(*job, machine_code.compile_file(*job))
-        write_whole(kept, json.dumps(found))
+        write_atomically(kept, json.dumps(found).encode())
     return [Figures(*row) for row in json.loads(kept.read_text(encoding="utf-8"))]
 
 
 def measure_all(jobs: list[Job]) -> list[Figures]:
-    """Do all jobs in as many processes as there are cores: NVRTC compiles one file at a time in each."""
+    """Do all jobs, in one process per core, as NVRTC compiles one file at a time in a process."""
     workers = min(kernels.threads(), len(jobs))
     if workers <= 1:
         return [found for job in jobs for found in measure(job)]
@@ -79,13 +81,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--file", nargs="+", default=None, metavar="FILE", help="kernel files, as `conv2d` (default: all)")
-    add("--arch", nargs="+", default=None, choices=list(ARCHITECTURES), help="architectures (default: all)")
-    add("--dtype", nargs="+", default=None, choices=DTYPES, help="float32, float64 (default: both)")
-    add("--quick", action="store_true", help="where nothing else is said: sm_80, float32, batch 64")
-    add("--batch-size", nargs="+", type=int, default=None, help="pictures per batch for the limits (default 64 128)")
-    add("--precision", default="tf32", choices=PRECISIONS, help="of matrix products, for the limits (default tf32)")
-    add("--gpu", nargs="+", default=None, choices=[g.name for g in GPUS], help="models for the limits (default: all)")
+    add("--file", nargs="+", default=None, metavar="FILE", help="kernel files, such as batchnorm (default: all)")
+    add("--arch", nargs="+", default=None, choices=list(ARCHITECTURES), help="GPU architectures (default: all)")
+    add("--dtype", nargs="+", default=None, choices=DTYPES, help="dtypes, float32 or float64 (default: both)")
+    add("--quick", action="store_true", help="sm_80, float32, batch 64 by default")
+    add("--batch-size", nargs="+", type=int, default=None, help="pictures per batch (default 64 128)")
+    add("--precision", default="tf32", choices=PRECISIONS, help="precision of products (default tf32)")
+    add("--gpu", nargs="+", default=None, choices=[g.name for g in GPUS], help="GPU models (default: all)")
     add("--markdown", action="store_true", help="print Markdown tables")
     add("--json", type=Path, metavar="FILE", help="write all figures to this file")
     options = parser.parse_args(arguments)
@@ -97,7 +99,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return its exit status: 1 where a kernel spills, 2 where the figures cannot be had."""
+    """Run the command line; return its exit status: 1 where a kernel spills, 2 where it cannot be compiled."""
     options = parse(arguments)
     try:
         machine_code.nvrtc()
@@ -106,7 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(figures_table(found, options.arch, options.markdown))
         limits = print_limits(options)
         if options.json:
-            write_whole(options.json, json.dumps({"kernels": [f._asdict() for f in found], "limits": limits}, indent=1))
+            content = {"kernels": [f._asdict() for f in found], "limits": limits}
+            write_atomically(options.json, json.dumps(content, indent=1).encode())
     except (OSError, RuntimeError, ValueError) as error:
         print(f"benchmarks.kernels: {error}", file=sys.stderr)
         return 2
@@ -114,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_limits(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Print a table of limits for every batch size; return all of them."""
+    """Print a table of least times for every batch size; return all of them."""
     limits = []
     for batch in options.batch_size:
         work = training_step(batch)
@@ -128,7 +131,7 @@ def print_limits(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def report_spills(found: list[Figures]) -> int:
-    """Say which kernels spill; return the exit status."""
+    """Print the kernels that spill; return the exit status."""
     spilling = [f for f in found if f.spill_bytes]
     for f in spilling:
         print(f"{f.kernel} ({f.dtype}, {f.arch}) spills registers: {f.spill_bytes} bytes moved", file=sys.stderr)

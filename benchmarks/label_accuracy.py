@@ -1,10 +1,11 @@
-"""Do a conditional generator's pictures show the class they were asked for? A small classifier, trained here, says.
+"""Measure how often a conditional generator's pictures show the class it was told, with a classifier trained here.
 
     python -m benchmarks.label_accuracy runs/0001-carpedm20-mnist --test t10k-images-idx3-ubyte.gz
 
-trains a convolutional classifier on the run's own data (one sigmoid per class, gpunet's layers), prints how often it is
-right on pictures it has not seen, the files of --test if given or else every tenth picture of the data, and then how
-often it sees, in generated pictures, the class that G was told. The second number can be no better than the first.
+The command trains a convolutional classifier on the data of the run (one sigmoid per class, gpunet's layers). It prints
+two shares: how often the classifier is right on pictures that it has not seen, and how often it sees in generated
+pictures the class that G was told. The classifier's own mistakes lower the second share, so compare it with the first.
+The unseen pictures are those of --test, or else every tenth picture of the data.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def classifier(size: tuple[int, int], channels: int, classes: int) -> layers.Seq
 
 
 def split(source: Source, held: Source | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the indices to learn from, and the pictures and labels to test on: all of `held`, or every tenth."""
+    """Return the indices to train on, and the pictures and labels to test on: all of `held`, or every tenth."""
     everything = np.arange(len(source))
     if held:
         return everything, held.batch(np.arange(len(held))), np.asarray(held.labels)
@@ -43,7 +44,7 @@ def split(source: Source, held: Source | None) -> tuple[np.ndarray, np.ndarray, 
 
 
 def train(net: layers.Sequential, source: Source, order: np.ndarray, classes: int) -> None:
-    """One epoch over the pictures of these indices, every class's sigmoid against the one-hot label."""
+    """Train one epoch on the pictures of these indices, with one sigmoid per class and the one-hot label as target."""
     adam = optim.Adam(net.parameters(), lr=1e-3, betas=(0.9, 0.999))
     for first in tqdm(range(0, len(order) - BATCH + 1, BATCH), unit="step", disable=None):
         cut = order[first : first + BATCH]
@@ -56,7 +57,7 @@ def train(net: layers.Sequential, source: Source, order: np.ndarray, classes: in
 
 
 def accuracy(net: layers.Sequential, images: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of pictures, uint8, whose largest logit is that of their label."""
+    """Return the share of uint8 pictures (N, H, W, C) whose largest logit is that of their label."""
     cuts = [slice(first, first + BATCH) for first in range(0, len(images), BATCH)]
     seen = [net.forward(backend.images_to_real(images[cut])).argmax(axis=1) for cut in cuts]
     return float(np.mean(np.concatenate(seen) == labels))
@@ -66,10 +67,10 @@ def accuracy(net: layers.Sequential, images: np.ndarray, labels: np.ndarray) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m benchmarks.label_accuracy", description=__doc__)
-    parser.add_argument("run", help="a run folder or a checkpoint of a conditional preset")
-    parser.add_argument("--test", metavar="PATH", default=None, help="labelled pictures of the same kind")
-    parser.add_argument("--count", type=int, default=320, help="generated pictures per class (320)")
-    parser.add_argument("--epochs", type=int, default=2, help="of the classifier (2)")
+    parser.add_argument("run", help="run folder or checkpoint of a conditional preset")
+    parser.add_argument("--test", metavar="PATH", default=None, help="labelled pictures, to test the classifier")
+    parser.add_argument("--count", type=int, default=320, help="number of generated pictures per class (320)")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs that the classifier trains (2)")
     options = parser.parse_args(arguments)
     G, config = generate.trained_generator(options.run, {"device": "cpu"})
     if config.classes is None:

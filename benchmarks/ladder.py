@@ -1,11 +1,12 @@
-"""Measure the teaching ladders of kernels/ladder: what each step asks of memory and what the compiler makes of it.
+"""Measure the teaching ladders of kernels/ladder: the memory requests of each step, and its compiled code.
 
     python -m benchmarks.ladder                          both ladders
     python -m benchmarks.ladder matmul --arch sm_90      one of them, for another architecture
     python -m benchmarks.ladder --write docs/kernels.md  the tables of that page
 
-Needs no GPU: requests, sectors and wavefronts are counted on the CPU (benchmarks/static/trace.py), registers, occupancy
-and instructions are read from what NVRTC compiled. Where NVRTC is missing, the second table is left out and said to be.
+A ladder is a kernel written several times, from the simplest version to a fast one. No GPU is needed: requests, sectors
+and wavefronts are counted on the CPU (benchmarks/static/trace.py); registers, occupancy and instructions are read from
+what NVRTC compiled. Where NVRTC is missing, the command prints the first table and says why there is no second.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure.tables import table, write_between
+from benchmarks.measure.text_table import table, write_between
 from benchmarks.static import instructions, machine_code, trace
 from benchmarks.static.gpus import ARCHITECTURES
 from gpunet.kernels import ladder
@@ -32,12 +33,12 @@ Blocks = dict[str, int]  # kernel -> threads of its block
 
 
 def label(name: str, step: str) -> str:
-    """Return how a table calls a step: "5 warp_shuffle"."""
+    """Return the name of a step in a table, such as "5 warp_shuffle"."""
     return f"{STEPS[name].index(step) + 1} {step}"
 
 
 def run_step(name: str, step: str, launch: Callable[..., None]) -> int:
-    """Run one step on random float32 data; return the fewest bytes it could move: inputs and output once each."""
+    """Run one step on random float32 data; return the bytes of its inputs and its output, the least it can move."""
     rng = np.random.default_rng(0)
     if name == "channel_sum":
         x = rng.standard_normal((4096, 64), dtype=np.float32)
@@ -47,7 +48,7 @@ def run_step(name: str, step: str, launch: Callable[..., None]) -> int:
 
 
 def traffic(name: str, step: str) -> tuple[list[Any], Blocks]:
-    """Return a row of the memory table, and the block sizes that the step launches."""
+    """Return a step's row of the memory table, and the block sizes that it launches."""
     least, blocks = 0, {}
 
     def run(launch: Callable[..., None]) -> None:
@@ -69,7 +70,7 @@ def traffic(name: str, step: str) -> tuple[list[Any], Blocks]:
 
 
 def static(name: str, step: str, arch: str, blocks: Blocks) -> tuple[list[Any], dict[str, int]]:
-    """Return a row of the table of static figures, and the step's instructions by class."""
+    """Return a step's row of the table of compiled code, and its instructions by class."""
     stem = ladder.stem(name, step)
     code = machine_code.compile_file(stem, "float32", arch)
     (found,) = machine_code.figures(stem, "float32", arch, code, blocks)
@@ -79,7 +80,7 @@ def static(name: str, step: str, arch: str, blocks: Blocks) -> tuple[list[Any], 
 
 
 def report(name: str, arch: str, markdown: bool = False) -> str:
-    """Return both tables of a ladder with a line on what they show."""
+    """Return both tables of a ladder, each below a line that says what it shows."""
     rows, blocks = [], []
     for step in STEPS[name]:
         row, threads = traffic(name, step)
@@ -107,10 +108,10 @@ def _static_report(name: str, arch: str, blocks: list[Blocks], markdown: bool) -
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ladder", description=__doc__.partition("\n")[0])
-    parser.add_argument("ladder", nargs="*", choices=[[], *STEPS], help="which (default: both)")
-    parser.add_argument("--arch", default="sm_80", choices=list(ARCHITECTURES), help="architecture (default sm_80)")
+    parser.add_argument("ladder", nargs="*", choices=[[], *STEPS], help="ladders to measure (default: both)")
+    parser.add_argument("--arch", default="sm_80", choices=list(ARCHITECTURES), help="GPU architecture (default sm_80)")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into a page, between its comments")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the tables into this page")
     options = parser.parse_args(arguments)
     try:
         for name in options.ladder or STEPS:

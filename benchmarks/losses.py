@@ -1,9 +1,12 @@
-"""Does training go the same way whichever algorithm the convolutions take? python -m benchmarks.losses
+"""Check that losses go the same way with every algorithm of the convolutions.
 
-Trains the built-in faces from several seeds with the direct convolutions and with each Winograd form, and compares the
-losses, averaged over windows of steps and over the seeds: an algorithm may be four standard errors of the difference
-away from direct, as the seeds of both spread. Single steps cannot agree: rounding decides the sign of numbers next to
-a ReLU's kink, and two roundings drift apart as two seeds do.
+    python -m benchmarks.losses
+
+The command trains on the built-in faces from several seeds, with the direct convolutions and with each Winograd form.
+It averages the losses over windows of steps and over the seeds, and compares each form with direct: the means may
+differ by at most four standard errors of their difference, which the spread of the seeds gives. Losses of single steps
+cannot be compared: where a number lies next to a ReLU's kink, rounding decides its sign, and from there two trainings
+drift apart as if they had different seeds.
 """
 
 from __future__ import annotations
@@ -23,18 +26,18 @@ from dcgan.run import log
 
 ALGORITHMS = "direct", "winograd2", "winograd4", "auto"
 LOSSES = "loss_d", "loss_g"
-ERRORS = 4  # standard errors; with four seeds and 24 comparisons, chance alone strays in about one run of seven
+ERRORS = 4  # standard errors; with four seeds and 24 comparisons, one run of about seven exceeds this by chance
 Curves = Mapping[str, np.ndarray]  # algorithm -> (seeds, steps, losses)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, print the table, return 1 where an algorithm strays further than seeds explain."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--window", type=int, default=50, help="steps that are averaged (50)")
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--batch-size", type=int, default=32)
+    """Train and print the table; return 1 where an algorithm differs from direct by more than the seeds explain."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=200, help="steps of each training (200)")
+    parser.add_argument("--window", type=int, default=50, help="steps over which a loss is averaged (50)")
+    parser.add_argument("--seeds", type=int, default=4, help="trainings of each algorithm (4)")
+    parser.add_argument("--width", type=int, default=16, help="filters of the networks' first layer (16)")
+    parser.add_argument("--batch-size", type=int, default=32, help="pictures per step (32)")
     options = parser.parse_args(arguments)
     curves = {name: np.stack([losses(options, name, seed) for seed in range(options.seeds)]) for name in ALGORITHMS}
     lines, strays = compare(curves, options.window)
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def losses(options: argparse.Namespace, algorithm: str, seed: int) -> np.ndarray:
-    """Return the losses (steps, 2) of one training in a folder that is then thrown away."""
+    """Return the losses (steps, 2) of one training, whose run folder is deleted."""
     chosen = {"width": options.width, "batch_size": options.batch_size, "steps": options.steps, "seed": seed}
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         config = Config.from_options({**chosen, "conv": algorithm, "device": "cpu", "out": folder})
@@ -56,7 +59,7 @@ def losses(options: argparse.Namespace, algorithm: str, seed: int) -> np.ndarray
 
 
 def compare(curves: Curves, window: int) -> tuple[list[str], list[str]]:
-    """Return the lines of a table, mean and standard deviation over the seeds, and what in it strays from direct."""
+    """Return a table of means and standard deviations over the seeds, line by line, and names of what strays in it."""
     lines, strays = [f"{'steps':>9}  {'loss':6}" + "".join(f"{name:>16}" for name in curves)], []
     for start in range(0, curves["direct"].shape[1], window):
         for k, name in enumerate(LOSSES):

@@ -1,7 +1,8 @@
-"""A process that trains a few steps on one side and says when the first was done, how long they took and its memory.
+"""A process that trains a few steps on one side; it prints the time of its first step, all durations and its memory.
 
-benchmarks/processes.py starts it with a JSON text. PyTorch's side imports nothing of ours but the networks' definitions
-in PyTorch, so that neither memory nor time is counted for the other.
+benchmarks/processes.py starts this process with a JSON text as its argument. PyTorch's side imports nothing of our
+library, only PyTorch's step and networks from benchmarks/rivals: the time and memory of one side must not count for the
+other. For the same reason our side does not import PyTorch, and the imports stand inside the functions.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def theirs(given: dict[str, Any]) -> Callable[[], Any]:
 
 
 def main() -> None:
-    """Run the steps; print a JSON text."""
+    """Run the steps; print a JSON text: first_step (the time of day when it ended), seconds, peak_mb."""
     given = json.loads(sys.argv[1])
     step = theirs(given) if "rival" in given else ours(given)
     first_step, seconds = 0.0, []
@@ -49,7 +50,10 @@ def main() -> None:
 
 
 def peak_mb() -> float:
-    """Return the most resident memory of this process so far. Linux's ru_maxrss may be that of the parent."""
+    """Return the largest resident memory of this process so far, in MB.
+
+    Linux has it in /proc: its ru_maxrss may be the parent's, which a child process inherits.
+    """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 2**10

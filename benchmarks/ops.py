@@ -1,12 +1,12 @@
-"""Time the single operations of a dcgan64 step against PyTorch, each verified first, with its accuracy against float64.
+"""Time the single operations of a dcgan64 step against PyTorch, each verified first against float64.
 
     python -m benchmarks.ops                          every operation, width 64, batch 64
     python -m benchmarks.ops --only conv-k4 adam      those whose names contain one of these
     python -m benchmarks.ops --json ops.json
 
-Convolutions: forward, input gradient and weight gradient of every layer, for 4x4 and 5x5 kernels; a transposed one has
-the same three. Ours counts all its transforms, which layers share between the passes, and the weight's, each time.
-An operation is verified if its root mean square error relative to float64 is within the tolerance, PyTorch's too.
+Convolutions are timed forward and for both gradients, in every layer, with 4x4 and with 5x5 kernels. Our times include
+all transforms of a pass, although the passes of a layer share some of them in training. An operation is verified if the
+root mean square errors of both sides, relative to PyTorch's result in float64, are within the tolerance.
 """
 
 from __future__ import annotations
@@ -15,31 +15,28 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.settings import add_options, prepare
 from benchmarks.measure.timing import alternate, timers
 from gpunet import backend
 
 try:
     import torch
 
-    from benchmarks.conv_cases import convolutions
-    from benchmarks.op_case import Case, Maker
-    from benchmarks.op_cases import batch_norms, others
-    from benchmarks.step import prepare
+    from benchmarks.op_cases import Case, Maker, batch_norms, convolutions, others
 except ImportError as error:
     sys.exit(f"benchmarks.ops compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
-TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # relative, in root mean square: some ten roundings of a factor
+TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # relative root mean square errors
 
 
 def row(case: Case, device: str, rounds: int) -> dict[str, Any]:
-    """Return the row of an operation: its errors and, if they are small enough, its times."""
+    """Return the row of an operation: its errors and, if they are within the tolerance, its times."""
     ways = {way: case.theirs(way, torch.float32) for way in case.ways}
     exact = [_as_ours(value, case.axes) for value in case.theirs(case.ways[0], torch.float64)()]
     case.prepare()
@@ -67,7 +64,7 @@ def _as_ours(tensor: Any, axes: tuple[int, ...]) -> np.ndarray:
 
 
 def _error(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
-    """Return the largest relative root mean square error; NaN stays NaN."""
+    """Return the largest relative root mean square error of the arrays; NaN where one has a NaN."""
     pairs = [(a.astype("float64").ravel(), b.ravel()) for a, b in zip(found, exact, strict=True)]
     return float(np.max([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs]))
 
@@ -75,11 +72,11 @@ def _error(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ops", description=__doc__.partition("\n")[0])
-    parser.add_argument("--width", type=int, default=64, help="filters next to the pictures (default 64)")
+    parser.add_argument("--width", type=int, default=64, help="filters of the networks' first layer (default 64)")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures per batch (default 64)")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="operations whose name contains it")
-    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds (default 15)")
-    report.add_options(parser)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="parts of names of operations (all)")
+    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds of one run per side (default 15)")
+    add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -92,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     for case in itertools.chain(*(cases(make, *sizes) for cases in (convolutions, batch_norms, others))):
         if any(text in case.name for text in options.only):
             found["rows"].append(report.say(row(case, options.device, options.repeats)))
-    return report.finish("ops", found, options, Path(options.json) if options.json else None)
+    return report.finish("ops", found, options)
 
 
 if __name__ == "__main__":

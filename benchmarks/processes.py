@@ -1,4 +1,4 @@
-"""Start-up time and peak memory of each side, in processes of its own (benchmarks/once.py)."""
+"""Measure start-up time and peak memory of each side, in a new process each time (benchmarks/once.py)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from benchmarks.rivals.torch_step import Rival
 from gpunet import kernels
 
 ROOT = Path(__file__).parents[1]
-STARTS = 3
-STEPS = 3  # after which memory no longer grows
+STARTS = 3  # processes of each side, of which the median counts
+STEPS = 3  # in a process; memory does not grow after these
 
 
 def once(workload: Workload, rival: Rival | None, steps: int = STEPS, cache: str | None = None) -> dict[str, Any]:
-    """Run a few steps of one side (rival: PyTorch's) in a new process.
+    """Run a few steps in a new process: ours, or PyTorch's where a rival is given.
 
-    Returns start_up (seconds from its start to the end of the first step), seconds of every step, and peak_mb. Raises
-    RuntimeError where it fails. cache: a folder for compiled kernels instead of the user's.
+    Returns start_up (seconds from the start of the process to the end of the first step), seconds (of every step) and
+    peak_mb. Raises RuntimeError where the process fails. cache: a folder for compiled kernels instead of the user's.
     """
     config = workload.config
     given: dict[str, Any] = {"workload": workload.name, "steps": steps, "threads": kernels.threads()}
@@ -43,9 +43,9 @@ def once(workload: Workload, rival: Rival | None, steps: int = STEPS, cache: str
 
 
 def measure(workload: Workload, rivals: tuple[Rival, ...]) -> dict[str, dict[str, float]]:
-    """Return for every side the median start-up in seconds and the peak memory in MB.
+    """Return the median start-up time in seconds and peak memory in MB of every side.
 
-    Ours once more without kernels compiled before, as on the first day.
+    Our side is measured once more with an empty cache: there it compiles its kernels first.
     """
     found = {}
     for rival in (None, *rivals):

@@ -1,10 +1,11 @@
-"""Draw the measured operations under this machine's roof: FLOP/s over FLOP per byte.
+"""Plot the operations that benchmarks.ops measured, FLOP/s over FLOP per byte, under the limits of the machine.
 
     python -m benchmarks.ops --json ops.json
     python -m benchmarks.roofline_plot ops.json --out roofline.png
 
-The roof is what the same run measured: the memory's bandwidth times the intensity, up to the rate of sgemm and, above
-it, of plain FMA. FLOPs are those of the direct form, so a Winograd convolution may stand above the roof.
+The limits are two lines that the same run measured: the memory's bandwidth times FLOP per byte, cut off at the rate of
+sgemm in one line and at the rate of plain FMA in the other. FLOPs are those of the direct form of a convolution;
+Winograd convolutions do fewer and may lie above the lines.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ from typing import Any
 
 from gpunet.files import write_atomically
 
-KINDS = {"conv-k4": "#0072B2", "conv-k5": "#56B4E9", "batchnorm": "#009E73", "": "#CC79A7"}  # begin of the name: colour
+KINDS = {"conv-k4": "#0072B2", "conv-k5": "#56B4E9", "batchnorm": "#009E73", "": "#CC79A7"}  # how a name begins: colour
 
-LEAST = 1e-4  # GFLOP: below, as in the loss of a batch, the time is that of a call
+LEAST = 1e-4  # GFLOP; smaller operations, such as the loss of a batch, cost the time of a call and are not drawn
 
 
 def save_plot(path: Path, found: dict[str, Any]) -> None:
-    """Draw one mark per operation, ours filled and PyTorch's fastest way hollow, as PNG. KeyError: no peaks in it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Write a PNG with a mark per operation: ours filled, PyTorch's fastest way hollow.
+
+    Raises KeyError where `found` has no peaks of the machine.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     rows = [row for row in found["rows"] if "ours_gflops" in row and row["gflop"] > LEAST]
     draw_roof(axes, found["machine"], [row["gflop"] / row["mbytes"] * 1e3 for row in rows])
@@ -44,12 +46,12 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
     buffer = io.BytesIO()
-    canvas.print_png(buffer)
+    figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())
 
 
 def draw_roof(axes: Any, machine: dict[str, Any], intensities: list[float]) -> None:
-    """Draw the slope of the memory and the two flat parts over the range of intensities (FLOP per byte)."""
+    """Draw the two limits over the range of intensities (FLOP per byte)."""
     ends = [min(intensities) / 2, max(intensities) * 2]
     for key, label, style in (("sgemm_gflops", "sgemm", "-"), ("fma_gflops", "FMA", "--")):
         corner = machine[key] / machine["memory_gbs"]
@@ -58,10 +60,12 @@ def draw_roof(axes: Any, machine: dict[str, Any], intensities: list[float]) -> N
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return its exit status: 2 for a file that has not what it takes."""
+    """Run the command line; return its exit status: 2 for a file without the figures that the plot needs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline_plot", description=__doc__.partition("\n")[0])
-    parser.add_argument("file", type=Path, help="what benchmarks.ops --json wrote")
-    parser.add_argument("--out", type=Path, default=Path("roofline.png"), metavar="FILE.png", help="(roofline.png)")
+    parser.add_argument("file", type=Path, help="file that benchmarks.ops --json wrote")
+    parser.add_argument(
+        "--out", type=Path, default=Path("roofline.png"), metavar="FILE.png", help="default roofline.png"
+    )
     options = parser.parse_args(arguments)
     try:
         save_plot(options.out, json.loads(options.file.read_text(encoding="utf-8")))

@@ -1,9 +1,10 @@
-"""How a step's time and its peak memory grow with batch, width and picture size: a table and a plot.
+"""Measure how a step's time and peak memory grow with batch, width and picture size; print a table and draw a plot.
 
     python -m benchmarks.scaling --out scaling.png --json scaling.json
 
-Every point is a process of its own for each side, one after the other; the time is the median of its steps after the
-first. So points show growth; to compare the sides closely, run benchmarks.step, which times them in turn.
+Each point of each side is a new process, and the processes run one after the other; the time is the median over the
+steps after the first. The points show growth. For a close comparison of the sides run benchmarks.step, where they
+alternate in one process.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.machine import machine, versions
-from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.text_table import table
 from benchmarks.measure.workloads import Workload
 from benchmarks.processes import once
 from benchmarks.rivals.torch_step import Rival
 from gpunet.files import write_atomically
 
-AXES = {  # what grows: (its values, the workload of a value)
+AXES = {  # the size that grows: (its values, the name of the workload at a value)
     "batch": ((16, 32, 64, 128), "dcgan64-nf{width}-b{value}"),
     "width": ((16, 32, 64, 128), "dcgan64-nf{value}-b{batch}"),
     "picture size": ((32, 64, 128), "dcgan64-nf{half}-b{batch}-s{value}"),
@@ -33,7 +34,7 @@ HEAD = ("what grows", "", "side", "step ms", "peak MB")
 
 
 def points(scale: float, steps: int) -> list[dict[str, Any]]:
-    """Measure every point; scale < 1 makes widths and batches smaller, for a try."""
+    """Measure every point; scale < 1 makes widths and batches smaller, for a quick try."""
     width, batch, found = max(1, round(64 * scale)), max(2, round(32 * scale)), []
     for axis, (values, name) in AXES.items():
         for value in values:
@@ -49,12 +50,10 @@ def points(scale: float, steps: int) -> list[dict[str, Any]]:
 
 
 def save_plot(path: Path, found: list[dict[str, Any]]) -> None:
-    """Draw time above and memory below, a column for each thing that grows, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Write a PNG with a column for each size that grows: time above, memory below."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     grid = figure.subplots(2, len(AXES), squeeze=False)
     for column, axis in enumerate(AXES):
         for line, (key, label) in enumerate((("ms", "ms per step"), ("peak_mb", "peak MB"))):
@@ -69,17 +68,17 @@ def save_plot(path: Path, found: list[dict[str, Any]]) -> None:
             axes.grid(alpha=0.3)
     grid[0][0].legend()
     buffer = io.BytesIO()
-    canvas.print_png(buffer)
+    figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="steps of a process (default 6)")
-    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="of widths and batches, for a try")
+    parser.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps of each process (default 6)")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="factor of widths and batches")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw a plot")
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to draw the plot in")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     options = parser.parse_args(arguments)
     found = points(options.scale, max(2, options.steps))
@@ -89,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         save_plot(options.out, found)
     if options.json:
         content = {"rows": found, "machine": machine(), "versions": versions()}
-        write_whole(options.json, json.dumps(content, indent=1) + "\n")
+        write_atomically(options.json, (json.dumps(content, indent=1) + "\n").encode())
     return 0
 
 

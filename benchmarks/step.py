@@ -1,16 +1,17 @@
-"""Time a whole training step, one update of D and G each, against PyTorch and JAX on the same machine.
+"""Time training steps, one update of D and of G each, against PyTorch and JAX on the same machine.
 
     python -m benchmarks.step                                        a short list of workloads, on the CPU
     python -m benchmarks.step --all --json step.json                 every width, batch size and preset
     python -m benchmarks.step --workloads dcgan64-nf64-b64 --start-up --memory --generate 10000
     python -m benchmarks.step --device cuda                          on a GPU, timed by events
 
-All sides get the same weights, pictures and z. First their losses and gradients are compared (same_step.py); a row
-that does not agree says so and is not timed. Then all sides run in turn, in one process and with the same number
-of threads. The ratio is our median over that of the fastest rival: PyTorch run in several ways, and JAX where it is
-installed, for dcgan64 on the CPU. Ours starts from bytes on the host, as in training; the rivals' pictures lie ready as
-numbers, PyTorch's in the memory format that it wants. This process keeps freed memory for all
-(gpunet.backend.keep_freed_memory). --start-up and --memory measure ours and PyTorch in processes of their own.
+The rivals are PyTorch, run in several ways, and JAX where it is installed, for dcgan64 on the CPU. All sides get the
+same weights, pictures and z. First their losses, gradients and updates are compared (rivals/same_step.py); a row whose
+sides do not agree says so and is not timed. Then the sides alternate in one process, with the same number of threads.
+The ratio is our median time over that of the fastest rival. Our step starts from bytes on the host, as in training;
+the rivals' pictures are numbers already, PyTorch's in the memory format of the rival. The process keeps freed memory
+(gpunet.backend.keep_freed_memory), which helps all sides. --start-up and --memory start new processes for ours and for
+PyTorch.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks import generation, processes
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.settings import add_options, prepare
 from benchmarks.measure.timing import Timed, alternate, timers, within
 from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
-from gpunet import backend, kernels
+from gpunet import backend
 
 try:
     import torch
@@ -37,11 +38,11 @@ try:
 except ImportError as error:
     sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
-COMPILING = 300.0  # seconds that a rival's compiler may take for a workload
+COMPILING = 300.0  # seconds that a rival's compiler has for a workload
 
 
 class Race:
-    """Our side of a workload and those rivals that could start, compared with it."""
+    """Our side of a workload, and the rivals that could start: each is compared with ours first."""
 
     def __init__(self, workload: Workload, rivals: tuple[Rival | Jax, ...], device: str) -> None:
         self.workload, self.device = workload, device
@@ -56,7 +57,7 @@ class Race:
             except Unfit as reason:
                 self.skipped[rival.name] = str(reason)
             except Exception as error:
-                if not rival.has("compiled"):  # which needs a compiler, and a Python that it knows
+                if not rival.has("compiled"):  # torch.compile may lack a compiler or not know this Python
                     raise
                 torch.compiler.reset()
                 self.skipped[rival.name] = f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -71,13 +72,13 @@ class Race:
         self.theirs[rival.name] = side
 
     def row(self, rounds: int) -> dict[str, Any]:
-        """Return the row of this workload: with times, if the sides agreed."""
+        """Return the row of this workload, with times if the sides agreed."""
         row = {"workload": self.workload.name, "gflop": self.workload.gflop, "verified": self.verified,
                "errors": self.errors, "skipped": self.skipped}  # fmt: skip
         return row | (report.results(self.timed(rounds), self.workload.gflop) if self.verified else {})
 
     def timed(self, rounds: int) -> dict[str, Timed]:
-        """Time all sides in turn; the rivals only where they run on the same device."""
+        """Time the sides in turn; the rivals only where they run on our device."""
         timer, their_timer = timers(self.device, self.ours.stepper.stream)
         sides = {"ours": lambda: timer(self.ours.step)}
         if self.device == "cpu" or torch.cuda.is_available():
@@ -90,29 +91,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--workloads", nargs="+", default=None, metavar="NAME", help=f"PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
-    add("--all", action="store_true", help="dcgan64 at every width and batch size, and every preset")
+    add("--workloads", nargs="+", metavar="NAME", help=f"workloads, as PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
+    add("--all", action="store_true", help="measure dcgan64 at every width and batch size, and every preset")
     names = [rival.name for rival in RIVALS]
-    add("--rivals", nargs="+", metavar="NAME", help=f"default: {names}, ways to run PyTorch, and jax if installed")
-    add("--repeats", type=int, default=7, metavar="N", help="rounds; medians are over them (default 7)")
-    add("--start-up", action="store_true", help="also: from the start of a process to the end of its first step")
-    add("--memory", action="store_true", help="also: the most resident memory of a process that trains")
-    add("--generate", type=int, default=0, metavar="N", help="also: the time for N pictures")
-    report.add_options(parser)
+    add("--rivals", nargs="+", metavar="NAME", help=f"ways to run PyTorch, or jax (default: {names}, and jax)")
+    add("--repeats", type=int, default=7, metavar="N", help="rounds of one run per side (default 7)")
+    add("--start-up", action="store_true", help="also time new processes to the end of their first step")
+    add("--memory", action="store_true", help="also measure the peak memory of processes that train")
+    add("--generate", type=int, default=0, metavar="N", help="also time the drawing of N pictures")
+    add_options(parser)
     options = parser.parse_args(arguments)
     options.workloads = options.workloads or (ALL if options.all else DEFAULT)
     return options
-
-
-def prepare(options: argparse.Namespace) -> None:
-    """Settle threads and precision, the same for all sides."""
-    torch.set_num_threads(kernels.threads())
-    if options.precision:
-        backend.use_precision(options.precision)
-    if options.device == "cuda":
-        allowed = backend.precision("cuda") == "tf32"
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-        torch.backends.cudnn.benchmark = True
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         found["processes"] = processes.measure(workloads[0], of_torch)
     if options.generate:
         found["generation"] = generation.measure(workloads[0], options.generate)
-    return report.finish("step", found, options, Path(options.json) if options.json else None)
+    return report.finish("step", found, options)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python -m benchmarks.table step.json ops.json --markdown   for a page
     python -m benchmarks.table step.json --write README.md     into the section "How fast" of that page
 
-The section stands between two comments; a page that has none gets it in front of "## Checking it yourself".
+The section stands between two comments. A page without these comments gets them before "## Checking it yourself".
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.report import HEAD, cells, ms
-from benchmarks.measure.tables import table, write_between, write_whole
+from benchmarks.measure.text_table import table, write_between
+from gpunet.files import write_atomically
 
 NAME = "how fast"
 BEFORE = "## Checking it yourself"
@@ -24,7 +25,7 @@ PEAKS = {"sgemm_gflops": "GFLOP/s of sgemm", "fma_gflops": "GFLOP/s of FMA", "me
 
 
 def text_of(found: dict[str, Any], markdown: bool) -> str:
-    """Return the table of rows, what was measured besides, and where, with what and how."""
+    """Return the tables of rows, processes and generation, then machine, versions and command."""
     peak = found["machine"].get("sgemm_gflops")
     head, rows = list(HEAD), [cells(row) for row in found["rows"]]
     if peak and all("gflop" in row for row in found["rows"]):
@@ -46,7 +47,10 @@ def text_of(found: dict[str, Any], markdown: bool) -> str:
 
 
 def shares(row: dict[str, Any], peak: float) -> list[str]:
-    """Return what both sides reached of the peak, by the FLOPs of direct convolutions: Winograd may pass 100 %."""
+    """Return the share of the peak that each side reached.
+
+    FLOPs are those of direct convolutions; Winograd does fewer, so its share may exceed 100 %.
+    """
     return [f"{row[side] / peak:.0%}" if side in row else "" for side in ("ours_gflops", "best_gflops")]
 
 
@@ -70,18 +74,18 @@ def where(found: dict[str, Any]) -> str:
 
 
 def write(page: Path, text: str) -> None:
-    """Put the text between the page's two comments, making the section where there is none yet."""
+    """Put the text between the page's two comments; add the section where the page has none."""
     content = page.read_text(encoding="utf-8")
     if f"<!-- {NAME} -->" not in content and BEFORE in content:
         section = f"## How fast\n\n<!-- {NAME} -->\n<!-- end of {NAME} -->\n\n{BEFORE}"
-        write_whole(page, content.replace(BEFORE, section, 1))
+        write_atomically(page, content.replace(BEFORE, section, 1).encode())
     write_between(page, NAME, text)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return its exit status: 2 for a file that is no benchmark's."""
+    """Run the command line; return its exit status: 2 for a file that no benchmark wrote."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__.partition("\n")[0])
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what --json wrote")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="file that --json of step or ops wrote")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write Markdown into this page instead")
     options = parser.parse_args(arguments)

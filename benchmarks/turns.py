@@ -1,6 +1,6 @@
-"""Training steps with pictures from several sources, which take turns, step by step.
+"""Time training steps with pictures from several sources; the sources take turns, step by step.
 
-The processes that decode ahead for a source stand still while it is another's turn.
+A source may have processes that decode pictures ahead. They are halted while another source has its turn.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gpunet import backend
 
 @dataclass(frozen=True)
 class Bench:
-    """The data in a folder, its cache beside it, and the network that trains."""
+    """A folder of pictures, the folder of their cache, and the options of the networks that train on them."""
 
     data: Path
     cache: Path
@@ -34,10 +34,11 @@ class Bench:
     steps: int
 
     def open(self) -> Source:
+        """Return the pictures as training reads them."""
         return open_source(self.data, (64, 64), CROP, 3, cache_dir=self.cache, progress=False)
 
     def first_step(self) -> float:
-        """Seconds from nothing to the end of a run's first step."""
+        """Return the seconds from opening the data to the end of the first step."""
         began = time.perf_counter()
         source = self.open()
         self.times([source], 1)
@@ -46,7 +47,10 @@ class Bench:
         return taken
 
     def times(self, sources: Sequence[Source], steps: int) -> np.ndarray:
-        """Median seconds of a step and mean seconds of waiting for a batch after the first; sources take turns."""
+        """Return an array (sources, 2): median seconds of a step, and mean seconds that it waits for its batch.
+
+        The first batch is left out of the mean.
+        """
         rng, config, batch_size = np.random.default_rng(0), self.config, self.config.batch_size
         stepper = Stepper(GAN(config, rng, config.device), config.device, config.graph)
         seconds = np.zeros((steps, len(sources), 2))
@@ -65,7 +69,7 @@ class Bench:
 
 
 def let_decode(*sources: Source, only: Source | None = None) -> None:
-    """Let the processes go on that decode ahead for these sources, or for one, and halt those of the others."""
+    """Let the decoding processes of all these sources run, or of `only` one and halt those of the others."""
     for source in sources:
         helpers = source.helpers.processes if isinstance(source, GrowingSource) else []
         for process in helpers:

@@ -1,4 +1,4 @@
-"""The pictures of docs/convolution.md: python docs/figures.py"""
+"""Draw the pictures of docs/convolution.md: python docs/figures.py"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine that measures: what it is, which versions run on it, and what it can do at most."""
+"""The machine that measures: its name, the versions of the software on it, and its measured peak rates."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FLOPS_PER_THREAD = 2 * 16 * 64  # of the kernel fma_chains
 PACKAGES = ("numpy", "torch", "cupy-cuda12x", "cupy-cuda13x", "jax")
 
 
-def machine(device: str = "cpu", peaks: bool = True) -> dict[str, Any]:
-    """Return name, cores, threads and memory, and with them what `peaks` measures."""
+def machine(device: str = "cpu") -> dict[str, Any]:
+    """Return name, cores, threads and memory, and for the device "cpu" its measured peak rates."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     found = {"device": device, "cpu": cpu_name(), "cores": os.cpu_count(), "threads": kernels.threads()}
     system = f"{platform.system()} {platform.release().partition('-')[0]}"
     found |= {"memory_gb": round(pages / 2**30, 1), "system": system}
     if device == "cuda":
         found["gpu"] = gpu_name()
-    return found | (measured_peaks() if peaks and device == "cpu" else {})
+    return found | (measured_peaks() if device == "cpu" else {})
 
 
 def cpu_name() -> str:
@@ -52,7 +52,7 @@ def gpu_name() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, the C++ compiler and the packages that take part."""
+    """Return the versions of Python, the C++ compiler and the installed ones of PACKAGES."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -67,9 +67,10 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def measured_peaks() -> dict[str, float]:
-    """Return the most that this CPU did: sgemm and FMA in GFLOP/s, memory in GB/s. Takes about two seconds.
+    """Return the peak rates of this CPU: sgemm and FMA in GFLOP/s, memory in GB/s. Takes about two seconds.
 
-    sgemm is NumPy's, the better of BLAS on all threads and one product per thread. The others are kernels of peak.cu.
+    sgemm is NumPy's: the faster of one product on all threads of BLAS and one product per thread of ours. FMA and
+    memory are measured with the kernels of peak.cu.
     """
     a = np.random.default_rng(0).random((1536, 1536), dtype=np.float32)
     halves = np.array_split(a, kernels.threads())

@@ -1,9 +1,9 @@
-/* What this machine can do at most, for the roofs that measurements are held against.
+/* Kernels that reach the peak rates of a machine; benchmarks/measure/machine.py times them.
 
    fma_chains  every thread runs 16 chains of FMAS fused multiply-adds in registers: 2 * 16 * FMAS FLOPs.
    add         y = a + b: two numbers read and one written for every element, nothing else.
 
-   One thread owns one element. The chains neither grow nor vanish: each number moves towards 1/2. */
+   One thread owns one element. Each number of a chain moves towards 1/2, so it neither overflows nor vanishes. */
 
 constexpr int FMAS = 64;
 

@@ -1,4 +1,4 @@
-"""What all benchmarks do with their rows: say them as they come, print a table, write the JSON file."""
+"""The rows of step and ops: print each when it is measured, then print all as a table and write the JSON file."""
 
 from __future__ import annotations
 
@@ -6,26 +6,17 @@ import argparse
 import json
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
-from benchmarks.measure.tables import table, write_whole
+from benchmarks.measure.text_table import table
 from benchmarks.measure.timing import Timed
-from gpunet.backend import PRECISIONS
+from gpunet.files import write_atomically
 
 HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "ratio", "verified")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that the benchmarks share."""
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="cpu (default) or cuda")
-    parser.add_argument("--precision", choices=PRECISIONS[:2], help="of products on cuda (default tf32 where it can)")
-    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
-    parser.add_argument("--json", metavar="FILE", help="write everything to this file")
-
-
 def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
-    """Return what a row says about times: milliseconds, the fastest rival and our ratio to it."""
+    """Return the part of a row about times: milliseconds, GFLOP/s, the fastest rival and our ratio to it."""
     ours = found["ours"]
     rivals = {name: timed for name, timed in found.items() if name != "ours"}
     row: dict[str, Any] = {"ours_ms": ours.median, "ours_spread": [ours.least, ours.most]}
@@ -40,7 +31,7 @@ def results(found: dict[str, Timed], gflop: float) -> dict[str, Any]:
 
 
 def say(row: dict[str, Any]) -> dict[str, Any]:
-    """Print one row to stderr at once, with what was skipped; return it."""
+    """Print one row to stderr at once, with the rivals that were skipped; return the row."""
     print("  ".join(map(str, cells(row))), file=sys.stderr, flush=True)
     for name, reason in row.get("skipped", {}).items():
         print(f"    {name} skipped: {reason}", file=sys.stderr, flush=True)
@@ -48,7 +39,7 @@ def say(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def cells(row: dict[str, Any]) -> list[Any]:
-    """Return a row as HEAD names its columns; blank where it was not timed."""
+    """Return a row's cells, one per name in HEAD; those about times are blank where it was not timed."""
     verified = "yes" if row["verified"] else f"NO: {row['errors'] or 'nothing to compare with'}"
     if "ours_ms" not in row:
         return [row["workload"], *[""] * 6, verified]
@@ -61,7 +52,7 @@ def cells(row: dict[str, Any]) -> list[Any]:
 
 
 def ms(value: float) -> str:
-    """Return milliseconds in three figures or more.
+    """Return milliseconds with at least three digits.
 
     >>> ms(1234.5), ms(12.34), ms(0.1234)
     ('1234', '12.3', '0.123')
@@ -70,17 +61,17 @@ def ms(value: float) -> str:
 
 
 def spread(pair: list[float]) -> str:
-    """Return the least and the most."""
+    """Return the text of a least and a largest time: "12.3-14.1"."""
     return f"{ms(pair[0])}-{ms(pair[1])}"
 
 
-def finish(name: str, found: dict[str, Any], options: argparse.Namespace, path: Path | None) -> int:
-    """Print the table and write the file; return the exit status: 1 where a row was not verified."""
+def finish(name: str, found: dict[str, Any], options: argparse.Namespace) -> int:
+    """Print the table and write the file of --json; return the exit status: 1 where a row was not verified."""
     print(table(HEAD, [cells(row) for row in found["rows"]], options.markdown))
     for title in ("processes", "generation"):
         for side, values in found.get(title, {}).items():
             print(f"{side}: {values}")
     found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
-    if path:
-        write_whole(path, json.dumps(found, indent=1) + "\n")
+    if options.json:
+        write_atomically(options.json, (json.dumps(found, indent=1) + "\n").encode())
     return 0 if all(row["verified"] for row in found["rows"]) else 1

@@ -1,4 +1,4 @@
-"""Timing: several sides in turn, in one process; medians and spreads; on a GPU by events, with a cold L2 cache."""
+"""Timing: the sides take turns in one process, medians and spreads are over the turns; on a GPU events measure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Timed(NamedTuple):
 
 
 def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Timed]:
-    """Time every side once per round, each round beginning with the next one; what disturbs then disturbs all.
+    """Time every side once per round, so that a disturbance of the machine affects all sides.
 
-    sides: name -> function that does the work once and returns its seconds.
+    The first side of a round is the second side of the round before. sides: name -> function that does the work once
+    and returns its seconds.
     """
     names, seconds = list(sides), {name: [] for name in sides}  # type: ignore[var-annotated]
     for number in range(rounds):
@@ -38,21 +39,21 @@ def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str
 
 
 def on_cpu(step: Step) -> float:
-    """Run the step, which returns when it is done; return its seconds."""
+    """Return the seconds of a step that returns when its work is done."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
 def ours_on_cuda(stream: Any = None) -> Timer:
-    """Return a timer of what is queued on a CuPy stream, by events around it."""
+    """Return a timer of the work that a step queues on a CuPy stream: it records an event before and one after it."""
     import cupy
 
     flush = cupy.empty(2 * cupy.cuda.Device().attributes["L2CacheSize"], "uint8")
 
     def timer(step: Step) -> float:
         with stream or cupy.cuda.Stream.null as queue:
-            flush.fill(0)  # so that nothing of the last run is left in the L2 cache
+            flush.fill(0)  # replaces the last run's data in the L2 cache
             begin, end = cupy.cuda.Event(), cupy.cuda.Event()
             begin.record(queue)
             step()
@@ -64,7 +65,7 @@ def ours_on_cuda(stream: Any = None) -> Timer:
 
 
 def torch_on_cuda() -> Timer:
-    """Return a timer of what PyTorch queues, by events around it."""
+    """Return a timer of the work that a step of PyTorch queues, like ours_on_cuda."""
     import torch
 
     flush = torch.empty(2 * torch.cuda.get_device_properties().L2_cache_size, dtype=torch.uint8, device="cuda")
@@ -82,7 +83,7 @@ def torch_on_cuda() -> Timer:
 
 
 def timers(device: str, stream: Any = None) -> tuple[Timer, Timer]:
-    """Return the timer of our side, whose work is queued on `stream`, and PyTorch's on the same device."""
+    """Return the timer of our side, which queues its work on `stream`, and of PyTorch's, which may be on the CPU."""
     if device == "cpu":
         return on_cpu, on_cpu
     import torch
@@ -92,13 +93,13 @@ def timers(device: str, stream: Any = None) -> tuple[Timer, Timer]:
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block when it takes longer: PyTorch's compiler may never come to an end."""
+    """Raise TimeoutError in a `with` block that takes longer: PyTorch's compiler may never end."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"not done within {seconds:.0f} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)  # again and again, should the compiler catch the first
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)  # every 5 s again, in case the compiler catches the first
     try:
         yield
     finally:

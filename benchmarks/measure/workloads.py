@@ -1,7 +1,7 @@
-"""Workloads: a preset at a width and a batch size, with pictures and z; and our side of it.
+"""Workloads, each a preset at a width and a batch size, with pictures and z; and our training step of a workload.
 
-A name says everything: dcgan64-nf64-b64 is the preset dcgan64 at width 64 with batches of 64; behind it -s128 is
-another picture size, -reference the NumPy implementation instead of the kernels.
+The name dcgan64-nf64-b64 means the preset dcgan64 at width 64 with batches of 64. -s128 behind it sets the picture
+size, -reference chooses the NumPy implementation instead of the kernels.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ALL = (
     *(f"{preset}-nf64-b64" for preset in PRESETS if preset != "dcgan64"),
     "dcgan64-nf64-b64-reference",
 )
-CLASSES = 3  # that networks with labels are told, in turn
+CLASSES = 3  # number of classes of networks with labels; the labels of a batch are 0, 1, 2, 0, 1 ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Workload:
 
     @classmethod
     def named(cls, name: str) -> Workload:
-        """Return the workload of a name. Raises ValueError for a name that is none."""
+        """Return the workload of a name. Raises ValueError for a name of another form."""
         match = NAME.fullmatch(name)
         if match is None or match["preset"] not in PRESETS:
             raise ValueError(f"got workload {name!r}, expected PRESET-nfWIDTH-bBATCH, as {DEFAULT[0]}")
@@ -58,7 +58,7 @@ class Workload:
 
     @property
     def config(self) -> Config:
-        """The options of such a run."""
+        """The options of a run with this workload."""
         given: dict[str, Any] = {"preset": self.preset, "width": self.width, "batch_size": self.batch}
         given |= {"image_size": self.size} if self.size else {}
         given |= {"classes": CLASSES} if find(self.preset).conditional else {}
@@ -70,7 +70,7 @@ class Workload:
         return sum(work.uses * work.flops for work in step_work(self.config, self.batch)) / 1e9
 
     def plain(self) -> dict[str, Any]:
-        """Return what PyTorch's side has to know, as plain numbers: it runs without importing our library."""
+        """Return the settings for PyTorch's side as plain numbers, as that side does not import our library."""
         c, betas = self.config, (self.config.beta1, self.config.beta2)
         sizes = (self.size,) if self.size else ()
         return {"preset": self.preset, "network": (c.z_dim, self.width, *sizes), "lr": c.lr, "betas": betas,
@@ -80,7 +80,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step takes, on the host."""
+    """The input of a step, on the host."""
 
     images: np.ndarray  # uint8 (N, H, W, C)
     zs: list[np.ndarray]  # (N, 1, 1, z_dim) each
@@ -88,7 +88,7 @@ class Batch:
 
     @classmethod
     def drawn(cls, workload: Workload, draws: int) -> Batch:
-        """Return random pictures, z and labels in turn: the same numbers for the same workload."""
+        """Return random pictures and z, and labels: always the same numbers for a workload."""
         config, rng = workload.config, np.random.default_rng(1)
         shape = (workload.batch, *config.image_size, config.channels or 3)
         images = rng.integers(0, 256, shape, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Whom our step is raced against: PyTorch, run in several ways, and JAX, where it is installed."""
+"""The rivals of a race: chosen by their names, and started with our weights and pictures."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Unfit(Exception):
-    """A rival that does not take part in a workload; says why."""
+    """Raised for a rival that cannot run a workload; the message says why."""
 
 
 class Jax:
-    """JAX, of which there is one way."""
+    """The rival JAX, which is run in one way."""
 
     name = "jax"
 
     def has(self, part: str) -> bool:
-        """Return whether it has this part of PyTorch's ways: it is compiled."""
+        """Return whether it has this part of PyTorch's ways: only "compiled"."""
         return part == "compiled"
 
 
@@ -35,7 +35,7 @@ def installed() -> bool:
 
 
 def chosen(names: Sequence[str] | None, device: str) -> tuple[Rival | Jax, ...]:
-    """Return the rivals of these names; None: all that there are. Raises ValueError for a name that is none."""
+    """Return the rivals of these names, or all for None. Raises ValueError for an unknown name."""
     if names is None:
         return *RIVALS, *ON_CUDA * (device == "cuda"), *[Jax()] * installed()
     if Jax.name in names and not installed():
@@ -46,7 +46,7 @@ def chosen(names: Sequence[str] | None, device: str) -> tuple[Rival | Jax, ...]:
 def start(
     rival: Rival | Jax, workload: Workload, values: Any, batch: Batch, low: float, device: str
 ) -> TorchStep | JaxStep:
-    """Return the rival's side with these weights, pictures and z. Raises Unfit where it has none."""
+    """Return the rival's step with these weights, pictures and z. Raises Unfit where it cannot run the workload."""
     if isinstance(rival, Rival):
         return torch_side(workload, rival, values, batch, low, device)
     if workload.preset != "dcgan64":

@@ -1,7 +1,8 @@
 """The networks of dcgan64 in JAX, for any picture size, and their weights to and from PyTorch's layout.
 
-Pictures are (N, H, W, C), kernels (KH, KW, C_in, C_out); those of transposed convolutions are stored turned by half a
-circle, as JAX applies them. G's first layer, whose maps are 1x1, and D's last, which leaves 1x1, are matrix products.
+Pictures are (N, H, W, C), kernels (KH, KW, C_in, C_out). JAX applies the kernels of transposed convolutions rotated by
+180 degrees, so they are stored rotated. G's first layer starts from 1x1 maps and D's last layer ends in them: both are
+written as matrix products.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ FORMATS = ("NHWC", "HWIO", "NHWC")
 
 
 def generator(parameters: list[Any], z: Any) -> tuple[Any, list[Any]]:
-    """Return pictures for z (N, z_dim), and what the batch norms saw."""
+    """Return pictures for z (N, z_dim), and the (mean, variance) of each batch norm."""
     seen: list[Any] = []
     x = jnp.einsum("nz,zhwc->nhwc", z, parameters[0])
     for scale, shift, kernel in _threes(parameters[1:]):
@@ -29,7 +30,7 @@ def generator(parameters: list[Any], z: Any) -> tuple[Any, list[Any]]:
 
 
 def discriminator(parameters: list[Any], x: Any) -> tuple[Any, list[Any]]:
-    """Return logits (N, 1) for pictures, and what the batch norms saw."""
+    """Return logits (N, 1) for pictures, and the (mean, variance) of each batch norm."""
     seen: list[Any] = []
     x = leaky(halved(x, parameters[0]))
     for kernel, scale, shift in _threes(parameters[1:-1]):
@@ -38,7 +39,7 @@ def discriminator(parameters: list[Any], x: Any) -> tuple[Any, list[Any]]:
 
 
 def halved(x: Any, kernel: Any) -> Any:
-    """Return the convolution with 4x4 kernels, stride 2 and a border of 1."""
+    """Return the convolution with 4x4 kernels, stride 2 and padding 1, which halves height and width."""
     return lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=FORMATS)
 
 
@@ -70,7 +71,7 @@ def from_torch(net: str, number: int, array: np.ndarray) -> np.ndarray:
 
 
 def to_torch(net: str, number: int, array: Any) -> np.ndarray:
-    """Return such a parameter, or its gradient, in PyTorch's layout."""
+    """Return parameter `number` of the net, or its gradient, in PyTorch's layout."""
     array = np.array(array)
     if array.ndim < 4:
         return array

@@ -1,7 +1,7 @@
 """JAX's training step of dcgan64: one function, compiled by XLA into one program for the CPU.
 
-Like PyTorch's fast ways it runs G once, computes no gradients of D in G's step and keeps running statistics. The whole
-state is donated: XLA writes the new one where the old one was.
+Like PyTorch's fast ways it runs G once per step, computes no gradients of D in G's update and keeps running statistics.
+The state is donated: XLA overwrites the old state with the new one.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Net(NamedTuple):
 
 
 def use_cpu(threads: int) -> None:
-    """Let XLA run on the CPU with so many threads, unless it has started: it asks once."""
+    """Make XLA run on the CPU with `threads` threads; without effect once XLA has started."""
     os.environ["PJRT_NPROC"] = str(threads)
     jax.config.update("jax_platforms", "cpu")
 
 
 def new_net(name: str, arrays: Mapping[str, np.ndarray]) -> Net:
-    """Return "G" or "D" with the values that PyTorch's state dict would have."""
+    """Return the network "G" or "D" with the values of a PyTorch state dict."""
     own = [array for key, array in arrays.items() if key.endswith(("weight", "bias"))]
     parameters = [jnp.array(from_torch(name, number, array)) for number, array in enumerate(own)]
     means, variances = ([jnp.array(a) for key, a in arrays.items() if key.endswith(end)] for end in ("_mean", "_var"))
@@ -55,7 +55,7 @@ def adam(net: Net, gradients: list[Any], lr: Any, number: Any, betas: Sequence[f
 
 
 def seeing(net: Net, *passes: Any) -> Net:
-    """Return the network after training passes that saw these means and variances."""
+    """Return the network with its running statistics updated by each pass's means and variances."""
     running = net.running
     for seen in passes:
         running = jax.tree.map(lambda old, new: old + MOMENTUM * (new - old), running, seen)
@@ -63,7 +63,7 @@ def seeing(net: Net, *passes: Any) -> Net:
 
 
 def train(plain: Mapping[str, Any], keep: bool, state: Any, real: Any, z: Any, lr: Any) -> tuple[Any, Any, Any]:
-    """Train D, then G through the new D on the same pictures; return the new state, the losses, gradients to keep."""
+    """Train D, then G through the new D on the same pictures; return the new state, losses and gradients (`keep`)."""
     (G, D, number), (real_target, fake_target, target) = state, plain["targets"]
     number = number + 1
     fake, back, seen_by_G = jax.vjp(lambda parameters: generator(parameters, z), G.parameters, has_aux=True)
@@ -86,9 +86,9 @@ def train(plain: Mapping[str, Any], keep: bool, state: Any, real: Any, z: Any, l
 
 
 class JaxStep:
-    """The training step of a workload of dcgan64, with the surface of TorchStep.
+    """The training step of a workload of dcgan64, with the methods of TorchStep.
 
-    values: what to_torch says of G and of D, real: pictures (N, H, W, C) as the networks take them, z: (N, z_dim).
+    values: the to_torch(...) of G and of D. real: pictures (N, H, W, C) from -1 to 1. z: (N, z_dim).
     """
 
     def __init__(self, plain: Mapping[str, Any], values: Sequence[Mapping[str, np.ndarray]], real: Any, z: Any) -> None:
@@ -103,7 +103,7 @@ class JaxStep:
         self.lr = lr
 
     def step(self, keep_gradients: bool = False) -> dict[str, Any]:
-        """Train D and G; return the losses, once all is computed."""
+        """Train D and G; return the losses when everything is computed."""
         done = self._run[keep_gradients](self.state, self.real, self.z, self.lr)
         self.state, losses, gradients = jax.block_until_ready(done)
         for name, arrays in gradients.items():
@@ -111,5 +111,5 @@ class JaxStep:
         return losses
 
     def values_of_D(self) -> np.ndarray:
-        """Return all parameters of D in a row, as PyTorch orders them."""
+        """Return all parameters of D as one vector, in PyTorch's order."""
         return np.concatenate([to_torch("D", n, array).ravel() for n, array in enumerate(self.state[1].parameters)])

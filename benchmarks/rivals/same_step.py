@@ -1,12 +1,12 @@
-"""Both sides of a step on the same numbers: PyTorch's networks with our weights, and how far a rival comes apart.
+"""Run a rival's step on our weights and pictures, and measure how much its losses, gradients and update differ.
 
-The first step has learning rate 0: after it all gradients are compared, untouched by Adam, whose first updates make
-+lr or -lr of a gradient that is rounding alone. The second has the preset's: what it adds to D's parameters and
-the losses of this step and the next are compared, too.
+Three steps are compared. The first has learning rate 0, so its gradients are compared before Adam has changed anything:
+an early update of Adam is +lr or -lr even for a gradient that consists of rounding errors alone. The second step has
+the preset's learning rate, and its update of D is compared. The losses of all three steps are compared.
 
-Two float32 implementations round differently, and where a number next to a ReLU's kink changes its sign the gradients
-differ by more than rounding; PyTorch differs from itself in the same way between memory formats. So gradients are
-compared as a whole: the root mean square of the difference, relative to that of the gradient.
+Two float32 implementations round differently. Where a number lies next to a ReLU's kink, rounding decides its sign, and
+gradients then differ by more than rounding; PyTorch differs from itself in this way between memory formats. So each
+gradient is compared as a whole: the root mean square of the difference, relative to that of the gradient.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from gpunet.torch_format import TO_TORCH, to_torch
 if TYPE_CHECKING:
     from benchmarks.rivals.jax_step import JaxStep
 
-# Most that losses (where below 1 in absolute terms), gradients and D's update may differ by, relatively, by the
-# precision that products are rounded to. An update is +lr or -lr, by chance where a gradient is rounding alone.
+# The largest relative differences that are allowed, by the precision of products; losses below 1 differ absolutely. The
+# bound of updates is wide: where a gradient is rounding alone, chance decides between +lr and -lr.
 TOLERANCES = {
     "fp32": {"loss": 1e-2, "gradient": 2e-2, "update": 1e-1},
     "tf32": {"loss": 5e-2, "gradient": 1e-1, "update": 5e-1},
 }
-SMALL = 1e-3  # a gradient this much smaller than the largest is compared with the largest: it may be rounding alone
+SMALL = 1e-3  # a gradient smaller than this share of the largest may be rounding alone: see _apart
 
 
 def load(twin: torch.nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
-    """Give PyTorch's network the values of `to_torch` of ours: the layers that have any come in the same order."""
+    """Load the values that `to_torch` gave for our network into PyTorch's; layers with values have the same order."""
     layers: dict[str, dict[str, torch.Tensor]] = {}
     for name, array in arrays.items():
         prefix, _, last = name.rpartition(".")
@@ -48,7 +48,7 @@ def load(twin: torch.nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def weights(ours: Ours) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return the values of G and of D as they are now."""
+    """Return the present values of G and of D in PyTorch's layout."""
     return to_torch(ours.gan.G), to_torch(ours.gan.D)
 
 
@@ -58,7 +58,7 @@ def pictures(batch: Batch, low: float) -> np.ndarray:
 
 
 def torch_side(workload: Workload, rival: Rival, values: Any, batch: Batch, low: float, device: str) -> TorchStep:
-    """Return the rival with these weights and this batch, already as numbers on the device."""
+    """Return the rival's step with these weights and this batch, converted to tensors on the device."""
     plain = workload.plain()
     nets = networks(plain)
     for net, arrays in zip(nets, values, strict=True):
@@ -69,7 +69,7 @@ def torch_side(workload: Workload, rival: Rival, values: Any, batch: Batch, low:
 
 
 class Comparison:
-    """What our first steps came to; `errors` says how far a rival's are from it."""
+    """Our first three steps; `errors` compares a rival's with them."""
 
     def __init__(self, ours: Ours, lr: float) -> None:
         self.values, self.low, self.lr = weights(ours), lowest(ours.gan.G), lr
@@ -84,7 +84,7 @@ class Comparison:
         self.losses.append(_numbers(ours.step()))
 
     def errors(self, theirs: TorchStep | JaxStep) -> dict[str, float]:
-        """Run the rival's first steps; return the largest relative differences of losses, gradients and D's update."""
+        """Run the rival's three steps; return the largest relative differences of losses, gradients and D's update."""
         theirs.set_lr(0.0)
         losses = [_numbers(theirs.step(keep_gradients=True))]
         theirs.set_lr(self.lr)
@@ -124,7 +124,10 @@ def _as_torch(array: Any) -> np.ndarray:
 
 
 def _apart(ours: list[np.ndarray], theirs: list[Any]) -> float:
-    """Return the largest difference of two gradients of a parameter, relative in root mean square."""
+    """Return the largest relative difference of two gradients of a parameter, in root mean square.
+
+    A gradient below SMALL times the largest is compared with that bound instead of its own size.
+    """
     pairs = [(mine, np.asarray(other)) for mine, other in zip(ours, theirs, strict=True)]
     sizes = [_rms(other) for _, other in pairs]
     apart = [

@@ -1,7 +1,7 @@
-"""The layers of TensorFlow's and the authors' systems in PyTorch, from which torch_networks.py builds their networks.
+"""The layers of the published systems in PyTorch; torch_networks.py builds the networks from them.
 
-Maps are (N, C, H, W) here; where one becomes a vector its numbers go in the order (H, W, C), as in TensorFlow's flatten
-and in ours.
+Maps are (N, C, H, W), as PyTorch wants them. Where a map becomes a vector, its numbers go in the order (H, W, C), as in
+TensorFlow's flatten and in ours.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 class ToMap(nn.Module):
-    """Vector to map."""
+    """Reshape vectors (N, h * w * c) to maps (N, c, h, w)."""
 
     def __init__(self, h, w, c):
         super().__init__()
@@ -23,7 +23,7 @@ class ToMap(nn.Module):
 
 
 class ToRow(nn.Module):
-    """Map to vector."""
+    """Reshape maps (N, c, h, w) to vectors (N, h * w * c)."""
 
     def forward(self, x):
         return x.permute(0, 2, 3, 1).flatten(1)
@@ -53,6 +53,7 @@ class SameUp(nn.ConvTranspose2d):
 
 
 def before_and_behind(side, stride):
+    """Return the padding SAME of a 5x5 kernel on an axis, before and behind, with the odd one behind."""
     total = max(0, (-(-side // stride) - 1) * stride + 5 - side)
     return total // 2, total - total // 2
 
@@ -66,7 +67,7 @@ class ShiftNorm(nn.BatchNorm2d):
 
 
 class Join(nn.Module):
-    """One-hot labels 0, 1, 2, 0 ... as further features or planes."""
+    """Join the one-hot labels 0, 1, 2, 0 ... of a batch to vectors as 3 features, to maps as 3 channels."""
 
     def forward(self, x):
         labels = F.one_hot(torch.arange(len(x), device=x.device) % 3, 3).to(x)

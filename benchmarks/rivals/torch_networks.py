@@ -1,6 +1,7 @@
-"""Every preset's networks in PyTorch, written from what is known of the published systems, not from our code.
+"""Every preset's networks in PyTorch, written from the published systems, not from our code.
 
-Tests compare with them, benchmarks race against them. Functions have the presets' names, with _ for -; w is the width.
+Tests compare with them and benchmarks race against them. A function has its preset's name with _ for -. z is the number
+of features of G's input, w the width, c the channels of a picture.
 """
 
 from torch import nn
@@ -41,7 +42,7 @@ def paper(z, w):
 
 
 def newmu(z, w):
-    """The authors' code: every feature of the projection normalised on its own, two zeros on either side."""
+    """The authors' code: batch norm of every feature of the projection on its own, padding of 2 on all sides."""
 
     def up(a, b):
         return nn.ConvTranspose2d(a, b, 5, 2, 2, 1, bias=False)  # one row and column more at the end
@@ -85,7 +86,7 @@ mydcgan = carpedm20
 
 
 def carpedm20_mnist(z, w):
-    """Three classes instead of ten."""
+    """The conditional networks, with three classes instead of ten."""
     k, hidden, flat = 3, 16 * w, 7 * 7 * (w + 3)
     G = nn.Sequential(
         Join(), nn.Linear(z + k, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),

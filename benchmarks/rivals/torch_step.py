@@ -1,8 +1,8 @@
-"""PyTorch's training step, in the ways its users make it fast. Imports nothing of ours but the networks' definitions.
+"""PyTorch's training step, in the ways in which its users make it fast. Imports nothing of our library.
 
-The plain form is that of pytorch/examples. What can be switched: D's parameters frozen in G's step (their gradients are
-then not computed), memory in channels_last, Adam fused into one kernel, the networks compiled by torch.compile, and
-on a GPU replayed as CUDA graphs ("reduce-overhead").
+"eager" is the step of pytorch/examples. Each other part of a rival's name switches one thing on: "frozen" computes no
+gradients of D's parameters in G's update, "channels_last" is a memory format, "fused" is Adam in one kernel, "compiled"
+is torch.compile, and "graphs" replays CUDA graphs on a GPU (the mode "reduce-overhead").
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.rivals import torch_networks
 
-# All networks share the code of nn.Sequential.forward, and beyond a limit PyTorch runs it uncompiled, without a word.
+# All networks share the code of nn.Sequential.forward. Compiled more often than this limit, PyTorch would run it
+# uncompiled without saying so.
 torch._dynamo.config.recompile_limit = 64
 torch._dynamo.config.fail_on_recompile_limit_hit = True
 
@@ -28,7 +29,7 @@ PARTS = ("eager", "frozen", "channels_last", "fused", "compiled", "graphs")
 
 @dataclass(frozen=True)
 class Rival:
-    """One way to run the step; its name says what is switched on."""
+    """One way to run the step; its name lists the parts that are switched on, with + between them."""
 
     name: str
 
@@ -60,10 +61,10 @@ def networks(plain: dict[str, Any]) -> tuple[torch.nn.Module, torch.nn.Module]:
 
 
 class TorchStep:
-    """The training step of two networks by one rival.
+    """The training step of two networks, run in the way of one rival.
 
-    real: pictures (N, C, H, W) as the networks take them, zs: (N, z) for every update, both on the device. Unlike ours
-    this side is not asked to turn bytes into numbers.
+    real: pictures (N, C, H, W) as numbers. zs: (N, z) for every draw. Both are on the device already, so this side is
+    spared the conversion from bytes, which our step includes.
     """
 
     def __init__(self, plain: dict[str, Any], rival: Rival, G: Any, D: Any, real: Any, zs: list[Any]) -> None:
@@ -93,7 +94,7 @@ class TorchStep:
         if keep_gradients:
             self._keep("D", self.D)
         for number in range(g_steps):
-            if number or fresh_z:  # G has changed, or its z shall: pictures anew
+            if number or fresh_z:  # G has changed since it drew, or the preset asks for new z
                 fake = self.run_G(next(next_z) if fresh_z else z)
             losses["loss_g"] = self._train_G(fake)
         if keep_gradients:
@@ -101,7 +102,7 @@ class TorchStep:
         return losses
 
     def values_of_D(self) -> np.ndarray:
-        """Return all parameters of D in a row."""
+        """Return all parameters of D as one vector."""
         return np.concatenate([p.detach().cpu().numpy().ravel() for p in self.D.parameters()])
 
     def _train_D(self, fake: torch.Tensor) -> torch.Tensor:
@@ -133,7 +134,7 @@ def bce(logits: torch.Tensor, target: float) -> torch.Tensor:
 
 @contextlib.contextmanager
 def frozen(net: torch.nn.Module) -> Iterator[None]:
-    """Within the block compute no gradients of the network's parameters."""
+    """Compute no gradients of the network's parameters in a `with` block."""
     net.requires_grad_(False)
     try:
         yield

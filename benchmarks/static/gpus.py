@@ -1,14 +1,14 @@
-"""What is published about GPUs: the limits of each architecture, and the peak figures of the models people own."""
+"""Published figures of GPUs: the limits of each architecture, and the peak rates of common models."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 WARP = 32  # threads
-SUB_PARTITIONS = 4  # quarters of a multiprocessor, each with its own registers
+SUB_PARTITIONS = 4  # in a multiprocessor, each with a quarter of its registers
 REGISTERS = 65536  # 32-bit registers of a multiprocessor
 REGISTERS_PER_THREAD = 255
-REGISTER_UNIT = 256  # registers are handed to a warp in multiples of this
+REGISTER_UNIT = 256  # a warp gets registers in multiples of this
 
 
 class Architecture(NamedTuple):
@@ -17,8 +17,8 @@ class Architecture(NamedTuple):
     warps: int
     blocks: int
     shared_bytes: int
-    shared_reserved: int  # taken by the system from each block
-    shared_unit: int  # shared memory is handed to a block in multiples of this
+    shared_reserved: int  # bytes that the system takes for each block
+    shared_unit: int  # a block gets shared memory in multiples of this many bytes
 
 
 ARCHITECTURES = {
@@ -33,10 +33,11 @@ ARCHITECTURES = {
 
 
 def blocks_per_multiprocessor(arch: str, threads: int, registers: int, shared_bytes: int) -> int:
-    """Return how many blocks one multiprocessor holds at a time: the least of four limits (0: the block does not fit).
+    """Return how many blocks one multiprocessor holds at a time; 0 means that a block does not fit.
 
-    The limits are warps, blocks, registers and shared memory. Registers go to warps in units of 256 and lie in the
-    quarter of the multiprocessor that runs the warp, so each quarter is filled by itself.
+    It is the least of four limits: warps, blocks, registers and shared memory. A warp gets registers in units of 256
+    from the sub-partition that runs it, so each sub-partition is filled separately. For example, 33 registers per
+    thread are 1056 per warp, rounded up to 1280: a sub-partition with 16384 registers holds 12 warps.
     """
     limits = ARCHITECTURES[arch]
     warps = -(-threads // WARP)
@@ -60,13 +61,13 @@ def _round_up(value: int, unit: int) -> int:
 
 
 class Gpu(NamedTuple):
-    """Published peaks of one model: no sparsity, boost clock, sums in float32; 0 where the hardware lacks it."""
+    """Published peak rates of one model, dense, at boost clock, with sums in float32; 0: not in the hardware."""
 
     name: str
     arch: str
     multiprocessors: int
     fp32: float  # TFLOP/s of the ordinary units, fused multiply-add as two
-    tf32: float  # TFLOP/s of the tensor cores, from here on
+    tf32: float  # TFLOP/s of the tensor cores; so are fp16 and bf16
     fp16: float
     bf16: float
     bandwidth: float  # GB/s of device memory

@@ -1,7 +1,7 @@
-"""Which instructions a kernel consists of: from its machine code where a disassembler is found, else from its PTX.
+"""Count the instructions of a kernel by class, in its machine code if a disassembler is found, else in its PTX.
 
-These are instructions in the program text, not instructions executed: a loop's body counts once. Compared between two
-versions of one kernel they show what the compiler did: loads joined to 16 bytes, multiplications on tensor cores.
+Instructions are counted in the text of the program, not as executed: a loop's body counts once. A comparison of two
+versions of a kernel shows what the compiler did, such as loads joined to 16 bytes or products on tensor cores.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.static.machine_code import Code, ptx
 
-# class -> (machine instructions, PTX instructions), both as patterns that the name begins with
+# class -> (pattern of machine instructions, pattern of PTX instructions); the name must begin with the pattern
 CLASSES = {
     "arithmetic": (r"[FD](ADD|MUL|FMA)", r"(fma|add|mul|sub)\.(rn\.)?(ftz\.)?f(32|64)"),
     "tensor core": (r"[HDI]MMA", r"mma\.sync"),
@@ -39,7 +39,7 @@ PTX_LINE = re.compile(r"^\s*(?:@!?%p\d+\s+)?([a-z][\w.]*)[ \t;]", re.M)
 
 @functools.cache
 def disassembler() -> str | None:
-    """Return the path of nvdisasm: on PATH, in a CUDA toolkit, or from pip (nvidia-cuda-nvdisasm); None if nowhere."""
+    """Return the path of nvdisasm on PATH, in a CUDA toolkit or from pip (nvidia-cuda-nvdisasm), or None."""
     places = [os.environ.get("PATH", ""), os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")]
     packages = Path(sysconfig.get_path("purelib"), "nvidia")
     places += map(str, packages.glob("*/bin"))
@@ -47,7 +47,7 @@ def disassembler() -> str | None:
 
 
 def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections.Counter[str]:
-    """Return how many instructions of each class a kernel has; those of no class count as "other"."""
+    """Return the number of a kernel's instructions in each class of CLASSES; all others count as "other"."""
     names = _sass(code.cubin, entry) if disassembler() else _ptx(ptx(stem, dtype, arch), entry)
     patterns = {name: re.compile(pair[0 if disassembler() else 1]) for name, pair in CLASSES.items()}
     counts: collections.Counter[str] = collections.Counter()

@@ -1,4 +1,4 @@
-"""What NVRTC and ptxas make of a kernel file: registers, spills, shared memory, occupancy. No GPU needed."""
+"""Compile a kernel file with NVRTC and read its registers, spills, shared memory and occupancy; needs no GPU."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.static.gpus import occupancy
+from gpunet.kernels.loader.source import text_of
 
-MAX_THREADS = bytes((4, 5, 12, 0))  # heads a note of three numbers: the largest block in x, y, z
-DEFAULT_THREADS = 256  # of a block, where neither the launch nor __launch_bounds__ says
+MAX_THREADS = bytes((4, 5, 12, 0))  # begins a note in .nv.info: the largest block in x, y and z follows
+DEFAULT_THREADS = 256  # of a block, where neither the launch nor __launch_bounds__ gives a number
 
 
 class Figures(NamedTuple):
-    """Of one kernel, for one dtype and architecture."""
+    """The figures of one kernel, for one dtype and architecture."""
 
     kernel: str  # "file.entry"
     dtype: str
     arch: str
     threads: int  # of a block
     registers: int  # of a thread
-    spill_bytes: int  # of a thread: what did not fit into registers and goes to local memory, stores and loads
-    stack_bytes: int  # of a thread: local memory in all; arrays with a varying index lie there too
-    shared_bytes: int  # of a block, as far as it is known at compile time
+    spill_bytes: int  # of a thread: stores and loads in local memory of values that did not fit into registers
+    stack_bytes: int  # of a thread: all its local memory; arrays with a varying index lie there, too
+    shared_bytes: int  # of a block, without what a launch adds
     occupancy: float
 
 
@@ -69,20 +70,20 @@ def ptx(stem: str, dtype: str, arch: str) -> str:
 
 
 def fingerprint(stem: str, dtype: str, arch: str) -> str:
-    """Return a text that changes with anything that the figures of a file depend on."""
-    from gpunet.kernels.loader.cuda import cuda_source, options
+    """Return a hash of everything that the figures of a file depend on."""
+    from gpunet.kernels.loader.cuda import options
 
-    parts = [cuda_source(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]
+    parts = [text_of(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
 @contextlib.contextmanager
 def _compiled(stem: str, dtype: str, more_options: tuple[str, ...]) -> Iterator[Any]:
-    """Yield NVRTC's program of a kernel file, compiled as for training but with more options."""
+    """Yield NVRTC's program of a kernel file, compiled with the options of training and these."""
     binding = nvrtc()
-    from gpunet.kernels.loader.cuda import cuda_source, options
+    from gpunet.kernels.loader.cuda import options
 
-    program = binding.createProgram(cuda_source(stem), f"{stem}.cu", (), ())
+    program = binding.createProgram(text_of(stem), f"{stem}.cu", (), ())
     try:
         binding.compileProgram(program, (*options(dtype), *more_options))
         yield program
@@ -94,13 +95,13 @@ def _compiled(stem: str, dtype: str, more_options: tuple[str, ...]) -> Iterator[
 
 
 def _whole(cubin: bytes) -> bytes:
-    """Put back the zero byte at the end that CuPy's getCUBIN takes for a terminator; disassemblers miss it."""
+    """Restore the zero bytes at the end, which CuPy's getCUBIN cuts off; a disassembler needs them."""
     offset, size, count = struct.unpack_from("<Q", cubin, 32)[0], *struct.unpack_from("<HH", cubin, 54)
     return cubin + bytes(max(0, offset + size * count - len(cubin)))  # ELF: the program headers come last
 
 
 def launch_bounds(cubin: bytes) -> dict[str, int]:
-    """Return the block sizes that kernels declare by __launch_bounds__, as their .nv.info sections keep them."""
+    """Return the block sizes of __launch_bounds__ by kernel, read from the .nv.info sections."""
     start, size, count, names = struct.unpack_from("<Q", cubin, 40)[0], *struct.unpack_from("<HHH", cubin, 58)
     headers = [struct.unpack_from("<IIQQQQ", cubin, start + i * size) for i in range(count)]  # of ELF sections
     found = {}
@@ -113,7 +114,7 @@ def launch_bounds(cubin: bytes) -> dict[str, int]:
 
 
 def figures(stem: str, dtype: str, arch: str, code: Code, threads: dict[str, int] | None = None) -> list[Figures]:
-    """Return the figures of every kernel of a compiled file; `threads` gives block sizes by kernel where known."""
+    """Return the figures of every kernel of a compiled file; threads: block sizes by kernel, if known."""
     bounds = launch_bounds(code.cubin)
     found = []
     for part in code.log.split("Compiling entry function '")[1:]:

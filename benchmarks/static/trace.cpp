@@ -1,8 +1,9 @@
-// Counts the memory accesses of warps, in kernels compiled as C++. benchmarks/static/trace.py builds and calls it.
+// Counts the memory requests of warps in kernels compiled as C++. benchmarks/static/trace.py builds and calls it.
 //
 // The compiler's race detection (-fsanitize=thread) calls a function before each access to memory, with the address.
-// Usually a library of the compiler answers; here these functions do. The n-th time that the lanes of a warp pass the
-// same instruction is one request of that warp, as on a GPU. From the addresses of a request follow
+// Usually these functions are in a library of the compiler; here they are at the end of this file. When the lanes of a
+// warp (its 32 threads) pass an instruction for the n-th time, their accesses form one request, as on a GPU. The
+// addresses of a request give
 //   global memory   the 32-byte sectors that it touches
 //   shared memory   the wavefronts that it needs: in each, 32 banks of 4 bytes answer with one word apiece; accesses
 //                   wider than 4 bytes go in groups of lanes that want 128 bytes together
@@ -17,34 +18,35 @@
 
 enum Space { GLOBAL, SHARED, SPACES };
 enum Kind { LOAD, STORE, ATOMIC, KINDS };
-// needed: sectors or wavefronts; least: sectors that the different bytes would fill, wavefronts without bank conflicts
+// needed: sectors or wavefronts. least: sectors if the same bytes lay side by side, wavefronts without bank conflicts.
 struct Count { int64_t requests, bytes, needed, least; };
 
-struct Passes {  // of one instruction by one warp, in one block
+struct Passes {  // the accesses of one warp at one instruction, in one block
     Space space;
     Kind kind;
     size_t bytes;
-    std::vector<uintptr_t> addresses[32];  // by lane, one for each time it passed
+    std::vector<uintptr_t> addresses[32];  // by lane, in the order of its passes
 };
 using Addresses = std::vector<uintptr_t>;
 
-// From the kernel: the number of the running thread in its block (-1: the address is private to it), and of the block.
+// trace.py adds these two to the kernel: the number of the running thread in its block, or -1 if the address is private
+// to it, and the number of the running block.
 extern "C" int trace_thread(const void* address);
 extern "C" long long trace_block();
 
-static std::map<std::pair<int, const void*>, Passes> passes;  // (warp, place in the program) -> the present block's
-static long long block = -1;  // the present one
+static std::map<std::pair<int, const void*>, Passes> passes;  // of (warp, instruction) in the present block
+static long long block = -1;  // the number of the present block
 static std::map<uintptr_t, uintptr_t> global_arrays;  // begin -> end
 static Count counts[SPACES][KINDS];
 
-// Sort, and drop what is there twice.
+// Sort the numbers and keep each once.
 static Addresses distinct(Addresses numbers) {
     std::sort(numbers.begin(), numbers.end());
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
     return numbers;
 }
 
-// The pieces of `size` bytes that accesses of `bytes` bytes touch, by number.
+// Memory is cut into pieces of `size` bytes; return the numbers of those that accesses of `bytes` bytes touch.
 static Addresses pieces(const uintptr_t* first, const uintptr_t* last, size_t bytes, size_t size) {
     Addresses touched;
     for (; first < last; ++first)
@@ -52,9 +54,9 @@ static Addresses pieces(const uintptr_t* first, const uintptr_t* last, size_t by
     return distinct(touched);
 }
 
-// Of one group of lanes: as many as there are different words in the fullest bank.
+// Return the wavefronts that a group of lanes needs: the number of different words in the fullest bank.
 static int wavefronts(const uintptr_t* first, const uintptr_t* last, size_t bytes) {
-    int worst = 0, in_bank[32] = {};  // a word that two lanes want is one answer to both
+    int worst = 0, in_bank[32] = {};  // one word serves all lanes that read it
     for (uintptr_t word : pieces(first, last, bytes, 4)) worst = std::max(worst, ++in_bank[word % 32]);
     return worst;
 }
@@ -76,7 +78,7 @@ static void count_request(const Passes& pass, const Addresses& request) {
     }
 }
 
-// A block is over: turn its passes into requests.
+// At the end of a block, turn its passes into requests.
 EXPORT void trace_end_of_block() {
     for (const auto& [place, pass] : passes)
         for (size_t n = 0;; ++n) {
@@ -89,7 +91,7 @@ EXPORT void trace_end_of_block() {
     passes.clear();
 }
 
-// Forget everything; these arrays are global memory.
+// Forget all counts. The arrays from begins[i] to ends[i] are global memory, every other address is shared memory.
 EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* ends) {
     passes.clear();
     global_arrays.clear();
@@ -110,11 +112,11 @@ static void record(const volatile void* pointer, size_t bytes, Kind kind, const 
     pass.space = global ? GLOBAL : SHARED;
     pass.kind = kind;
     pass.bytes = bytes;
-    // As if the array began at a multiple of 32 bytes: a GPU's allocator sees to that.
+    // A GPU's allocator aligns arrays to 32 bytes and more, so count as if this array began at a multiple of 32.
     pass.addresses[thread % 32].push_back(global ? address - array->first + array->first / 32 * 32 : address);
 }
 
-// ---- what the compiler calls; the address of the caller names the instruction
+// ---- functions that the compiler calls; the address of the caller identifies the instruction
 
 #define HERE __builtin_return_address(0)
 #define ACCESS(bytes) \

@@ -1,11 +1,13 @@
-"""Memory requests of a kernel's warps, counted on the CPU: sectors of global memory, wavefronts of shared memory.
+"""Count the memory requests of a kernel's warps on the CPU: sectors of global memory, wavefronts of shared memory.
 
     counts = count(lambda launch: ladder.matmul("naive", a, b, launch=launch))
     counts["global load"]     # Count(requests, bytes, needed, least)
 
-The kernel is compiled as C++ and runs thread by thread, as in the tests; trace.cpp sees the address of each access that
-the source makes. A GPU's compiler may join some of them (four neighbouring 4-byte loads of one thread into one of 16
-bytes) or drop repeated ones, and its caches do not show here; which lanes meet in which sector and bank does.
+A request is one instruction of a warp; its lanes are the warp's 32 threads. Global memory answers in sectors of 32
+bytes, shared memory in wavefronts (trace.cpp). The kernel is compiled as C++ and runs thread by thread, as in the
+tests, and trace.cpp gets the address of each access in the source. A GPU's compiler may join some accesses (four
+neighbouring 4-byte loads of a thread into one of 16 bytes) or drop repeated ones, and caches are not counted. The count
+shows which sectors and banks the lanes of a warp touch together.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from gpunet.kernels.loader.arguments import Size, sizes_of
 from gpunet.kernels.loader.cpu_source import translate
 
 TRACER = Path(__file__).with_name("trace.cpp")
-# Simple code in which every access of the source is still one access.
+# These flags keep the code simple: every access in the source stays one access.
 FLAGS = "-O1 -fno-tree-sra -fno-tree-vectorize -fno-tree-slp-vectorize -fsanitize=thread -c"
-# Appended to the kernel: which thread of which block is running, and whether it is memory that it accesses. Its stack,
-# which stands for registers, its parameters (at most 4 KB, in constant memory) and the emulation's variables are not.
+# This code is appended to the kernel. trace_thread returns the running thread's number in its block, or -1 where the
+# address is no memory on a GPU: the thread's stack (registers there), its parameters (constant memory, at most 4 KB)
+# and the variables of the emulation. trace_block returns the number of the running block.
 WHERE = """
 template <class T>
 __attribute__((no_sanitize_thread)) static bool lies_in(const char* p, const T* object, size_t count = 1) {
@@ -53,12 +56,12 @@ NAMES = ("global load", "global store", "global atomic", "shared load", "shared 
 
 
 class Count(NamedTuple):
-    """What one kind of request added up to."""
+    """The sums over all requests of one kind."""
 
     requests: int  # of warps
-    bytes: int  # that the lanes asked for
-    needed: int  # sectors or wavefronts
-    least: int  # sectors if the different bytes lay side by side, wavefronts without bank conflicts
+    bytes: int  # requested by the lanes
+    needed: int  # sectors or wavefronts that the requests took
+    least: int  # sectors if the same bytes lay side by side, wavefronts without bank conflicts
 
     def __add__(self, other: tuple) -> Count:
         return Count(*(a + b for a, b in zip(self, other, strict=True)))
@@ -70,7 +73,7 @@ class Count(NamedTuple):
 
 
 def count(run: Callable[[Launch], Any]) -> dict[str, Count]:
-    """Call run(launch) and return what the kernels launched by `launch` asked of memory, by NAMES.
+    """Call run(launch) and return the counts of the kernels that it launches, by NAMES.
 
     `launch` is called like `kernels.launch`, with NumPy arrays. Raises RuntimeError where there is no C++ compiler.
     """
@@ -94,7 +97,7 @@ def count(run: Callable[[Launch], Any]) -> dict[str, Count]:
 
 @functools.cache
 def _module(stem: str, dtype: str) -> cpu.CpuModule:
-    """Build a kernel file together with the tracer and load it; the files are not kept."""
+    """Compile a kernel file together with the tracer, load it and delete the files."""
     with tempfile.TemporaryDirectory() as folder:
         kernel, library = Path(folder, "kernel.o"), Path(folder, "kernel.so")
         compiler, *flags = cpu.command(dtype)

@@ -7,7 +7,6 @@ import functools
 import numpy as np
 import pytest
 
-from benchmarks.measure.tables import table, write_between
 from benchmarks.static import trace
 from gpunet.kernels import ladder
 
@@ -86,13 +85,3 @@ def test_shared_tiles_divide_the_global_loads_by_their_side():
 def test_atomics_are_counted_as_such():
     found = counts("channel_sum", "atomics")
     assert found["global atomic"].requests == found["global load"].requests == 512 * 64 // 32
-
-
-def test_tables_go_between_their_comments(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("before\n<!-- t -->\nold\n<!-- end of t -->\nafter\n")
-    write_between(page, "t", table(["name", "n"], [["a", 12], ["bc", 0.5]], markdown=True))
-    lines = ["before", "<!-- t -->", "| name |   n |", "| ---- | --: |", "| a    |  12 |", "| bc   | 0.5 |"]
-    assert page.read_text().splitlines() == [*lines, "<!-- end of t -->", "after"]
-    with pytest.raises(ValueError, match="got 0 places"):
-        write_between(page, "other", "")

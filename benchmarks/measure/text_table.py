@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gpunet.files import write_atomically
+
 
 def cell(value: Any) -> str:
-    """Return a number in at most four figures, a fraction below one as it is, anything else as text."""
+    """Return a float with four digits, or two if it is below 1, and anything else as str."""
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.2g}"
     return str(value)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], markdown: bool = False) -> str:
-    """Return head and rows as lines of equal columns: the first column to the left, the others to the right."""
+    """Return head and rows as lines with aligned columns: the first to the left, the others to the right."""
     lines = [[str(name) for name in head], *([cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
@@ -29,28 +29,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], markdown: bool = F
 
 
 def write_between(page: Path, name: str, text: str) -> None:
-    """Replace what stands between `<!-- name -->` and `<!-- end of name -->` in a page by text.
+    """Replace the lines between `<!-- name -->` and `<!-- end of name -->` in a page by text.
 
-    Raises ValueError where the page does not have this pair of comments exactly once.
+    Raises ValueError unless the page has this pair of comments exactly once.
     """
     before = page.read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end of {re.escape(name)} -->)", re.S)
     after, count = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", before)
     if count != 1:
         raise ValueError(f"got {count} places in {page} between <!-- {name} --> and its end, expected one")
-    write_whole(page, after)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it appears, or is replaced, whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_atomically(page, after.encode())

@@ -1,12 +1,8 @@
-"""The work of a training step, and the least time that a GPU needs for it."""
+"""The work of a training step: FLOPs and bytes of its operations."""
 
 from __future__ import annotations
 
-import pytest
-
-from benchmarks.measure.work import Work, training_step
-from benchmarks.static.gpus import GPUS
-from benchmarks.static.roofline import limit
+from benchmarks.measure.work import training_step
 
 
 def test_work_of_a_convolution_is_that_of_its_loops():
@@ -19,12 +15,3 @@ def test_work_of_a_convolution_is_that_of_its_loops():
     assert "G 0 ConvTranspose2d input grad" not in work  # nobody asks for the gradient of z
     assert [work[f"D 0 Conv2d {part}"].uses for part in ("forward", "input grad", "weight grad")] == [3, 1, 2]
     assert work["D Adam"].bytes == 7 * 4 * 2_765_568
-
-
-def test_limit_is_the_longer_of_arithmetic_and_memory():
-    t4 = next(gpu for gpu in GPUS if gpu.name == "T4")  # 8.1 TFLOP/s, 65 in fp16, no tf32; 320 GB/s
-    heavy, light = Work("", 1, True, 8.1e12, 1.0), Work("", 1, False, 1.0, 320e9)
-    assert limit(t4, heavy, "tf32") == limit(t4, heavy, "fp32") == pytest.approx(1)
-    assert limit(t4, heavy, "fp16") == pytest.approx(8.1 / 65)
-    assert limit(t4, light, "fp16") == pytest.approx(1)
-    assert limit(t4, heavy._replace(product=False), "fp16") == pytest.approx(1)  # no tensor cores for sums

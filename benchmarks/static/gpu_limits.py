@@ -1,8 +1,8 @@
 """The least time that each GPU model needs for the operations of a training step (benchmarks/measure/work.py).
 
-A roofline (Williams, Waterman & Patterson, 2009) is a limit, not a measurement: an operation takes at least as long as
-its multiplications and additions at the peak rate, and as its bytes at the peak bandwidth of the device memory; the
-longer of the two counts. Caches do not enter: every array is read or written once per use.
+The limit is that of the roofline model (Williams, Waterman & Patterson, 2009), not a measurement. An operation takes at
+least as long as its FLOPs at the peak rate, and at least as long as its bytes at the peak bandwidth of the device
+memory; the longer of the two counts. Caches are left out: every array is read or written once per use.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.measure.tables import table
+from benchmarks.measure.text_table import table
 from benchmarks.measure.work import Work
 from benchmarks.static.gpus import GPUS, Gpu
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")  # of the factors in matrix products; arrays and sums are float32
-
 
 def peak(gpu: Gpu, work: Work, precision: str) -> float:
-    """Return the FLOP/s of a GPU for this work: of its tensor cores if they have the precision, else float32's."""
+    """Return the peak FLOP/s of a GPU for this work: the tensor cores' if they do it, else float32's."""
     return 1e12 * ((getattr(gpu, precision) if work.product else 0) or gpu.fp32)
 
 
@@ -28,7 +26,7 @@ def limit(gpu: Gpu, work: Work, precision: str) -> float:
 
 
 def memory_bound(gpu: Gpu, work: Work, precision: str) -> bool:
-    """Return whether the memory, and not the arithmetic, sets the limit."""
+    """Return whether the memory sets the limit, not the arithmetic."""
     return work.bytes / (gpu.bandwidth * 1e9) >= work.flops / peak(gpu, work, precision)
 
 
