@@ -1,4 +1,4 @@
-"""Launches of batchnorm*.cu: statistics level by level, then one pass; backward in two passes."""
+"""Launches of batchnorm.cu: statistics level by level, then one pass; backward in two passes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def backward(dy: Any, x: Any, mean: Any, rstd: Any, scale: Any, shift: Any, slop
     reduce(Shape.of(x, batches), given, slope, (dscale, dshift, per_batch))
     rows = x.size // channels // batches
     args = (dy, *given, per_batch, rows, channels, slope)
-    rows_of_blocks("batchnorm_backward.apply", args, rows, channels, batches)
+    rows_of_blocks("batchnorm.backward_apply", args, rows, channels, batches)
     return dy, dscale, dshift
 
 
@@ -107,11 +107,11 @@ def reduce(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
     args = (*given, rows, width, channels, each, slope)
     if at_once(x):
         args = (*results, sums, arrivals(x, channels), *args)
-        return columns("batchnorm_backward.reduce_at_once", args, rows, width, each, batches)
-    columns("batchnorm_backward.reduce", (sums, *args), rows, width, each, batches)
+        return columns("batchnorm.backward_reduce_at_once", args, rows, width, each, batches)
+    columns("batchnorm.backward_reduce", (sums, *args), rows, width, each, batches)
     while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
         sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
-    per_channel("batchnorm_backward.finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
+    per_channel("batchnorm.backward_finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
 
 
 def per_channel(entry: str, args: tuple, count: int) -> None:
