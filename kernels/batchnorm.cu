@@ -1,23 +1,53 @@
-// Batch normalisation of x (rows, channels), with the activation behind it:
+// Batch normalisation of x (rows, channels) with the activation behind it, forward and backward.
 //
 //     x_hat = (x - mean) rstd,    rstd = 1 / sqrt(var + eps)
 //     z = x_hat scale + shift,    y = z where z > 0, else slope z           slope 1: no activation, 0: ReLU
 //
-// CPU:  statistics (mean and squared deviations of groups of rows), combine (of groups of groups, until few are left),
-//       finish (the rest, and the running averages), normalise.
-// GPU:  statistics_at_once, which ends with what finish does, normalise.
-// One thread per column and few rows, without barriers: see columns.cu for the tree, last_to_arrive.cuh for the way to
-// do without it, and channel_of in common.cuh for `width`, a multiple k * channels of the channels.
+// and with dz = dy times the activation's derivative (docs/batchnorm.md derives it)
 //
-// x may hold several batches, one after another, each with its own statistics: blockIdx.z is the batch, `rows` the rows
-// of one, and statistics are (batches, channels). scale or shift may be null: 1 and 0.
+//     dshift = sum dz,   dscale = sum dz x_hat                              over all rows
+//     dx = scale rstd (dz - dshift / rows - x_hat dscale / rows)
+//
+//            forward                                              backward
+//     CPU    statistics   mean and squared deviations of          backward_reduce   both sums, of groups of rows
+//                         groups of rows
+//            combine      the same of groups of groups,           column_sum        of columns.cu, until few are left
+//                         until few are left
+//            finish       the last level, running averages        backward_finish   the last level
+//            normalise    y                                       backward_apply    dx
+//     GPU    statistics_at_once, normalise                        backward_reduce_at_once, backward_apply
+//            ("at once": the last threads to arrive do what finish does, in the same launch: last_to_arrive.cuh)
+//
+// Thread -> element: one thread takes one column of a few rows. No thread waits for another: columns.cu explains the
+// tree. Where channels are few, k rows lie side by side as one row of `width` = k * channels columns (channel_of in
+// common.cuh).
+//
+// x may hold several batches, one after another, each with its own statistics. Then blockIdx.z is the batch, `rows`
+// counts the rows of one batch, and mean, var and rstd are (batches, channels). dx uses the sums of its own batch;
+// dshift and dscale are totals. scale or shift may be null, which means 1 or 0.
 
-#include "batchnorm.cuh"
 #include "device/last_to_arrive.cuh"
 
-// The deviations are taken from the group's first row instead of its mean: one pass suffices, and since that row
-// belongs to the group, the squares lose at most log2(rows_per_thread) bits against two passes (E[x^2] - mean^2 may
-// lose all).    mean, m2: of this group and column, the mean and the sum of (x - mean)^2; x: at the batch's first row
+// What both passes need to know of one channel. Subtracting the mean first costs nothing and keeps digits where the
+// mean is large.
+struct Channel {
+    real mean, rstd, scale, shift;
+
+    // means, rstds (batches, channels); `batch` is where the batch's row of them begins
+    __device__ Channel(int c, int batch, const real* means, const real* rstds, const real* scales, const real* shifts)
+        : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)),
+          shift(shifts ? shifts[c] : real(0)) {}
+    __device__ real z(real x) const { return (x - mean) * (rstd * scale) + shift; }
+    __device__ real activation_grad(real x, real slope) const { return z(x) > 0 ? real(1) : slope; }
+};
+
+// ---- forward ----
+
+// Compute mean and m2, the sum of (x - mean)^2, of one group of rows and one column. x points to the batch's first row.
+//
+// The deviations are taken from the group's first row instead of its mean. So one pass suffices; and since that row
+// belongs to the group, the squares lose at most log2(rows_per_thread) bits against two passes, where E[x^2] - mean^2
+// may lose all.
 __device__ void moments_of_group(bool whole, real* mean, real* m2, const real* x, int group, int column, int rows,
                                  int width, int rows_per_thread) {
     const int first = group * rows_per_thread;
@@ -32,7 +62,7 @@ __device__ void moments_of_group(bool whole, real* mean, real* m2, const real* x
     *m2 = squares - sum * (sum / count);
 }
 
-// mean, m2 (batches, groups, width)
+// mean, m2 (batches, groups, width); x (batches, rows, width)
 extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int rows, int width, int rows_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
     const int to = (blockIdx.z * gridDim.x + blockIdx.x) * width + column;
@@ -40,10 +70,10 @@ extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int r
     moments_of_group(whole_block, mean + to, m2 + to, x, blockIdx.x, column, rows, width, rows_per_thread);
 }
 
-// What several groups are together (Chan, Golub & LeVeque, "Updating formulae", 1979): with n_i rows,
-// means and m2 each,
+// The mean and m2 of several groups together (Chan, Golub & LeVeque, "Updating formulae", 1979). Where group i has n_i
+// rows, mean_i and m2_i,
 //     n = sum n_i,   mean = sum n_i mean_i / n,   m2 = sum m2_i + sum n_i (mean_i - mean)^2
-// the last again with the first mean as origin.
+// The last sum is again computed from deviations, from the first group's mean.
 struct Moments {
     real origin, count = 0, sum = 0, squares = 0;
 
@@ -58,7 +88,8 @@ struct Moments {
     __device__ real m2() const { return squares - sum * (sum / count); }
 };
 
-// Groups of rows, `each` rows in all but the last of `rows`  ->  groups of groups.
+// means, m2s (batches, groups, width), of groups of `each` rows (the last one may have fewer of the `rows`)
+// -> mean, m2 (batches, gridDim.x, width), of groups_per_thread such groups each
 extern "C" __global__ void combine(real* mean, real* m2, const real* means, const real* m2s, int groups, int width,
                                    int each, int rows, int groups_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
@@ -74,10 +105,10 @@ extern "C" __global__ void combine(real* mean, real* m2, const real* means, cons
     m2[larger * width + column] = moments.m2();
 }
 
-// The last level, for one channel: mean, var (biased) and rstd of the batch, and the running averages
-//     running = (1 - momentum) running + momentum batch,  the variance there being the unbiased one.
-// means, m2s: (batches, groups * k, channels), since a row of k * channels is k rows of channels; group i / k has part
-// i. The averages move once for each batch, in order, so one thread sees to all batches of a channel.
+// The last level, for one channel: mean, var (biased) and rstd of each batch, and the running averages
+//     running = (1 - momentum) running + momentum batch         with the unbiased variance
+// means, m2s (batches, groups * k, channels): a row of k * channels columns counts as k rows of channels, so part i
+// comes from group i / k. The averages move once per batch, in order, so one thread takes all batches of a channel.
 __device__ void finish_channel(int channel, real* mean, real* var, real* rstd, real* running_mean, real* running_var,
                                const real* means, const real* m2s, int batches, int parts, int k, int channels,
                                int each, int rows, real eps, real momentum) {
@@ -99,7 +130,7 @@ __device__ void finish_channel(int channel, real* mean, real* var, real* rstd, r
     }
 }
 
-// One thread per channel.
+// One thread per channel. mean, var, rstd (batches, channels); running_mean, running_var (channels).
 extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional real* running_mean,
                                   optional real* running_var, const real* means, const real* m2s, int batches,
                                   int parts, int k, int channels, int each, int rows, real eps, real momentum) {
@@ -109,8 +140,8 @@ extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional re
                        each, rows, eps, momentum);
 }
 
-// Both in one launch, as `statistics`; the last of a channel's threads finishes it. means, m2s: as mean, m2 there;
-// arrivals (channels): zero.
+// `statistics` and `finish` in one launch: the last of a channel's threads finishes the channel.
+// means, m2s (batches, groups, width): room for the groups' results; arrivals (channels): zeros, and zeros afterwards
 extern "C" __global__ void statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean,
                                               optional real* running_var, real* means, real* m2s, int* arrivals,
                                               const real* x, int rows, int width, int channels, int rows_per_thread,
@@ -125,7 +156,8 @@ extern "C" __global__ void statistics_at_once(real* mean, real* var, real* rstd,
                        rows_per_thread, rows * k, eps, momentum);
 }
 
-// y = leaky_relu(z, slope). Given the running averages, this is inference; then rstd comes from inverse_root below.
+// y = leaky_relu(z, slope), one channel of a few rows per thread (for_rows_of_block in common.cuh). Given the running
+// averages as mean and rstd (from inverse_root below), this is inference.
 extern "C" __global__ void normalise(real* y, const real* x, const real* mean, const real* rstd,
                                      optional const real* scale, optional const real* shift, int rows, int channels,
                                      real slope) {
@@ -139,8 +171,101 @@ extern "C" __global__ void normalise(real* y, const real* x, const real* mean, c
     });
 }
 
-// rstd = 1 / sqrt(var + eps)
+// rstd = 1 / sqrt(var + eps), one thread per channel
 extern "C" __global__ void inverse_root(real* rstd, const real* var, int channels, real eps) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c < channels) rstd[c] = 1 / sqrt(var[c] + eps);
+}
+
+// ---- backward ----
+
+// Compute the two sums of one group of rows and one column: sums[0] = sum dz, sums[width] = sum dz x_hat. dy and x
+// point to the batch's first row.
+__device__ void backward_group(bool whole, real* sums, const real* dy, const real* x, const Channel& channel, int group,
+                               int column, int rows, int width, int rows_per_thread, real slope) {
+    real sum = 0, with_x = 0;
+    for_rows(whole, group * rows_per_thread, rows_per_thread, rows, [&](int row) {
+        const long long i = (long long) row * width + column;
+        const real dz = dy[i] * channel.activation_grad(x[i], slope);
+        sum += dz;
+        with_x += dz * (x[i] - channel.mean);
+    });
+    sums[0] = sum;
+    sums[width] = with_x * channel.rstd;
+}
+
+// sums (batches, groups, 2, width); dy, x (batches, rows, width)
+extern "C" __global__ void backward_reduce(real* sums, const real* dy, const real* x, const real* mean,
+                                           const real* rstd, optional const real* scale, optional const real* shift,
+                                           int rows, int width, int channels, int rows_per_thread, real slope) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x, group = blockIdx.z * gridDim.x + blockIdx.x;
+    const Channel channel(channel_of(column, channels), blockIdx.z * channels, mean, rstd, scale, shift);
+    const long long batch = (long long) blockIdx.z * rows * width;
+    sums += 2 * group * width + column;
+    backward_group(whole_block, sums, dy + batch, x + batch, channel, blockIdx.x, column, rows, width, rows_per_thread,
+                   slope);
+}
+
+// The last level, for one channel: sums (batches, groups, 2, k, channels) -> per_batch (batches, 2, channels), which
+// backward_apply needs, and total (channels). `which`: 0 for dshift, 1 for dscale.
+__device__ void backward_finish_channel(int which, int channel, real* total, real* per_batch, const real* sums,
+                                        int batches, int groups, int k, int channels) {
+    real all = 0;
+    for (int batch = 0; batch < batches; ++batch) {
+        real sum = 0;
+        for_rows(false, 0, groups * k, groups * k, [&](int part) {
+            const int group = batch * groups + part / k;
+            sum += sums[((2 * group + which) * k + part % k) * channels + channel];
+        });
+        per_batch[(2 * batch + which) * channels + channel] = sum;
+        all += sum;
+    }
+    total[channel] = all;
+}
+
+// One thread per channel and sum. dscale, dshift (channels).
+extern "C" __global__ void backward_finish(real* dscale, real* dshift, real* per_batch, const real* sums, int batches,
+                                           int groups, int k, int channels) {
+    const int column = blockIdx.x * blockDim.x + threadIdx.x, which = column >= channels;
+    if (column < 2 * channels)
+        backward_finish_channel(which, column - which * channels, which ? dscale : dshift, per_batch, sums, batches,
+                                groups, k, channels);
+}
+
+// backward_reduce and backward_finish in one launch: the last of a channel's threads finishes the channel.
+// sums (batches, groups, 2, width): room for the groups' results; arrivals (channels): zeros, and zeros afterwards
+extern "C" __global__ void backward_reduce_at_once(
+    real* dscale, real* dshift, real* per_batch, real* sums, int* arrivals, const real* dy, const real* x,
+    const real* mean, const real* rstd, optional const real* scale, optional const real* shift, int rows, int width,
+    int channels, int rows_per_thread, real slope) {
+    const int column = blockIdx.y * blockDim.x + threadIdx.x, group = blockIdx.z * gridDim.x + blockIdx.x;
+    const int c = channel_of(column, channels), k = width / channels, groups = gridDim.x, batches = gridDim.z;
+    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
+    const long long batch = (long long) blockIdx.z * rows * width;
+    real* const to = sums + 2 * group * width + column;
+    backward_group(false, to, dy + batch, x + batch, channel, blockIdx.x, column, rows, width, rows_per_thread, slope);
+    if (last_to_arrive(arrivals + c, groups * k * batches))
+        for (int which = 0; which < 2; ++which)
+            backward_finish_channel(which, c, which ? dscale : dshift, per_batch, sums, batches, groups, k, channels);
+}
+
+// dx, which may be dy; one channel of a few rows per thread. Multiplied out, dx = a dz + by_x (x - mean) + constant.
+//
+// The body captures by reference: g++ copies a Channel captured by value as 16 bytes at once on some machines, and then
+// runs one thread after the other.
+extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* x, const real* mean, const real* rstd,
+                                          optional const real* scale, optional const real* shift,
+                                          const real* per_batch, int rows, int channels, real slope) {
+    const int c = blockIdx.y * blockDim.x + threadIdx.x;
+    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
+    const real* sums = per_batch + blockIdx.z * 2 * channels;
+    const real a = channel.scale * channel.rstd;
+    const real by_x = -a * channel.rstd * sums[channels + c] / rows;
+    const real constant = -a * sums[c] / rows;
+    const long long batch = (long long) blockIdx.z * rows * channels;
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=, &channel](int row) {
+        const long long i = batch + (long long) row * channels + c;
+        const real dz = dy[i] * channel.activation_grad(x[i], slope);
+        dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
+    });
 }

@@ -247,7 +247,7 @@ def batchnorm_backward_kernel(
     _reduce(_shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
     rows = x.size // channels // batches
     args = (dy, *given, per_batch, rows, channels, slope)
-    rows_of_blocks("batchnorm_backward.apply", args, rows, channels, batches)
+    rows_of_blocks("batchnorm.backward_apply", args, rows, channels, batches)
     return dy, dscale, dshift
 
 
@@ -259,11 +259,11 @@ def _reduce(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
     args = (*given, rows, width, channels, each, slope)
     if at_once(x):
         args = (*results, sums, arrivals(x, channels), *args)
-        return row_groups("batchnorm_backward.reduce_at_once", args, rows, width, each, batches)
-    row_groups("batchnorm_backward.reduce", (sums, *args), rows, width, each, batches)
+        return row_groups("batchnorm.backward_reduce_at_once", args, rows, width, each, batches)
+    row_groups("batchnorm.backward_reduce", (sums, *args), rows, width, each, batches)
     while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
         sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
-    _per_channel("batchnorm_backward.finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
+    _per_channel("batchnorm.backward_finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
 
 
 def _per_channel(entry: str, args: tuple, count: int) -> None:

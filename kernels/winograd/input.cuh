@@ -68,11 +68,12 @@ extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, opti
     gather<1, 0>(cells, from + (row_above * tiles_w + col_of_tiles) * depth, above & own_col, few_down, few_across, plane);
     gather<1, 1>(cells, from + (row_above * tiles_w + col_before) * depth, above & before, few_down, few_across, plane);
     const real shift = bias ? bias[channel] : 0;
+    real* const to = dx + channel;
     each<M>([&](auto i) INLINE {
         each<M>([&](auto j) INLINE {
             const int row = first_row + i * s, col = first_col + j * s;
             if ((row >= 0) & (row < h) & (col >= 0) & (col < w))
-                dx[((image * h + row) * w + col) * c + channel] = cells[i][j] + shift;
+                to[((image * h + row) * w + col) * c] = cells[i][j] + shift;
         });
     });
 }

@@ -12,10 +12,11 @@ extern "C" __global__ void winograd_output(real* y, const real* m, optional cons
     });
     sandwich(out, products, EntryOfA());
     const real shift = bias ? bias[filter] : 0;
+    real* const to = y + filter;
     each<M>([&](auto i) INLINE {
         each<M>([&](auto j) INLINE {
             const int row = M * th + i, col = M * tw + j;
-            if ((row < oh) & (col < ow)) y[((image * oh + row) * ow + col) * f + filter] = out[i][j] + shift;
+            if ((row < oh) & (col < ow)) to[((image * oh + row) * ow + col) * f] = out[i][j] + shift;
         });
     });
 }
@@ -75,10 +76,11 @@ extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du
     });
     sandwich(out, points, Transposed<EntryOfG>());
     multiply_taps<1>(out, axis_with(few_down), axis_with(few_across));
+    real* const to = dweight + filter;
     each<R>([&](auto i) INLINE {
         each<R>([&](auto j) INLINE {
             const int row = i * s + a, col = j * s + b;
-            if ((row < k) & (col < k)) dweight[((row * k + col) * c + channel) * f + filter] = out[i][j];
+            if ((row < k) & (col < k)) to[((row * k + col) * c + channel) * f] = out[i][j];
         });
     });
 }

@@ -18,8 +18,7 @@ from gpunet.kernels.loader import source
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
-    "activations", "adam", "arrays", "batchnorm", "batchnorm_backward", "columns", "im2col", "images", "losses",
-    "loss_scale",
+    "activations", "adam", "arrays", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
