@@ -39,9 +39,9 @@ def test_layouts_and_number_types(tmp_path, array, expected):
 
 def test_floats_are_scaled_by_all_values_not_by_the_first(tmp_path, monkeypatch):
     """A dark first block in [0, 1] must not hide the negative values of a later one."""
-    from dcgan.data.formats import values
+    from dcgan.data.formats import arrays
 
-    monkeypatch.setattr(values, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 64)
     array = np.full((9, 4, 4), 0.5)
     array[7, 1, 2] = -1
     images = everything(opened(write(tmp_path / "a.npy", array), (4, 4)))

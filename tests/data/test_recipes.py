@@ -9,8 +9,8 @@ from PIL import Image
 
 from dcgan import prepare, train
 from dcgan.config import Config
+from dcgan.data.recipe import RECIPES, find
 from dcgan.data_options import DataOptions
-from dcgan.recipes import RECIPES, find
 from opened import everything, idx_bytes, noise, opened
 
 EXPECTED = {  # image size, crop, channels

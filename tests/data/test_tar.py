@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from dcgan.data.formats import archive
+from dcgan.data.formats import cifar
 from dcgan.data.formats.cifar import TRAINING
 from opened import noise, pack_tar, refusal
 
@@ -25,7 +25,7 @@ def test_path_tricks_write_nothing_and_links_are_not_followed(tmp_path):
 
 def test_bombs(tmp_path, monkeypatch):
     path = pack_tar(tmp_path / "a.tar.gz", [("junk", bytes(2**21)), *((f"{name}.bin", BATCH) for name in TRAINING)])
-    monkeypatch.setattr(archive, "TOTAL_LIMIT", 2**20)
+    monkeypatch.setattr(cifar, "TOTAL_LIMIT", 2**20)
     assert "unpacks to more than 1,048,576 bytes" in refusal(path)
     info = tarfile.TarInfo("data_batch_1")
     info.size = 2**40

@@ -5,9 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from dcgan.data.faces.canvas import Canvas, arc, ellipse
-from dcgan.data.faces.colours import BLACK, WHITE, Colour, mix
 from dcgan.data.faces.head import head_outline
-from dcgan.data.faces.traits import BALD, BOB, BUN, CURLY, LONG, PARTED, RECEDING, SPIKY, WAVY, Traits
+from dcgan.data.faces.traits import (
+    BALD,
+    BLACK,
+    BOB,
+    BUN,
+    CURLY,
+    LONG,
+    PARTED,
+    RECEDING,
+    SPIKY,
+    WAVY,
+    WHITE,
+    Colour,
+    Traits,
+    mix,
+)  # fmt: skip
 
 
 def hair_behind(canvas: Canvas, t: Traits) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dcgan.data.faces.canvas import Canvas, arc, ellipse
-from dcgan.data.faces.colours import BLACK, WHITE, mix
-from dcgan.data.faces.traits import Traits
+from dcgan.data.faces.traits import BLACK, WHITE, Traits, mix
 
 _TURN = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 ROUND = np.stack([np.sin(_TURN), -np.cos(_TURN)], axis=1)  # (40, 2)

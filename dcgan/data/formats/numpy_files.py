@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from dcgan.data.formats.arrays import ArrayListing
-from dcgan.data.formats.values import converter
+from dcgan.data.formats.arrays import ArrayListing, converter
 from dcgan.data.limits import require_memory, require_plausible
 from dcgan.errors import UserError
 
 Header = tuple[tuple[int, ...], np.dtype]  # shape and type, read before anything is allocated
-HALVES = re.compile("train|val|valid|test")  # a .npz may hold a data set in such parts
+HALVES = re.compile("train|val|valid|test")  # in the names of the parts of a data set, such as x_train and x_test
 
 
 def npy_listing(path: Path) -> ArrayListing:
@@ -50,7 +49,7 @@ def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """While a .npz is read: whatever its archive, its packing, a header or an array raises becomes one UserError."""
+    """While a .npz is read, turn whatever its archive, a header or an array raises into one UserError."""
     try:
         yield
     except UserError:
@@ -60,7 +59,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def unpacked(path: Path, names: list[str]) -> np.ndarray:
-    """The arrays of these names one behind the other."""
+    """The arrays of these names, joined along their first axis."""
     with readable(path), zipfile.ZipFile(path) as archive:
         parts = [unpack(archive, name, f"{path}, array {name}") for name in names]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -122,7 +121,7 @@ def fits(labels: Header | None, images: Header | None) -> bool:
 
 
 def unpack(archive: zipfile.ZipFile, name: str, what: str) -> np.ndarray:
-    """A member as an array, once its claims are believable and fit into memory."""
+    """A member as an array. Raises UserError where it claims more than it can hold, or more than fits into memory."""
     info = archive.getinfo(name + ".npy")
     shape, dtype = header(archive, info) or ((), np.dtype(bool))
     nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
