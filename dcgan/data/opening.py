@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from dcgan.data.faces.source import COUNT, FacesSource
 from dcgan.data.formats.listing import Listing
@@ -61,10 +62,15 @@ def open_source(
     wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
     file, name = split(path)
     if is_packed(file, name):
-        packed = PackedSource(file, None, wanted.choice)
-        packed.require(image_size, recipe.crop, channels)
-        return packed.in_memory() if room.holds(packed.shape) else packed
+        return open_packed(file, image_size, wanted, room)
     return open_files(chosen(recognise(file, name), wanted.choice, path), wanted, room)
+
+
+def open_packed(file: Path, image_size: Size | None, wanted: Wanted, room: Room) -> Source:
+    """The images of a packed file, in memory where they fit; image_size None: of whatever size they are."""
+    source = PackedSource(file, None, wanted.choice)
+    source.require(image_size, wanted.recipe.crop, wanted.recipe.channels)
+    return source.in_memory() if room.holds(source.shape) else source
 
 
 def open_files(listing: Listing, wanted: Wanted, room: Room) -> Source:

@@ -32,13 +32,14 @@ def mapped(path: Path) -> np.ndarray:
     try:
         return npy.open_memmap(path, mode="r")
     except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
-        raise UserError(f"{path} is not a readable .npy file of numbers ({one(error)})") from None
+        raise UserError(f"{path} is not a readable .npy file of numbers ({short(error)})") from None
 
 
 def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
     """The images of a .npz: the array named, or the only one of images, or those of its train and test parts joined."""
     with readable(path), zipfile.ZipFile(path) as archive:
-        headers = {info.filename[:-4]: header(archive, info) for info in archive.infolist() if is_array(info)}
+        arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        headers = {info.filename.removesuffix(".npy"): header(archive, info) for info in arrays}
         chosen = choose(path, headers, inner)
     images = unpacked(path, chosen)  # joined before they are scaled, so that all parts are scaled alike
     found = [labels_of(name, headers) for name in chosen]
@@ -55,7 +56,7 @@ def readable(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
-        raise UserError(f"{path} is not a readable .npz file of numbers ({one(error)})") from None
+        raise UserError(f"{path} is not a readable .npz file of numbers ({short(error)})") from None
 
 
 def unpacked(path: Path, names: list[str]) -> np.ndarray:
@@ -65,14 +66,9 @@ def unpacked(path: Path, names: list[str]) -> np.ndarray:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def one(error: Exception) -> str:
+def short(error: Exception) -> str:
     """An error's text on one line, not too long."""
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def is_array(info: zipfile.ZipInfo) -> bool:
-    """Whether a member of a .npz is an array."""
-    return info.filename.endswith(".npy")
 
 
 def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header | None:

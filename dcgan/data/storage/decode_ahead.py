@@ -110,8 +110,8 @@ def yield_to_others() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def fill(job: Job, order: np.ndarray, number: int, count: int, wanted: Callable[[], bool]) -> None:
-    """Decode this helper's share of the order, then what the other helpers have left, while `wanted()` is true.
+def fill(job: Job, order: np.ndarray, number: int, count: int, needed: Callable[[], bool]) -> None:
+    """Decode this helper's share of the order, then what the other helpers have left, while `needed()` is true.
 
     Helper `number` of `count` has every count-th picture: number 1 of 3 has places 1, 4, 7, ... of the order.
     """
@@ -120,7 +120,7 @@ def fill(job: Job, order: np.ndarray, number: int, count: int, wanted: Callable[
         return
     store = Store(len(listing), recipe, job.store)
     for done, index in enumerate(chain(order[number::count].tolist(), order.tolist())):
-        if not wanted():
+        if not needed():
             break
         if store.state[index] == MISSING:
             image = read_one(listing, index, recipe)
