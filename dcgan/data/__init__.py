@@ -4,24 +4,21 @@ The names below are imported when they are first used: the command line needs no
 rest brings h5py and Pillow, which take a quarter of a second.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from dcgan.sizes import parse_size
 
 if TYPE_CHECKING:
     from dcgan.data.loader import Batch, Loader
     from dcgan.data.opening import open_source
     from dcgan.data.source import ArraySource, Source, require_batch
-    from dcgan.sizes import parse_size
 
 __all__ = ["ArraySource", "Batch", "Loader", "Source", "open_source", "parse_size", "require_batch"]
-
-MODULES = {"open_source": "dcgan.data.opening", "Batch": "dcgan.data.loader", "Loader": "dcgan.data.loader",
-           "parse_size": "dcgan.sizes"}  # fmt: skip
+MODULES = {"open_source": "opening", "Batch": "loader", "Loader": "loader"}  # the others are in source.py
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(MODULES.get(name, "dcgan.data.source")), name)
+    return getattr(importlib.import_module(f"dcgan.data.{MODULES.get(name, 'source')}"), name)

@@ -48,10 +48,7 @@ def threads() -> int:
 
 
 def cores() -> int:
-    """Return how many cores this process may use.
-
-    Those are the cores of its affinity mask, or fewer where a container's CPU quota (cgroup) allows fewer.
-    """
+    """Return how many cores the affinity mask and the container's CPU quota (cgroup) let this process use."""
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, math.ceil(min(count, _quota())))

@@ -128,7 +128,7 @@ def hat(canvas: Canvas, t: Traits) -> None:
 
 
 def beard(canvas: Canvas, t: Traits, mouth_x: float) -> None:
-    """Stubble, full beard, goatee or moustache, below the mouth that is drawn afterwards."""
+    """Stubble, full beard, goatee or moustache; the mouth is drawn over it afterwards."""
     jaw = head_outline(t, 0.015)
     if t.beard == 1:
         canvas.glow(0, 0.72, t.width + 0.1, 0.62, mix(t.skin, t.hair, 0.7), 0.55, within=jaw)

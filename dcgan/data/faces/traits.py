@@ -11,7 +11,7 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour that far on the way from a to b."""
+    """The colour `share` of the way from a to b: 0 is a, 1 is b."""
     (ar, ag, ab), (br, bg, bb) = a, b
     return round(ar + (br - ar) * share), round(ag + (bg - ag) * share), round(ab + (bb - ab) * share)
 
@@ -37,7 +37,7 @@ NEUTRAL, SMILE, GRIN, OPEN, SAD = range(5)
 
 
 class Dice:
-    """Random choices from one block of uniform numbers, which is much faster than asking a generator each time."""
+    """Random choices, made from one block of uniform numbers: much faster than to call a generator for each."""
 
     def __init__(self, seed: int, number: int):
         self._uniform = iter(np.random.default_rng([seed, number]).random(96).tolist())

@@ -28,7 +28,7 @@ Convert = Callable[[np.ndarray], np.ndarray]  # a row of the file -> uint8 (H, W
 
 
 class ArrayListing(Listing):
-    """Pictures in one or more arrays, one row of a leading axis each, taken one behind the other.
+    """Pictures in one or more arrays, each a row of the first axis; the arrays follow one another.
 
     files    the files that the arrays were read from; their names, sizes and times of change go into the hashes
     parts    arrays, memory maps or HDF5 data sets (n, ...), all with rows of one shape
@@ -65,7 +65,10 @@ class ArrayListing(Listing):
         return labels, list(self._classes or map(str, range(int(labels.max()) + 1)))
 
     def row(self, index: int) -> np.ndarray:
-        """Row `index` as it lies in the file."""
+        """Row `index` as it lies in the file.
+
+        Example: parts of 12 and 8 rows end at 12 and 20. Row 13 is parts[1][13 - 20], the 7th from the end of its 8.
+        """
         part = int(np.searchsorted(self.ends, index, side="right"))
         return np.asarray(self.parts[part][index - int(self.ends[part])])
 
@@ -99,7 +102,7 @@ def fit(image: np.ndarray, recipe: Recipe) -> np.ndarray:
 
 
 def checked_labels(labels: Any, count: int, origin: object) -> np.ndarray:
-    """Labels as (count,) int64. Raises UserError where they are of another number, not whole or out of range."""
+    """Labels as (count,) int64. Raises UserError where they are too few, too many, not whole or out of range."""
     labels = np.asarray(labels)
     if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
         raise UserError(
@@ -116,7 +119,7 @@ def checked_labels(labels: Any, count: int, origin: object) -> np.ndarray:
 
 
 def require_one_shape(path: Path, parts: Sequence[Any]) -> None:
-    """Raise UserError where arrays that shall be joined hold images of different shapes."""
+    """Raise UserError where arrays that are to be joined hold images of different shapes."""
     shapes = sorted({tuple(part.shape[1:]) for part in parts})
     if len(shapes) > 1:
         raise UserError(f"{path}: images of different shapes, {' and '.join(map(str, shapes))}: give one file of them")

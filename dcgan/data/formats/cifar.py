@@ -68,18 +68,18 @@ def require_all(origin: Path, names: Iterable[str]) -> None:
 
 
 def joined(files: list[Path], parts: list[Part]) -> ArrayListing:
-    """The images of these batches one behind the other."""
+    """The images and labels of these batches, joined."""
     labels = np.concatenate([labels for _, labels in parts])
     return ArrayListing(files, [images for images, _ in parts], planes_last, lambda: labels, CLASSES)
 
 
 def planes_last(row: np.ndarray) -> np.ndarray:
-    """3,072 bytes, plane by plane, to (32, 32, 3)."""
+    """An image of 3,072 bytes, plane by plane, as (32, 32, 3)."""
     return row.reshape(3, 32, 32).transpose(1, 2, 0)
 
 
 def read(file: Path) -> bytes:
-    """A batch file, if it is not far too large to be one."""
+    """The content of a batch file. Raises UserError where it is far too large to be one."""
     if file.stat().st_size > BATCH_LIMIT:
         raise UserError(f"{file}: {file.stat().st_size:,} bytes, no CIFAR-10 batch has more than {BATCH_LIMIT:,}")
     return file.read_bytes()
@@ -91,7 +91,7 @@ def parse(name: str, content: bytes, origin: object) -> Part:
 
 
 def parse_binary(content: bytes, origin: object) -> Part:
-    """Records of a label and 3,072 bytes."""
+    """Images and labels of records of 1 + 3,072 bytes."""
     if not content or len(content) % (1 + PLANES):
         raise UserError(
             f"{origin} is truncated: {len(content):,} bytes are no multiple of {1 + PLANES:,}, the length of a record"
@@ -103,7 +103,7 @@ def parse_binary(content: bytes, origin: object) -> Part:
 
 
 def parse_python(content: bytes, origin: object) -> Part:
-    """The pickled dictionary of "data" and "labels", read without executing it."""
+    """Images and labels of a pickled dictionary, which is read without executing it."""
     try:
         batch = safe_pickle.load(content)
     except ValueError as error:
@@ -111,7 +111,7 @@ def parse_python(content: bytes, origin: object) -> Part:
     batch = batch if isinstance(batch, dict) else {}
     images: Any
     labels: Any
-    images, labels = (batch.get(name.encode(), batch.get(name)) for name in ("data", "labels"))  # Python 2's, 3's keys
+    images, labels = (batch.get(name.encode(), batch.get(name)) for name in ("data", "labels"))  # Python 2, 3
     fits = isinstance(images, np.ndarray) and isinstance(labels, list) and images.shape == (len(labels), PLANES)
     if not fits or not labels or any(type(label) is not int or not 0 <= label < len(CLASSES) for label in labels):
         raise UserError(f"{origin} is no CIFAR-10 batch: expected data (n, {PLANES}) and n labels from 0 to 9")
@@ -125,7 +125,7 @@ def tar_members(path: Path, wanted: Container[str], limit: int) -> Iterator[tupl
     Raises ValueError for a wanted member of more than `limit` bytes, for one that comes twice, and for an archive that
     unpacks to more than TOTAL_LIMIT bytes.
     """
-    with unpacked(path) as file:
+    with open(path, "rb") if path.name.lower().endswith(".tar") else gzip.open(path) as file:
         stream = Limited(file)
         yield from stream_members(stream, wanted, limit)
         while stream.read(tarfile.RECORDSIZE):  # read to the end: gzip compares its checksum only there
@@ -149,15 +149,10 @@ def stream_members(stream: Limited, wanted: Container[str], limit: int) -> Itera
             yield name, file.read()
 
 
-def unpacked(path: Path) -> Any:
-    """The file of the .tar itself, unpacked while it is read."""
-    return open(path, "rb") if path.name.lower().endswith(".tar") else gzip.open(path)
-
-
 class Limited:
     """A stream that gives at most TOTAL_LIMIT bytes: a small .gz can unpack to terabytes."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: BinaryIO | gzip.GzipFile):
         self.stream, self.left = stream, TOTAL_LIMIT
 
     def read(self, count: int) -> bytes:

@@ -41,7 +41,7 @@ def require_one_set(folder: Path, names: list[str]) -> None:
 
 
 def joined(files: list[Path]) -> ArrayListing:
-    """The images of these files one behind the other, with the labels found beside them (all or none)."""
+    """The images of these files, joined, with the labels beside them if every file has some."""
     parts = [read(file, 3) for file in files]
     return ArrayListing(files, parts, add_channel, lambda: labels_of(files, parts))
 
@@ -64,7 +64,7 @@ def add_channel(row: np.ndarray) -> np.ndarray:
 
 
 def labels_beside(images: Path) -> Path | None:
-    """train-labels-idx1-ubyte for train-images-idx3-ubyte, packed or not; None where there is none."""
+    """train-labels-idx1-ubyte for train-images-idx3-ubyte, as .gz too; None where there is none."""
     name = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     found = [file for file in (images.with_name(name), images.with_name(name + ".gz")) if file.is_file()]
     return found[0] if found else None

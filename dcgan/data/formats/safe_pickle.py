@@ -2,8 +2,8 @@
 
 A pickle is a little program for a stack machine, and Python's own reader imports and calls whatever the program
 names. This reader is a stack machine of its own. It knows texts, numbers, lists, tuples and dictionaries, and NumPy
-arrays of bytes. A name is just a pair of words to it: it imports nothing and calls nothing. It knows what three calls
-mean, those with which NumPy writes an array of bytes, and refuses every other:
+arrays of bytes. A name is just a pair of words to it: it imports nothing and calls nothing. It knows what the following
+mean, with which NumPy writes an array of bytes, and refuses every other call:
 
 _reconstruct(ndarray, (0,), b"b")        an array, to be filled
 dtype("u1", ...)                         its type
@@ -24,6 +24,7 @@ TEXTS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTE
 OLD_TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING")  # Python 2's, bytes that are read as Latin-1
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}  # how many values they take from the stack
 IGNORED = ("PROTO", "FRAME")
 
 
@@ -102,6 +103,8 @@ class Machine:
             self.stack.append(CONSTANTS[opcode])
         elif opcode in EMPTY:
             self.stack.append(EMPTY[opcode]())
+        elif opcode in TUPLES:
+            self.stack[-TUPLES[opcode] :] = [tuple(self.stack[-TUPLES[opcode] :])]
         elif opcode not in IGNORED:
             method = getattr(self, "do_" + opcode.lower(), None)
             if method is None:
@@ -149,15 +152,6 @@ class Machine:
 
     def do_tuple(self, _: None) -> None:
         self.stack.append(tuple(self.pop_to_mark()))
-
-    def do_tuple1(self, _: None) -> None:
-        self.stack[-1:] = [tuple(self.stack[-1:])]
-
-    def do_tuple2(self, _: None) -> None:
-        self.stack[-2:] = [tuple(self.stack[-2:])]
-
-    def do_tuple3(self, _: None) -> None:
-        self.stack[-3:] = [tuple(self.stack[-3:])]
 
     def do_global(self, argument: str) -> None:
         self.stack.append(Name(*argument.split(" ", 1)))

@@ -46,9 +46,9 @@ class GrowingSource(Source):
             self.labels = labels.copy()
         store.recover()
         missing = np.flatnonzero(~store.there())
-        if AT_ONCE < len(missing) < len(self):
-            missing = missing[:0]
-        for index in missing if len(missing) <= AT_ONCE else missing[:1]:  # one: refuses data without any picture
+        if len(missing) > AT_ONCE:  # decode none now, or one where all are missing: data without any is refused here
+            missing = missing[: len(missing) == len(self)]
+        for index in missing:
             self._place(int(index))
         self.description = self._described()
 
@@ -74,7 +74,7 @@ class GrowingSource(Source):
     def _place(self, index: int) -> int:
         """Decode the picture that this place shows; return its index. Raises UserError where no file can be read."""
         count = len(self.listing)
-        for other in ((index + step) % count for step in range(count)):
+        for other in ((index + step) % count for step in range(count)):  # behind the last comes the first
             if self._read(other):
                 if self.labels is not None and self.listing.labels is not None:
                     self.labels[index] = self.listing.labels[other]

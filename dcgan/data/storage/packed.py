@@ -69,8 +69,8 @@ class PackedSource(Source):
         indices = np.asarray(indices)
         batch = np.empty((len(indices), *self.shape[1:]), np.uint8)
         rows = indices if self.rows is None else self.rows[indices]
-        for row in np.argsort(rows, kind="stable"):  # in the file's order: fewer seeks
-            batch[row] = self.images[int(rows[row])]
+        for place in np.argsort(rows, kind="stable"):  # in the file's order: fewer seeks
+            batch[place] = self.images[int(rows[place])]
         return batch
 
     def in_memory(self) -> ArraySource:
@@ -134,7 +134,7 @@ def pairs(skipped: np.ndarray, path: Path) -> np.ndarray:
 
 
 def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[str] | None]:
-    """The labels (count,) of a file and the names of its classes, if it has any."""
+    """The labels (count,) of a file and the names of its classes; None and None where it has no labels."""
     data = dataset(file, "labels")
     if data is None:
         return None, None

@@ -3,8 +3,7 @@
 The file is HDF5: `images` (N, H, W, C), `state` (N,) and `boot` (36,), each in one piece. HDF5's own structure is
 written once and never touched again; rows are written and read through a memory map of the pieces. So a picture costs
 no more than from an array in memory, the system keeps in memory what fits, and the file stays readable whenever a
-process dies.
-Two processes may decode the same picture; they write the same pixels.
+process dies. Two processes may decode the same picture; they write the same pixels.
 """
 
 from __future__ import annotations
@@ -71,14 +70,10 @@ def is_store(path: Path, count: int, recipe: Recipe) -> bool:
     try:
         with h5py.File(path, "r") as file:
             fits = file.attrs.get("recipe") == recipe.to_json() and file["images"].shape == (count, *recipe.shape)
-            return fits and all(end(file[name]) <= path.stat().st_size for name in PIECES)
-    except (OSError, KeyError, AttributeError, TypeError):
+            ends = [file[name].id.get_offset() + file[name].nbytes for name in PIECES]
+            return fits and max(ends) <= path.stat().st_size
+    except (OSError, KeyError, AttributeError, TypeError):  # TypeError: a piece without space has no offset
         return False
-
-
-def end(data: h5py.Dataset) -> int:
-    """Where in the file a data set of one piece ends, in bytes. Raises TypeError where it has no space yet."""
-    return data.id.get_offset() + data.nbytes
 
 
 def create(path: Path, count: int, recipe: Recipe) -> None:
