@@ -16,6 +16,7 @@ def cache_path(listing: Listing, wanted: Wanted, room: Room, growing: bool) -> P
 
     NAME is that of the data, KEY a hash of what is wanted, VERSION that of the listing. A file that is filled while
     training runs (growing) has another layout than a packed one, so another KEY.
+    Example: celeba-ca13f99556a06ab52bd88ac2-fe3d478305dcdc2f6455be25.h5.
     """
     folder = Path(room.cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
     place, choice = Path(wanted.path).resolve(), [] if wanted.choice == ALL else [wanted.choice]
