@@ -12,8 +12,8 @@ import numpy as np
 
 from dcgan import cli, presets, session
 from dcgan.config import Config
+from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
-from dcgan.recipes import with_recipe
 from dcgan.run import log
 from dcgan.run.folder import RunDir
 from gpunet.files import write_atomically

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dcgan import options
+from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import option, option_name
-from dcgan.recipes import with_recipe
 from dcgan.run_options import RunOptions
 
 

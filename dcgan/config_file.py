@@ -17,10 +17,10 @@ from typing import Any
 
 from dcgan import options, presets
 from dcgan.config import Config
+from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import option_name
 from dcgan.presets.preset import OF_NETWORKS
-from dcgan.recipes import with_recipe
 
 OPTIONS = {item.name: item for item in fields(Config)}
 

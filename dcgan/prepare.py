@@ -6,14 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan import cli, options, recipes
+from dcgan import cli, options
 from dcgan.config import Config
+from dcgan.data.formats import list_images
 from dcgan.data.formats.hdf5 import SUFFIXES
-from dcgan.data.formats.recognise import list_images
-from dcgan.data.formats.selection import Choice
-from dcgan.data.recipe import Recipe
-from dcgan.data.storage.packed import PackedSource
-from dcgan.data.storage.packing import pack
+from dcgan.data.recipe import Choice, Recipe, with_recipe
+from dcgan.data.storage.packed import PackedSource, pack
 from dcgan.data.storage.reading import fingerprint, with_channels
 from dcgan.errors import UserError
 
@@ -43,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if workers is not None:
         workers = options.named("--workers", options.integer(1), workers)
     progress = not given.pop("no_progress")
-    prepare(Config(**recipes.with_recipe(given)), out, workers, progress)
+    prepare(Config(**with_recipe(given)), out, workers, progress)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Shuffled batches, gathered ahead of the training step by a thread."""
+"""Shuffled batches, which a thread gathers while the training step before them runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ Start = tuple[int, int]  # (epoch, position in its order)
 
 
 class Batch(NamedTuple):
-    """One batch: the epoch it belongs to, where it starts in that epoch's order, and its uint8 images (N, H, W, C).
+    """One batch of images, and where it stands in the order of its epoch.
 
-    labels (N,), int32, or None where the data has none; next_start: the `start` of a loader that is to go on behind
-    this batch, in the next epoch where this one is over.
+    epoch       the epoch it begins in, from 0 on
+    position    the place of its first image in that epoch's order
+    images      uint8 (N, H, W, C)
+    labels      int32 (N,), or None where the data has none
+    next_start  (epoch, position) of the batch after it: the `start` of a loader that goes on from here
     """
 
     epoch: int
@@ -37,28 +40,31 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 def batches(source: Source, batch_size: int, seed: int, start: Start, wrap: bool = False) -> Iterator[Batch]:
-    """Batches for ever from (epoch, position) on.
+    """Endless batches, the first at `start`.
 
-    The last images of an epoch that fill no batch are left out, or with `wrap` go into one with the next epoch's first.
+    An epoch's last images may be too few for a batch. They are left out; with `wrap` they form a batch together with
+    the first images of the next epoch.
     """
     count = len(source)
     order = functools.lru_cache(2)(lambda epoch: epoch_order(seed, epoch, count))
-    start = _behind(
-        start[0], start[1] - batch_size, batch_size, count, wrap
-    )  # where too little is left, the next epoch
+    # Treat the start as the place behind a batch: where too little is left for one, that is the next epoch's beginning.
+    start = _behind(start[0], start[1] - batch_size, batch_size, count, wrap)
     while True:
         epoch, position = start
         chosen = order(epoch)[position : position + batch_size]
         if len(chosen) < batch_size:
             chosen = np.concatenate([chosen, order(epoch + 1)[: batch_size - len(chosen)]])
         start = _behind(epoch, position, batch_size, count, wrap)
-        images = source.batch(chosen)  # before the labels: a damaged file, found only now, may change one
+        images = source.batch(chosen)  # before the labels: a file found damaged now takes another's picture and label
         labels = None if source.labels is None else np.asarray(source.labels)[chosen].astype("int32")
         yield Batch(epoch, position, images, labels, start)
 
 
 def _behind(epoch: int, position: int, batch_size: int, count: int, wrap: bool) -> Start:
-    """Return where the batch after the one at this place begins."""
+    """Return where the batch begins that comes after the one at (epoch, position).
+
+    Example: of 10 images in batches of 4, after (0, 4) comes (1, 0), or (0, 8) with `wrap`, and then (1, 2).
+    """
     end = position + batch_size
     if wrap:
         return epoch + end // count, end % count
@@ -66,13 +72,13 @@ def _behind(epoch: int, position: int, batch_size: int, count: int, wrap: bool) 
 
 
 class Loader:
-    """Iterates over Batch(epoch, position, images) without end; a thread keeps `ahead` batches ready.
+    """An endless iterator of batches; a thread keeps `ahead` of them ready.
 
-    wrap   whether images left over at an epoch's end go into a batch with the next epoch's first
-    start  (epoch, position) of the first batch; from a batch's `next_start` on, the batches are exactly those that the
-           loader which gave that batch would have given
-    Raises UserError where the source holds less than one batch, ValueError for a start outside the data; whatever the
-    thread meets is raised by the next step of the iteration. `close()` (or leaving a `with` block) stops the thread.
+    start  (epoch, position) of the first batch. A loader that starts at a batch's `next_start` gives exactly the
+           batches that came after that batch
+    wrap   whether an epoch's last images, too few for a batch, form one with the next epoch's first
+    Raises UserError where the source holds less than one batch, ValueError for a start outside the data. An error in
+    the thread is raised by the next step of the iteration. `close()`, or the end of a `with` block, stops the thread.
     """
 
     def __init__(
@@ -87,7 +93,8 @@ class Loader:
         self._ready: queue.Queue = queue.Queue(maxsize=ahead)
         stop = threading.Event()
         work = batches(source, batch_size, seed, (epoch, position), wrap)
-        # The thread knows the queue but not the loader, so that a forgotten loader is collected and its thread stopped.
+        # The thread refers to the queue and not to the loader, so that a loader nobody uses is collected and its thread
+        # stopped.
         thread = threading.Thread(target=_fill, args=(self._ready, work, stop), name="image loader", daemon=True)
         self._stop = weakref.finalize(self, _shut_down, self._ready, thread, stop)
         thread.start()
@@ -116,23 +123,23 @@ class Loader:
 
 
 def _fill(ready: queue.Queue, work: Iterator[Batch], stop: threading.Event) -> None:
-    """The thread: put batches into the queue until told to stop."""
+    """What the thread does: put batches into the queue until `stop` is set."""
     try:
         for batch in work:
             ready.put(batch)
             if stop.is_set():
                 return
-    except BaseException as error:  # noqa: BLE001  (it belongs to whoever takes the next batch)
+    except BaseException as error:  # noqa: BLE001  (whoever takes the next batch raises it)
         ready.put(error)
 
 
 def _shut_down(ready: queue.Queue, thread: threading.Thread, stop: threading.Event) -> None:
-    """Empty the queue until the thread, which may wait for room in it, has seen the signal and ended."""
+    """Stop the thread; empty the queue meanwhile, since the thread may be waiting for space in it."""
     stop.set()
     while True:
         with suppress(queue.Empty):
             while True:
                 ready.get_nowait()
-        if not thread.is_alive() or thread is threading.current_thread():  # the collector may run in any thread
+        if not thread.is_alive() or thread is threading.current_thread():  # the garbage collector may run in it
             return
         thread.join(0.02)

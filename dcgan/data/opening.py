@@ -2,36 +2,37 @@
 
 path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder or .zip of
               picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
+image_size    (H, W) of an image; None: that of a packed file, else (64, 64)
 crop          see Recipe.box; one number: a square
 channels      1 or 3; None: 1 where the pictures are grey, else 3; see decode for colours
+cache_dir     where images go that are not held in memory (default ~/.cache/dcgan)
 memory_limit  bytes that may be held in memory (default: a quarter of the machine's, at least 1 GiB); images that
-              take more, and sets of over 10,000 files, are kept as HDF5 in cache_dir (default ~/.cache/dcgan);
-              of so many files the source is a GrowingSource, which decodes them while it is used
+              take more are packed into cache_dir before training. Of over 10,000 files the source is a GrowingSource,
+              which decodes them into cache_dir while training runs
 workers       decoding threads (default: one per core)
-pattern       of the files wanted, such as '*.png'; train_size: at most so many images, spread over the data
+progress      whether to show a progress bar
+pattern       only files that match, such as '*.png'
 labels        auto, folder or none: see dcgan.data.formats.labels
+train_size    at most so many images, spread over the data
 Raises UserError, one line, for anything that cannot be opened or holds no image.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from dcgan.data.faces.source import COUNT, FacesSource
 from dcgan.data.formats.listing import Listing
-from dcgan.data.formats.recognise import is_packed, list_images
-from dcgan.data.formats.selection import Choice
-from dcgan.data.limits import default_memory_limit
-from dcgan.data.recipe import Recipe
+from dcgan.data.formats.recognise import chosen, is_packed, recognise, split
+from dcgan.data.limits import Room, default_memory_limit
+from dcgan.data.recipe import Choice, Recipe, Wanted
 from dcgan.data.source import Source
 from dcgan.data.storage.cache import cache_path, forget_older, no_cache
 from dcgan.data.storage.decode_ahead import Job
 from dcgan.data.storage.growing import GrowingSource
-from dcgan.data.storage.packed import PackedSource
-from dcgan.data.storage.packing import pack
+from dcgan.data.storage.packed import PackedSource, pack
 from dcgan.data.storage.reading import read_into_memory, with_channels
 from dcgan.data.storage.store import Store
 from dcgan.sizes import Size
@@ -54,87 +55,57 @@ def open_source(
     train_size: int | None = None,
 ) -> Source:
     """The images of `path`, each brought to image_size (H, W); the arguments stand at the top of this page."""
-    crop = (crop, crop) if isinstance(crop, int) else crop
-    memory_limit = default_memory_limit() if memory_limit is None else memory_limit
-    choice = Choice(pattern, labels, train_size)
-    if path is not None and is_packed(path):
-        return open_packed(Path(path), image_size, crop, channels, memory_limit, choice)
-    recipe = Recipe(image_size or (64, 64), crop, channels)
+    recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels)
+    room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
     if path is None:
-        return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), memory_limit)
-    return open_files(path, recipe, choice, cache_dir, memory_limit, workers, progress)
+        return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
+    wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
+    file, name = split(path)
+    if is_packed(file, name):
+        return open_packed(file, image_size, wanted, room)
+    return open_files(chosen(recognise(file, name), wanted.choice, path), wanted, room)
 
 
-def open_files(
-    path: str | os.PathLike,
-    recipe: Recipe,
-    choice: Choice,
-    cache_dir: str | os.PathLike | None,
-    memory_limit: int,
-    workers: int | None,
-    progress: bool,
-) -> Source:
-    """Pictures to decode: very many while they are used, fewer now, into memory where they fit, else into a cache."""
-    listing = list_images(path, choice)
-    recipe = with_channels(listing, recipe)
-    growing = len(listing) > CACHE_FROM and not listing.quick
-    cached = cache_path(listing, recipe, path, choice, cache_dir, growing)
-    if growing:
-        return open_growing(listing, recipe, cached, path, choice, memory_limit, workers)
-    if len(listing) * int(np.prod(recipe.shape)) <= memory_limit:
-        return closing(listing, read_into_memory(listing, recipe, str(path), workers, progress))
-    return closing(listing, open_cached(listing, recipe, cached, str(path), workers, progress))
+def open_packed(file: Path, image_size: Size | None, wanted: Wanted, room: Room) -> Source:
+    """The images of a packed file, in memory where they fit; image_size None: of whatever size they are."""
+    source = PackedSource(file, None, wanted.choice)
+    source.require(image_size, wanted.recipe.crop, wanted.recipe.channels)
+    return source.in_memory() if room.holds(source.shape) else source
 
 
-def closing(listing: Listing, source: Source) -> Source:
-    """The source, which no longer needs the listing's files."""
-    listing.close()
+def open_files(listing: Listing, wanted: Wanted, room: Room) -> Source:
+    """Pictures to decode: over CACHE_FROM while training runs, fewer now, into memory where they fit, else packed."""
+    wanted = replace(wanted, recipe=with_channels(listing, wanted.recipe))
+    if len(listing) > CACHE_FROM and not listing.quick:
+        return open_growing(listing, wanted, room)
+    fits = room.holds((len(listing), *wanted.recipe.shape))
+    source = (read_into_memory if fits else open_cached)(listing, wanted, room)
+    listing.close()  # the source has read all it needs
     return source
 
 
-def open_packed(
-    path: Path, image_size: Size | None, crop: Size | None, channels: int | None, memory_limit: int, choice: Choice
-) -> Source:
-    """A packed file, in memory where it fits."""
-    source = PackedSource(path, None, choice)
-    source.require(image_size, crop, channels)
-    return source.in_memory() if int(np.prod(source.shape)) <= memory_limit else source
-
-
-def open_cached(
-    listing: Listing,
-    recipe: Recipe,
-    cached: Path,
-    what: str,
-    workers: int | None,
-    progress: bool,
-) -> Source:
-    """The images by way of a packed file in the cache folder, made now unless it is there and still true."""
+def open_cached(listing: Listing, wanted: Wanted, room: Room) -> PackedSource:
+    """The images from a packed file in the cache folder, which is written now unless it is there already."""
+    cached = cache_path(listing, wanted, room, growing=False)
     try:
         if not cached.exists():
-            pack(listing, recipe, cached, workers, progress)
+            pack(listing, wanted.recipe, cached, room.workers, room.progress)
             forget_older(cached)
     except OSError as error:
         raise no_cache(cached, error) from None
-    return PackedSource(cached, what)
+    return PackedSource(cached, str(wanted.path))
 
 
-def open_growing(
-    listing: Listing,
-    recipe: Recipe,
-    cached: Path,
-    path: str | os.PathLike,
-    choice: Choice,
-    memory_limit: int,
-    workers: int | None,
-) -> GrowingSource:
+def open_growing(listing: Listing, wanted: Wanted, room: Room) -> GrowingSource:
     """Many picture files: training starts now, and they are decoded into a file in the cache folder meanwhile."""
-    job: Job | None = Job(os.path.abspath(path), choice, listing.version, recipe, os.path.abspath(cached), workers)
+    cached = cache_path(listing, wanted, room, growing=True)
+    asked = replace(wanted, path=os.path.abspath(wanted.path))  # the helpers may start in another folder
+    job: Job | None = Job(asked, listing.version, cached.absolute(), room.workers)
     try:
-        store = Store(len(listing), recipe, cached)
+        store = Store(len(listing), wanted.recipe, cached)
         forget_older(cached)
     except OSError as error:
-        if len(listing) * int(np.prod(recipe.shape)) > memory_limit:
+        if not room.holds((len(listing), *wanted.recipe.shape)):
             raise no_cache(cached, error) from None
-        store, job = Store(len(listing), recipe), None  # a cache is a convenience then: go without
-    return GrowingSource(listing, recipe, os.fspath(path), store, job)
+        store, job = Store(len(listing), wanted.recipe), None  # without a cache: the images fit into memory
+    return GrowingSource(listing, wanted, store, job)

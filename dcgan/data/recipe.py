@@ -1,14 +1,30 @@
-"""What is done to every image before it is kept: crop, size, channels."""
+"""What is asked of the data: which of its pictures, and what is done to each before it is kept.
+
+A recipe (`Recipe`) is a size, a crop and a number of channels; `--recipe NAME` takes one from the table RECIPES. This
+file imports neither NumPy nor Pillow, so that the command line can read the table at once.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from dcgan.errors import UserError
 from dcgan.sizes import Size
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom, as Pillow counts
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, as Pillow counts
+
+# How the well-known data sets are cut and sized. Without a crop the shorter side is resized and the centre kept.
+RECIPES: dict[str, dict[str, Any]] = {
+    "celeba": {"crop": (108, 108), "image_size": (64, 64), "channels": 3},  # the aligned 178x218 faces, face only
+    "celeba28": {"crop": (108, 108), "image_size": (28, 28), "channels": 3},
+    "anime96": {"image_size": (96, 96), "channels": 3},
+    "mnist": {"image_size": (28, 28), "channels": 1},
+    "lsun": {"image_size": (64, 64), "channels": 3},
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,7 @@ class Recipe:
         With a crop: the centred h x w rectangle, cut down where the picture is smaller; it is then stretched to the
         image size. Without: the largest centred rectangle of the image's aspect, so nothing is stretched (the same as
         resizing the shorter side and then cropping the centre).
+        Example: of a 178x218 picture a crop of (108, 108) takes the box (35, 55, 143, 163).
         """
         if self.crop:
             h, w = min(self.crop[0], height), min(self.crop[1], width)
@@ -48,4 +65,43 @@ class Recipe:
         return margin_x, margin_y, width - margin_x, height - margin_y
 
     def to_json(self) -> str:
+        """The recipe as JSON text; it is written into packed files and hashed into the names of cache files."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which pictures and labels of the data are wanted. Its text is hashed into the names of cache files.
+
+    pattern     only pictures whose path or name matches, such as '*.png'; None: all
+    labels      auto, folder or none, see dcgan.data.formats.labels
+    train_size  at most so many pictures; None: all
+    """
+
+    pattern: str | None = None
+    labels: str = "auto"
+    train_size: int | None = None
+
+
+ALL = Choice()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All that is asked for: a path as the user typed it, which of its pictures, and what is done to each."""
+
+    path: str | os.PathLike
+    choice: Choice
+    recipe: Recipe
+
+
+def find(name: str) -> dict[str, Any]:
+    """Return the settings of `--recipe NAME`. Raises UserError with the names there are."""
+    if name not in RECIPES:
+        raise UserError(f"--recipe: got '{name}', expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options given, over the settings of the recipe among them if there is one."""
+    return {**(find(given["recipe"]) if given.get("recipe") else {}), **given}

@@ -1,4 +1,8 @@
-"""A source: N images of one size with random access. Every data format ends as one of these."""
+"""Source: images as training gets them, all of one size, any of them at any time.
+
+The subclasses differ in where the images are: in memory (ArraySource), in a file (dcgan.data.storage), or nowhere until
+they are drawn (dcgan.data.faces).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ from dcgan.errors import UserError
 
 
 class Source:
-    """N uint8 images of shape (H, W, C); a new format is a new subclass with its own `batch`.
+    """N uint8 images of shape (H, W, C); each subclass has its own `batch`.
 
     shape        (N, H, W, C), C = 1 (grey) or 3 (RGB)
     description  one line for people: what it is, how many, of what size
-    fingerprint  changes whenever the images or their order could have changed; a resumed run compares it
+    fingerprint  a hash that changes when the images or their order may have changed; a resumed run compares it
     skipped      (name, reason) of every file that could not be read
     labels       (N,) int64, the class of each image from 0 on, or None where the data has none
     classes      the names of the classes, or None where there are no labels
@@ -40,14 +44,14 @@ class Source:
         raise NotImplementedError
 
     def expect(self, order: np.ndarray) -> None:
-        """Hear in which order images will be asked for, so that work can be done ahead."""
+        """Take note of the order in which images will be asked for, to prepare them; the base class does nothing."""
 
     def progress(self) -> dict[str, str]:
-        """What a progress line should say of the data, by name; nothing where all is there."""
+        """What a progress line says about the data, such as {"decoded": "37%"}; empty where all images are ready."""
         return {}
 
     def close(self) -> None:
-        """Let go of open files; a source in memory has none."""
+        """Close open files; a source in memory has none."""
 
     def __len__(self) -> int:
         return self.shape[0]

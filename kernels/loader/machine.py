@@ -40,16 +40,18 @@ def workers() -> int:
 
 @functools.cache
 def threads() -> int:
-    """Return the number of threads for one launch: OMP_NUM_THREADS if set, else the cores this process may use.
-
-    Those are the cores of its affinity mask, or fewer where a container's CPU quota (cgroup) allows fewer.
-    """
+    """Return the number of threads for one launch: OMP_NUM_THREADS if set, else `cores()`."""
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
+    return cores()
+
+
+def cores() -> int:
+    """Return how many cores the affinity mask and the container's CPU quota (cgroup) let this process use."""
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, _quota())))
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, math.ceil(min(count, _quota())))
 
 
 def _quota() -> float:

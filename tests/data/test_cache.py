@@ -1,19 +1,19 @@
-"""Packed images and the cache: the same pixels from an HDF5 file as from memory."""
+"""The cache: the same pixels from a packed file as from memory, for as long as the data and the recipe stay."""
 
 import os
 import shutil
 from collections import namedtuple
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from dcgan.data import ArraySource, opening
 from dcgan.data.formats import listing
-from dcgan.data.storage import packing
+from dcgan.data.storage import packed
 from dcgan.data.storage.packed import PackedSource
 from dcgan.errors import UserError
+from opened import everything
 
 COUNT = 60
 
@@ -42,13 +42,9 @@ def open_data(folder, tmp_path):
     return open_it
 
 
-def everything(source):
-    return source.batch(np.arange(len(source)))
-
-
 @pytest.mark.parametrize("chunk_bytes", [1, 2000, 2**16])
 def test_from_the_cache_as_from_memory(open_data, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(packing, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(packed, "CHUNK_BYTES", chunk_bytes)
     in_memory, cached = open_data(), open_data(memory_limit=1000)
     assert isinstance(in_memory, ArraySource) and isinstance(cached, PackedSource)
     assert (everything(cached) == everything(in_memory)).all()
@@ -112,40 +108,3 @@ def test_the_users_cache_folder(open_data, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     open_data(memory_limit=1000, cache_dir=None).close()
     assert len(list((tmp_path / "home" / ".cache" / "dcgan").glob("data-*.h5"))) == 1
-
-
-def test_any_file_with_images(open_data, tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (7, 6, 5, 1), dtype=np.uint8)
-    with h5py.File(tmp_path / "own.hdf5", "w") as file:
-        file["images"] = images
-    for limit in (0, 2**30):
-        source = open_data(limit, tmp_path / "own.hdf5", image_size=None)
-        assert (everything(source) == images).all() and source.skipped == []
-        source.close()
-    for options in ({"image_size": (6, 6)}, {"image_size": (6, 5), "channels": 3}, {"image_size": None, "crop": 4}):
-        with pytest.raises(UserError, match="was packed with"):
-            open_data(path=tmp_path / "own.hdf5", **options)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        None,
-        np.zeros((2, 3, 3, 3)),
-        np.zeros((2, 3, 3), "uint8"),
-        np.zeros((2, 3, 3, 2), "uint8"),
-        np.zeros((0, 3, 3, 3), "uint8"),
-    ],
-)
-def test_hdf5_without_images(open_data, tmp_path, data):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["images" if data is not None else "other"] = 0 if data is None else data
-    with pytest.raises(UserError, match="expected a uint8 data set 'images'"):
-        open_data(path=tmp_path / "a.h5")
-
-
-def test_files_that_are_no_hdf5(open_data, tmp_path):
-    for content in (b"", b"hello", b"\x89HDF\r\n\x1a\n" + bytes(20)):
-        (tmp_path / "a.h5").write_bytes(content)
-        with pytest.raises(UserError, match="not a readable HDF5 file"):
-            open_data(path=tmp_path / "a.h5")

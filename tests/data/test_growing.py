@@ -1,4 +1,4 @@
-"""Large sets of files: trained on while they are decoded, and the same pictures in the same places at any time."""
+"""Large sets of files: decoded while training runs, the same pictures in the same places at any time, and kept."""
 
 import os
 import shutil
@@ -7,12 +7,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcgan.data import Loader
-from dcgan.data.storage import decode_ahead
+from dcgan.data.storage import decode_ahead, growing, store
 from dcgan.data.storage.growing import GrowingSource
 from dcgan.errors import UserError
-from large_folder import COUNT, VALUES, finished, values
+from large_folder import BAD, COUNT, VALUES, finished, values
 
 
 def test_nothing_is_decoded_before_it_is_asked_for(open_data, decoded):
@@ -75,14 +76,14 @@ def test_closing_ends_the_processes(open_data, folder):
 
 def test_a_process_without_its_training_ends(open_data):
     source = open_data()
-    decode_ahead.fill(source.job, np.arange(COUNT), 0, 1, wanted=lambda: source.left() > COUNT - 5)
+    decode_ahead.fill(source.job, np.arange(COUNT), 0, 1, needed=lambda: source.left() > COUNT - 5)
     assert COUNT - 7 < source.left() <= COUNT - 5
 
 
 def test_data_that_changed_meanwhile_are_left_to_the_training(open_data, folder):
     source = open_data()
     shutil.copy(folder / "a/00.png", folder / "a/new.png")
-    decode_ahead.fill(source.job, np.arange(COUNT), 0, 1, wanted=lambda: True)
+    decode_ahead.fill(source.job, np.arange(COUNT), 0, 1, needed=lambda: True)
     assert source.left() == COUNT - 1
 
 
@@ -91,3 +92,57 @@ def test_not_one_picture(open_data, folder):
         path.write_text("damaged")
     with pytest.raises(UserError, match="none of the 40 image files .* could be read; the first, a/00.png"):
         open_data()
+
+
+def test_from_the_cache_only_damaged_files_are_read_again(open_data, decoded, monkeypatch):
+    first = finished(open_data())
+    first.close()
+    monkeypatch.setattr(growing, "AT_ONCE", 256)
+    decoded.clear()
+    second = open_data()
+    assert len(decoded) == len(BAD)
+    assert second.description.endswith("(4 skipped)") and second.fingerprint == first.fingerprint
+    assert values(second) == VALUES and len(decoded) == len(BAD)
+    assert values(first) == VALUES and second.skipped == first.skipped
+
+
+def test_an_interrupted_first_pass_goes_on_where_it_was(open_data, decoded):
+    values(open_data(), range(22, 32))  # and dies without closing
+    decoded.clear()
+    source = open_data()
+    assert source.left() == COUNT - 11 and values(source, range(22, 34)) == list(range(22, 34))
+    assert len(decoded) == 2
+
+
+def test_after_a_power_cut_only_what_was_on_the_disk_counts(open_data, monkeypatch):
+    source = open_data()
+    values(source, range(22, 32))
+    source.store.save()
+    values(source, range(32, 36))
+    monkeypatch.setattr(store, "boot_id", lambda: b"x" * 36)
+    again = open_data()
+    assert np.flatnonzero(again.store.there()).tolist() == [0, *range(22, 32)]
+
+
+def test_a_changed_folder_has_another_cache(open_data, folder, tmp_path):
+    finished(open_data()).close()
+    Image.new("L", (6, 6), 200).save(folder / "a/03.png")
+    assert values(open_data())[:6] == [0, 1, 2, 200, 5, 5]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", None])
+def test_a_torn_cache_is_begun_anew(open_data, tmp_path, content):
+    open_data().close()
+    (cached,) = (tmp_path / "cache").iterdir()
+    torn = cached.read_bytes()[:2500] if content is None else content
+    cached.unlink()
+    cached.write_bytes(torn)
+    assert values(open_data()) == VALUES
+
+
+def test_two_at_once_share_a_cache(open_data, decoded):
+    one, other = open_data(), open_data()
+    assert values(one, range(22, 30)) == list(range(22, 30))
+    decoded.clear()
+    assert values(other, range(22, 30)) == list(range(22, 30)) and decoded == []

@@ -1,4 +1,4 @@
-"""What the tests of data formats share: opening at the data's own size, and the one line of a refusal."""
+"""What the tests of data formats share: pictures and files to write, opening them, and the one line of a refusal."""
 
 import gzip
 import io
@@ -8,6 +8,7 @@ import tarfile
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcgan.data import open_source
 from dcgan.errors import UserError
@@ -32,6 +33,44 @@ def refusal(path, size=(8, 8), **options):
     text = str(error.value)
     assert "\n" not in text and len(text) < 600
     return text
+
+
+def open_small(path, **options):
+    """The source of a path, its images 8x8."""
+    return opened(path, (8, 8), **options)
+
+
+def only_skipped(folder, name):
+    """Open a folder that also holds a sound picture; check that just `name` was left out; return the reason."""
+    source = open_small(folder)
+    assert [skipped for skipped, _ in source.skipped] == [name]
+    assert len(source) >= 1
+    return source.skipped[0][1]
+
+
+def values(source):
+    """The first number of every image."""
+    return everything(source)[:, 0, 0, 0].tolist()
+
+
+def picture(value, size=(8, 8)):
+    """A picture of one colour, whose first number is the value."""
+    return Image.new("RGB", size, (value, value // 2, 7))
+
+
+def make(folder, *names):
+    """Save pictures of values 0, 1, 2, ... under these names; return the folder."""
+    for value, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(value).save(folder / name, format="PNG")
+    return folder
+
+
+def png_bytes(tmp_path):
+    """The content of a sound PNG."""
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "whole.png")
+    return (tmp_path / "whole.png").read_bytes()
 
 
 def noise(*shape):

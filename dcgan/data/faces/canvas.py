@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from dcgan.data.faces.colours import Colour
+from dcgan.data.faces.traits import Colour
 
 CANVAS_PIXELS = 144  # the shorter side is drawn at about this many pixels, then reduced
 _TURN = np.linspace(0, 2 * np.pi, 28, endpoint=False)

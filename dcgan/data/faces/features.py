@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dcgan.data.faces.canvas import CIRCLE, Canvas, arc, ellipse
-from dcgan.data.faces.colours import BLACK, WHITE, mix
-from dcgan.data.faces.traits import GRIN, NEUTRAL, OPEN, SAD, SMILE, Traits
+from dcgan.data.faces.traits import BLACK, GRIN, NEUTRAL, OPEN, SAD, SMILE, WHITE, Traits, mix
 
 EYE_LINE, MOUTH_LINE = 0.02, 0.62
 SQUARE = np.sign(CIRCLE) * np.abs(CIRCLE) ** 0.45  # with round corners

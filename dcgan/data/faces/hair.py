@@ -5,9 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from dcgan.data.faces.canvas import Canvas, arc, ellipse
-from dcgan.data.faces.colours import BLACK, WHITE, Colour, mix
 from dcgan.data.faces.head import head_outline
-from dcgan.data.faces.traits import BALD, BOB, BUN, CURLY, LONG, PARTED, RECEDING, SPIKY, WAVY, Traits
+from dcgan.data.faces.traits import (
+    BALD,
+    BLACK,
+    BOB,
+    BUN,
+    CURLY,
+    LONG,
+    PARTED,
+    RECEDING,
+    SPIKY,
+    WAVY,
+    WHITE,
+    Colour,
+    Traits,
+    mix,
+)  # fmt: skip
 
 
 def hair_behind(canvas: Canvas, t: Traits) -> None:
@@ -114,7 +128,7 @@ def hat(canvas: Canvas, t: Traits) -> None:
 
 
 def beard(canvas: Canvas, t: Traits, mouth_x: float) -> None:
-    """Stubble, full beard, goatee or moustache, below the mouth that is drawn afterwards."""
+    """Stubble, full beard, goatee or moustache; the mouth is drawn over it afterwards."""
     jaw = head_outline(t, 0.015)
     if t.beard == 1:
         canvas.glow(0, 0.72, t.width + 0.1, 0.62, mix(t.skin, t.hair, 0.7), 0.55, within=jaw)

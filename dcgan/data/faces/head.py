@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dcgan.data.faces.canvas import Canvas, arc, ellipse
-from dcgan.data.faces.colours import BLACK, WHITE, mix
-from dcgan.data.faces.traits import Traits
+from dcgan.data.faces.traits import BLACK, WHITE, Traits, mix
 
 _TURN = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 ROUND = np.stack([np.sin(_TURN), -np.cos(_TURN)], axis=1)  # (40, 2)
@@ -24,7 +23,7 @@ def head_outline(t: Traits, grow: float = 0.0) -> np.ndarray:
 
 
 def body(canvas: Canvas, t: Traits) -> None:
-    """Shoulders, neck and collar; drawn upright in the main, for they hardly follow the head's tilt."""
+    """Shoulders, neck and collar, tilted as the head is."""
     neck = 0.34 + 0.1 * (1 - t.jaw)  # half its width
     right = np.array([[3, 9], [1.7, 2.2], [1.45, 1.6], [0.95, 1.32], [neck + 0.1, 1.12]])
     shoulders = np.concatenate([right[::-1] * (-1, 1), right])
@@ -37,7 +36,7 @@ def body(canvas: Canvas, t: Traits) -> None:
 
 
 def collar(canvas: Canvas, t: Traits, neck: float) -> None:
-    """The edge of the clothes round a neck of this half width; a V has none."""
+    """The edge of the clothes round a neck of this half width; a V neck has no edge."""
     dark, pale = mix(t.clothes, BLACK, 0.3), mix(t.clothes, WHITE, 0.55)
     if t.collar == 0:
         canvas.line(arc(0, 1.14, neck + 0.03, -0.31), dark, 0.08)
@@ -51,7 +50,7 @@ def collar(canvas: Canvas, t: Traits, neck: float) -> None:
 
 
 def ears(canvas: Canvas, t: Traits) -> None:
-    """Both ears; turning the head hides the far one."""
+    """Both ears; the head, drawn later, hides most of the far one where it is turned."""
     for side in (-1, 1):
         x = side * (t.width + 0.02) - 0.10 * t.yaw
         canvas.polygon(ellipse(x, 0.08, 0.12, 0.22), mix(t.skin, t.shadow, 0.35))

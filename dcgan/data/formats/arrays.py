@@ -1,4 +1,7 @@
-"""Pictures that lie in arrays: idx, CIFAR, NumPy and HDF5 files all end here."""
+"""Pictures that are rows of arrays: the listing of idx, CIFAR-10, NumPy files and FILE.h5:NAME.
+
+The second half (from `converter` on) finds out what the axes and the values of an array mean.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,25 @@ import numpy as np
 from PIL import Image
 
 from dcgan.data.formats.decode import cut
-from dcgan.data.formats.folder import digest
-from dcgan.data.formats.listing import Listing
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
 
 SAMPLE = 64  # rows that the fingerprint looks into
 MOST_CLASSES = 10_000
+BLOCK_BYTES = 2**24  # of an array, looked at in one go
 
 Labels = Callable[[], np.ndarray | None]
 Convert = Callable[[np.ndarray], np.ndarray]  # a row of the file -> uint8 (H, W, C)
 
 
 class ArrayListing(Listing):
-    """Pictures in one or more arrays, one row of a leading axis each, taken one behind the other.
+    """Pictures in one or more arrays, each a row of the first axis; the arrays follow one another.
 
-    files    what the arrays were read from: their names, sizes and times of change count
-    parts    arrays, memory maps or HDF5 data sets (n, ...), rows of one shape
+    files    the files that the arrays were read from; their names, sizes and times of change go into the hashes
+    parts    arrays, memory maps or HDF5 data sets (n, ...), all with rows of one shape
     convert  turns a row into uint8 (H, W, C)
-    labels   reads the labels (n,) of all images, if they are wanted
+    labels   reads the labels (n,) of all images; called only if labels are wanted
     """
 
     quick = True
@@ -62,7 +65,10 @@ class ArrayListing(Listing):
         return labels, list(self._classes or map(str, range(int(labels.max()) + 1)))
 
     def row(self, index: int) -> np.ndarray:
-        """Row `index` as it lies in the file."""
+        """Row `index` as it lies in the file.
+
+        Example: parts of 12 and 8 rows end at 12 and 20. Row 13 is parts[1][13 - 20], the 7th from the end of its 8.
+        """
         part = int(np.searchsorted(self.ends, index, side="right"))
         return np.asarray(self.parts[part][index - int(self.ends[part])])
 
@@ -73,10 +79,10 @@ class ArrayListing(Listing):
         return f"{self.path.name} image {index}"
 
     def _sample(self) -> str:
-        """A hash of rows spread over the data: two arrays of one shape have files of one size."""
+        """A hash of rows spread over the data; the size of a file does not tell two arrays of one shape apart."""
         state = hashlib.blake2b(digest_size=12)
         for index in np.linspace(0, len(self) - 1, min(SAMPLE, len(self))).astype(int):
-            with suppress(OSError):  # a damaged row: reading it will tell
+            with suppress(OSError):  # a damaged row is reported when it is read
                 state.update(self.row(int(index)).tobytes())
         return state.hexdigest()
 
@@ -89,14 +95,14 @@ def fit(image: np.ndarray, recipe: Recipe) -> np.ndarray:
     height, width, channels = image.shape
     box = recipe.box(width, height)
     if image.shape == recipe.shape and box == (0, 0, width, height):
-        return image  # as most such files are wanted
+        return image  # nothing to do; this is the usual case
     picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if channels == 1 else image))
     picture = picture.convert("L" if recipe.channels == 1 else "RGB")
     return np.asarray(cut(picture, box, 1, 1, recipe)).reshape(recipe.shape)
 
 
 def checked_labels(labels: Any, count: int, origin: object) -> np.ndarray:
-    """Labels as (count,) int64. Raises UserError where they are of another number, not whole or out of range."""
+    """Labels as (count,) int64. Raises UserError where they are too few, too many, not whole or out of range."""
     labels = np.asarray(labels)
     if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
         raise UserError(
@@ -113,7 +119,71 @@ def checked_labels(labels: Any, count: int, origin: object) -> np.ndarray:
 
 
 def require_one_shape(path: Path, parts: Sequence[Any]) -> None:
-    """Raise UserError where arrays that shall be joined hold images of different shapes."""
+    """Raise UserError where arrays that are to be joined hold images of different shapes."""
     shapes = sorted({tuple(part.shape[1:]) for part in parts})
     if len(shapes) > 1:
         raise UserError(f"{path}: images of different shapes, {' and '.join(map(str, shapes))}: give one file of them")
+
+
+def converter(array: Any, origin: object) -> Convert:
+    """The function that turns a row of `array` (N, ...) into uint8 (H, W, C), from its shape, type and values.
+
+    Axes: (N, H, W) is grey; of (N, H, W, C) and (N, C, H, W) the axis of length 1 or 3 is the channels.
+    Values: uint8 as they are; whole numbers from 0 to 255; true and false as 255 and 0; floating point in [0, 1] times
+    255, or, where any is negative, in [-1, 1] as (x + 1) * 127.5. Raises UserError for anything else.
+    """
+    to_hwc, to_uint8 = layout(array.shape, origin), scale(array, origin)
+    return lambda row: to_hwc(to_uint8(row))
+
+
+def layout(shape: tuple[int, ...], origin: object) -> Convert:
+    """The function from a row to (H, W, C)."""
+    if len(shape) not in (3, 4):
+        raise UserError(f"{origin} has shape {shape}: expected images as (N, H, W), (N, H, W, C) or (N, C, H, W)")
+    if min(shape) == 0:
+        raise UserError(f"{origin} has shape {shape}: it holds no images")
+    if len(shape) == 3:
+        if shape[2] in (1, 3) and shape[1] > 3:
+            raise UserError(
+                f"{origin} has shape {shape}: one image (H, W, C), or {shape[0]} of (H, W)? Give it a leading axis: "
+                "array[None] or array[..., None]"
+            )
+        return lambda row: row[..., None]
+    first, last = shape[1] in (1, 3), shape[3] in (1, 3)
+    if first == last:
+        which = "both axis 1 and axis 3 could be the channels" if first else "neither axis 1 nor axis 3 is 1 or 3 long"
+        raise UserError(f"{origin} has shape {shape}: {which}; expected (N, H, W, C) or (N, C, H, W) with C 1 or 3")
+    return (lambda row: row.transpose(1, 2, 0)) if first else (lambda row: row)
+
+
+def scale(array: Any, origin: object) -> Convert:
+    """The function from a row's numbers to uint8."""
+    kind = array.dtype.kind
+    if array.dtype == np.uint8:
+        return lambda row: row
+    if kind == "b":
+        return lambda row: row * np.uint8(255)
+    if kind not in "iuf":
+        raise UserError(f"{origin} holds {array.dtype}: expected uint8, other whole numbers or floating point")
+    low, high = value_range(array)
+    if kind != "f" and low >= 0 and high <= 255:
+        return lambda row: row.astype(np.uint8)
+    if kind == "f" and low >= 0 and high <= 1:
+        return lambda row: np.rint(row * 255.0).astype(np.uint8)
+    if kind == "f" and low >= -1 and high <= 1:
+        return lambda row: np.rint((row + 1.0) * 127.5).astype(np.uint8)
+    expected = "in [0, 1] or [-1, 1]" if kind == "f" else "from 0 to 255"
+    raise UserError(
+        f"{origin} holds {array.dtype} values from {low:g} to {high:g}: expected {expected}; convert them to uint8"
+    )
+
+
+def value_range(array: Any) -> tuple[float, float]:
+    """The smallest and the largest value (NaN where there is one), read block by block."""
+    rows = max(1, BLOCK_BYTES // max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize))
+    lows, highs = [], []
+    for start in range(0, len(array), rows):
+        block = np.asarray(array[start : start + rows])
+        lows.append(float(block.min()))
+        highs.append(float(block.max()))
+    return float(np.min(lows)), float(np.max(highs))

@@ -1,52 +1,51 @@
-"""CIFAR-10 as its page offers it: binary or Python version, as a folder, a .tar.gz or one batch file.
+"""CIFAR-10 as its page offers it: binary or Python version, as a folder, a .tar or .tar.gz, or one batch file.
 
 Binary version: records of 3,073 bytes, the label and then the red, green and blue planes of 32x32 each. Python version:
 pickled dictionaries with "data" (n, 3072) of the same planes and "labels". (https://www.cs.toronto.edu/~kriz/cifar.html)
+An archive is read without writing any of its files to the disk.
 """
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from dcgan.data.formats import safe_pickle
-from dcgan.data.formats.archive import TAR_SUFFIXES, tar_members
 from dcgan.data.formats.arrays import ArrayListing
-from dcgan.data.formats.listing import Listing
 from dcgan.errors import UserError
 
 PLANES = 3 * 32 * 32
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 TRAINING = [f"data_batch_{i}" for i in range(1, 6)]
+TRAINING_FILES = [name + suffix for name in TRAINING for suffix in (".bin", "")]
 BATCHES = {name + suffix for name in (*TRAINING, "test_batch") for suffix in ("", ".bin")}
 FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 BATCH_LIMIT = 2**26  # bytes; a true batch has 31 million
+TOTAL_LIMIT = 2**29  # bytes an archive may unpack to; CIFAR-10's have 185 million
 
 Part = tuple[np.ndarray, np.ndarray]  # images (n, 3072) uint8, labels (n,)
 
 
-def listing(path: Path) -> Listing | None:
-    """The 50,000 training images of a folder or .tar.gz, or those of one batch file; None where there are none."""
-    if path.is_dir():
-        for folder in (path / name for name in FOLDERS):
-            files = [file for name in TRAINING for file in (folder / f"{name}.bin", folder / name) if file.is_file()]
-            if files:
-                require_all(folder, (file.name for file in files))
-                return joined(files, [parse(file.name, read(file), file) for file in files[:5]])
-    elif path.name in BATCHES:
-        return joined([path], [parse(path.name, read(path), path)])
-    elif path.name.lower().endswith(TAR_SUFFIXES):
-        return in_tar(path)
-    return None
+def of_folder(folder: Path, files: list[Path]) -> ArrayListing:
+    """The 50,000 training images of the batch files found in a folder."""
+    require_all(folder, (file.name for file in files))
+    return joined(files, [parse(file.name, read(file), file) for file in files])
 
 
-def in_tar(path: Path) -> Listing:
-    """The training images of CIFAR-10's archive, read in one go; nothing is unpacked to the disk."""
+def of_batch(file: Path) -> ArrayListing:
+    """The 10,000 images of one batch file."""
+    return joined([file], [parse(file.name, read(file), file)])
+
+
+def in_tar(path: Path) -> ArrayListing:
+    """The training images of CIFAR-10's archive, read in one go."""
     try:
         members = dict(tar_members(path, BATCHES, BATCH_LIMIT))
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
@@ -69,18 +68,18 @@ def require_all(origin: Path, names: Iterable[str]) -> None:
 
 
 def joined(files: list[Path], parts: list[Part]) -> ArrayListing:
-    """The images of these batches one behind the other."""
+    """The images and labels of these batches, joined."""
     labels = np.concatenate([labels for _, labels in parts])
     return ArrayListing(files, [images for images, _ in parts], planes_last, lambda: labels, CLASSES)
 
 
 def planes_last(row: np.ndarray) -> np.ndarray:
-    """3,072 bytes, plane by plane, to (32, 32, 3)."""
+    """An image of 3,072 bytes, plane by plane, as (32, 32, 3)."""
     return row.reshape(3, 32, 32).transpose(1, 2, 0)
 
 
 def read(file: Path) -> bytes:
-    """A batch file, if it is not far too large to be one."""
+    """The content of a batch file. Raises UserError where it is far too large to be one."""
     if file.stat().st_size > BATCH_LIMIT:
         raise UserError(f"{file}: {file.stat().st_size:,} bytes, no CIFAR-10 batch has more than {BATCH_LIMIT:,}")
     return file.read_bytes()
@@ -92,7 +91,7 @@ def parse(name: str, content: bytes, origin: object) -> Part:
 
 
 def parse_binary(content: bytes, origin: object) -> Part:
-    """Records of a label and 3,072 bytes."""
+    """Images and labels of records of 1 + 3,072 bytes."""
     if not content or len(content) % (1 + PLANES):
         raise UserError(
             f"{origin} is truncated: {len(content):,} bytes are no multiple of {1 + PLANES:,}, the length of a record"
@@ -104,7 +103,7 @@ def parse_binary(content: bytes, origin: object) -> Part:
 
 
 def parse_python(content: bytes, origin: object) -> Part:
-    """The pickled dictionary of "data" and "labels", read without executing it."""
+    """Images and labels of a pickled dictionary, which is read without executing it."""
     try:
         batch = safe_pickle.load(content)
     except ValueError as error:
@@ -112,8 +111,52 @@ def parse_python(content: bytes, origin: object) -> Part:
     batch = batch if isinstance(batch, dict) else {}
     images: Any
     labels: Any
-    images, labels = (batch.get(name.encode(), batch.get(name)) for name in ("data", "labels"))  # Python 2's, 3's keys
+    images, labels = (batch.get(name.encode(), batch.get(name)) for name in ("data", "labels"))  # Python 2, 3
     fits = isinstance(images, np.ndarray) and isinstance(labels, list) and images.shape == (len(labels), PLANES)
     if not fits or not labels or any(type(label) is not int or not 0 <= label < len(CLASSES) for label in labels):
         raise UserError(f"{origin} is no CIFAR-10 batch: expected data (n, {PLANES}) and n labels from 0 to 9")
     return images, np.array(labels, np.int64)
+
+
+def tar_members(path: Path, wanted: Container[str], limit: int) -> Iterator[tuple[str, bytes]]:
+    """(name without folders, content) of every ordinary file of a .tar whose name is wanted.
+
+    The folders in a member's name are ignored, since nothing is written to the disk; links and devices are passed over.
+    Raises ValueError for a wanted member of more than `limit` bytes, for one that comes twice, and for an archive that
+    unpacks to more than TOTAL_LIMIT bytes.
+    """
+    with open(path, "rb") if path.name.lower().endswith(".tar") else gzip.open(path) as file:
+        stream = Limited(file)
+        yield from stream_members(stream, wanted, limit)
+        while stream.read(tarfile.RECORDSIZE):  # read to the end: gzip compares its checksum only there
+            pass
+
+
+def stream_members(stream: Limited, wanted: Container[str], limit: int) -> Iterator[tuple[str, bytes]]:
+    """`tar_members` of an open stream."""
+    seen = set()
+    with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
+        for member in archive:
+            name = PurePosixPath(member.name).name
+            if not member.isreg() or name not in wanted:
+                continue
+            if member.size > limit or name in seen:
+                what = "comes twice" if name in seen else f"claims {member.size:,} bytes, more than {limit:,}"
+                raise ValueError(f"member {name} {what}")
+            seen.add(name)
+            file = archive.extractfile(member)
+            assert file is not None  # it is an ordinary file
+            yield name, file.read()
+
+
+class Limited:
+    """A stream that gives at most TOTAL_LIMIT bytes: a small .gz can unpack to terabytes."""
+
+    def __init__(self, stream: BinaryIO | gzip.GzipFile):
+        self.stream, self.left = stream, TOTAL_LIMIT
+
+    def read(self, count: int) -> bytes:
+        self.left -= count
+        if self.left < 0:
+            raise ValueError(f"it unpacks to more than {TOTAL_LIMIT:,} bytes")
+        return self.stream.read(count)

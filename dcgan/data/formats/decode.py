@@ -1,4 +1,4 @@
-"""One picture file, of whatever kind, to one uint8 array (H, W, C)."""
+"""Decoding: one picture file of any kind becomes one uint8 array (H, W, C)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dcgan.sizes import Size
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 EXIF_ORIENTATION = 0x0112
-# How to bring a picture upright for each value of the EXIF orientation tag (1: it is already).
+# How to turn a picture upright, for each value of the EXIF orientation tag; 1 means that it is upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,7 +32,7 @@ SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
     """Read, turn upright, lay over white, crop and resize (bicubic, antialiased): uint8 (H, W, C).
 
-    Of an animation the first frame counts. Raises whatever Pillow raises for a damaged file, and ValueError for wrong
+    The first frame of an animation is taken. Raises whatever Pillow raises for a damaged file, and ValueError for wrong
     checksums in a PNG and for a picture of more pixels than PIL.Image.MAX_IMAGE_PIXELS.
     """
     with Image.open(file, formats=FORMATS) as picture:
@@ -50,10 +50,13 @@ def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
 
 
 def cut(image: Image.Image, box: Box, fx: float, fy: float, recipe: Recipe) -> Image.Image:
-    """The box of a picture that was drafted to fx, fy of its size, resized to the recipe's."""
+    """The box of a picture, resized to the recipe's size.
+
+    The box is given in pixels of the full size; fx and fy say how much smaller the picture was decoded (0.5: half).
+    """
     left, right = (min(x * fx, image.width) for x in box[::2])
     top, bottom = (min(y * fy, image.height) for y in box[1::2])
-    if recipe.crop:  # cut first: what lies outside shall not colour the edge
+    if recipe.crop:  # cut first: pixels outside the crop must not mix into its edge
         x, y = math.floor(left), math.floor(top)
         image = image.crop((x, y, math.ceil(right), math.ceil(bottom)))
         left, top, right, bottom = left - x, top - y, right - x, bottom - y
@@ -61,14 +64,14 @@ def cut(image: Image.Image, box: Box, fx: float, fy: float, recipe: Recipe) -> I
 
 
 def check_pixels(size: Size) -> None:
-    """Refuse pictures whose decoding would take very much memory (decompression bombs among them)."""
+    """Raise ValueError for a picture whose pixels would take very much memory, such as a decompression bomb."""
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and size[0] * size[1] > limit:
         raise ValueError(f"{size[0]}x{size[1]} pixels, more than the {limit:,} that Pillow allows")
 
 
 def check_png(file: BinaryIO) -> None:
-    """Raise ValueError for a wrong checksum in the chunks that make the picture; Pillow passes over them."""
+    """Raise ValueError for a wrong checksum in the chunks that hold the pixels; Pillow does not check them."""
     file.seek(8)
     kind = b""
     while kind != b"IEND":
@@ -82,7 +85,7 @@ def check_png(file: BinaryIO) -> None:
 
 
 def exif_orientation(picture: Image.Image) -> int:
-    """1 to 8; 1 (upright) also where the EXIF block is damaged, for the picture itself may be sound."""
+    """The EXIF orientation, 1 to 8; 1 (upright) where the EXIF block is damaged: the picture itself may be sound."""
     try:
         return picture.getexif().get(EXIF_ORIENTATION, 1)
     except Exception:  # noqa: BLE001  (Pillow raises half a dozen kinds here)
@@ -90,7 +93,7 @@ def exif_orientation(picture: Image.Image) -> int:
 
 
 def draft_jpeg(picture: Image.Image, shrink: float) -> None:
-    """Let libjpeg decode at 1/2, 1/4 or 1/8 of the size where at least the final size remains."""
+    """Have libjpeg decode at 1/2, 1/4 or 1/8 of the size, where that is still at least the final size."""
     factor = next(f for f in (8, 4, 2, 1) if f <= max(shrink, 1))
     if picture.format in ("JPEG", "MPO") and factor > 1:
         picture.draft(None, (picture.width // factor, picture.height // factor))
@@ -108,6 +111,6 @@ def flatten(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def sixteen_to_eight_bits(picture: Image.Image) -> Image.Image:
-    """0..65535 to 0..255 (Pillow's own conversion of these modes clips or differs between its versions)."""
+    """Scale 0..65535 to 0..255, rounded (Pillow's own conversion clips, or differs between its versions)."""
     values = np.asarray(picture).clip(0, 65535).astype(np.uint32)
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))

@@ -1,17 +1,15 @@
-"""Finding the picture files of a folder or a .zip, in one order for ever."""
+"""Picture files in a folder or a .zip, in an order that depends on their names alone."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from dcgan.data.formats.decode import SUFFIXES
-from dcgan.data.formats.listing import Listing
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
 
 MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
@@ -24,17 +22,11 @@ def is_picture(name: str) -> bool:
     return last.lower().endswith(SUFFIXES) and not last.startswith(".")
 
 
-def digest(parts: Iterable) -> str:
-    """A short hexadecimal hash of the texts of `parts`."""
-    text = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=12).hexdigest()
-
-
 class FolderListing(Listing):
-    """The pictures below a folder, sorted by their path in it; links are followed, every real folder is read once.
+    """The pictures below a folder, sorted by their path in it. Links are followed; every real folder is read once.
 
     fingerprint  of names and sizes: stays when the folder is copied
-    version      of names, sizes and times of change: what a cache goes by
+    version      of names, sizes and times of change: names the cache file
     """
 
     def __init__(self, root: Path):
@@ -45,10 +37,10 @@ class FolderListing(Listing):
         while pending:
             prefix = pending.pop()
             real = os.path.realpath(root / prefix)
-            if real not in seen:  # a link to a folder that contains it would go round for ever
+            if real not in seen:  # a link to a folder that contains the link would be followed for ever
                 seen.add(real)
                 pending.extend(self._read_folder(prefix, stamps))
-        self.names = sorted(stamps)
+        self.names: list[str] = sorted(stamps)
         if not self.names:
             raise UserError(
                 f"no images found in the folder {root}: looked for files ending in {LOOKED_FOR} "
@@ -58,7 +50,7 @@ class FolderListing(Listing):
         self.version = digest([self.fingerprint, *(stamps[name][1] for name in self.names)])
 
     def _read_folder(self, prefix: str, stamps: dict[str, tuple[int, int]]) -> list[str]:
-        """Note the pictures directly in root/prefix; return its subfolders, the first in order last."""
+        """Note the pictures directly in root/prefix; return its subfolders, last name first for the caller to pop."""
         folders = []
         try:
             entries = list(os.scandir(self.root / prefix))
@@ -75,7 +67,6 @@ class FolderListing(Listing):
         return sorted(folders, key=lambda folder: folder.rstrip("/"), reverse=True)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number, for reading."""
         return open(self.root / self.names[index], "rb")
 
     def name(self, index: int) -> str:
@@ -86,7 +77,7 @@ class FolderListing(Listing):
 
 
 def stamp(entry: os.DirEntry) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; zeros for a broken link (opening it will tell)."""
+    """Size in bytes and time of change in nanoseconds; zeros for a broken link, which is reported when it is opened."""
     try:
         status = entry.stat()
         return status.st_size, status.st_mtime_ns
@@ -95,13 +86,13 @@ def stamp(entry: os.DirEntry) -> tuple[int, int]:
 
 
 class ZipListing(Listing):
-    """The pictures in a .zip, sorted by name; they are read in place, and nothing is ever unpacked to the disk."""
+    """The pictures in a .zip, sorted by name. They are read in place; nothing is ever unpacked to the disk."""
 
     def __init__(self, path: Path):
         self.path = path
         self.skipped: list[tuple[str, str]] = []
         try:
-            self._archive = zipfile.ZipFile(path)  # its reads may come from several threads
+            self._archive = zipfile.ZipFile(path)  # several threads may read from it at once
             members = [info for info in self._archive.infolist() if is_member(info)]
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise UserError(f"{path} is not a readable .zip file ({error}): copy or download it again") from None
@@ -109,11 +100,11 @@ class ZipListing(Listing):
         if not self.members:
             self._archive.close()
             raise UserError(f"no images found in {path}: looked for members ending in {LOOKED_FOR}")
-        self.names = [info.filename for info in self.members]
+        self.names: list[str] = [info.filename for info in self.members]
         self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
 
     def open(self, index: int) -> BinaryIO:
-        """The member of that number, unpacked into memory."""
+        """Member `index`, unpacked into memory."""
         info = self.members[index]
         if info.flag_bits & 1:
             raise ValueError("encrypted in the .zip")
@@ -133,5 +124,5 @@ class ZipListing(Listing):
 
 
 def is_member(info: zipfile.ZipInfo) -> bool:
-    """Whether a .zip member is a picture, not a folder nor macOS's shadow copies."""
+    """Whether a .zip member is a picture, and neither a folder nor one of macOS's shadow copies."""
     return not info.is_dir() and is_picture(info.filename) and not info.filename.startswith("__MACOSX/")

@@ -1,4 +1,4 @@
-"""Data sets of HDF5 files from anywhere: what may be read, and the images of one that is named (file.h5:group/name)."""
+"""Data sets of HDF5 files from anywhere: which may be read, and the images of one that is named, FILE.h5:GROUP/NAME."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dcgan.data.formats.arrays import ArrayListing
-from dcgan.data.formats.values import converter
+from dcgan.data.formats.arrays import ArrayListing, converter
 from dcgan.data.limits import default_memory_limit, require_plausible
 from dcgan.errors import UserError
 
@@ -29,7 +28,7 @@ def open_hdf5(path: Path) -> h5py.File:
 
 
 def dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """The data set of that path in the file, or None; its data lies in this file and can be read here.
+    """The data set of that path in the file, checked to lie in the file and to be readable; None where there is none.
 
     Raises UserError for links, which may lead to any file of this machine, for data kept in other files, for an unknown
     compression, and for sizes that the file cannot hold.

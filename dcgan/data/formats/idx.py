@@ -1,5 +1,6 @@
-"""idx files, the format of MNIST, Fashion-MNIST and their kin (http://yann.lecun.com/exdb/mnist, "file format").
+"""idx files, the format of MNIST, Fashion-MNIST and their like (http://yann.lecun.com/exdb/mnist, "file format").
 
+byte   content
 0      0x00 0x00, type (0x08: unsigned bytes), number of axes
 4      the length of each axis, 32 bits, most significant byte first
 4+4d   the numbers, last axis fastest
@@ -8,7 +9,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import struct
 import zlib
@@ -17,40 +17,21 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.data.formats.arrays import ArrayListing
-from dcgan.data.formats.listing import Listing
 from dcgan.data.limits import require_memory, require_plausible
 from dcgan.errors import UserError
 
-IMAGES = re.compile(r"images[-.]idx3-ubyte(\.gz)?$")
+ENDINGS = ("idx3-ubyte", "idx3-ubyte.gz")  # of the names of images
+IMAGES = re.compile(r"images[-.]idx3-ubyte(\.gz)?$")  # train-images-idx3-ubyte, t10k-images.idx3-ubyte.gz
 UNSIGNED_BYTE = 0x08
-HALF = re.compile("train|t10k|test")  # which half of a data set a file is
+HALF = re.compile("train|t10k|test")  # the half of a data set that a file holds, as its name says
 
 
-def is_images(path: Path) -> bool:
-    """Whether a file is called as idx images are: train-images-idx3-ubyte, t10k-images.idx3-ubyte.gz."""
-    return bool(IMAGES.search(path.name)) and path.is_file()
-
-
-def listing(path: Path) -> Listing | None:
-    """The images of an idx file, or of all those in a folder joined (training set first); None where there are none."""
-    if path.is_file():
-        return joined([path]) if is_images(path) else None
-    for folder in (path, path / "raw"):  # torchvision keeps MNIST in MNIST/raw
-        names = sorted(name for name in listed(folder) if name.endswith(("idx3-ubyte", "idx3-ubyte.gz")))
-        found = [folder / name for name in sorted(names, key=lambda name: name.endswith(".gz"), reverse=True)]
-        files = {file.name.removesuffix(".gz"): file for file in found if is_images(file)}  # the plain one, if both
-        if files:
-            require_one_set(folder, list(files))
-            return joined(sorted(files.values(), key=lambda file: ("train" not in file.name, file.name)))
-    return None
-
-
-def listed(folder: Path) -> list[str]:
-    """The names in a folder; none where there is none to read."""
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
+def of_folder(folder: Path, found: list[Path]) -> ArrayListing:
+    """The images of the idx files found in a folder, joined, training set first."""
+    packed_first = sorted(found, key=lambda file: file.suffix == ".gz", reverse=True)
+    files = {file.name.removesuffix(".gz"): file for file in packed_first}  # of a.gz and a, the later one: a
+    require_one_set(folder, list(files))
+    return joined(sorted(files.values(), key=lambda file: ("train" not in file.name, file.name)))
 
 
 def require_one_set(folder: Path, names: list[str]) -> None:
@@ -60,7 +41,7 @@ def require_one_set(folder: Path, names: list[str]) -> None:
 
 
 def joined(files: list[Path]) -> ArrayListing:
-    """The images of these files one behind the other, with the labels found beside them (all or none)."""
+    """The images of these files, joined, with the labels beside them if every file has some."""
     parts = [read(file, 3) for file in files]
     return ArrayListing(files, parts, add_channel, lambda: labels_of(files, parts))
 
@@ -83,14 +64,14 @@ def add_channel(row: np.ndarray) -> np.ndarray:
 
 
 def labels_beside(images: Path) -> Path | None:
-    """train-labels-idx1-ubyte for train-images-idx3-ubyte, packed or not; None where there is none."""
+    """train-labels-idx1-ubyte for train-images-idx3-ubyte, as .gz too; None where there is none."""
     name = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     found = [file for file in (images.with_name(name), images.with_name(name + ".gz")) if file.is_file()]
     return found[0] if found else None
 
 
 def read(path: Path, axes: int) -> np.ndarray:
-    """The unsigned bytes of an idx file of that many axes; a plain file is mapped, a .gz is unpacked into memory."""
+    """The unsigned bytes of an idx file with that many axes; a plain file is mapped, a .gz is unpacked into memory."""
     size, packed = path.stat().st_size, path.suffix == ".gz"
     try:
         with gzip.open(path) if packed else open(path, "rb") as file:

@@ -10,19 +10,17 @@ import numpy as np
 from dcgan.data.formats.listing import Listing
 from dcgan.errors import UserError
 
-MODES = ("auto", "folder", "none")
 
-
-def label(listing: Listing, mode: str, names: Sequence[str] | None) -> None:
+def label(listing: Listing, mode: str) -> None:
     """Give a listing the labels that --labels asks for.
 
-    auto    those of the data itself; of picture files (`names`), those of their folders where `folder_classes` sees any
-    folder  those of the folders, or a UserError
-    none    none
+    auto    picture files: the classes of their folders where `folder_classes` finds any; arrays: their own labels
+    folder  the classes of the folders, or a UserError
+    none    no labels
     """
     if mode == "none":
         return
-    found = folder_classes(names) if names else listing.own_labels() if mode == "auto" else None
+    found = folder_classes(listing.names) if listing.names else listing.own_labels() if mode == "auto" else None
     if found:
         listing.labels, listing.classes = found
     elif mode == "folder":
@@ -35,7 +33,8 @@ def label(listing: Listing, mode: str, names: Sequence[str] | None) -> None:
 def folder_classes(names: Sequence[str]) -> tuple[np.ndarray, list[str]] | None:
     """(labels, class names) where all files lie in two or more subfolders of the folder that holds them all, else None.
 
-    The classes are the subfolders' names in sorted order; folders in them do not matter.
+    The classes are the subfolders' names in sorted order; deeper folders do not matter.
+    Example: cat/1.jpg, dog/old/2.jpg gives labels [0, 1] and classes ["cat", "dog"].
     """
     folders = [name.rpartition("/")[0] for name in names]
     top = os.path.commonpath(folders) if all(folders) else ""

@@ -8,31 +8,26 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from dcgan.data.formats.folder import digest
-from dcgan.data.formats.listing import Listing
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
 
+DATA = "data.mdb"  # a folder with this file is an LMDB
 PICTURE_LIMIT = 256 * 2**20  # bytes of one picture file
-# A meta page: header of 16 bytes, magic, version, address, map size, two tables (the first begins with the page
-# size), last page, transaction. The newer of the first two pages counts.
+# A meta page says how large the file is. It holds a header of 16 bytes, a magic number, version, address, map size,
+# two tables (the first begins with the page size), last page, transaction. There are two; the newer one is valid.
 META = struct.Struct("<16x II QQ I44x 48x QQ")
 MAGIC = 0xBEEFC0DE
 
 
-def is_lmdb(path: Path) -> bool:
-    """Whether a folder holds an LMDB environment."""
-    return (path / "data.mdb").is_file()
-
-
 class LmdbListing(Listing):
-    """The values of an LMDB, picture files each, in the order of their keys."""
+    """The values of an LMDB, each a picture file, in the order of their keys."""
 
     def __init__(self, path: Path):
         try:
             import lmdb
         except ImportError:
             raise UserError(f"{path} is an LMDB: reading it takes the package lmdb, pip install lmdb") from None
-        data = path / "data.mdb"
+        data = path / DATA
         require_complete(data)
         self.path, self.skipped = path, []
         try:
@@ -65,7 +60,7 @@ class LmdbListing(Listing):
 
 
 def require_complete(data: Path) -> None:
-    """Raise UserError where the file lacks pages it says it has: LMDB maps it and would crash on them."""
+    """Raise UserError where the file is shorter than it says: LMDB would map it and crash on the missing pages."""
     with open(data, "rb") as file:
         first = file.read(META.size)
         size = META.unpack(first)[4] if len(first) == META.size else 0  # of a page

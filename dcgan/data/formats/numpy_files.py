@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from dcgan.data.formats.arrays import ArrayListing
-from dcgan.data.formats.values import converter
+from dcgan.data.formats.arrays import ArrayListing, converter
 from dcgan.data.limits import require_memory, require_plausible
 from dcgan.errors import UserError
 
 Header = tuple[tuple[int, ...], np.dtype]  # shape and type, read before anything is allocated
-HALVES = re.compile("train|val|valid|test")  # a .npz may hold a data set in such parts
+HALVES = re.compile("train|val|valid|test")  # in the names of the parts of a data set, such as x_train and x_test
 
 
 def npy_listing(path: Path) -> ArrayListing:
@@ -33,13 +32,14 @@ def mapped(path: Path) -> np.ndarray:
     try:
         return npy.open_memmap(path, mode="r")
     except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
-        raise UserError(f"{path} is not a readable .npy file of numbers ({one(error)})") from None
+        raise UserError(f"{path} is not a readable .npy file of numbers ({short(error)})") from None
 
 
 def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
     """The images of a .npz: the array named, or the only one of images, or those of its train and test parts joined."""
     with readable(path), zipfile.ZipFile(path) as archive:
-        headers = {info.filename[:-4]: header(archive, info) for info in archive.infolist() if is_array(info)}
+        arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        headers = {info.filename.removesuffix(".npy"): header(archive, info) for info in arrays}
         chosen = choose(path, headers, inner)
     images = unpacked(path, chosen)  # joined before they are scaled, so that all parts are scaled alike
     found = [labels_of(name, headers) for name in chosen]
@@ -50,30 +50,25 @@ def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """While a .npz is read: whatever its archive, its packing, a header or an array raises becomes one UserError."""
+    """While a .npz is read, turn whatever its archive, a header or an array raises into one UserError."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
-        raise UserError(f"{path} is not a readable .npz file of numbers ({one(error)})") from None
+        raise UserError(f"{path} is not a readable .npz file of numbers ({short(error)})") from None
 
 
 def unpacked(path: Path, names: list[str]) -> np.ndarray:
-    """The arrays of these names one behind the other."""
+    """The arrays of these names, joined along their first axis."""
     with readable(path), zipfile.ZipFile(path) as archive:
         parts = [unpack(archive, name, f"{path}, array {name}") for name in names]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def one(error: Exception) -> str:
+def short(error: Exception) -> str:
     """An error's text on one line, not too long."""
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def is_array(info: zipfile.ZipInfo) -> bool:
-    """Whether a member of a .npz is an array."""
-    return info.filename.endswith(".npy")
 
 
 def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header | None:
@@ -122,7 +117,7 @@ def fits(labels: Header | None, images: Header | None) -> bool:
 
 
 def unpack(archive: zipfile.ZipFile, name: str, what: str) -> np.ndarray:
-    """A member as an array, once its claims are believable and fit into memory."""
+    """A member as an array. Raises UserError where it claims more than it can hold, or more than fits into memory."""
     info = archive.getinfo(name + ".npy")
     shape, dtype = header(archive, info) or ((), np.dtype(bool))
     nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize

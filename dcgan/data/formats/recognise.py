@@ -1,4 +1,7 @@
-"""From a path to a listing: which format it is, and which of its pictures and labels are wanted."""
+"""Which format lies at a path: `list_images` lists the pictures of any format that --data takes.
+
+A file is recognised by its name, a folder by the names of the files in it; no file is opened to find out.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,23 @@ from pathlib import Path
 from dcgan.data.formats import cifar, hdf5, idx, lsun, numpy_files
 from dcgan.data.formats.folder import LOOKED_FOR, FolderListing, ZipListing
 from dcgan.data.formats.labels import label
-from dcgan.data.formats.listing import Listing
-from dcgan.data.formats.selection import Choice, limited, matching
+from dcgan.data.formats.listing import Listing, limited, matching
+from dcgan.data.recipe import ALL, Choice
 from dcgan.errors import UserError
 
 NAMED = (*hdf5.SUFFIXES, ".npz")  # files of several arrays: FILE:NAME means one of them
-ALL = Choice()
 TAKEN = (
     "a folder or .zip of images, idx files (MNIST), CIFAR-10, an LMDB folder (LSUN), a .npy, .npz or .h5 file, "
     "or FILE.h5:DATASET"
 )
+
+
+def list_images(path: str | os.PathLike, choice: Choice = ALL) -> Listing:
+    """The images of `path` that the choice asks for, with their labels.
+
+    Raises UserError, one line, for anything that cannot be opened or holds no image.
+    """
+    return chosen(recognise(*split(path)), choice, path)
 
 
 def split(path: str | os.PathLike) -> tuple[Path, str | None]:
@@ -36,30 +46,21 @@ def split(path: str | os.PathLike) -> tuple[Path, str | None]:
     return Path(text), name or None
 
 
-def is_packed(path: str | os.PathLike) -> bool:
-    """Whether a path means an HDF5 file as a whole, its images brought to one size already."""
-    file, name = split(path)
+def is_packed(file: Path, name: str | None) -> bool:
+    """Whether an HDF5 file is meant as a whole: its images are of one size already."""
     return name is None and file.suffix.lower() in hdf5.SUFFIXES
 
 
-def list_images(path: str | os.PathLike, choice: Choice = ALL) -> Listing:
-    """The images of `path` that the choice asks for, with their labels.
-
-    Raises UserError, one line, for anything that cannot be opened or holds no image.
-    """
-    listing = recognise(*split(path))
-    names = getattr(listing, "names", None)  # files have them, rows of arrays do not
+def chosen(listing: Listing, choice: Choice, path: str | os.PathLike) -> Listing:
+    """The pictures of a listing that the choice asks for, with their labels; `path` is for messages."""
     if choice.pattern is not None:
-        if names is None:
-            raise UserError(f"--pattern: {path} is no folder or .zip of image files, so there are no names to match")
-        listing = matching(listing, choice.pattern)
-        names = [listing.name(index) for index in range(len(listing))]
-    label(listing, choice.labels, names)
+        listing = matching(listing, choice.pattern, path)
+    label(listing, choice.labels)  # before the next line, so that a class without pictures keeps its number
     return limited(listing, choice.train_size)
 
 
 def recognise(file: Path, name: str | None) -> Listing:
-    """The listing of whatever lies at a path, by its name and, of a folder, by what is in it."""
+    """All pictures of whatever lies at a path, without labels; `name` is that of one array in a file of several."""
     suffix = file.suffix.lower()
     if suffix == ".npz":
         return numpy_files.npz_listing(file, name)
@@ -67,13 +68,36 @@ def recognise(file: Path, name: str | None) -> Listing:
         return hdf5.named_listing(file, name or "images")
     if suffix == ".npy":
         return numpy_files.npy_listing(file)
-    if file.is_dir() and lsun.is_lmdb(file):
-        return lsun.LmdbListing(file)
-    found = idx.listing(file) or cifar.listing(file)
-    if found:
-        return found
     if file.is_dir():
-        return FolderListing(file)
+        return in_folder(file)
+    if idx.IMAGES.search(file.name):
+        return idx.joined([file])
+    if file.name in cifar.BATCHES:
+        return cifar.of_batch(file)
+    if file.name.lower().endswith(cifar.TAR_SUFFIXES):
+        return cifar.in_tar(file)
     if suffix == ".zip":
         return ZipListing(file)
     raise UserError(f"{file} is of no known kind: expected {TAKEN}; images ({LOOKED_FOR}) go into a folder or a .zip")
+
+
+def in_folder(folder: Path) -> Listing:
+    """An LMDB, idx files or the batches of CIFAR-10 where a folder holds such files, else its pictures."""
+    if (folder / lsun.DATA).is_file():
+        return lsun.LmdbListing(folder)
+    for place in (folder, folder / "raw"):  # torchvision keeps MNIST in MNIST/raw
+        if files := idx_files(place):
+            return idx.of_folder(place, files)
+    for place in (folder / name for name in cifar.FOLDERS):
+        if files := [place / name for name in cifar.TRAINING_FILES if (place / name).is_file()]:
+            return cifar.of_folder(place, files)
+    return FolderListing(folder)
+
+
+def idx_files(folder: Path) -> list[Path]:
+    """The files of a folder that are named as idx images are; none where there is no folder to read."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(idx.ENDINGS))
+    except OSError:
+        return []
+    return [folder / name for name in names if idx.IMAGES.search(name) and (folder / name).is_file()]

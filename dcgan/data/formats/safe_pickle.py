@@ -1,24 +1,55 @@
 """Reading the pickles of CIFAR-10's Python version without ever executing one.
 
 A pickle is a little program for a stack machine, and Python's own reader imports and calls whatever the program
-names. This reader is a stack machine of its own: it knows texts, numbers, lists, tuples and dictionaries, and NumPy
-arrays of bytes; a name is for it a mere pair of words, and of calls it understands the few that write an array
-(pickled_array.py). It imports nothing and calls nothing; every other pickle is refused.
+names. This reader is a stack machine of its own. It knows texts, numbers, lists, tuples and dictionaries, and NumPy
+arrays of bytes. A name is just a pair of words to it: it imports nothing and calls nothing. It knows what the following
+mean, with which NumPy writes an array of bytes, and refuses every other call:
+
+_reconstruct(ndarray, (0,), b"b")        an array, to be filled
+dtype("u1", ...)                         its type
+BUILD (1, shape, dtype, order, bytes)    its content
+_codecs.encode(text, "latin1")           how Python 3 writes bytes into an old pickle
 """
 
 from __future__ import annotations
 
 import pickletools
+from dataclasses import dataclass
 from typing import Any
 
-from dcgan.data.formats.pickled_array import Array, ByteType, Name, built, meaning
+import numpy as np
 
 NUMBERS = ("INT", "BININT", "BININT1", "BININT2", "LONG1")
 TEXTS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
 OLD_TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING")  # Python 2's, bytes that are read as Latin-1
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}  # how many values they take from the stack
 IGNORED = ("PROTO", "FRAME")
+
+
+@dataclass(frozen=True)
+class Name:
+    """The module and name of what a pickle wants to call; compared with the names below, never imported."""
+
+    module: str
+    name: str
+
+
+@dataclass
+class Array:
+    """An array that was announced; the opcode BUILD gives it its value."""
+
+    value: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ByteType:
+    """NumPy's uint8, the only type of numbers that is read."""
+
+
+RECONSTRUCT = {Name(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")}
+NDARRAY, DTYPE, ENCODE = Name("numpy", "ndarray"), Name("numpy", "dtype"), Name("_codecs", "encode")
 
 
 def load(data: bytes) -> Any:
@@ -72,6 +103,8 @@ class Machine:
             self.stack.append(CONSTANTS[opcode])
         elif opcode in EMPTY:
             self.stack.append(EMPTY[opcode]())
+        elif opcode in TUPLES:
+            self.stack[-TUPLES[opcode] :] = [tuple(self.stack[-TUPLES[opcode] :])]
         elif opcode not in IGNORED:
             method = getattr(self, "do_" + opcode.lower(), None)
             if method is None:
@@ -120,15 +153,6 @@ class Machine:
     def do_tuple(self, _: None) -> None:
         self.stack.append(tuple(self.pop_to_mark()))
 
-    def do_tuple1(self, _: None) -> None:
-        self.stack[-1:] = [tuple(self.stack[-1:])]
-
-    def do_tuple2(self, _: None) -> None:
-        self.stack[-2:] = [tuple(self.stack[-2:])]
-
-    def do_tuple3(self, _: None) -> None:
-        self.stack[-3:] = [tuple(self.stack[-3:])]
-
     def do_global(self, argument: str) -> None:
         self.stack.append(Name(*argument.split(" ", 1)))
 
@@ -146,3 +170,26 @@ class Machine:
             target.value = built(state)
         elif not isinstance(target, ByteType):
             raise ValueError("the pickle wants to change an object that is no array: refused")
+
+
+def meaning(callee: Name, arguments: tuple) -> Any:
+    """What a call that NumPy writes stands for. Raises ValueError for every other call."""
+    if callee in RECONSTRUCT and arguments[:1] == (NDARRAY,):
+        return Array()
+    if callee == DTYPE and arguments[:1] in (("u1",), (b"u1",)):
+        return ByteType()
+    if callee == ENCODE and arguments[1:] == ("latin1",) and isinstance(arguments[0], str):
+        return arguments[0].encode("latin-1")
+    given = f" with {arguments[0]!r:.40}" if callee == DTYPE and arguments else ""
+    raise ValueError(f"the pickle wants to call {callee.module}.{callee.name}{given}: refused, nothing was executed")
+
+
+def built(state: tuple) -> np.ndarray:
+    """The array of a BUILD state. Raises ValueError where that is not one of bytes in C or Fortran order."""
+    fits = (
+        len(state) == 5 and isinstance(state[1], tuple) and isinstance(state[2], ByteType) and type(state[4]) is bytes
+    )
+    if not fits:
+        raise ValueError("damaged pickle: an array that is not of bytes")
+    _, shape, _, fortran, content = state
+    return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")

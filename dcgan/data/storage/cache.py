@@ -5,31 +5,27 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dcgan.data.formats.folder import digest
-from dcgan.data.formats.listing import Listing
-from dcgan.data.formats.recognise import ALL
-from dcgan.data.formats.selection import Choice
-from dcgan.data.recipe import Recipe
+from dcgan.data.formats.listing import Listing, digest
+from dcgan.data.limits import Room
+from dcgan.data.recipe import ALL, Wanted
 from dcgan.errors import UserError
 
 
-def cache_path(
-    listing: Listing,
-    recipe: Recipe,
-    path: str | os.PathLike,
-    choice: Choice,
-    cache_dir: str | os.PathLike | None,
-    growing: bool,
-) -> Path:
-    """cache/NAME-<data and recipe>-<content>.h5; of a store (growing) and of packed images not the same."""
-    folder = Path(cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
-    place = Path(path).resolve()
-    key = digest([place, recipe.to_json(), *([] if choice == ALL else [choice]), *(["growing"] if growing else [])])
+def cache_path(listing: Listing, wanted: Wanted, room: Room, growing: bool) -> Path:
+    """The file NAME-KEY-VERSION.h5 in the cache folder, by default ~/.cache/dcgan.
+
+    NAME is that of the data, KEY a hash of what is wanted, VERSION that of the listing. A file that is filled while
+    training runs (growing) has another layout than a packed one, so another KEY.
+    Example: celeba-ca13f99556a06ab52bd88ac2-fe3d478305dcdc2f6455be25.h5.
+    """
+    folder = Path(room.cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
+    place, choice = Path(wanted.path).resolve(), [] if wanted.choice == ALL else [wanted.choice]
+    key = digest([place, wanted.recipe.to_json(), *choice, *(["growing"] if growing else [])])
     return folder / f"{place.stem}-{key}-{listing.version}.h5"
 
 
 def forget_older(cached: Path) -> None:
-    """Remove what the cache kept of the same data and recipe before the content changed."""
+    """Remove the files of the same NAME and KEY: the data has changed since they were written."""
     prefix = cached.name.rsplit("-", 1)[0] + "-"
     for other in cached.parent.iterdir():
         if other.name.startswith(prefix) and other != cached:
@@ -37,7 +33,7 @@ def forget_older(cached: Path) -> None:
 
 
 def no_cache(cached: Path, error: OSError) -> UserError:
-    """What is said where images have to go into a cache and there can be none."""
+    """The error for images that have to go into the cache where it can't be written."""
     return UserError(
         f"the images do not fit into memory and the cache {cached} can't be written ({error}): free "
         "some space, or set XDG_CACHE_HOME to a folder that can be written"

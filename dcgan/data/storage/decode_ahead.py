@@ -1,7 +1,7 @@
-"""Processes that decode pictures into a store ahead of the training, which they leave the processor to.
+"""Helper processes that decode pictures into a store before training asks for them; training goes first.
 
-Processes rather than threads: Python runs one thread at a time, and one that decodes at a low priority would keep the
-training waiting for its turn. Each lists the data anew, so that any format will do.
+They are processes because Python runs one thread at a time: training would have to wait until a decoding thread of low
+priority gets a turn and gives way. Each process lists the data for itself, so that every format works.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from dcgan.data.formats.recognise import list_images
-from dcgan.data.formats.selection import Choice
-from dcgan.data.recipe import Recipe
+from dcgan.data.limits import available_cores
+from dcgan.data.recipe import Choice, Recipe, Wanted
 from dcgan.data.storage.reading import read_one
 from dcgan.data.storage.store import BROKEN, MISSING, SAVE_EVERY, Store
 
 MOST = 16  # processes
-# In a process group of its own: Ctrl-C is for the training. Not in a session of its own: Linux shares the processor out
-# between sessions first ("autogroup"), so that there the lowest priority would still get half of it.
+# A helper gets a process group of its own, so that Ctrl-C reaches the training only. It does not get a session of its
+# own: Linux first divides the processor between sessions ("autogroup"), and half of it would go to the helpers.
 LOWEST = "import os; hasattr(os, 'nice') and (os.setpgid(0, 0), os.nice(19))"
 PROGRAM = f"{LOWEST}; from dcgan.data.storage.decode_ahead import main; main()"
 PATIENCE = 10  # seconds for a process to end
@@ -37,28 +37,28 @@ PATIENCE = 10  # seconds for a process to end
 
 @dataclass(frozen=True)
 class Job:
-    """What a process must know: the data, which of it is wanted, its version, what is made of it and where it goes."""
+    """What a helper must know: what is wanted, the version of that listing, the file of the store, how many helpers."""
 
-    path: str
-    choice: Choice
+    wanted: Wanted
     version: str
-    recipe: Recipe
-    store: str
+    store: Path
     workers: int | None = None
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), default=str)  # of a Path
 
     @classmethod
     def from_json(cls, text: bytes) -> Job:
+        """The job of a `to_json` text; a helper needs no labels."""
         raw = json.loads(text)
-        crop, size = raw["recipe"]["crop"], raw["recipe"]["image_size"]
-        recipe = Recipe(tuple(size), tuple(crop) if crop else None, raw["recipe"]["channels"])
-        return cls(**raw | {"choice": replace(Choice(**raw["choice"]), labels="none"), "recipe": recipe})
+        path, choice, recipe = (raw["wanted"][name] for name in ("path", "choice", "recipe"))
+        size, crop = tuple(recipe["image_size"]), recipe["crop"] and tuple(recipe["crop"])
+        wanted = Wanted(path, Choice(**choice | {"labels": "none"}), Recipe(size, crop, recipe["channels"]))
+        return cls(wanted, raw["version"], Path(raw["store"]), raw["workers"])
 
 
 class Helpers:
-    """The processes and threads that work ahead for one source, until they are done or stopped."""
+    """The processes, or the thread, that work ahead for one source until they are done or stopped."""
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen] = []
@@ -66,7 +66,7 @@ class Helpers:
         self.stopping = threading.Event()
 
     def start(self, job: Job, order: np.ndarray) -> None:
-        """Decode the pictures of this order in processes of their own, one per core."""
+        """Start one process per core that decodes the pictures in this order."""
         count = min(job.workers or available_cores(), MOST)
         root = str(Path(__file__).parents[3])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -79,19 +79,19 @@ class Helpers:
                 self.processes.append(subprocess.Popen(command, stdin=told, env=environment))
 
     def run(self, work: Callable[[threading.Event], object]) -> None:
-        """Have a thread do something that looks at the event now and then."""
+        """Start a thread that calls work(stopping); the work must look at the event `stopping` now and then."""
         self.threads.append(threading.Thread(target=work, args=(self.stopping,), name="reading ahead", daemon=True))
         self.threads[-1].start()
 
     def wait(self) -> None:
-        """Wait until all is done."""
+        """Wait until all of them have ended."""
         for process in self.processes:
             process.wait()
         for thread in self.threads:
             thread.join()
 
     def stop(self) -> None:
-        """End them now; what they wrote stays."""
+        """End all of them now; what they wrote stays."""
         self.stopping.set()
         for process in self.processes:
             process.terminate()
@@ -102,30 +102,28 @@ class Helpers:
             thread.join(PATIENCE)
 
 
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def yield_to_others() -> None:
-    """Run only where a core has nothing else to do, as far as the system knows such a thing."""
+    """Lower the priority of this process as far as the system allows: Linux then runs it only on idle cores."""
     with suppress(OSError, AttributeError):
         os.nice(19)
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def fill(job: Job, order: np.ndarray, number: int, count: int, wanted: Callable[[], bool]) -> None:
-    """Decode every count-th picture of the order, from the number-th on, then what the others have left."""
-    listing = list_images(job.path, job.choice)
-    if listing.version != job.version:  # changed since: the training will meet it
+def fill(job: Job, order: np.ndarray, number: int, count: int, needed: Callable[[], bool]) -> None:
+    """Decode this helper's share of the order, then what the other helpers have left, while `needed()` is true.
+
+    Helper `number` of `count` has every count-th picture: number 1 of 3 has places 1, 4, 7, ... of the order.
+    """
+    listing, recipe = list_images(job.wanted.path, job.wanted.choice), job.wanted.recipe
+    if listing.version != job.version:  # the data has changed since training listed it; training will notice
         return
-    store = Store(len(listing), job.recipe, Path(job.store))
+    store = Store(len(listing), recipe, job.store)
     for done, index in enumerate(chain(order[number::count].tolist(), order.tolist())):
-        if not wanted():
+        if not needed():
             break
         if store.state[index] == MISSING:
-            image = read_one(listing, index, job.recipe)
+            image = read_one(listing, index, recipe)
             if isinstance(image, str):
                 store.state[index] = BROKEN
             else:
@@ -136,7 +134,7 @@ def fill(job: Job, order: np.ndarray, number: int, count: int, wanted: Callable[
 
 
 def main() -> None:
-    """The process: a job and an order come on standard input."""
+    """The program of a helper; standard input holds the job, one line of JSON, and the order, int64 numbers."""
     number, count, parent = map(int, sys.argv[1:])
     yield_to_others()
     warnings.simplefilter("ignore")

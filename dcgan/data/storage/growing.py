@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 import weakref
@@ -9,43 +10,45 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dcgan.data.formats.folder import digest
-from dcgan.data.formats.listing import Listing
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.limits import default_memory_limit
-from dcgan.data.recipe import Recipe
+from dcgan.data.recipe import Wanted
 from dcgan.data.source import Source, describe
 from dcgan.data.storage import decode_ahead
 from dcgan.data.storage.reading import fingerprint, one_line, read_one, require_some
 from dcgan.data.storage.store import BROKEN, MISSING, THERE, Store
 
-AT_ONCE = 256  # pictures; so few are read before anything is said about the data
-READ_BYTES = 2**22
+AT_ONCE = 256  # pictures; where no more are missing, they are decoded when the data is opened
+READ_BYTES = 2**22  # of the file, read in one go
 
 
 class GrowingSource(Source):
-    """Every listed file has a place, so that the order of an epoch is known before any file was read.
+    """Pictures of a listing, each in the place of its number, decoded when they are asked for or before.
 
-    The place of a file that can't be read is taken by the next in the listing's order that can, in the first epoch
-    and in every other, whenever it is found out: what stands where depends on the files alone. `expect` has
-    processes of low priority decode ahead (`job`: what they need to know, see dcgan.data.storage.decode_ahead).
+    The order of an epoch is an order of all listed files, known before any is read. Where a file can't be read, its
+    place shows the next picture of the listing that can, and its label: with files 3 and 4 damaged, places 3 and 4 show
+    picture 5. So which picture stands where depends on the files alone, not on when the damage was found. `expect`
+    starts processes of low priority that decode ahead (`job` tells them what, see dcgan.data.storage.decode_ahead).
     """
 
-    def __init__(self, listing: Listing, recipe: Recipe, what: str, store: Store, job: decode_ahead.Job | None = None):
-        self.listing, self.recipe, self.what, self.store, self.job = listing, recipe, what, store, job
-        self._reasons: dict[int, str] = {}  # of the files that can't be read
+    def __init__(self, listing: Listing, wanted: Wanted, store: Store, job: decode_ahead.Job | None = None):
+        self.listing, self.recipe, self.what = listing, wanted.recipe, os.fspath(wanted.path)
+        self.store, self.job = store, job
+        self._reasons: dict[int, str] = {}  # why files can't be read, by their index
         self.helpers = decode_ahead.Helpers()
         self._stop = weakref.finalize(self, self.helpers.stop)
-        warnings.filterwarnings("ignore", module="PIL")  # on odd files; what matters is raised by `decode`
-        shape, labels = (len(listing), *recipe.shape), listing.labels
-        own = digest([fingerprint(listing, recipe), "a place for every file"])  # without the broken ones: another order
+        warnings.filterwarnings("ignore", module="PIL")  # of odd files; `decode` raises what matters
+        shape, labels = (len(listing), *self.recipe.shape), listing.labels
+        # Sources without the unreadable files have other places, so another fingerprint.
+        own = digest([fingerprint(listing, self.recipe), "a place for every file"])
         super().__init__(shape, "", own, None, labels, listing.classes)
         if labels is not None:
             self.labels = labels.copy()
         store.recover()
         missing = np.flatnonzero(~store.there())
-        if AT_ONCE < len(missing) < len(self):
-            missing = missing[:0]
-        for index in missing if len(missing) <= AT_ONCE else missing[:1]:  # one: to refuse data without any
+        if len(missing) > AT_ONCE:  # decode none now, or one where all are missing: data without any is refused here
+            missing = missing[: len(missing) == len(self)]
+        for index in missing:
             self._place(int(index))
         self.description = self._described()
 
@@ -69,9 +72,9 @@ class GrowingSource(Source):
         return self.store.images[rows]
 
     def _place(self, index: int) -> int:
-        """The picture that has this place, decoded. Raises UserError where not one can be read."""
+        """Decode the picture that this place shows; return its index. Raises UserError where no file can be read."""
         count = len(self.listing)
-        for other in ((index + step) % count for step in range(count)):
+        for other in ((index + step) % count for step in range(count)):  # behind the last comes the first
             if self._read(other):
                 if self.labels is not None and self.listing.labels is not None:
                     self.labels[index] = self.listing.labels[other]
@@ -80,7 +83,7 @@ class GrowingSource(Source):
         raise AssertionError("unreachable")
 
     def _read(self, index: int) -> bool:
-        """Have this picture there; False where its file can't be read."""
+        """Decode picture `index` unless the store has it; return whether it could be read."""
         if self.store.state[index] >= THERE:
             return True
         if index not in self._reasons:
@@ -101,10 +104,10 @@ class GrowingSource(Source):
 
     @skipped.setter
     def skipped(self, value: Sequence[tuple[str, str]]) -> None:
-        pass  # it is found out
+        """Do nothing: Source sets an empty list, but the list is made anew from the store at every look."""
 
     def expect(self, order: np.ndarray) -> None:
-        """Decode ahead in this order, and then the rest; where all are there, have the system read the file."""
+        """Decode ahead in this order, then what it leaves out; where all are there, read the file into memory ahead."""
         rest = np.ones(len(self), bool)
         rest[order] = False
         order = np.concatenate([order, np.flatnonzero(rest)])
@@ -117,14 +120,14 @@ class GrowingSource(Source):
             self.helpers.run(self._warm)
 
     def _read_ahead(self, order: np.ndarray, stop: threading.Event) -> None:
-        """What the processes do, where they have no file to share."""
+        """Decode in this order, in this process: the store is in memory, which helper processes can't share."""
         for index in order.tolist():
             if stop.is_set():
                 return
             self._read(index)
 
     def _warm(self, stop: threading.Event) -> None:
-        """Read the file from its beginning to its end: a disk is faster at that than at single pictures."""
+        """Read the file from beginning to end, so that the system has it in memory: faster than picture by picture."""
         assert self.store.path is not None
         buffer = bytearray(READ_BYTES)
         with open(self.store.path, "rb", buffering=0) as file:
@@ -132,7 +135,7 @@ class GrowingSource(Source):
                 pass
 
     def close(self) -> None:
-        """Stop decoding ahead and have the disk keep what there is."""
+        """Stop decoding ahead and wait until what is there has reached the disk."""
         self._stop()
         self.store.save()
         self.listing.close()

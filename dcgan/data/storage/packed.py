@@ -1,28 +1,40 @@
-"""Packed images: one HDF5 file with a uint8 data set "images" (N, H, W, C), read as a source."""
+"""Packed images: one HDF5 file with a uint8 data set "images" (N, H, W, C), read as a source and written by `pack`.
+
+`pack` writes so that a kill at any moment costs at most the last hundred images. The file is called OUT.part until it
+is finished. Its data sets get all their space at creation, so that later writes touch pixels only and never HDF5's own
+structure. The flag done[i] is set after image i has left this process.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from dcgan.data.formats.arrays import checked_labels
-from dcgan.data.formats.folder import digest
 from dcgan.data.formats.hdf5 import contents, dataset, open_hdf5
-from dcgan.data.formats.recognise import ALL
-from dcgan.data.formats.selection import Choice, spread
+from dcgan.data.formats.listing import Listing, digest, spread
+from dcgan.data.limits import require_disk, reserve_disk
+from dcgan.data.recipe import ALL, Choice, Recipe
 from dcgan.data.source import ArraySource, Source, describe
+from dcgan.data.storage.reading import fingerprint, one_line, read_all, require_some
+from dcgan.data.storage.store import allocated
 from dcgan.errors import UserError
 from dcgan.sizes import Size, size_text
+
+CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
+FLUSH_EVERY = 128  # images
 
 
 class PackedSource(Source):
     """Images that stay in an HDF5 file and are read when asked for.
 
-    Any file with a uint8 data set "images" (N, H, W, 1 or 3) will do, and "labels" (N,) if there are; those of
-    `dcgan.prepare` also say what they were made from. Of the choice, labels and train_size count.
+    Any file will do that has a uint8 data set "images" (N, H, W, 1 or 3); "labels" (N,) are read where there are any.
+    Files of `dcgan.prepare` also say what they were made from. A choice with a pattern is refused.
     """
 
     def __init__(self, path: Path, what: str | None = None, choice: Choice = ALL):
@@ -57,8 +69,8 @@ class PackedSource(Source):
         indices = np.asarray(indices)
         batch = np.empty((len(indices), *self.shape[1:]), np.uint8)
         rows = indices if self.rows is None else self.rows[indices]
-        for row in np.argsort(rows, kind="stable"):  # in the file's order: fewer seeks
-            batch[row] = self.images[int(rows[row])]
+        for place in np.argsort(rows, kind="stable"):  # in the file's order: fewer seeks
+            batch[place] = self.images[int(rows[place])]
         return batch
 
     def in_memory(self) -> ArraySource:
@@ -76,12 +88,12 @@ class PackedSource(Source):
 
     @property
     def crop(self) -> Size | None:
-        """The centre crop the file was made with, as far as it says."""
+        """The centre crop that the file says it was made with, or None."""
         crop = json.loads(self.file.attrs.get("recipe", "{}")).get("crop")
         return tuple(crop) if crop else None
 
     def require(self, image_size: Size | None, crop: Size | None, channels: int | None) -> None:
-        """Raise UserError where the file's images differ from what was asked for (None: anything will do)."""
+        """Raise UserError where the images differ from what was asked for; None asks for nothing."""
         asked = {
             "--image-size": (image_size, self.image_size),
             "--crop": (crop, self.crop),
@@ -97,7 +109,7 @@ class PackedSource(Source):
 
 
 def written(value: Size | int | None) -> str:
-    """A size or a number as one would type it."""
+    """A size or a number as the user would type it."""
     return size_text(value) if isinstance(value, tuple) else str(value).lower()
 
 
@@ -122,7 +134,7 @@ def pairs(skipped: np.ndarray, path: Path) -> np.ndarray:
 
 
 def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[str] | None]:
-    """The labels (count,) of a file and the names of its classes, if it has any."""
+    """The labels (count,) of a file and the names of its classes; None and None where it has no labels."""
     data = dataset(file, "labels")
     if data is None:
         return None, None
@@ -140,3 +152,111 @@ def texts(file: h5py.File, name: str) -> np.ndarray:
     if not isinstance(data, h5py.Dataset) or h5py.check_string_dtype(data.dtype) is None:
         raise UserError(f"{file.filename}: expected texts in the data set '{name}'")
     return np.asarray(data.asstr(errors="backslashreplace")[...], object)
+
+
+def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None, progress: bool = True) -> int:
+    """Pack every readable picture into `out`, going on where an earlier attempt stopped; return their number."""
+    part = out.with_name(out.name + ".part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open_part(part, listing, recipe) as file:
+        skipped = write_images(file, listing, recipe, workers, progress)
+        count = finish(file, listing, skipped)
+    with open(part, "rb") as written:
+        os.fsync(written.fileno())
+    os.replace(part, out)
+    return count
+
+
+def open_part(part: Path, listing: Listing, recipe: Recipe) -> h5py.File:
+    """The unfinished file of exactly these images and this recipe, or a new one."""
+    key = digest([listing.version, fingerprint(listing, recipe)])
+    if not (part.exists() and is_part(part, key)):
+        new_part(part, listing, recipe, key)
+    reserve_disk(part)  # a disk that fills up while HDF5 writes would make HDF5 crash
+    return h5py.File(part, "r+")
+
+
+def is_part(part: Path, key: str) -> bool:
+    """Whether `part` is an unfinished file of that key. Raises BlockingIOError where another process writes it."""
+    try:
+        with h5py.File(part, "r+") as file:
+            return file.attrs.get("part") == key and "done" in file
+    except BlockingIOError:
+        message = "is being written by another process: start again when that has finished"
+        raise BlockingIOError(errno.EAGAIN, message, str(part)) from None
+    except OSError:  # its process was killed while it created the file
+        return False
+
+
+def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> None:
+    """Write a file with space for every listed picture. Raises OSError where the disk has no room."""
+    part.unlink(missing_ok=True)
+    count, nbytes = len(listing), int(np.prod(recipe.shape))
+    require_disk(part.parent, count, nbytes)
+    with h5py.File(part, "w") as file:
+        rows = max(1, min(count, CHUNK_BYTES // nbytes))
+        allocated(file, "images", (count, *recipe.shape), chunks=(rows, *recipe.shape))
+        allocated(file, "done", (count,), chunks=(min(count, CHUNK_BYTES),))[:] = 0
+        if listing.labels is not None:
+            allocated(file, "labels", (count,), np.int32, (min(count, CHUNK_BYTES),))[:] = listing.labels
+        file.attrs.update(recipe=recipe.to_json(), fingerprint=fingerprint(listing, recipe), part=key)
+
+
+def write_images(
+    file: h5py.File, listing: Listing, recipe: Recipe, workers: int | None, progress: bool
+) -> list[tuple[str, str]]:
+    """Decode what is not done yet, picture i into row i; return (name, reason) of the pictures that failed."""
+    skipped: list[tuple[str, str]] = list(listing.skipped)
+    fresh: dict[int, np.ndarray] = {}  # images that are not written yet, by their row
+    todo = np.flatnonzero(file["done"][:] == 0)
+    for index, image in read_all(listing, recipe, todo, workers, progress):
+        if isinstance(image, str):
+            skipped.append((one_line(listing.name(index)), image))
+        else:
+            fresh[index] = image
+        if len(fresh) >= FLUSH_EVERY:
+            write_rows(file, fresh)
+            fresh = {}
+    write_rows(file, fresh)
+    return skipped
+
+
+def write_rows(file: h5py.File, fresh: dict[int, np.ndarray]) -> None:
+    """Write images into their rows, and set their flags once the pixels have left this process.
+
+    Neighbouring rows are written in one go: rows 3 4 5 9 in two runs, 3 to 5 and 9.
+    """
+    rows = np.array(sorted(fresh), int)
+    runs = [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(run)]
+    for run in runs:
+        file["images"][run[0] : run[-1] + 1] = np.stack([fresh[row] for row in run.tolist()])
+    file.flush()
+    for run in runs:
+        file["done"][run[0] : run[-1] + 1] = 1
+    file.flush()
+
+
+def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) -> int:
+    """Close the gaps that skipped pictures left, and write down what the file holds; return the number of images.
+
+    Example: of pictures 0 1 2 3 number 1 failed. Row 2 moves to row 1, row 3 to row 2, and `images` gets 3 rows.
+    """
+    images = file["images"]
+    good = np.flatnonzero(file["done"][:])
+    require_some(len(good), skipped, "the data")
+    gap = int(np.argmax(good != np.arange(len(good)))) if len(good) and good[-1] >= len(good) else len(good)
+    if gap < len(good):
+        file["done"][gap:] = 0  # rows that are moving when the process is killed are decoded again
+        file.flush()
+        for row in range(gap, len(good)):
+            images[row] = images[int(good[row])]
+    images.resize(len(good), axis=0)
+    del file["done"], file.attrs["part"]
+    text = h5py.string_dtype()
+    if listing.labels is not None:
+        file["labels"].resize(len(good), axis=0)
+        file["labels"][:] = listing.labels[good]
+        file.create_dataset("classes", data=np.array(listing.classes, dtype=object), dtype=text)
+    file.create_dataset("skipped", data=np.array(skipped, dtype=object).reshape(-1, 2), dtype=text)
+    file.attrs.update(count=len(good), files=len(listing), skipped_files=len(skipped))
+    return len(good)

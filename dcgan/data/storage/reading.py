@@ -1,9 +1,8 @@
-"""Decoding many picture files at once, in their order."""
+"""Reading the pictures of a listing: many decoded at once by threads, handed over in their order."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,21 +13,21 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from dcgan.data.formats.folder import digest
-from dcgan.data.formats.listing import Listing
-from dcgan.data.recipe import Recipe
+from dcgan.data.formats.listing import Listing, digest
+from dcgan.data.limits import Room, available_cores
+from dcgan.data.recipe import Recipe, Wanted
 from dcgan.data.source import ArraySource, describe
 from dcgan.errors import UserError
 
-BLOCK = 32  # files that a thread decodes before it hands over
+BLOCK = 32  # pictures that a thread decodes before it hands them over
 GREY_SAMPLE = 128  # pictures looked at before a data set is called grey
 
 Indices = Sequence[int] | np.ndarray
-Decoded = np.ndarray | str  # an image (H, W, C), or why there is none
+Decoded = np.ndarray | str  # an image (H, W, C), or the reason why there is none
 
 
 def read_one(listing: Listing, index: int, recipe: Recipe) -> Decoded:
-    """One image, or the reason why that file gives none."""
+    """Picture `index` as an image, or the reason why it can't be read."""
     try:
         return listing.image(index, recipe)
     except UnidentifiedImageError:
@@ -47,7 +46,7 @@ def read_all(
     listing: Listing, recipe: Recipe, indices: Indices, workers: int | None = None, progress: bool = True
 ) -> Iterator[tuple[int, Decoded]]:
     """(index, image or reason) for every index, in order, decoded by `workers` threads (default: one per core)."""
-    workers = workers or os.cpu_count() or 1
+    workers = workers or available_cores()
     blocks = [indices[i : i + BLOCK] for i in range(0, len(indices), BLOCK)]
     bar = tqdm(total=len(indices), desc="Reading images", unit=" images", delay=0.5, disable=not progress)
     with bar, quiet_pillow(), ThreadPoolExecutor(workers) as pool:
@@ -67,7 +66,7 @@ def _read_block(listing: Listing, recipe: Recipe, indices: Indices) -> list[Deco
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """While pictures are read, Pillow's remarks on odd files are not shown; what matters is raised by `decode`."""
+    """Hide Pillow's warnings of odd files while pictures are read; `decode` raises what matters."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -88,33 +87,32 @@ def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
     return Recipe(recipe.image_size, recipe.crop, 1 if grey else 3)
 
 
-def read_into_memory(
-    listing: Listing, recipe: Recipe, what: str, workers: int | None = None, progress: bool = True
-) -> ArraySource:
+def read_into_memory(listing: Listing, wanted: Wanted, room: Room) -> ArraySource:
     """Every readable picture of the listing, in memory."""
+    recipe, what = wanted.recipe, str(wanted.path)
     images = np.empty((len(listing), *recipe.shape), np.uint8)
     skipped, good = list(listing.skipped), list[int]()
-    for index, image in read_all(listing, recipe, range(len(listing)), workers, progress):
+    for index, image in read_all(listing, recipe, range(len(listing)), room.workers, room.progress):
         if isinstance(image, str):
             skipped.append((one_line(listing.name(index)), image))
         else:
             images[len(good)] = image
             good.append(index)
     require_some(len(good), skipped, what)
-    images = images[: len(good)]  # the tail was never touched, so it takes no memory
+    images = images[: len(good)]  # the rest was never written, so it takes no memory
     labels = None if listing.labels is None else listing.labels[good]
     description = describe(images.shape, what, len(skipped), listing.classes)
     return ArraySource(images, description, fingerprint(listing, recipe), skipped, labels, listing.classes)
 
 
 def fingerprint(listing: Listing, recipe: Recipe) -> str:
-    """The fingerprint of the source that this recipe makes of these files, in memory or packed."""
+    """The fingerprint of the images that a recipe makes of a listing, in memory or packed."""
     labelled = [] if listing.labels is None else [hashlib.blake2b(listing.labels.tobytes()).hexdigest()]
     return digest([listing.fingerprint, recipe.to_json(), *labelled])
 
 
 def require_some(count: int, skipped: list[tuple[str, str]], what: str) -> None:
-    """Raise UserError where not one picture could be read."""
+    """Raise UserError where `count`, the number of pictures that could be read, is 0."""
     if count == 0:
         name, reason = skipped[0]
         raise UserError(f"none of the {len(skipped)} image files of {what} could be read; the first, {name}: {reason}")

@@ -1,9 +1,9 @@
-"""Store: one row of pixels for every listed picture, filled in any order, by several processes, and kept if one dies.
+"""Store: a file with one row of pixels for every listed picture, filled in any order by several processes at once.
 
-The file is HDF5, `images` (N, H, W, C) and `state` (N,), each in one piece. Its structure is written once and never
-touched again: rows are written, and read, through the memory map of those two pieces, so a picture costs no more than
-from an array in memory, the system keeps in memory what fits, and whatever moment a process dies at, the file stays
-readable. Two processes may decode the same picture; they write the same pixels.
+The file is HDF5: `images` (N, H, W, C), `state` (N,) and `boot` (36,), each in one piece. HDF5's own structure is
+written once and never touched again; rows are written and read through a memory map of the pieces. So a picture costs
+no more than from an array in memory, the system keeps in memory what fits, and the file stays readable whenever a
+process dies. Two processes may decode the same picture; they write the same pixels.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p
 
-from dcgan.data.disk import require_room, reserve
+from dcgan.data.limits import require_disk, reserve_disk
 from dcgan.data.recipe import Recipe
 
-# What `state` says of a row. After the machine itself went down, rows that were not SAVED are read again: the disk may
-# have got the state and not the pixels.
+# What `state` says of a row: not decoded yet, can't be read, written, or written and known to be on the disk. After the
+# machine itself went down, rows that are THERE are decoded again: the disk may have got the state and not the pixels.
 MISSING, BROKEN, THERE, SAVED = range(4)
 PIECES = ("images", "state", "boot")
 SAVE_EVERY = 512  # pictures
 
 
 class Store:
-    """The rows of a file, or of the memory where `path` is None; images (N, H, W, C) uint8, state (N,) uint8."""
+    """The rows of a file, or of memory where `path` is None: images (N, H, W, C) uint8 and state (N,) uint8."""
 
     def __init__(self, count: int, recipe: Recipe, path: Path | None = None):
         self.path, self._maps = path, dict[str, np.memmap]()
@@ -40,15 +40,15 @@ class Store:
         self.images, self.state = (np.asarray(self._maps[name]) for name in PIECES[:2])
 
     def recover(self) -> None:
-        """Forget what can't be relied on since the last time: see the states above. For whoever opens the data."""
+        """Set rows back to MISSING that the last run left in doubt; called once, by the run that opens the data."""
         now = np.frombuffer(boot_id(), np.uint8)
         if self._maps and (self._maps["boot"] != now).any():
             self.state[self.state == THERE] = MISSING
             self._maps["boot"][:] = now
-        self.state[self.state == BROKEN] = MISSING  # perhaps it can be read now
+        self.state[self.state == BROKEN] = MISSING  # the file may be readable now
 
     def put(self, index: int, image: np.ndarray) -> None:
-        """Keep a picture: first its pixels, then the word that they are there."""
+        """Keep a picture: first its pixels, then its state, so that a kill in between loses the picture and no more."""
         self.images[index] = image
         self.state[index] = THERE
 
@@ -70,31 +70,24 @@ def is_store(path: Path, count: int, recipe: Recipe) -> bool:
     try:
         with h5py.File(path, "r") as file:
             fits = file.attrs.get("recipe") == recipe.to_json() and file["images"].shape == (count, *recipe.shape)
-            return fits and all(end(file[name]) <= path.stat().st_size for name in PIECES)
-    except (OSError, KeyError, AttributeError, TypeError):
+            ends = [file[name].id.get_offset() + file[name].nbytes for name in PIECES]
+            return fits and max(ends) <= path.stat().st_size
+    except (OSError, KeyError, AttributeError, TypeError):  # TypeError: a piece without space has no offset
         return False
 
 
-def end(data: h5py.Dataset) -> int:
-    """The byte of the file behind a data set in one piece. Raises TypeError where it has no piece yet."""
-    return data.id.get_offset() + data.nbytes
-
-
 def create(path: Path, count: int, recipe: Recipe) -> None:
-    """Write a file of empty rows; OSError where the disk has no room. It appears whole or not at all."""
+    """Write a file of empty rows, which appears whole or not at all. Raises OSError where the disk has no room."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    require_room(path.parent, count, int(np.prod(recipe.shape)))
+    require_disk(path.parent, count, int(np.prod(recipe.shape)))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     os.close(handle)
     try:
-        layout = h5p.create(h5p.DATASET_CREATE)
-        layout.set_alloc_time(h5d.ALLOC_TIME_EARLY)
-        layout.set_fill_time(h5d.FILL_TIME_NEVER)
         with h5py.File(temporary, "w") as file:
             file.attrs["recipe"] = recipe.to_json()
             for name, shape in zip(PIECES, ((count, *recipe.shape), (count,), (len(boot_id()),)), strict=True):
-                file.create_dataset(name, shape=shape, dtype=np.uint8, dcpl=layout)
-        reserve(Path(temporary), spare=0)
+                allocated(file, name, shape)
+        reserve_disk(Path(temporary), spare=0)
         for name in PIECES[1:]:
             mapped(Path(temporary))[name][:] = 0
         os.replace(temporary, path)
@@ -103,8 +96,22 @@ def create(path: Path, count: int, recipe: Recipe) -> None:
         raise
 
 
+def allocated(
+    file: h5py.File, name: str, shape: tuple[int, ...], dtype: type = np.uint8, chunks: tuple[int, ...] | None = None
+) -> h5py.Dataset:
+    """A data set whose space is all taken now, unwritten; in chunks it can be resized.
+
+    Writing its rows later changes no byte of HDF5's own structure, so a kill at any moment leaves the file readable.
+    """
+    layout = h5p.create(h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5d.FILL_TIME_NEVER)
+    most = (None, *shape[1:]) if chunks else None
+    return file.create_dataset(name, shape=shape, maxshape=most, dtype=dtype, chunks=chunks, dcpl=layout)
+
+
 def mapped(path: Path) -> dict[str, np.memmap]:
-    """The pieces of a store as arrays that are the file."""
+    """The pieces of a store as arrays; what is written to them is written to the file."""
     with h5py.File(path, "r") as file:
         places = {name: (file[name].id.get_offset(), file[name].shape) for name in PIECES}
     return {name: np.memmap(path, np.uint8, "r+", offset, shape) for name, (offset, shape) in places.items()}

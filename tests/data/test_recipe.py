@@ -1,4 +1,4 @@
-"""Recipes, and dcgan.prepare and dcgan.train on every kind of data."""
+"""Recipes: boxes, sizes, the table of --recipe, and dcgan.prepare and dcgan.train on every kind of data."""
 
 import gzip
 
@@ -9,8 +9,10 @@ from PIL import Image
 
 from dcgan import prepare, train
 from dcgan.config import Config
+from dcgan.data import open_source, parse_size
+from dcgan.data.recipe import RECIPES, Recipe, find
 from dcgan.data_options import DataOptions
-from dcgan.recipes import RECIPES, find
+from dcgan.errors import UserError
 from opened import everything, idx_bytes, noise, opened
 
 EXPECTED = {  # image size, crop, channels
@@ -124,3 +126,29 @@ def test_mistakes_end_in_one_line_and_status_2(tmp_path, command, capsys, monkey
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1 and said in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "empty", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "height, width, size", [(1, 3000, (64, 64)), (3000, 1, (4, 64)), (2, 2, (64, 1)), (7, 5, (3, 3))]
+)
+def test_boxes_lie_within_the_picture(height, width, size):
+    for crop in (None, (2, 9)):
+        left, top, right, bottom = Recipe(size, crop, 3).box(width, height)
+        assert 0 <= left < right <= width and 0 <= top < bottom <= height
+
+
+@pytest.mark.parametrize("text, size", [("64", (64, 64)), ("48x64", (48, 64)), ("48X64", (48, 64))])
+def test_sizes_are_height_x_width(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "64x", "0", "-3", "6.5", "64x64x3", "big"])
+def test_other_sizes_are_refused(text):
+    with pytest.raises(UserError, match="expected"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("options", [{"image_size": (0, 4)}, {"image_size": (4, 99999)}, {"crop": 0}, {"channels": 2}])
+def test_impossible_recipes_are_refused(tmp_path, options):
+    with pytest.raises(UserError, match="expected"):
+        open_source(tmp_path, **options)
