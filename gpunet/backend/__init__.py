@@ -20,9 +20,9 @@ from gpunet.backend.devices import array_module, device_of, operations, to_devic
 from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.join import join
 from gpunet.backend.labels import join_labels, join_labels_backward
-from gpunet.backend.linear import linear, linear_input_grad, linear_weight_grad
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits
+from gpunet.backend.matmul import matmul
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.threads import keep_freed_memory, thread_count
 
@@ -51,9 +51,7 @@ __all__ = [
     "keep_freed_memory",
     "leaky_relu",
     "leaky_relu_backward",
-    "linear",
-    "linear_input_grad",
-    "linear_weight_grad",
+    "matmul",
     "operations",
     "precision",
     "real_to_images",

@@ -1,4 +1,7 @@
-"""Linear: y = x weight + bias."""
+"""Linear: the fully connected layer.
+
+    y = x weight + bias        dx = dy weight^T        dweight = x^T dy        dbias = sum of the rows of dy
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,15 @@ class Linear(Layer):
                 f"expected (N, {self.features[0]}) and {self.weight.data.dtype}"
             )
         self.save(x if self.weight.trainable else None)
-        return backend.linear(x, self.weight.data, self.bias.data if self.bias else None)
+        return backend.matmul(x, self.weight.data, bias=self.bias.data if self.bias else None)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         (x,) = self.take()
         if self.weight.trainable:
-            self.weight.add_grad(backend.linear_weight_grad, x, dy)
+            self.weight.add_grad(backend.matmul, x.T, dy)
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
-        return backend.linear_input_grad(dy, self.weight.data) if input_grad else None
+        return backend.matmul(dy, self.weight.data.T) if input_grad else None
 
     def __repr__(self) -> str:
         return f"Linear({self.features[0]}, {self.features[1]}{'' if self.bias else ', bias=False'})"

@@ -75,10 +75,10 @@ def test_linear(device, algorithm, launched):
     there = [backend.to_device(array, device) for array in (x, weight, dy, bias)]
     out = backend.to_device(np.zeros_like(weight), device)
     with backend.use("kernels"), backend.use_conv(algorithm):
-        assert np.array_equal(host(backend.linear(there[0], there[1])), x @ weight)
-        assert np.array_equal(host(backend.linear(there[0], there[1], there[3])), x @ weight + bias)
-        assert np.array_equal(host(backend.linear_input_grad(there[2], there[1])), dy @ weight.T)
-        assert np.array_equal(host(backend.linear_weight_grad(there[0], there[2], out=out)), x.T @ dy)
+        assert np.array_equal(host(backend.matmul(there[0], there[1])), x @ weight)
+        assert np.array_equal(host(backend.matmul(there[0], there[1], bias=there[3])), x @ weight + bias)
+        assert np.array_equal(host(backend.matmul(there[2], there[1].T)), dy @ weight.T)
+        assert np.array_equal(host(backend.matmul(there[0].T, there[2], out=out)), x.T @ dy)
     assert np.array_equal(host(out), x.T @ dy)
     tiled = device == "cuda" or algorithm in ("tiled", "mma")
     assert bool(set(launched) - {"columns"}) == tiled  # otherwise BLAS; `columns` adds the bias

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from cases import assert_close
 from gpunet.backend.matmul import launch_products, matmul
 from gpunet.kernels.loader import machine
 
+page = importlib.import_module("gpunet.backend.matmul")  # the page, not the function of its name
 SHAPES = [  # planes, M, K, N
     (1, 1, 1, 1),
     (3, 5, 7, 9),
@@ -42,7 +45,7 @@ def test_stacks_equal_numpy(shape, view, dtype, monkeypatch):
     if dtype == "float64":
         a, b = a.astype(dtype, order="K"), b.astype(dtype, order="K")
     for threads in (1, 3):
-        monkeypatch.setattr("gpunet.backend.matmul.workers", lambda threads=threads: threads)
+        monkeypatch.setattr(page, "workers", lambda threads=threads: threads)
         out = np.full((count, m, n), np.nan, dtype)
         launch_products(a, b, out)
         results.append(out)
@@ -55,7 +58,7 @@ def test_rounding_does_not_depend_on_threads(monkeypatch):
     a, b = rng.standard_normal((3, 50, 400)), rng.standard_normal((3, 400, 150))
     results = []
     for threads in (1, 2, 7):
-        monkeypatch.setattr("gpunet.backend.matmul.workers", lambda threads=threads: threads)
+        monkeypatch.setattr(page, "workers", lambda threads=threads: threads)
         results.append(np.empty((3, 50, 150)))
         launch_products(a, b, results[-1])
     assert all(np.array_equal(result, results[0]) for result in results)
@@ -136,7 +139,7 @@ def test_large_products_equal_numpy(shape, turned, dtype, tolerance, monkeypatch
     expected, a, b = a @ b, a.astype(dtype, order="K"), b.astype(dtype, order="K")
     results = []
     for threads in (1, 3):
-        monkeypatch.setattr("gpunet.backend.matmul.workers", lambda threads=threads: threads)
+        monkeypatch.setattr(page, "workers", lambda threads=threads: threads)
         results.append(matmul.kernels(a, b))
     assert results[0].dtype == dtype and (results[0] == results[1]).all()
     assert_close(results[0], expected, tolerance)

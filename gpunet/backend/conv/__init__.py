@@ -20,8 +20,7 @@ import functools
 from gpunet.backend.conv import direct, form, winograd
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
-from gpunet.backend.linear import linear, linear_input_grad, linear_weight_grad
-from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul_stack
+from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
 
 
@@ -68,17 +67,17 @@ class Whole:
         return dy.reshape(len(dy), -1)  # (N, F)
 
     def output(self, x: Array, bias: Array | None = None) -> Array:
-        return linear(x, self.matrix, bias)[:, None, None]
+        return matmul(x, self.matrix, bias=bias)[:, None, None]
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         kh, kw, c, _ = self.weight.shape
         per_number = None if bias is None else array_module(bias).tile(bias, kh * kw)  # (H*W*C,): again for each pixel
-        return linear_input_grad(dy, self.matrix, per_number).reshape(-1, kh, kw, c)
+        return matmul(dy, self.matrix.T, bias=per_number).reshape(-1, kh, kw, c)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         if out is None:
-            return linear_weight_grad(x, dy).reshape(self.weight.shape)
-        linear_weight_grad(x, dy, out.reshape(self.matrix.shape))  # a view: the result is in `out` already
+            return matmul(x.T, dy).reshape(self.weight.shape)
+        matmul(x.T, dy, out.reshape(self.matrix.shape))  # a view: the result is in `out` already
         return out
 
 
