@@ -11,6 +11,7 @@ from gpunet.backend.activations import (
     tanh_backward,
 )
 from gpunet.backend.adam import adam_update
+from gpunet.backend.average import average_update
 from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
 from gpunet.backend.choices import ALGORITHMS, PRECISIONS, implementation, precision, use, use_conv, use_precision
 from gpunet.backend.columns import column_sum
@@ -31,6 +32,7 @@ __all__ = [
     "PRECISIONS",
     "adam_update",
     "array_module",
+    "average_update",
     "batchnorm",
     "batchnorm_backward",
     "batchnorm_inference",

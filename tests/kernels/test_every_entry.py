@@ -18,7 +18,7 @@ from gpunet.kernels.loader import source
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
-    "activations", "adam", "arrays", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
+    "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
@@ -73,6 +73,7 @@ def adam(device):
     gradient = backend.scale_gradient(to_device(grads[0].astype("float32"), device), scaling)
     backend.unscale_gradients(gradient, scaling)
     backend.adam_update(param, gradient, m_, v_, state, (0.5, 0.999), 1e-8, 0.0, scaling)
+    backend.average_update(m_, param, state, 0.999)
     return [param, m_, v_, scaling]
 
 

@@ -18,6 +18,7 @@ from gpunet.kernels.loader import cpu
 HOT = {
     "activations": ["leaky_relu", "leaky_relu_backward", "relu_backward", "sigmoid", "tanh_forward", "tanh_backward"],
     "adam": ["adam_update"],
+    "average": ["average_update"],
     "batchnorm": ["normalise", "statistics", "combine", "backward_apply", "backward_reduce"],
     "images": ["images_to_real", "real_to_images"],
 }

@@ -1,0 +1,89 @@
+"""The moving average of a network: its weights and its running statistics, averaged over the steps of training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from gpunet import backend
+from gpunet.backend.devices import Array, array_module
+from gpunet.layers.base import Layer
+from gpunet.optim import Adam
+
+MOST = 0.999  # the decay that is reached in the end, after 9,000 steps: about 1,000 steps count
+
+
+class Average:
+    """Averages of the parameters and buffers of a network, updated after Adam's steps; gpunet.backend.average's formula.
+
+    The network's buffers move into one flat array, as Adam has moved its parameters into another: so two launches
+    average a whole network. Make it after the network's Adam; call `update` after each of Adam's steps.
+    """
+
+    def __init__(self, net: Layer, optimizer: Adam, most: float = MOST) -> None:
+        if not 0 <= most < 1:
+            raise ValueError(f"got most={most}, expected a decay of at least 0 and below 1")
+        self.net, self.optimizer, self.most = net, optimizer, most
+        self.buffers = _flat(net, optimizer.data)  # (size of all buffers,)
+        self.parameters_average, self.buffers_average = optimizer.data.copy(), self.buffers.copy()
+
+    def update(self) -> None:
+        """Move the averages towards the network as it is now."""
+        state = self.optimizer.state
+        backend.average_update(self.parameters_average, self.optimizer.data, state, self.most)
+        backend.average_update(self.buffers_average, self.buffers, state, self.most)
+
+    def restart(self) -> None:
+        """Let the averages be the network as it is now."""
+        self.parameters_average[...], self.buffers_average[...] = self.optimizer.data, self.buffers
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[Layer]:
+        """Within the block the network computes with its averages."""
+        parameters, layers = self.optimizer.parameters, [layer for layer in self.net.walk() if layer.buffers]
+        before = [parameter.data for parameter in parameters], [layer.buffers for layer in layers]
+        try:
+            for parameter, view in zip(parameters, _views(self.parameters_average, before[0]), strict=True):
+                parameter.data = view
+            views = iter(_views(self.buffers_average, [array for own in before[1] for array in own.values()]))
+            for layer in layers:
+                layer.buffers = {name: next(views) for name in layer.buffers}
+            yield self.net
+        finally:
+            for parameter, data in zip(parameters, before[0], strict=True):
+                parameter.data = data
+            for layer, own in zip(layers, before[1], strict=True):
+                layer.buffers = own
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of the averages by the network's own names."""
+        with self.in_use() as net:
+            return net.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copy averages in, from any device. Raises ValueError where they do not fit the network."""
+        with self.in_use() as net:
+            net.load_state_dict(state)
+
+
+def _flat(net: Layer, like: Array) -> Array:
+    """Move the buffers of all layers into one new array, of which they become views; return it."""
+    layers = [layer for layer in net.walk() if layer.buffers]
+    arrays = [array for layer in layers for array in layer.buffers.values()]
+    flat = array_module(like).zeros(sum(array.size for array in arrays), like.dtype)
+    views = iter(_views(flat, arrays))
+    for layer in layers:
+        for name, array in layer.buffers.items():
+            layer.buffers[name] = next(views)
+            layer.buffers[name][...] = array
+    return flat
+
+
+def _views(flat: Array, arrays: list[Array]) -> list[Array]:
+    """Return views of a flat array, one after another, in the shapes of these arrays."""
+    views, start = [], 0
+    for array in arrays:
+        views.append(flat[start : start + array.size].reshape(array.shape))
+        start += array.size
+    return views

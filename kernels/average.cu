@@ -1,0 +1,15 @@
+// The moving average of flat arrays: average += (1 - decay) (values - average), decay = min(most, (1 + s) / (10 + s)).
+//
+// One thread per number (see for_elements in common.cuh). The count s of Adam's steps lies on the device, in double, in its
+// array `state` (adam.cu), so a launch has the same arguments in every step and a captured graph replays correctly.
+
+constexpr int STEP = 1;  // the place in `state`
+
+extern "C" __global__ void average_update(real* average, const real* values, const double* state, int count,
+                                          double most) {
+    const double step = state[STEP], decay = (1 + step) / (10 + step);
+    const real gain = real(1 - (decay < most ? decay : most));
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
+        average[i] += gain * (values[i] - average[i]);
+    });
+}
