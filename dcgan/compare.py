@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configs = configurations(names, given)
     columns = []
     for config in configs:
-        trainer, run = session.begin(config, progress)
+        trainer, run = session.new_run(config, progress)
         if status := session.train(trainer, run, progress):
             return status
         columns.append(column(config.preset, run, trainer.step))
@@ -63,7 +63,7 @@ def configurations(names: Sequence[str], given: Mapping[str, Any]) -> list[Confi
     """Return a config per preset, all checked before the first is trained. Raises UserError."""
     if "steps" not in given:
         raise UserError("--steps: got none, expected the budget that all presets have, a number of batches")
-    configs = [Config.from_options({**SHARED, **with_recipe(given), "preset": name}) for name in names]
+    configs = [presets.config_of({**SHARED, **with_recipe(given), "preset": name}) for name in names]
     for config in configs:
         presets.find(config.preset).check(config)
     return configs

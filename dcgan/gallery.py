@@ -49,8 +49,8 @@ def draw(name: str, given: Mapping[str, Any], path: Path) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         count = 40 if presets.find(name).conditional else 36  # ten classes side by side, or six rows of six
-        config = Config.from_options({**given, "preset": name, "out": folder, "samples": count})
-        trainer, run = session.begin(config, progress=True)
+        config = presets.config_of({**given, "preset": name, "out": folder, "samples": count})
+        trainer, run = session.new_run(config, progress=True)
         if status := session.train(trainer, run, progress=True):
             return status
         with Image.open(run.sample(trainer.step)) as image:

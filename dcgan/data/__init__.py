@@ -3,6 +3,6 @@
 from dcgan.data.loader import Batch, Loader
 from dcgan.data.opening import open_source
 from dcgan.data.source import ArraySource, Source, require_batch
-from dcgan.sizes import parse_size
+from dcgan.options import parse_size
 
 __all__ = ["ArraySource", "Batch", "Loader", "Source", "open_source", "parse_size", "require_batch"]

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from dcgan.errors import UserError
-from dcgan.sizes import Size
+from dcgan.options import Size
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as Pillow counts
 

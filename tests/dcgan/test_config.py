@@ -6,7 +6,7 @@ import pytest
 
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.presets import PRESETS
+from dcgan.presets import PRESETS, config_of
 from running import run_train
 
 
@@ -20,7 +20,7 @@ def test_help_lists_every_option(capsys):
 
 
 def test_config_survives_its_json():
-    config = Config.from_options({"image_size": "64x32", "ratio": "5:1", "lr": "1e-3", "data": "ä ö", "steps": 7})
+    config = config_of({"image_size": "64x32", "ratio": "5:1", "lr": "1e-3", "data": "ä ö", "steps": 7})
     assert Config.from_json(config.to_json()) == config
     assert config.image_size == (64, 32) and config.ratio == (5, 1)
 
@@ -43,7 +43,7 @@ def test_config_refuses_other_json(text, message):
 
 def test_presets_set_only_options_there_are():
     for name, preset in PRESETS.items():
-        config = Config.from_options({"preset": name})
+        config = config_of({"preset": name})
         assert preset.settings.keys() <= Config.__dataclass_fields__.keys()
         assert config.preset == name and preset.summary
 

@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from dcgan.config import Config
-from dcgan.presets import find, initialiser
+from dcgan.presets import config_of, find, initialiser
 from gpunet.layers import Conv2d, ConvTranspose2d, Linear
 
 
 def networks(name, **options):
-    config = Config.from_options({"preset": name, **options})
+    config = config_of({"preset": name, **options})
     return find(name).generator(config), find(name).discriminator(config)
 
 
@@ -19,7 +18,7 @@ def first_weights(name):
     """Every weight by its kind of layer and its fans, G's and D's."""
     found = []
     for net in networks(name, width=8):
-        initialiser(Config.from_options({"preset": name}))(net, np.random.default_rng(0))
+        initialiser(config_of({"preset": name}))(net, np.random.default_rng(0))
         found += [(type(layer), layer.weight.data) for layer in net.walk() if hasattr(layer, "weight")]
     return found
 
@@ -55,5 +54,5 @@ def test_first_weights_of_anime96_and_monn28():
 
 def test_init_overrides_the_presets():
     G, _ = networks("monn28", width=8)
-    initialiser(Config.from_options({"preset": "monn28", "init": "truncated"}))(G, np.random.default_rng(0))
+    initialiser(config_of({"preset": "monn28", "init": "truncated"}))(G, np.random.default_rng(0))
     assert all(np.abs(layer.weight.data).max() <= 0.04 for layer in G if hasattr(layer, "weight"))

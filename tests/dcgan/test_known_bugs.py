@@ -5,10 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from dcgan.config import Config
 from dcgan.data import ArraySource
 from dcgan.gan import GAN
-from dcgan.presets import find
+from dcgan.presets import config_of, find
 from dcgan.run.folder import RunDir
 from dcgan.sampling import draw_z
 from dcgan.trainer import Trainer
@@ -24,7 +23,7 @@ def reference():
 
 
 def small(preset, **options):
-    return Config.from_options({"preset": preset, **SMALL, **options})
+    return config_of({"preset": preset, **SMALL, **options})
 
 
 def pictures(count=10):
@@ -87,7 +86,7 @@ def test_the_ratio_is_a_ratio():
 
 def test_sixteen_pictures_get_sixteen_logits():
     """monn28 took 4*4*256 = 4,096 numbers for a map of 7x7x256 = 12,544: 49 logits for 16 pictures."""
-    D = find("monn28").discriminator(Config.from_options({"preset": "monn28"}))
+    D = find("monn28").discriminator(config_of({"preset": "monn28"}))
     assert D.forward(np.zeros((16, 28, 28, 3), "float32")).shape == (16, 1)
     assert D[-1].features == (12_544, 1)
 
@@ -104,7 +103,7 @@ def test_log_of_zero_cannot_happen():
 
 def test_138_channels_behind_the_labels():
     """A write-up of carpedm20 says 139; 128 and ten are 138, and D's first layers have 11 and 74 filters."""
-    config = Config.from_options({"preset": "carpedm20-mnist"})
+    config = config_of({"preset": "carpedm20-mnist"})
     G, D = find("carpedm20-mnist").generator(config), find("carpedm20-mnist").discriminator(config)
     channels = [layer.channels for net in (G, D) for layer in net if hasattr(layer, "kernel")]
     assert channels == [(138, 128), (138, 1), (11, 11), (21, 74)]

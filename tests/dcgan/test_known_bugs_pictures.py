@@ -8,7 +8,7 @@ from dcgan import generate, images
 from dcgan.data import open_source, require_batch
 from dcgan.errors import UserError
 from dcgan.sampling import sample
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
 from gpunet.layers import BatchNorm
 from tests.dcgan.test_known_bugs import new_gan, pictures, small
@@ -29,7 +29,7 @@ def test_digits_are_not_grey():
         assert (sample(gan.G, np.zeros((4, 1, 1, 3)), labels) == expected).all()
     seen = []
     gan.step = lambda number, real, zs, labels: seen.append(real) or {}
-    Stepper(gan, "cpu", graph=False)(1, np.array([[[[0], [51], [255]]]], "uint8"), [], labels=labels)
+    Stepper(gan, "cpu", graph=False)(1, Inputs(np.array([[[[0], [51], [255]]]], "uint8"), [], labels=labels))
     np.testing.assert_allclose(seen[0].ravel(), [0, 0.2, 1], rtol=1e-6)
 
 

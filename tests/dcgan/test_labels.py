@@ -10,6 +10,7 @@ from dcgan.config import Config
 from dcgan.data import ArraySource, Loader
 from dcgan.errors import UserError
 from dcgan.gan import GAN
+from dcgan.presets import config_of
 from dcgan.run.folder import RunDir
 from dcgan.sampling import balanced_labels, draw_z, sample
 from dcgan.stepper import Stepper
@@ -34,7 +35,7 @@ def labelled(count=18):
 
 
 def config(**options):
-    return Config.from_options({**TINY, "samples": 6, "sample_every": 4, "checkpoint_every": 3, **options})
+    return config_of({**TINY, "samples": 6, "sample_every": 4, "checkpoint_every": 3, **options})
 
 
 def test_labels_are_given_for_a_block():

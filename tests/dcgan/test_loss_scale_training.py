@@ -7,7 +7,7 @@ from cases import host
 from dcgan.config import Config
 from dcgan.gan import GAN
 from dcgan.sampling import draw_z
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
 from gpunet.backend.loss_scale import SCALE
 from gpunet.optim import Adam
@@ -58,7 +58,8 @@ def test_fp16_training_skips_overflows_inside_a_graph(graph):
     scales, stepper = [], Stepper(gan, "cuda", graph)
     with backend.use("kernels"), backend.use_precision("fp16"), stepper.running():
         for number in range(1, 7):
-            stepper(number, rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), [draw_z(rng, 4, config)])
+            images = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8")
+            stepper(number, Inputs(images, [draw_z(rng, 4, config)]))
             scales.append(float(gan.adam_D.scaling[SCALE]))
     taken = gan.adam_D.state_dict()["step"]
     assert scales[0] == 2.0**20 and 0 < taken < 6 and scales[-1] == 2.0 ** (21 - (6 - taken))

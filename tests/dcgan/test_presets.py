@@ -7,7 +7,7 @@ import pytest
 from dcgan import summary
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.presets import PRESETS, find
+from dcgan.presets import PRESETS, config_of, find
 from gpunet import backend
 from gpunet.layers import BatchNorm
 
@@ -53,13 +53,13 @@ def reference():
 
 
 def networks(name, **options):
-    config = Config.from_options({"preset": name, **options})
+    config = config_of({"preset": name, **options})
     return find(name).generator(config), find(name).discriminator(config)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_counts_and_maps(name):
-    config = Config.from_options({"preset": name})
+    config = config_of({"preset": name})
     for net, shape, count, maps in zip(
         networks(name),
         [(1, 1, 100), (*config.image_size, config.channels or 3)],
@@ -75,7 +75,7 @@ def test_counts_and_maps(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_settings(name):
-    c = Config.from_options({"preset": name})
+    c = config_of({"preset": name})
     assert SETTINGS[name] == (
         c.z_dist, c.batch_size, c.epochs, c.ratio, c.fresh_z, c.lr_schedule, c.sample_every, c.checkpoint_every
     )  # fmt: skip
@@ -114,4 +114,4 @@ def test_sizes_of_anime96():
 def test_options_that_networks_do_not_read_are_refused():
     for name, option in [("dcgan64", "padding"), ("basicgan", "bn_eps"), ("carpedm20", "classes")]:
         with pytest.raises(UserError, match=f"networks of {name} leave no such choice, those of .* do"):
-            Config.from_options({"preset": name, option: {"padding": "same", "bn_eps": 1e-3, "classes": 3}[option]})
+            config_of({"preset": name, option: {"padding": "same", "bn_eps": 1e-3, "classes": 3}[option]})

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from dcgan import images
-from dcgan.config import Config
 from dcgan.data import ArraySource
 from dcgan.data.loader import batches
-from dcgan.presets import PRESETS
+from dcgan.presets import PRESETS, config_of
 from dcgan.run.folder import RunDir
 from dcgan.trainer import Trainer
 
@@ -19,7 +18,7 @@ SMALL = {"width": 2, "image_size": 16, "channels": 3, "z_dim": 3, "batch_size": 
 
 def trained(tmp_path, **options):
     """The files in samples/, in order, and the source, of a run of five steps on eleven pictures."""
-    config = Config.from_options({**SMALL, "steps": 5, "sample_every": 2, "checkpoint_every": 99, **options})
+    config = config_of({**SMALL, "steps": 5, "sample_every": 2, "checkpoint_every": 99, **options})
     source = ArraySource(np.random.default_rng(0).integers(0, 256, (11, 16, 16, 3), dtype="uint8"), "", "")
     Trainer(config, source, "cpu").train(run := RunDir.create(tmp_path, "x"), progress=False)
     return sorted(run.samples.iterdir()), source
@@ -39,7 +38,7 @@ def test_mydcgan_shows_the_pictures_of_the_step(tmp_path, samples):
 
 
 def test_the_other_presets_show_them_when_asked(tmp_path):
-    assert [name for name in PRESETS if Config.from_options({"preset": name}).real_grids] == ["mydcgan"]
+    assert [name for name in PRESETS if config_of({"preset": name}).real_grids] == ["mydcgan"]
     assert len(trained(tmp_path)[0]) == 5
     assert len(trained(tmp_path, real_grids=True)[0]) == 9
     assert len(trained(tmp_path, preset="mydcgan", real_grids=False)[0]) == 5

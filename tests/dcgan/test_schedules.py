@@ -10,8 +10,7 @@ from dcgan.errors import UserError
 from dcgan.gan import GAN
 from dcgan.run.folder import RunDir
 from dcgan.sampling import draw_z, sample
-from dcgan.schedules import due, learning_rate
-from dcgan.trainer import Trainer
+from dcgan.trainer import Trainer, due, learning_rate
 from gpunet import backend, checkpoint, layers
 from gpunet.backend.adam import LR
 

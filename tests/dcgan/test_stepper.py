@@ -5,8 +5,9 @@ import pytest
 
 from dcgan.config import Config
 from dcgan.gan import GAN
+from dcgan.presets import config_of
 from dcgan.sampling import draw_z
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend, kernels
 
 TINY = {"preset": "carpedm20-mnist", "classes": 3, "width": 1, "image_size": 8, "z_dim": 3, "batch_size": 4}
@@ -14,7 +15,7 @@ TINY = {"preset": "carpedm20-mnist", "classes": 3, "width": 1, "image_size": 8, 
 
 def losses(graph, **options):
     """Six steps with other pictures, labels, mirrorings and another learning rate in each."""
-    config = Config.from_options({**TINY, **options})
+    config = config_of({**TINY, **options})
     gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
     stepper, found = Stepper(gan, "cuda", graph), []
     with stepper.running():
@@ -23,7 +24,7 @@ def losses(graph, **options):
             images = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8")
             zs = [draw_z(rng, 4, config) for _ in range(gan.draws(number))]
             flip, labels = rng.random(4) < 0.5, rng.integers(0, 3, 4).astype("int32")
-            stats = stepper(number, images, zs, flip, labels)
+            stats = stepper(number, Inputs(images, zs, flip, labels))
             found.append({name: float(value) for name, value in stats.items()})
     return found
 
@@ -39,7 +40,7 @@ def test_launches_of_a_step(monkeypatch):
         noted = lambda entry, *a, to=launched, go=launch, **more: (to.append(entry), go(entry, *a, **more))  # noqa: E731
         with backend.use("kernels"), backend.use_precision(precision), monkeypatch.context() as patch:
             patch.setattr(kernels, "launch", noted)
-            stepper(1, np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)])
+            stepper(1, Inputs(np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)]))
         counts.append(len(launched))
     assert counts[0] <= 95 and counts[1] == counts[0] + 2 * 3  # for either network: scale, unscale and decide
 

@@ -15,7 +15,7 @@ from dcgan.data.formats.recognise import ALL
 from dcgan.data.formats.selection import Choice, spread
 from dcgan.data.source import ArraySource, Source, describe
 from dcgan.errors import UserError
-from dcgan.sizes import Size, size_text
+from dcgan.options import Size, size_text
 
 
 class PackedSource(Source):
