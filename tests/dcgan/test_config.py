@@ -4,9 +4,13 @@ import json
 
 import pytest
 
+from dcgan import config as words
 from dcgan.config import Config
+from dcgan.data.formats import labels
 from dcgan.errors import UserError
-from dcgan.presets import PRESETS, config_of
+from dcgan.presets import PRESETS, config_of, parts
+from dcgan.recipes import RECIPES
+from gpunet.backend import arrays, conv_choice
 from running import run_train
 
 
@@ -17,6 +21,35 @@ def test_help_lists_every_option(capsys):
     assert ended.value.code == 0
     assert all(f"--{name.replace('_', '-')}" in text for name in Config.__dataclass_fields__)
     assert all(f"--{name}" in text for name in ("resume", "dry-run", "no-progress"))
+
+
+def test_the_words_of_options_are_those_that_the_modules_know():
+    """They stand in dcgan.config so that --help loads none of these modules."""
+    assert set(words.IMPLEMENTATIONS) == set(arrays.IMPLEMENTATIONS)
+    assert words.PRECISIONS == conv_choice.PRECISIONS
+    assert set(words.CONVOLUTIONS) == set(conv_choice.ALGORITHMS) - set(conv_choice.PRODUCTS)
+    assert tuple(parts.INITS) == words.INITS
+    assert words.LABELS == labels.MODES
+    assert tuple(RECIPES) == words.RECIPES
+    for name in words.RECIPES:
+        assert Config(recipe=name).recipe == name
+
+
+def test_the_help_names_every_word_of_an_option(capsys):
+    with pytest.raises(SystemExit):
+        run_train("--help")
+    text = capsys.readouterr().out
+    for option, known in {
+        "recipe": words.RECIPES,
+        "labels": words.LABELS,
+        "implementation": words.IMPLEMENTATIONS,
+        "precision": words.PRECISIONS,
+        "conv": words.CONVOLUTIONS,
+        "init": words.INITS,
+    }.items():
+        help = Config.__dataclass_fields__[option].metadata["help"]
+        assert all(word in help for word in known), option
+        assert " ".join(help.split()[:2]) in " ".join(text.split())
 
 
 def test_config_survives_its_json():
