@@ -66,7 +66,7 @@ class Config:
     implementation: str | None = option(
         None,
         options.choice(*IMPLEMENTATIONS),
-        "code that computes: kernels (our CUDA sources, the default) or reference (readable array code)",
+        "code that computes: kernels (our CUDA sources; the default if there is a compiler) or reference (array code)",
         "NAME",
     )
     precision: str | None = option(
@@ -84,7 +84,7 @@ class Config:
     )
     graph: bool = option(True, options.flag, "replay the training step as one CUDA graph, on a GPU")
 
-    # What the run leaves in its folder; none of this changes its pictures
+    # Files that the run leaves in its folder; none of these options changes its pictures
     out: str = option("runs", options.text, "folder in which run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")
     real_grids: bool = option(False, options.flag, "save a grid of the step's real pictures beside every sample grid")
@@ -114,12 +114,12 @@ class Config:
         "NAME",
     )
 
-    # What only some presets leave open
+    # Options of the networks that only some presets leave open
     bias: bool = option(False, options.flag, "give convolutions biases")
     padding: str = option(
         "same",
         options.choice("same", "symmetric"),
-        "zeros around the pictures of 5x5 kernels: same (1 before, 2 behind) or symmetric (2, 2)",
+        "zeros around maps for 5x5 kernels: same (1 before, 2 behind) or symmetric (2, 2)",
         "NAME",
     )
     projection_norm: str = option(

@@ -96,7 +96,7 @@ def ratio(value: Any) -> tuple[int, int]:
 
 
 def cadence(value: Any) -> int | str:
-    """How often: "200" every 200 steps, "10ep" at the end of every tenth epoch, "1,5,20ep" of these epochs."""
+    """A repetition: "200" every 200 steps, "10ep" at the end of every tenth epoch, "1,5,20ep" of these epochs."""
     numbers, per_epoch = str(value).removesuffix("ep").split(","), str(value).endswith("ep")
     if not all(number.isdecimal() and int(number) for number in numbers) or (len(numbers) > 1 and not per_epoch):
         _refuse(value, "a number of steps such as 200, or epochs such as 1ep, 10ep or 1,5,20ep")

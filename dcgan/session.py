@@ -26,7 +26,7 @@ from gpunet.files import write_atomically
 
 
 def open_trainer(config: Config, progress: bool) -> Trainer:
-    """Say what will run where, open the data and build the networks."""
+    """Open the data and build the networks; say what runs where. Raises UserError."""
     presets.find(config.preset).check(config)
     if config.tensorboard:
         tensorboard.require()
@@ -36,7 +36,7 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     source = open_data(config, progress)
     require_batch(source, config.batch_size)
     say(source.description)
-    data = config.data and os.path.abspath(config.data)  # found again from another folder
+    data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     return Trainer(settled, source, device)
 
@@ -131,7 +131,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
 
 
 def _close(source: Source, known: int, run: RunDir) -> None:
-    """Let go of the data, and say so where files that could not be read were found since training began."""
+    """Close the data; list the files that could not be read, if there are more than the `known` ones."""
     if len(source.skipped) > known:
         run.list_skipped(source.skipped)
         say(f"{len(source.skipped):,} files could not be read: {run.skipped}")

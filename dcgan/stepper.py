@@ -17,7 +17,7 @@ from gpunet.backend.graph import Graph, Upload, computing_stream
 
 
 class Inputs(NamedTuple):
-    """What a training step takes from the host, or the same arrays on the device."""
+    """The arrays that a training step takes, on the host or on the device."""
 
     images: Any  # uint8 (N, H, W, C)
     zs: Sequence[Any]  # as many float32 (N, 1, 1, z_dim) as `GAN.draws` says

@@ -24,7 +24,7 @@ FLOPs are those of the convolutions and dense layers for one picture, forward; a
 
 
 class Row(NamedTuple):
-    """A layer: what it is, the shape of a sample behind it, its parameters and its floating-point operations."""
+    """A layer: its name, the shape of a sample behind it, its parameters and its floating-point operations."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.summary", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="which one (dcgan64)")
+    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="preset to show (dcgan64)")
     cli.add_options(parser, "image_size", "channels", "width", "z_dim", *OF_NETWORKS)
     config = config_of(vars(parser.parse_args(arguments)))
     find(config.preset).check(config)

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")
     parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
     parser.add_argument("--list-presets", action="store_true", help="print the presets with their sizes, and stop")
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     given = vars(parser.parse_args(arguments))
     file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
     progress = not given.pop("no_progress")

@@ -37,7 +37,11 @@ def test_launches_of_a_step(monkeypatch):
         config = Config(width=2, z_dim=3, batch_size=2, channels=3, precision=precision)
         gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
         stepper, launched, launch = Stepper(gan, "cuda", graph=False), [], kernels.launch
-        noted = lambda entry, *a, to=launched, go=launch, **more: (to.append(entry), go(entry, *a, **more))  # noqa: E731
+
+        def noted(entry, *arguments, to=launched, go=launch, **more):
+            to.append(entry)
+            go(entry, *arguments, **more)
+
         with backend.use("kernels"), backend.use_precision(precision), monkeypatch.context() as patch:
             patch.setattr(kernels, "launch", noted)
             stepper(1, Inputs(np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)]))
