@@ -1,8 +1,11 @@
-"""dcgan.stepper: on cuda a step replayed as one graph gives the bits of the step itself, whatever changes per step."""
+"""dcgan.stepper: a step replayed as one graph gives the bits of the step itself, whatever changes per step."""
+
+import contextlib
 
 import numpy as np
 import pytest
 
+from dcgan import stepper as page
 from dcgan.config import Config
 from dcgan.gan import GAN
 from dcgan.presets import config_of
@@ -13,10 +16,10 @@ from gpunet import backend, kernels
 TINY = {"preset": "carpedm20-mnist", "classes": 3, "width": 1, "image_size": 8, "z_dim": 3, "batch_size": 4}
 
 
-def losses(graph, **options):
-    """Six steps with other pictures, labels, mirrorings and another learning rate in each."""
+def losses(graph, device="cuda", **options):
+    """Six steps, of networks on a device, with other pictures, labels, mirrorings and another rate in each."""
     config = config_of({**TINY, **options})
-    gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+    gan, rng = GAN(config, np.random.default_rng(0), device), np.random.default_rng(1)
     stepper, found = Stepper(gan, "cuda", graph), []
     with stepper.running():
         for number in range(1, 7):
@@ -54,3 +57,50 @@ def test_launches_of_a_step(monkeypatch):
 def test_a_graph_is_the_step_bit_for_bit(options):
     with backend.use("kernels"):
         assert losses(True, **options) == losses(False, **options)
+
+
+@pytest.mark.parametrize("flip, labels", [(False, False), (True, False), (False, True), (True, True)])
+def test_inputs_are_the_arrays_that_there_are_and_back(flip, labels):
+    arrays = {name: np.full(2, i) for i, name in enumerate(("images", "flip", "labels", "z", "another z"))}
+    given = Inputs(
+        arrays["images"],
+        [arrays["z"], arrays["another z"]],
+        arrays["flip"] if flip else None,
+        arrays["labels"] if labels else None,
+    )
+    order = ["images", *["flip"] * flip, *["labels"] * labels, "z", "another z"]
+    assert [id(array) for array in given.arrays()] == [id(arrays[name]) for name in order]
+    back = given.with_arrays(array + 10 for array in given.arrays())
+    assert back.images[0] == 10 and [z[0] for z in back.zs] == [13, 14]
+    assert (back.flip is None, back.labels is None) == (not flip, not labels)
+    assert [array[0] - 10 for array in back.arrays()] == [array[0] for array in given.arrays()]
+
+
+@pytest.mark.parametrize("options", [{"ratio": "1:1"}, {"ratio": "2:1", "fresh_z": True}], ids=["1:1", "2:1"])
+def test_uploads_and_graphs_of_every_plan(monkeypatch, options):
+    """With stand-ins that run on the CPU: each plan has its graph, and its inputs arrive in their places."""
+    made = []
+
+    class Upload:
+        def __init__(self, examples):
+            self.inputs = [np.zeros_like(example) for example in examples]
+
+        def __call__(self, arrays, stream):
+            for place, array in zip(self.inputs, arrays, strict=True):
+                place[...] = array
+
+    class Graph:
+        def __init__(self, function, inputs):
+            self.function, self.inputs = function, inputs
+            made.append(len(inputs))
+
+        def __call__(self, stream):
+            return self.function(*self.inputs)
+
+    monkeypatch.setattr(page, "Upload", Upload)
+    monkeypatch.setattr(page, "Graph", Graph)
+    monkeypatch.setattr(page, "computing_stream", contextlib.nullcontext)
+    monkeypatch.setattr(backend, "to_device", lambda array, device: array)
+    with backend.use("reference"):
+        assert losses(True, "cpu", **options) == losses(False, "cpu", **options)
+    assert made == ([4] if options["ratio"] == "1:1" else [4, 5])  # pictures, mirrorings, labels, one z or two
