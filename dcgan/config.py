@@ -17,9 +17,9 @@ from dcgan.options import Size, option, option_name
 
 # The words that options take. They stand here, and not where they are used, so that --help loads no networks;
 # tests/dcgan/test_config.py checks that both agree.
-RECIPES = ("celeba", "celeba28", "anime96", "mnist", "lsun")  # of dcgan.recipes
-LABELS = ("auto", "folder", "none")  # of dcgan.data.formats.labels
-IMPLEMENTATIONS = ("kernels", "reference")  # of gpunet.backend
+RECIPES = ("celeba", "celeba28", "anime96", "mnist", "lsun")  # the table of dcgan.data.recipe
+LABELS = ("auto", "folder", "none")  # read in dcgan.data.formats.labels
+IMPLEMENTATIONS = ("kernels", "reference")  # of gpunet.backend, as the next two lines
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4")
 INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.parts
@@ -50,8 +50,7 @@ class Config:
     labels: str = option(
         "auto",
         options.choice(*LABELS),
-        "labels of the pictures. auto: those of the data, or else two or more subfolders; folder: the subfolders, "
-        "which must be there; none: no labels",
+        "labels of the pictures: auto, those of the data or of two or more subfolders; folder, the subfolders; none",
         "NAME",
     )
     flip: bool = option(False, options.flag, "mirror each picture with probability 1/2")
@@ -78,8 +77,7 @@ class Config:
     conv: str = option(
         "auto",
         options.choice(*CONVOLUTIONS),
-        "algorithm of the convolutions: direct, winograd2 or winograd4 (fewer products, in tiles of 2x2 or 4x4 "
-        "pixels), or auto",
+        "algorithm of convolutions: direct, winograd2 or winograd4 (fewer products, in tiles of 2x2 or 4x4), or auto",
         "NAME",
     )
     graph: bool = option(True, options.flag, "replay the training step as one CUDA graph, on a GPU")
@@ -88,13 +86,9 @@ class Config:
     out: str = option("runs", options.text, "folder in which run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")
     real_grids: bool = option(False, options.flag, "save a grid of the step's real pictures beside every sample grid")
-    tensorboard: bool = option(
-        False, options.flag, "write event files for TensorBoard too: numbers, histograms and sample grids"
-    )
-    sample_every: int | str = option(200, options.cadence, "steps (200) or epochs (1ep) between sample grids", "N|Nep")
-    checkpoint_every: int | str = option(
-        500, options.cadence, "steps (500) or epochs (1ep) between checkpoints", "N|Nep"
-    )
+    tensorboard: bool = option(False, options.flag, "write event files for TensorBoard: numbers, histograms, grids")
+    sample_every: int | str = option(200, options.cadence, "steps or epochs (as in 5ep) between sample grids", "N|Nep")
+    checkpoint_every: int | str = option(500, options.cadence, "steps or epochs between checkpoints", "N|Nep")
     keep: int = option(3, options.integer(1), "number of checkpoints that stay, the newest ones")
 
     # The networks
@@ -132,7 +126,7 @@ class Config:
     bn_eps: float = option(1e-5, options.number("(0, 1)"), "batch norm's epsilon", "X")
     bn_momentum: float = option(0.1, options.number("(0, 1]"), "weight of the newest batch in running averages", "X")
     output: str = option(
-        "tanh", options.choice("tanh", "sigmoid"), "last layer of G: tanh, in [-1, 1], or sigmoid, in [0, 1]", "NAME"
+        "tanh", options.choice("tanh", "sigmoid"), "G's last layer: tanh [-1, 1] or sigmoid [0, 1]", "NAME"
     )
     sampling_statistics: str = option(
         "running",
@@ -140,9 +134,7 @@ class Config:
         "statistics with which batch norm draws samples: running averages, or those of the batch of samples",
         "NAME",
     )
-    classes: int | None = option(
-        None, options.integer(1), "number of classes, for networks that are told labels (default: those of the data)"
-    )
+    classes: int | None = option(None, options.integer(1), "classes of networks with labels (those of the data)")
 
     # The training
     epochs: int = option(25, options.integer(1), "passes over the data in total, those before a resume included")
@@ -163,20 +155,16 @@ class Config:
     lr_decay: float = option(0.2, options.number("(0, 1]"), "factor of the step schedule", "X")
     lr_period: int = option(3, options.integer(1), "epochs from one such factor to the next")
     l2: float = option(0.0, options.number("[0, inf)"), "weight of the penalty on squared weights", "X")
-    real_target: float = option(
-        1.0, options.number("(0, 1]"), "answer that D learns for real pictures; 0.9 smooths", "X"
-    )
-    fake_target: float = option(0.0, options.number("[0, 1)"), "answer that D learns for G's pictures", "X")
-    generator_target: float = option(1.0, options.number("(0, 1]"), "answer that G wants from D for its pictures", "X")
+    real_target: float = option(1.0, options.number("(0, 1]"), "answer that D learns to give to real pictures", "X")
+    fake_target: float = option(0.0, options.number("[0, 1)"), "answer that D learns to give to G's pictures", "X")
+    generator_target: float = option(1.0, options.number("(0, 1]"), "answer of D that G learns to get", "X")
     last_batch: str = option(
         "drop",
         options.choice("drop", "wrap"),
         "pictures left over at an epoch's end: drop them, or wrap them into a batch with the next epoch's first",
         "NAME",
     )
-    seed: int = option(
-        0, options.integer(0), "seed of all random numbers: weights, z, the order of the data, the drawn faces"
-    )
+    seed: int = option(0, options.integer(0), "random seed of weights, z, the order of the data and the drawn faces")
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -18,9 +18,8 @@ examples:
 """
 
 
-@cli.guarded
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
     parser = cli.Parser(prog="python -m dcgan.train", description=__doc__, epilog=EXAMPLES)
     cli.add_options(parser)
     parser.add_argument("--config", metavar="FILE", help="file of options: a config.json, or TOML such as lr = 1e-4")
@@ -28,7 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
     parser.add_argument("--list-presets", action="store_true", help="print the presets with their sizes, and stop")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    given = vars(parser.parse_args(arguments))
+    return parser
+
+
+@cli.guarded
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    given = vars(parser().parse_args(arguments))
     file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
     progress = not given.pop("no_progress")
     from dcgan import config_file, presets, session, summary  # not above: --help loads no networks

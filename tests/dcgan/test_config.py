@@ -6,7 +6,6 @@ import pytest
 
 from dcgan import config as words
 from dcgan.config import Config
-from dcgan.data.formats import labels
 from dcgan.errors import UserError
 from dcgan.presets import PRESETS, config_of, parts
 from dcgan.recipes import RECIPES
@@ -29,7 +28,6 @@ def test_the_words_of_options_are_those_that_the_modules_know():
     assert words.PRECISIONS == conv_choice.PRECISIONS
     assert set(words.CONVOLUTIONS) == set(conv_choice.ALGORITHMS) - set(conv_choice.PRODUCTS)
     assert tuple(parts.INITS) == words.INITS
-    assert words.LABELS == labels.MODES
     assert tuple(RECIPES) == words.RECIPES
     for name in words.RECIPES:
         assert Config(recipe=name).recipe == name

@@ -76,31 +76,38 @@ def test_inputs_are_the_arrays_that_there_are_and_back(flip, labels):
     assert [array[0] - 10 for array in back.arrays()] == [array[0] for array in given.arrays()]
 
 
+class UploadOnTheCpu:
+    """Takes the place of `Upload`."""
+
+    def __init__(self, examples):
+        self.inputs = [np.zeros_like(example) for example in examples]
+
+    def __call__(self, arrays, stream):
+        for place, array in zip(self.inputs, arrays, strict=True):
+            place[...] = array
+
+
+class GraphOnTheCpu:
+    """Takes the place of `Graph`, and counts the inputs of each."""
+
+    made: list = []
+
+    def __init__(self, function, inputs):
+        self.function, self.inputs = function, inputs
+        self.made.append(len(inputs))
+
+    def __call__(self, stream):
+        return self.function(*self.inputs)
+
+
 @pytest.mark.parametrize("options", [{"ratio": "1:1"}, {"ratio": "2:1", "fresh_z": True}], ids=["1:1", "2:1"])
 def test_uploads_and_graphs_of_every_plan(monkeypatch, options):
     """With stand-ins that run on the CPU: each plan has its graph, and its inputs arrive in their places."""
-    made = []
-
-    class Upload:
-        def __init__(self, examples):
-            self.inputs = [np.zeros_like(example) for example in examples]
-
-        def __call__(self, arrays, stream):
-            for place, array in zip(self.inputs, arrays, strict=True):
-                place[...] = array
-
-    class Graph:
-        def __init__(self, function, inputs):
-            self.function, self.inputs = function, inputs
-            made.append(len(inputs))
-
-        def __call__(self, stream):
-            return self.function(*self.inputs)
-
-    monkeypatch.setattr(page, "Upload", Upload)
-    monkeypatch.setattr(page, "Graph", Graph)
+    monkeypatch.setattr(page, "Upload", UploadOnTheCpu)
+    monkeypatch.setattr(page, "Graph", GraphOnTheCpu)
+    monkeypatch.setattr(GraphOnTheCpu, "made", [])
     monkeypatch.setattr(page, "computing_stream", contextlib.nullcontext)
     monkeypatch.setattr(backend, "to_device", lambda array, device: array)
     with backend.use("reference"):
         assert losses(True, "cpu", **options) == losses(False, "cpu", **options)
-    assert made == ([4] if options["ratio"] == "1:1" else [4, 5])  # pictures, mirrorings, labels, one z or two
+    assert GraphOnTheCpu.made == ([4] if options["ratio"] == "1:1" else [4, 5])  # pictures, flip, labels, one z or two
