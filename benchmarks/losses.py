@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dcgan import session
-from dcgan.config import Config
+from dcgan.presets import config_of
 from dcgan.run import log
 
 ALGORITHMS = "direct", "winograd2", "winograd4", "auto"
@@ -51,8 +51,8 @@ def losses(options: argparse.Namespace, algorithm: str, seed: int) -> np.ndarray
     """Return the losses (steps, 2) of one training, whose run folder is deleted."""
     chosen = {"width": options.width, "batch_size": options.batch_size, "steps": options.steps, "seed": seed}
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        config = Config.from_options({**chosen, "conv": algorithm, "device": "cpu", "out": folder})
-        trainer, run = session.begin(config, progress=False)
+        config = config_of({**chosen, "conv": algorithm, "device": "cpu", "out": folder})
+        trainer, run = session.new_run(config, progress=False)
         if status := session.train(trainer, run, progress=False):
             raise SystemExit(status)
         return np.array([[record[name] for name in LOSSES] for record in log.read(run.log)])

@@ -20,7 +20,7 @@ from dcgan.data import Loader, Source, open_source
 from dcgan.data.storage.growing import GrowingSource
 from dcgan.gan import GAN
 from dcgan.sampling import draw_z
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
 
 
@@ -62,7 +62,7 @@ class Bench:
                 let_decode(*sources, only=sources[turn])
                 began = time.perf_counter()
                 batch, waited = next(loaders[turn]), time.perf_counter() - began
-                stats = stepper(number + 1, batch.images, [draw_z(rng, batch_size, config)])
+                stats = stepper(number + 1, Inputs(batch.images, [draw_z(rng, batch_size, config)]))
                 [float(backend.to_numpy(value)) for value in stats.values()]  # until they are there
                 seconds[number, turn] = time.perf_counter() - began, waited
         return np.stack([np.median(seconds[..., 0], axis=0), seconds[min(1, steps - 1) :, :, 1].mean(axis=0)], axis=1)

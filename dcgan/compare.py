@@ -23,14 +23,15 @@ examples:
   python -m dcgan.compare --presets dcgan64,basicgan --steps 500                    what convolutions are worth
   python -m dcgan.compare --presets paper,carpedm20,tf-nw --data celeba/ --crop 108 --steps 2000
 
-All see the same pictures in the same order: steps, batch size (64) and picture size (64) are the same for all; what
-else is not given on the command line is as in each preset. Every preset leaves a run folder, the picture lies beside.
+All presets see the same pictures in the same order, with the same steps, batch size (64) and picture size (64). Other
+options that are not given on the command line are each preset's own. Every preset leaves a run folder; the picture
+lies beside them.
 """
 SHARED = {"batch_size": Config.batch_size, "image_size": Config.image_size}
 
 
 class Column(NamedTuple):
-    """A preset in the picture: its name, its last sample grid (GH, GW, C) and the records of its log."""
+    """A column of the picture: a preset's name, its last sample grid (GH, GW, C) and the records of its log."""
 
     name: str
     samples: np.ndarray
@@ -41,15 +42,15 @@ class Column(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.compare", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--presets", metavar="A,B", default="dcgan64,basicgan", help="which (dcgan64,basicgan)")
+    parser.add_argument("--presets", metavar="A,B", default="dcgan64,basicgan", help="presets (dcgan64,basicgan)")
     cli.add_options(parser, *(name for name in Config.__dataclass_fields__ if name != "preset"))
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     given = vars(parser.parse_args(arguments))
     names, progress = given.pop("presets").split(","), not given.pop("no_progress")
     configs = configurations(names, given)
     columns = []
     for config in configs:
-        trainer, run = session.begin(config, progress)
+        trainer, run = session.new_run(config, progress)
         if status := session.train(trainer, run, progress):
             return status
         columns.append(column(config.preset, run, trainer.step))
@@ -63,14 +64,14 @@ def configurations(names: Sequence[str], given: Mapping[str, Any]) -> list[Confi
     """Return a config per preset, all checked before the first is trained. Raises UserError."""
     if "steps" not in given:
         raise UserError("--steps: got none, expected the budget that all presets have, a number of batches")
-    configs = [Config.from_options({**SHARED, **with_recipe(given), "preset": name}) for name in names]
+    configs = [presets.config_of({**SHARED, **with_recipe(given), "preset": name}) for name in names]
     for config in configs:
         presets.find(config.preset).check(config)
     return configs
 
 
 def column(name: str, run: RunDir, step: int) -> Column:
-    """Return what the picture shows of a run that has ended at this step."""
+    """Return the column of a run that has ended at this step."""
     from PIL import Image
 
     with Image.open(run.sample(step)) as image:

@@ -1,4 +1,4 @@
-"""Where and how a run computes: device, implementation, precision and convolution, from the options of its config."""
+"""Choosing where and how a run computes: device, implementation, precision and convolution, as its config says."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from gpunet import backend
 
 
 def choose_device(config: Config) -> str:
-    """Switch to the config's implementation, precision and convolution; return its device.
+    """Switch to the config's implementation, precision and convolution; return its device, "cpu" or "cuda".
 
-    auto is cuda where a number can be put there.
+    "auto" is cuda if an array can be put there. UserError: the machine cannot do what was chosen.
     """
     if config.implementation:
         backend.use(config.implementation)
@@ -36,7 +36,7 @@ def _device(config: Config) -> str:
 
 
 def _use_precision(name: str, device: str) -> None:
-    """Multiply in this precision from here on. UserError: the device, or the reference, cannot."""
+    """Multiply in this precision from here on. UserError: the device or the reference cannot."""
     if name != "fp32" and backend.implementation(device) == "reference":
         raise UserError(f"--precision: got {name}, expected fp32, in which the reference multiplies")
     try:
@@ -48,7 +48,7 @@ def _use_precision(name: str, device: str) -> None:
 
 
 def described(device: str) -> str:
-    """Return what `choose_device` came to, for people."""
+    """Return the outcome of `choose_device` in words."""
     implementation = backend.implementation(device)
     precision = backend.precision(device) if implementation == "kernels" else "fp32"
     return f"device {device}, implementation {implementation}, precision {precision}"

@@ -1,5 +1,9 @@
-"""The one error that the command line turns into a single clear line and exit status 2."""
+"""The two errors that the command line turns into a single clear line: a user's mistake, and a training that failed."""
 
 
 class UserError(ValueError):
-    """A mistake of the user's; its text says what came, what was expected and what to do."""
+    """A mistake of the user. Its text says what came, what was expected and what to do; the exit status is 2."""
+
+
+class Diverged(ArithmeticError):
+    """A loss, a weight or a moment became NaN or infinite. The exit status is 1."""

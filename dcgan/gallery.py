@@ -18,17 +18,17 @@ examples:
   python -m dcgan.gallery --steps 300 --out docs/presets                       on the built-in drawn faces
   python -m dcgan.gallery --steps 3000 --data celeba.zip --crop 108 --labelled fashion-mnist/ --out docs/presets
 
-Other options are those of dcgan.train and go to every preset. Networks that are told labels train on --labelled.
+The other options are those of dcgan.train, for every preset. Networks that are told labels train on --labelled.
 """
-COLOURS = 128  # of a picture: a palette makes the file a third as large
+COLOURS = 128  # in the palette of a picture, which makes the file a third as large
 
 
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.gallery", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--presets", metavar="A,B", default=",".join(presets.PRESETS), help="which ones (all)")
-    parser.add_argument("--labelled", metavar="PATH", default=None, help="labelled data; without it, such presets wait")
+    parser.add_argument("--presets", metavar="A,B", default=",".join(presets.PRESETS), help="presets to draw (all)")
+    parser.add_argument("--labelled", metavar="PATH", help="labelled data for presets that need it (left out without)")
     cli.add_options(parser, *(name for name in Config.__dataclass_fields__ if name not in ("preset", "samples")))
     given = vars(parser.parse_args(arguments))
     names, labelled = given.pop("presets").split(","), given.pop("labelled")
@@ -49,8 +49,8 @@ def draw(name: str, given: Mapping[str, Any], path: Path) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         count = 40 if presets.find(name).conditional else 36  # ten classes side by side, or six rows of six
-        config = Config.from_options({**given, "preset": name, "out": folder, "samples": count})
-        trainer, run = session.begin(config, progress=True)
+        config = presets.config_of({**given, "preset": name, "out": folder, "samples": count})
+        trainer, run = session.new_run(config, progress=True)
         if status := session.train(trainer, run, progress=True):
             return status
         with Image.open(run.sample(trainer.step)) as image:

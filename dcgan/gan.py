@@ -39,14 +39,15 @@ class GAN:
         With ratio n:m every batch trains D, and every n-th G, m times; alternating, m batches G, the next n D.
         """
         d_steps, g_steps = self.config.ratio
-        if self.config.alternate:
+        if self.config.alternate:  # ratio 2:1 is G, D, D, G, D, D ...
             turn_of_D = (number - 1) % (d_steps + g_steps) >= g_steps
             return turn_of_D, int(not turn_of_D)
         return True, g_steps if number % d_steps == 0 else 0
 
     def draws(self, number: int) -> int:
-        """Return how many z batches the number-th step takes: one, or with fresh_z one for every update."""
-        return sum(self.plan(number)) if self.config.fresh_z else 1
+        """Return how many batches of z the number-th step takes: one, or with fresh_z one for every update."""
+        trains_D, g_steps = self.plan(number)
+        return trains_D + g_steps if self.config.fresh_z else 1
 
     def step(self, number: int, real: Array, zs: Sequence[Array], labels: Array | None = None) -> Stats:
         """Train on one batch, the number-th from 1, as `plan` says.
@@ -62,11 +63,11 @@ class GAN:
                 targets = config.real_target, config.fake_target
                 fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, next(next_z), *targets)
             for i in range(g_steps):
-                if fake is None or i > 0 or config.fresh_z:  # G has changed, or its z shall: pictures anew
+                if fake is None or i > 0 or config.fresh_z:  # G has changed, or gets another z: draw anew
                     self.G.forget()
                     fake = self.G.forward(next(next_z))
                 stats.update(generator_step(self.G, self.D, self.adam_G, fake, config.generator_target))
-        self.G.forget()  # pictures that no generator step used
+        self.G.forget()  # if no generator step used the pictures
         return stats
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate_options, images, latent_walks, presets, sampling, session
+from dcgan import cli, generate_options, images, latent_walks, presets, sampling
 from dcgan.config import Config
 from dcgan.device import choose_device
 from dcgan.errors import UserError
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    session.say(f"{draw(view, *trained_generator(path, given))} by {path}: {view.out}")
+    cli.say(f"{draw(view, *trained_generator(path, given))} by {path}: {view.out}")
     return 0
 
 

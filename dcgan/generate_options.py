@@ -1,4 +1,4 @@
-"""What dcgan.generate can draw, and the options of each: one table, one checked wish."""
+"""The modes of dcgan.generate and the options that each takes: a table, and View, which holds them checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dcgan.errors import UserError
 
 @dataclass(frozen=True)
 class Mode:
-    """What a --mode takes: endings of --out ("": a folder), options of its own, the least and the usual --count."""
+    """A --mode: the endings of its --out ("": a folder), its own options, and its least and its usual --count."""
 
     outs: tuple[str, ...]
     takes: tuple[str, ...] = ()
@@ -37,13 +37,13 @@ NUMBERS = {"seed": options.integer(0), "rows": options.integer(1), "fps": option
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a View."""
     for name, metavar, help in (
-        ("mode", "NAME", f"{', '.join(MODES)} (grid)"),
-        ("count", "N", "how many pictures (64); on each sweep, or from one z to the next (16)"),
-        ("seed", "N", "another seed, other pictures (0)"),
-        ("label", "N", "the class of all of them (in a grid each in turn)"),
-        ("dimensions", "LIST", "the numbers of z to sweep, from 0, such as 0,5,10-19 (all)"),
-        ("rows", "N", "how many ways from z to z an interpolation has (8)"),
-        ("fps", "N", "pictures a second of a GIF (10)"),
+        ("mode", "NAME", f"kind of pictures: {', '.join(MODES)} (grid)"),
+        ("count", "N", "number of pictures (64); on each sweep, or from one z to the next (16)"),
+        ("seed", "N", "seed of the random z: another seed, other pictures (0)"),
+        ("label", "N", "class of all pictures (in a grid, the default is each class in turn)"),
+        ("dimensions", "LIST", "numbers of z to sweep, counted from 0, such as 0,5,10-19 (all)"),
+        ("rows", "N", "number of ways from z to z in an interpolation (8)"),
+        ("fps", "N", "pictures per second of a GIF (10)"),
     ):
         parser.add_argument(f"--{name}", metavar=metavar, help=help)
     parser.add_argument("--out", metavar="FILE|DIR", required=True, help="a .png or .gif file, or a folder of files")
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class View:
-    """What to draw, as asked for on the command line."""
+    """The pictures to draw, as asked for on the command line."""
 
     mode: str
     out: Path
@@ -64,7 +64,7 @@ class View:
 
     @classmethod
     def take(cls, given: dict[str, Any]) -> View:
-        """Take the options of a View out of those given (None: not given). Raises UserError: one that does not fit."""
+        """Take the options of a View out of those given (None: not given). UserError: one of them does not fit."""
         own = {name: given.pop(name) for name in cls.__dataclass_fields__}
         own = {name: value for name, value in own.items() if value is not None}
         mode = options.named("--mode", options.choice(*MODES), own.get("mode", "grid"))
@@ -83,7 +83,7 @@ class View:
 
 
 def _require_taken(name: str, mode: str, out: Path) -> None:
-    """Raise UserError where an option says nothing about what is asked for."""
+    """Raise UserError for an option that this mode and output do not use."""
     others = [other for other in MODES if name in MODES[other].takes]
     if others and mode not in others:
         raise UserError(f"--{name}: goes with --mode {' or '.join(others)}, not with {mode}")

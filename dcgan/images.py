@@ -18,7 +18,7 @@ GAP, PAPER = 2, 255  # white lines between the pictures
 def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     """Return images (N, H, W, C) as one picture (GH, GW, C), row by row, about as wide as high or of so many columns.
 
-    Any N works; what the last row lacks stays white.
+    Any N works; the rest of the last row stays white.
     """
     count, height, width, channels = images.shape
     columns = columns or min(count, max(1, math.ceil(math.sqrt(count * height / width))))

@@ -1,4 +1,4 @@
-"""What G makes of each number of z and of the ways between two z: sweeps, interpolations, as grids and as GIFs.
+"""Sweeps of each number of z, and ways from one z to another: drawn by G, written as grids and as GIFs.
 
 A sweep changes one number of z and keeps the others; where G ignores that number, all its pictures are the same.
 """
@@ -37,7 +37,7 @@ def interpolate(a: np.ndarray, b: np.ndarray, count: int, z_dist: str) -> np.nda
     t = np.linspace(0, 1, count).reshape(-1, 1, 1, 1)
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     w = np.arccos(np.clip((a * b).sum() / lengths, -1, 1)) if lengths else 0.0
-    if z_dist != "normal" or np.sin(w) < 1e-3:  # in one line: there is no such arc, or no single one
+    if z_dist != "normal" or np.sin(w) < 1e-3:  # a straight line: they have the same or opposite directions
         return ((1 - t) * a + t * b).astype(a.dtype)
     return ((np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w)).astype(a.dtype)
 
@@ -62,7 +62,7 @@ def dimensions(text: str | None, z_dim: int) -> list[int]:
 
 def sweeps(draw: Draw, z: np.ndarray, which: Sequence[int], count: int, z_dist: str) -> Iterator[np.ndarray]:
     """Yield the pictures of each sweep, (count, H, W, C)."""
-    together = max(1, BATCH // count)  # a forward pass is filled with the z of several
+    together = max(1, BATCH // count)  # sweeps that fill a forward pass
     with tqdm(total=len(which), unit="sweep", disable=None) as bar:
         for start in range(0, len(which), together):
             some = which[start : start + together]

@@ -1,4 +1,7 @@
-"""The kinds of option: each turns what the user wrote, text or value, into a checked value or says what it expected."""
+"""The kinds of option: each turns what the user wrote, text or value, into a checked value or says what it expected.
+
+Picture sizes are written "64" or "64x48", height x width.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from dataclasses import field
 from typing import Any, NoReturn
 
 from dcgan.errors import UserError
-from dcgan.sizes import parse_size
 
 Kind = Callable[[Any], Any]
+Size = tuple[int, int]  # of a picture: (height, width)
 
 
 def option(default: Any, kind: Kind, help: str, metavar: str = "N") -> Any:
@@ -66,9 +69,22 @@ def text(value: Any) -> str:
     return str(value) if str(value) else _refuse(value, "a name or a path")
 
 
-def size(value: Any) -> tuple[int, int]:
+def size(value: Any) -> Size:
     """(height, width) from "64", "64x48" or a pair."""
     return parse_size("x".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+
+
+def parse_size(text: str) -> Size:
+    """Return (H, W) of "64" or "64x48", height x width. Raises UserError for anything else."""
+    parts = text.lower().split("x")
+    if len(parts) in (1, 2) and all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        return int(parts[0]), int(parts[-1])
+    raise UserError(f"size {text!r}: expected a number of pixels such as 64, or height x width such as 64x48")
+
+
+def size_text(size: Size) -> str:
+    """Return a size as it is written: (64, 48) is "64x48"."""
+    return f"{size[0]}x{size[1]}"
 
 
 def ratio(value: Any) -> tuple[int, int]:
@@ -80,7 +96,7 @@ def ratio(value: Any) -> tuple[int, int]:
 
 
 def cadence(value: Any) -> int | str:
-    """How often: "200" every 200 steps, "10ep" at the end of every tenth epoch, "1,5,20ep" of these epochs."""
+    """A repetition: "200" every 200 steps, "10ep" at the end of every tenth epoch, "1,5,20ep" of these epochs."""
     numbers, per_epoch = str(value).removesuffix("ep").split(","), str(value).endswith("ep")
     if not all(number.isdecimal() and int(number) for number in numbers) or (len(numbers) > 1 and not per_epoch):
         _refuse(value, "a number of steps such as 200, or epochs such as 1ep, 10ep or 1,5,20ep")

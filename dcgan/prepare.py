@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli.add_options(parser, "recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size")
     parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
     parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     given = vars(parser.parse_args(arguments))
     workers, out = given.pop("workers"), as_packed(given.pop("out"))
     if workers is not None:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> None:
-    """Pack the images of config.data by config's image size, crop and channels, and say what came of it."""
+    """Pack the images of config.data with its image size, crop and channels; print a summary and the skipped files."""
     assert config.data is not None
     listing = list_images(config.data, Choice(config.pattern, config.labels, config.train_size))
     recipe = with_channels(listing, Recipe(config.image_size, config.crop, config.channels))
@@ -65,7 +65,7 @@ def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> N
 
 
 def as_packed(out: str) -> Path:
-    """The path of a file to pack into."""
+    """Return the path of the file to pack into. UserError: it is no name of an HDF5 file."""
     path = Path(out)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         raise UserError(f"--out: got '{out}', expected a file name ending in {' or '.join(SUFFIXES)}")

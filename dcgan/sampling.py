@@ -1,4 +1,4 @@
-"""Drawing z and turning it into pictures, the same picture for the same z whatever is drawn beside it."""
+"""Draws z and turns it into pictures: the same z is the same picture, whatever is drawn beside it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,23 @@ def draw_z(rng: np.random.Generator, count: int, config: Config) -> np.ndarray:
 
 
 def lowest(G: Sequential) -> float:
-    """Return the lowest number in G's pictures, by its last layer: 0 of a sigmoid, -1 of tanh. The highest is 1."""
+    """Return the lowest number in G's pictures: 0 if it ends with a sigmoid, -1 if with tanh. The highest is 1."""
     return 0.0 if isinstance(G[-1], Sigmoid) else -1.0
 
 
 def balanced_labels(count: int, config: Config, first: int = 0) -> np.ndarray | None:
-    """Return labels (count,), int32, that go round all classes from that of the first-th picture on; None without."""
+    """Return labels (count,), int32, of pictures `first`, first + 1, ...: classes 0, 1, 2, ... in turn, over and over.
+
+    Returns None for networks that are told no labels.
+    """
     return None if config.classes is None else np.arange(first, first + count, dtype="int32") % config.classes
 
 
 def whole_batches(count: int) -> int:
-    """Return the next multiple of BATCH: draw so many z where batch norm samples by the statistics of the batch."""
+    """Return count rounded up to whole batches: 130 is 256.
+
+    Where batch norm samples by the statistics of the batch, so many z have to be drawn.
+    """
     return -(-count // BATCH) * BATCH
 
 

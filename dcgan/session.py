@@ -1,4 +1,7 @@
-"""From options to a run: choose the device, open the data, make or find the folder, train, say where things are."""
+"""From options to a run: choose the device, open the data, make or find the folder, train, say where things are.
+
+A new run is `train(*new_run(config))`, a resumed one `train(*resumed_run(path, options))`.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +14,19 @@ from typing import Any
 import numpy as np
 
 from dcgan import presets
-from dcgan.cli import INTERRUPTED
+from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.device import choose_device, described
-from dcgan.errors import UserError
-from dcgan.run import log, tensorboard
-from dcgan.run import resume as resuming
+from dcgan.errors import Diverged, UserError
+from dcgan.run import log, resume, tensorboard
 from dcgan.run.folder import RunDir
 from dcgan.trainer import Trainer
 from gpunet.files import write_atomically
 
 
-def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(line, flush=True)
-
-
 def open_trainer(config: Config, progress: bool) -> Trainer:
-    """Say what will run where, open the data and build the networks."""
+    """Open the data and build the networks; say what runs where. Raises UserError."""
     presets.find(config.preset).check(config)
     if config.tensorboard:
         tensorboard.require()
@@ -39,7 +36,7 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     source = open_data(config, progress)
     require_batch(source, config.batch_size)
     say(source.description)
-    data = config.data and os.path.abspath(config.data)  # found again from another folder
+    data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     return Trainer(settled, source, device)
 
@@ -54,7 +51,7 @@ def open_data(config: Config, progress: bool) -> Source:
 
 
 def count_classes(config: Config, source: Source) -> int | None:
-    """Return how many labels the networks are to know, None for networks without. UserError: data that do not fit."""
+    """Return the number of classes, None for networks that are told no labels. UserError: the data does not fit."""
     if not presets.find(config.preset).conditional:
         return None
     if source.labels is None:
@@ -65,36 +62,46 @@ def count_classes(config: Config, source: Source) -> int | None:
     return config.classes or there
 
 
-def begin(config: Config, progress: bool) -> tuple[Trainer, RunDir]:
+def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir]:
     """Return a new run at step 0."""
     trainer = open_trainer(config, progress)
     return trainer, RunDir.create(config.out, config.preset)
 
 
-def resume(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer, RunDir]:
+def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer, RunDir]:
     """Return the run of a folder at its newest checkpoint, or of a checkpoint file.
 
     A file that is the newest of its run goes on in place; from any other a new run folder is made, which begins with
     the old log: nothing is overwritten.
     """
-    found = resuming.find(path, say)
-    trainer = open_trainer(resuming.changed(found.config, given), progress)
+    found = resume.find(path, say)
+    trainer = open_trainer(resume.changed(found.config, given), progress)
     if found.state:
-        resuming.load(trainer, found.state, path, say)
-    at = f"{path} is at step {trainer.step} of {trainer.last_step}"
+        _restore(trainer, found.state, path)
+    at = f"step {trainer.step} of {trainer.last_step}"
     if trainer.step > trainer.last_step or (trainer.step == trainer.last_step and not found.run):
-        raise UserError(f"{at}: ask for more --steps or --epochs")
+        raise UserError(f"{path} is at {at}: ask for more --steps or --epochs")
     run = found.run or RunDir.create(trainer.config.out, trainer.config.preset)
     if trainer.step < trainer.last_step:
         say(f"going on from step {trainer.step} in {run.path}")
-    else:  # perhaps killed between its last checkpoint and its plot
-        say(f"{at}: nothing is left to train, more --steps or --epochs would be")
+    else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
+        say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
     with run.locked():
         run.sweep()
         run.cut_log(trainer.step, found.log)
         if found.run is None:
             write_atomically(run.checkpoint(trainer.step), Path(path).read_bytes())
     return trainer, run
+
+
+def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
+    """Put a checkpoint's state into a trainer of its config. Raises UserError where it does not fit."""
+    with resume.fitting(path):
+        trainer.load_state_dict(state)
+        same_data = state["data"] == trainer.source.fingerprint
+    if not same_data:
+        say("the data is not what the run began with: going on with it from the start of the epoch")
+        trainer.restart_epoch()
 
 
 def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
@@ -105,9 +112,9 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
         run.list_skipped(trainer.source.skipped)
         try:
             done = trainer.train(run, progress)
-        except log.Diverged as error:
+        except Diverged as error:
             kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
-            raise log.Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
+            raise Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
             _close(trainer.source, known, run)
         if done:
@@ -124,7 +131,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
 
 
 def _close(source: Source, known: int, run: RunDir) -> None:
-    """Let go of the data, and say so where files that could not be read were found since training began."""
+    """Close the data; list the files that could not be read, if there are more than the `known` ones."""
     if len(source.skipped) > known:
         run.list_skipped(source.skipped)
         say(f"{len(source.skipped):,} files could not be read: {run.skipped}")

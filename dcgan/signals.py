@@ -1,4 +1,4 @@
-"""Ctrl-C while training: finish the step, save, leave."""
+"""Ctrl-C while training ends the run after the step: it is saved, and can be resumed."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,29 @@ from dcgan.gan import GAN
 from dcgan.sampling import lowest
 from dcgan.steps import Stats
 from gpunet import backend
+from gpunet.backend.devices import Array
 from gpunet.backend.graph import Graph, Upload, computing_stream
+
+
+class Inputs(NamedTuple):
+    """The arrays that a training step takes, on the host or on the device."""
+
+    images: Any  # uint8 (N, H, W, C)
+    zs: Sequence[Any]  # as many float32 (N, 1, 1, z_dim) as `GAN.draws` says
+    flip: Any = None  # bool (N,): which pictures are mirrored; None: none of them
+    labels: Any = None  # int32 (N,), for networks that are told them
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return all arrays that there are: images, flip, labels, then each z."""
+        return [array for array in (self.images, self.flip, self.labels, *self.zs) if array is not None]
+
+    def with_arrays(self, arrays: Iterable[Array]) -> Inputs:
+        """Return inputs of the same kind that hold these arrays, given in the order of `arrays()`."""
+        rest = iter(arrays)
+        images = next(rest)
+        flip = None if self.flip is None else next(rest)
+        labels = None if self.labels is None else next(rest)
+        return Inputs(images, tuple(rest), flip, labels)
 
 
 class Stepper:
@@ -25,45 +47,38 @@ class Stepper:
     def __init__(self, gan: GAN, device: str, graph: bool) -> None:
         self.gan, self.device = gan, device
         self.stream = computing_stream() if graph and device == "cuda" else None
-        self.graphs: dict[tuple[bool, int], tuple[Upload, Graph]] = {}  # plan -> inputs and graph
+        self.graphs: dict[tuple[bool, int], tuple[Upload, Graph]] = {}  # plan -> where its inputs go, and its graph
 
     def running(self) -> contextlib.AbstractContextManager[Any]:
-        """Make the stream of the steps the one that everything else in the block is queued on, too."""
+        """Queue all work of the block on the stream of the steps."""
         return self.stream or contextlib.nullcontext()
 
-    def __call__(
-        self,
-        number: int,
-        images: np.ndarray,
-        zs: Sequence[np.ndarray],
-        flip: np.ndarray | None = None,
-        labels: np.ndarray | None = None,
-    ) -> Stats:
-        """Train on uint8 pictures (N, H, W, C), the number-th batch from 1; zs as many as `GAN.draws` says."""
-        given = {"images": images, "flip": flip, "labels": labels} | {f"z{i}": z for i, z in enumerate(zs)}
-        arrays = {name: array for name, array in given.items() if array is not None}
+    def __call__(self, number: int, inputs: Inputs) -> Stats:
+        """Train on the number-th batch, counted from 1; its arrays are on the host."""
         if self.stream is None:
-            inputs = {name: backend.to_device(array, self.device) for name, array in arrays.items()}
-            return self._step(number, **inputs)
-        upload, graph = self._graph(number, arrays)
-        upload(list(arrays.values()), self.stream)
+            return self._step(number, inputs.with_arrays(backend.to_device(a, self.device) for a in inputs.arrays()))
+        plan = self.gan.plan(number)
+        if plan not in self.graphs:
+            upload = Upload(inputs.arrays())
+            self.graphs[plan] = upload, Graph(self._packed_step(number, inputs), upload.inputs)
+        upload, graph = self.graphs[plan]
+        upload(inputs.arrays(), self.stream)
         names, numbers = graph(self.stream)
         return dict(zip(names, backend.join(numbers), strict=True))  # a copy: the next replay overwrites them
 
-    def _graph(self, number: int, arrays: dict[str, np.ndarray]) -> tuple[Upload, Graph]:
-        """Return the inputs and the graph of the number-th step's plan."""
-        plan, names = self.gan.plan(number), tuple(arrays)
-        if plan not in self.graphs:
-            upload = Upload(list(arrays.values()))
-            step = lambda *inputs: _packed(self._step(number, **dict(zip(names, inputs, strict=True))))  # noqa: E731
-            self.graphs[plan] = upload, Graph(step, upload.inputs)
-        return self.graphs[plan]
+    def _step(self, number: int, inputs: Inputs) -> Stats:
+        """Train on inputs on the device."""
+        real = backend.images_to_real(inputs.images, flip=inputs.flip, low=lowest(self.gan.G))  # (N, H, W, C)
+        return self.gan.step(number, real, inputs.zs, inputs.labels)
 
-    def _step(self, number: int, images: Any, flip: Any = None, labels: Any = None, **zs: Any) -> Stats:
-        real = backend.images_to_real(images, flip=flip, low=lowest(self.gan.G))  # (N, H, W, C)
-        return self.gan.step(number, real, list(zs.values()), labels)
+    def _packed_step(self, number: int, like: Inputs) -> Callable[..., tuple[tuple[str, ...], Array]]:
+        """Return a step for `Graph`, on arrays in the order of `Inputs.arrays`.
 
+        The step returns the names of its numbers and, as one array, the numbers: one copy then saves them all.
+        """
 
-def _packed(stats: Stats) -> tuple[tuple[str, ...], Any]:
-    """Return the names and, as one array, the numbers: one copy saves them all."""
-    return tuple(stats), backend.join(*(value.reshape(1) for value in stats.values()))
+        def step(*arrays: Array) -> tuple[tuple[str, ...], Array]:
+            stats = self._step(number, like.with_arrays(arrays))
+            return tuple(stats), backend.join(*(value.reshape(1) for value in stats.values()))
+
+        return step

@@ -14,7 +14,7 @@ from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
 
-Stats = dict[str, Array]  # what the log wants to know, as 0-d arrays
+Stats = dict[str, Array]  # the numbers for the log by name, 0-d arrays
 
 
 def discriminator_step(

@@ -10,7 +10,7 @@ import numpy as np
 
 from dcgan import cli
 from dcgan.config import Config
-from dcgan.presets import OF_NETWORKS, PRESETS, find
+from dcgan.presets import OF_NETWORKS, PRESETS, config_of, find
 from gpunet import backend
 from gpunet.layers import Conv2d, ConvTranspose2d, Layer, Linear, Sequential
 
@@ -24,7 +24,7 @@ FLOPs are those of the convolutions and dense layers for one picture, forward; a
 
 
 class Row(NamedTuple):
-    """A layer: what it is, the shape of a sample behind it, its parameters and its floating-point operations."""
+    """A layer: its name, the shape of a sample behind it, its parameters and its floating-point operations."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,9 +36,9 @@ class Row(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan.summary", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="which one (dcgan64)")
+    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="preset to show (dcgan64)")
     cli.add_options(parser, "image_size", "channels", "width", "z_dim", *OF_NETWORKS)
-    config = Config.from_options(vars(parser.parse_args(arguments)))
+    config = config_of(vars(parser.parse_args(arguments)))
     find(config.preset).check(config)
     print(report(config))
     return 0
@@ -100,7 +100,7 @@ def listing() -> str:
     """Return all presets with their picture size, the parameters of G and D, and what they are."""
     lines = [f"{'preset':16} {'size':>8} {'G':>11} {'D':>11}  what it is"]
     for name, preset in PRESETS.items():
-        config = Config.from_options({"preset": name})
+        config = config_of({"preset": name})
         shape = (*config.image_size, config.channels or 3)
         G, D = (f"{count(build(config)):,}" for build in (preset.generator, preset.discriminator))
         lines.append(f"{name:16} {'x'.join(map(str, shape)):>8} {G:>11} {D:>11}  {preset.summary}")

@@ -1,12 +1,11 @@
-"""Train a DCGAN: python -m dcgan.train [options]."""
+"""Train a DCGAN: python -m dcgan.train [options]"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from dcgan import cli, presets
-from dcgan.config import Config
+from dcgan import cli
 
 EXAMPLES = """\
 examples:
@@ -14,25 +13,30 @@ examples:
   python -m dcgan.train --data photos/ --epochs 50               a folder, or a .zip, of pictures
   python -m dcgan.train --data img_align_celeba.zip --crop 108   CelebA as it is downloaded
   python -m dcgan.train --preset carpedm20-mnist --data mnist/   digits by their label; --list-presets: all presets
-  python -m dcgan.train --config runs/0003-dcgan64/config.json   the options of a run, or of lines such as lr = 1e-4
+  python -m dcgan.train --config runs/0003-dcgan64/config.json   the options of a run; or a .toml file
   python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80   go on where a run stopped
 """
+
+
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    parser = cli.Parser(prog="python -m dcgan.train", description=__doc__, epilog=EXAMPLES)
+    cli.add_options(parser)
+    parser.add_argument("--config", metavar="FILE", help="file of options: a config.json, or TOML such as lr = 1e-4")
+    parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")
+    parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
+    parser.add_argument("--list-presets", action="store_true", help="print the presets with their sizes, and stop")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    return parser
 
 
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m dcgan.train", description=__doc__, epilog=EXAMPLES)
-    cli.add_options(parser)
-    parser.add_argument("--config", metavar="FILE", help="options from a config.json, or from lines such as lr = 1e-4")
-    parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")
-    parser.add_argument("--dry-run", action="store_true", help="print the options as they would be used, and stop")
-    parser.add_argument("--list-presets", action="store_true", help="print the presets with their sizes, and stop")
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser().parse_args(arguments))
     file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
     progress = not given.pop("no_progress")
-    from dcgan import config_file, session, summary  # after --help and mistakes in the options
+    from dcgan import config_file, presets, session, summary  # not above: --help loads no networks
     from dcgan.run import resume
 
     if given.pop("list_presets"):
@@ -40,12 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     given = given if file is None else config_file.merged(file, given, resumed=path is not None)
     if dry:
-        config = resume.changed(resume.find(path).config, given) if path else Config.from_options(given)
+        config = resume.changed(resume.find(path).config, given) if path else presets.config_of(given)
         presets.find(config.preset).check(config)
         print(config.to_json(), end="")
         return 0
-    start = session.resume(path, given, progress) if path else session.begin(Config.from_options(given), progress)
-    return session.train(*start, progress)
+    if path:
+        trainer, run = session.resumed_run(path, given, progress)
+    else:
+        trainer, run = session.new_run(presets.config_of(given), progress)
+    return session.train(trainer, run, progress)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Trainer: a run from its first step, or the one behind a checkpoint, to its last."""
+"""Trainer: a run from its first step, or from the step behind a checkpoint, to its last; and what is due when."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -17,14 +17,21 @@ from dcgan.run import log
 from dcgan.run.folder import RunDir
 from dcgan.run.tensorboard import Board, opened
 from dcgan.sampling import balanced_labels, draw_z, sample, whole_batches
-from dcgan.schedules import due, last_step, learning_rate
 from dcgan.signals import stop_on_signal
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import checkpoint
 
 
+class Output(NamedTuple):
+    """Where a training writes: its folder, its log, and with --tensorboard an event file."""
+
+    run: RunDir
+    log: log.Log
+    board: Board | None = None
+
+
 class Trainer:
-    """The networks, the data, the random numbers and the place in the data: all that a checkpoint holds, and a folder.
+    """The networks, the data, the random numbers and the place in the data: all that a checkpoint holds.
 
     One generator draws weights, z and mirrorings; the order of the data is a function of (seed, epoch). So a run that
     was stopped and resumed does what the uninterrupted one does, bit for bit.
@@ -39,7 +46,6 @@ class Trainer:
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.lr = 0, config.lr
-        self.board: Board | None = None  # while training with --tensorboard
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, as a checkpoint holds it."""
@@ -70,26 +76,27 @@ class Trainer:
     def train(self, run: RunDir, progress: bool = True) -> bool:
         """Train to the last step; return False if a signal came before. Either way the last step is saved.
 
-        Raises log.Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), CheckpointError
-        when a checkpoint cannot be written.
+        Raises Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), CheckpointError when a
+        checkpoint cannot be written.
         """
-        self.run = run
         with (
-            opened(self.config.tensorboard, run, self.step) as self.board,
+            opened(self.config.tensorboard, run, self.step) as board,
             self.stepper.running(),
             stop_on_signal() as stop,
             self._loader() as loader,
             self._bar(progress) as bar,
             warnings.catch_warnings(),
         ):
-            self.log = log.Log(run.path, self.config.batch_size, *([self.board.scalars] if self.board else []))
+            watch = board.scalars if board else None
+            output = Output(run, log.Log(run.path, self.config.batch_size, watch), board)
+            # NumPy's overflow warnings are silenced: the log reports divergence, once.
             warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
-            while self.step < self.last_step and not stop:  # what diverges, the log says and stops, once
-                if self._step(next(loader)):
-                    bar.set_postfix(self.log.newest | self.source.progress(), refresh=False)
+            while self.step < self.last_step and not stop:
+                if self._step(next(loader), output):
+                    bar.set_postfix(output.log.newest | self.source.progress(), refresh=False)
                 bar.update()
             if self.saved_step < self.step:
-                self.save()
+                self.save(output)
         return self.step == self.last_step
 
     def _loader(self) -> Loader:
@@ -100,20 +107,21 @@ class Trainer:
         pause = 0.2 if sys.stderr.isatty() else 10  # seconds: a log file needs no animation
         return tqdm(total=self.last_step, initial=self.step, unit="step", mininterval=pause, disable=not progress)
 
-    def _step(self, batch: Batch) -> bool:
+    def _step(self, batch: Batch, output: Output) -> bool:
         """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
         config = self.config
         flip = self.rng.random(config.batch_size) < 0.5 if config.flip else None
         zs = [draw_z(self.rng, config.batch_size, config) for _ in range(self.gan.draws(self.step + 1))]
         self._set_learning_rate(batch.epoch + 1)
-        stats = self.stepper(self.step + 1, batch.images, zs, flip, batch.labels if config.classes else None)
+        inputs = Inputs(batch.images, zs, flip, batch.labels if config.classes else None)
+        stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
-        fetched = self.log.record(self.step, batch.epoch + 1, stats)
+        fetched = output.log.record(self.step, batch.epoch + 1, stats)
         finished = self.start[0] if self.start[0] > batch.epoch else None
         if self.step in (1, self.last_step) or due(config.sample_every, self.step, finished):
-            self.sample(batch, zs[0])
+            self.sample(batch, zs[0], output)
         if due(config.checkpoint_every, self.step, finished):
-            self.save()
+            self.save(output)
         return fetched
 
     def _set_learning_rate(self, epoch: int) -> None:
@@ -121,28 +129,66 @@ class Trainer:
         if lr != self.lr:
             self.gan.adam_G.lr = self.gan.adam_D.lr = self.lr = lr
 
-    def sample(self, batch: Batch, z: np.ndarray) -> None:
-        """Write the pictures of the fixed z as they are now, and the real ones beside them; z and batch: the step's."""
+    def sample(self, batch: Batch, z: np.ndarray, output: Output) -> None:
+        """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show."""
+        run, board = output.run, output.board
         labels, count = balanced_labels(len(self.fixed_z), self.config), self.config.samples
         pictures = sample(self.gan.G, self.fixed_z, labels)
-        images.save_png(self.run.sample(self.step), images.grid(pictures[:count]))
+        images.save_png(run.sample(self.step), images.grid(pictures[:count]))
         if self.config.real_grids:
-            images.save_png(self.run.real_sample(self.step), images.grid(batch.images[:count]))
-        if self.board:
-            self.board.pictures(self.step, pictures[:count], batch.images[:count])
+            images.save_png(run.real_sample(self.step), images.grid(batch.images[:count]))
+        if board:
+            board.pictures(self.step, pictures[:count], batch.images[:count])
             of_real = batch.labels if self.config.classes else None
-            self.board.histograms(self.step, self.gan, z, (batch.images, of_real), (pictures, labels))
-        real = self.run.samples / "real.png"
+            board.histograms(self.step, self.gan, z, (batch.images, of_real), (pictures, labels))
+        real = run.samples / "real.png"
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
             images.save_png(real, images.grid(self.source.batch(some.astype(int))))
 
-    def save(self) -> None:
-        """Write the log and a checkpoint, then let go of the oldest ones."""
-        self.log.flush()
+    def save(self, output: Output) -> None:
+        """Write the log and a checkpoint, then remove the oldest checkpoints. Raises Diverged, CheckpointError."""
+        run = output.run
+        output.log.flush()
         state = self.state_dict()
         log.require_finite(state["gan"], self.step)
-        checkpoint.save(self.run.checkpoint(self.step), state)
-        self.run.list_skipped(self.source.skipped)  # more may have been found
-        self.run.prune(self.config.keep, self.step)
+        checkpoint.save(run.checkpoint(self.step), state)
+        run.list_skipped(self.source.skipped)  # more may have been found
+        run.prune(self.config.keep, self.step)
         self.saved_step = self.step
+
+
+def learning_rate(config: Config, epoch: int, done: float) -> float:
+    """Return Adam's learning rate in an epoch (counted from 1), when a part `done` of the run, 0 to 1, lies behind.
+
+        constant   lr
+        step       lr * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
+        linear     lr * (1 - done)
+    """
+    if config.lr_schedule == "step":
+        return config.lr * config.lr_decay ** (epoch // config.lr_period)
+    if config.lr_schedule == "linear":
+        return config.lr * (1 - done)
+    return config.lr
+
+
+def last_step(config: Config, count: int) -> int:
+    """Return the steps of a whole run over so many pictures."""
+    if config.steps:
+        return config.steps
+    if config.last_batch == "wrap":
+        return -(-config.epochs * count // config.batch_size)
+    return config.epochs * (count // config.batch_size)
+
+
+def due(cadence: int | str, step: int, finished: int | None) -> bool:
+    """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
+
+    cadence: 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at the end of these epochs.
+    """
+    if isinstance(cadence, int):
+        return step % cadence == 0
+    if finished is None:
+        return False
+    epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
+    return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

@@ -15,7 +15,7 @@ MOST = 0.999  # the decay that is reached in the end, after 9,000 steps: about 1
 
 
 class Average:
-    """Averages of the parameters and buffers of a network, updated after Adam's steps; gpunet.backend.average's formula.
+    """Averages of the parameters and buffers of a network, updated after Adam's steps (gpunet.backend.average).
 
     The network's buffers move into one flat array, as Adam has moved its parameters into another: so two launches
     average a whole network. Make it after the network's Adam; call `update` after each of Adam's steps.

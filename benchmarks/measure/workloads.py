@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks.measure.work import step_work
 from dcgan.config import Config
 from dcgan.gan import GAN
-from dcgan.presets import PRESETS, find
+from dcgan.presets import PRESETS, config_of, find
 from dcgan.sampling import draw_z
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
 
 NAME = re.compile(
@@ -62,7 +62,7 @@ class Workload:
         given: dict[str, Any] = {"preset": self.preset, "width": self.width, "batch_size": self.batch}
         given |= {"image_size": self.size} if self.size else {}
         given |= {"classes": CLASSES} if find(self.preset).conditional else {}
-        return Config.from_options(given)
+        return config_of(given)
 
     @property
     def gflop(self) -> float:
@@ -113,4 +113,4 @@ class Ours:
     def step(self) -> dict[str, Any]:
         """Train D, and G as often as the preset says; return the losses, on the device."""
         with backend.use(self.implementation), self.stepper.running():
-            return self.stepper(self.number, self.batch.images, self.batch.zs, None, self.batch.labels)
+            return self.stepper(self.number, Inputs(self.batch.images, self.batch.zs, labels=self.batch.labels))

@@ -7,7 +7,7 @@ rest brings h5py and Pillow, which take a quarter of a second.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dcgan.sizes import parse_size
+from dcgan.options import parse_size
 
 if TYPE_CHECKING:
     from dcgan.data.loader import Batch, Loader

@@ -35,7 +35,7 @@ from dcgan.data.storage.growing import GrowingSource
 from dcgan.data.storage.packed import PackedSource, pack
 from dcgan.data.storage.reading import read_into_memory, with_channels
 from dcgan.data.storage.store import Store
-from dcgan.sizes import Size
+from dcgan.options import Size
 
 CACHE_FROM = 10_000  # files; decoding fewer takes seconds: training waits for them, and they leave no cache
 

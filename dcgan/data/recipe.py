@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dcgan.errors import UserError
-from dcgan.sizes import Size
+from dcgan.options import Size
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, as Pillow counts
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dcgan.config import Config
+from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import option_name
 from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, tf_nw
 from dcgan.presets.parts import INITS
 from dcgan.presets.preset import OF_NETWORKS, Initialise, Preset
-
-if TYPE_CHECKING:
-    from dcgan.config import Config
 
 PRESETS: dict[str, Preset] = {
     "dcgan64": dcgan64.PRESET,
@@ -42,6 +41,11 @@ def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             others = ", ".join(name for name, other in PRESETS.items() if option in other.follows)
             raise UserError(f"{option_name(option)}: the networks of {name} leave no such choice, those of {others} do")
     return {**preset.settings, **given}
+
+
+def config_of(given: Mapping[str, Any]) -> Config:
+    """Return the config of a preset's settings, a recipe's over them, and over both the given options."""
+    return Config(**settings(given.get("preset", Config.preset), with_recipe(given)))
 
 
 def initialiser(config: Config) -> Initialise:

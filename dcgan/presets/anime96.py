@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dcgan.errors import UserError
-from dcgan.presets.parts import Size, colours, norm, picture, torch_init
+from dcgan.options import Size
+from dcgan.presets.parts import colours, norm, picture, torch_init
 from dcgan.presets.preset import OF_BATCHNORM, Preset
 from gpunet.layers import Conv2d, ConvTranspose2d, Layer, LeakyReLU, ReLU, Sequential
 

@@ -10,7 +10,8 @@ import math
 from typing import TYPE_CHECKING
 
 from dcgan.errors import UserError
-from dcgan.presets.parts import Size, colours, dcgan_init, norm, picture
+from dcgan.options import Size
+from dcgan.presets.parts import colours, dcgan_init, norm, picture
 from dcgan.presets.preset import OF_BATCHNORM, Preset
 from gpunet.layers import Conv2d, ConvTranspose2d, Layer, LeakyReLU, ReLU, Sequential
 

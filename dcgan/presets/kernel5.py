@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dcgan.presets.parts import Size, area, colours, halvings, norm, picture
+from dcgan.options import Size
+from dcgan.presets.parts import area, colours, halvings, norm, picture
 from gpunet.layers import (
     Conv2d,
     ConvTranspose2d,

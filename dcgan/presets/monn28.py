@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dcgan.errors import UserError
-from dcgan.presets.parts import INITS, Size, area, colours, halvings, norm, picture
+from dcgan.options import Size
+from dcgan.presets.parts import INITS, area, colours, halvings, norm, picture
 from dcgan.presets.preset import OF_BATCHNORM, Preset
 from gpunet.layers import Conv2d, ConvTranspose2d, Flatten, Layer, LeakyReLU, Linear, Reshape, Sequential
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan.options import Size
 from gpunet import init
 from gpunet.init import Initialiser, constant, glorot_uniform, normal, torch_uniform, truncated_normal
 from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, Layer, Linear, Sigmoid, Tanh
 
 if TYPE_CHECKING:
     from dcgan.config import Config
-
-Size = tuple[int, int]
 
 
 def norm(config: Config, channels: int) -> BatchNorm:
@@ -34,7 +33,7 @@ def colours(config: Config) -> int:
 
 
 def halvings(size: Size, times: int) -> list[Size]:
-    """Return the sizes of a ladder, smallest first: each is half the next one, rounded up, so any size can be reached.
+    """Return sizes, smallest first: each is half the next one, rounded up, so that any size can be reached.
 
     >>> halvings((28, 108), 2)
     [(7, 27), (14, 54), (28, 108)]
@@ -43,7 +42,7 @@ def halvings(size: Size, times: int) -> list[Size]:
 
 
 def area(size: Size, channels: int) -> int:
-    """Return how many numbers a map of this size and depth holds."""
+    """Return how many numbers a map of this size and so many channels holds."""
     return math.prod(size) * channels
 
 
@@ -56,7 +55,7 @@ def initialise(
     bias: Initialiser | None = None,
     scale: Initialiser | None = None,
 ) -> None:
-    """Draw weights by kind of layer (default: as of `conv`), biases (0) and batch norm's scales (1); shifts are 0."""
+    """Draw weights, by kind of layer (default: like `conv`), biases (0) and batch norm's scales (1); shifts are 0."""
     by_kind = {Conv2d: conv, ConvTranspose2d: transposed or conv, Linear: linear or conv}
     for layer in net.walk():
         if type(layer) in by_kind:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Initialise = Callable[[Layer, np.random.Generator], None]
 
-# Options of Config that only networks read, and not every preset's: `Preset.follows` names those that it does.
+# Options of Config that only networks read. Not every preset's networks read all: `Preset.follows` names its own.
 OF_NETWORKS = (
     "bias", "padding", "projection_norm", "bn_scale", "bn_eps", "bn_momentum", "output", "sampling_statistics",
     "classes",

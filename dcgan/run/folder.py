@@ -1,4 +1,4 @@
-"""RunDir: the numbered folder of a run, who lies where in it, and finding the way back.
+"""RunDir: the numbered folder of a run, the files in it, and its checkpoints from newest to oldest.
 
     runs/0003-dcgan64/  config.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
                         samples/real.png  samples/000200.png  samples/000200-real.png  checkpoints/000200.h5
@@ -44,15 +44,15 @@ class RunDir:
         return run
 
     def sample(self, step: int) -> Path:
-        """Return where the sample grid of a step lies."""
+        """Return the path of the sample grid of a step."""
         return self.samples / f"{step:06d}.png"
 
     def real_sample(self, step: int) -> Path:
-        """Return where the grid of a step's real pictures lies."""
+        """Return the path of the grid of a step's real pictures."""
         return self.samples / f"{step:06d}-real.png"
 
     def checkpoint(self, step: int) -> Path:
-        """Return where the checkpoint of a step lies."""
+        """Return the path of the checkpoint of a step."""
         return self.checkpoints / f"{step:06d}.h5"
 
     def saved(self) -> list[Path]:
@@ -61,7 +61,7 @@ class RunDir:
         return sorted(files, key=lambda path: int(path.stem), reverse=True)
 
     def newest(self, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
-        """Return the newest complete checkpoint and its tree; None if there is none. `say` hears of damaged ones."""
+        """Return the newest complete checkpoint and its tree, or None. Calls `say` with a line for each damaged one."""
         for path in self.saved():
             try:
                 return path, checkpoint.load(path)
@@ -70,13 +70,13 @@ class RunDir:
         return None
 
     def prune(self, keep: int, step: int) -> None:
-        """Remove all but the newest checkpoints up to a step (later ones were found damaged and will be replaced)."""
+        """Remove all but the newest checkpoints up to a step. Later ones were found damaged and will be replaced."""
         for path in [path for path in self.saved() if int(path.stem) <= step][keep:]:
             path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training here meanwhile; the system unlocks after a kill. UserError: in use."""
+        """Keep other processes from training here during the block. UserError: one does. A kill unlocks the folder."""
         try:
             import fcntl
         except ImportError:  # not on Windows
@@ -92,25 +92,25 @@ class RunDir:
             os.close(descriptor)
 
     def list_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
-        """Write down the files that could not be read, one a line with the reason, if there are any."""
+        """Write the files that could not be read to skipped.txt, one a line with the reason, if there are any."""
         if skipped:
             text = "".join(f"{name}\t{reason}\n" for name, reason in skipped)
             write_atomically(self.skipped, text.encode(errors="surrogateescape"))
 
     def sweep(self) -> None:
-        """Remove what a killed run left half written."""
+        """Remove files that a killed run left half written."""
         for path in self.path.rglob(".*.tmp"):
             path.unlink(missing_ok=True)
 
     def cut_log(self, step: int, source: Path | None = None) -> None:
-        """Rewrite log.jsonl as the lines of a log (its own, or another run's) up to a step."""
+        """Cut log.jsonl after a step; source: the log of another run, whose lines up to that step are taken instead."""
         source = source or self.log
         lines = source.read_bytes().splitlines(keepends=True)[:step] if source.exists() else []
         write_atomically(self.log, b"".join(lines))
 
 
 def _claim(out: Path, name: str) -> Path:
-    """Make the folder of the next number. Whoever finds another folder of its number steps back and tries again."""
+    """Make the folder of the next number. If another process made one of the same number, remove ours and try again."""
     while True:
         number = 1 + max(_numbers(out), default=0)
         path = out / f"{number:04d}-{name}"

@@ -12,21 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from dcgan.errors import Diverged
 from dcgan.steps import Stats
 from gpunet import backend
 
 INTERVAL = 1.0  # seconds between two fetches: each waits for the device
-Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is shown records once they are written
-
-
-class Diverged(ArithmeticError):
-    """A loss became NaN or infinite."""
+Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records once they are written
 
 
 class Log:
-    """Appends to log.jsonl what is the same in every repetition of the run, and to timing.jsonl what is not."""
+    """Appends to log.jsonl the numbers that every repetition of the run repeats, and to timing.jsonl the speed."""
 
-    def __init__(self, folder: Path, batch_size: int, watch: Watch = lambda records: None) -> None:
+    def __init__(self, folder: Path, batch_size: int, watch: Watch | None = None) -> None:
         self.path, self.timing, self.batch_size = folder / "log.jsonl", folder / "timing.jsonl", batch_size
         self.watch = watch
         self.pending: list[tuple[int, int, Stats]] = []
@@ -59,7 +56,8 @@ class Log:
         timing = {"step": records[-1]["step"], "images_per_second": round(speed, 1)}
         _append(self.timing, [timing])
         self.since = now
-        self.watch([*good, timing])
+        if self.watch:
+            self.watch([*good, timing])
         if wrong:
             raise Diverged(f"step {record['step']}: {', '.join(wrong)}")
 

@@ -1,4 +1,4 @@
-"""Finding the checkpoint that a path means, and what a resumed run may change."""
+"""Finds the checkpoint that a path leads to, and says which options a resumed run may change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHANGEABLE = (
 
 @dataclass
 class Found:
-    """What a path given to --resume or generate leads to."""
+    """A run, as found at a path that was given to --resume or generate."""
 
     config: Config
     state: dict[str, Any] | None  # None: the run was killed before its first checkpoint
@@ -85,16 +85,6 @@ def changed(config: Config, given: Mapping[str, Any]) -> Config:
             may = " ".join(map(option_name, CHANGEABLE))
             raise UserError(f"{option_name(name)}: got {after}, the run has {before}; what a resume may change: {may}")
     return new
-
-
-def load(trainer: Any, state: dict[str, Any], path: str, say: Say) -> None:
-    """Put a checkpoint's state into a trainer of its config. Raises UserError where it does not fit."""
-    with fitting(path):
-        trainer.load_state_dict(state)
-        same_data = state["data"] == trainer.source.fingerprint
-    if not same_data:
-        say("the data is not what the run began with: going on, but not as it would have gone on there")
-        trainer.restart_epoch()
 
 
 @contextlib.contextmanager

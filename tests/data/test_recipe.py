@@ -11,8 +11,8 @@ from dcgan import prepare, train
 from dcgan.config import Config
 from dcgan.data import open_source, parse_size
 from dcgan.data.recipe import RECIPES, Recipe, find
-from dcgan.data_options import DataOptions
 from dcgan.errors import UserError
+from dcgan.presets import config_of
 from opened import everything, idx_bytes, noise, opened
 
 EXPECTED = {  # image size, crop, channels
@@ -26,7 +26,7 @@ EXPECTED = {  # image size, crop, channels
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recipe_sets_size_crop_and_channels(name):
-    config = Config.from_options({"recipe": name})
+    config = config_of({"recipe": name})
     assert (config.image_size, config.crop, config.channels) == EXPECTED[name]
     assert Config.from_json(config.to_json()) == config
 
@@ -34,13 +34,13 @@ def test_a_recipe_sets_size_crop_and_channels(name):
 def test_the_option_knows_every_recipe():
     assert set(RECIPES) == set(EXPECTED)
     for name in RECIPES:
-        assert DataOptions(recipe=name).recipe == name
+        assert Config(recipe=name).recipe == name
 
 
 def test_preset_then_recipe_then_option():
-    assert Config.from_options({"preset": "carpedm20-mnist"}).image_size == (28, 28)
-    assert Config.from_options({"preset": "carpedm20-mnist", "recipe": "lsun"}).image_size == (64, 64)
-    both = Config.from_options({"preset": "anime96", "recipe": "celeba", "image_size": "48x40", "crop": "100"})
+    assert config_of({"preset": "carpedm20-mnist"}).image_size == (28, 28)
+    assert config_of({"preset": "carpedm20-mnist", "recipe": "lsun"}).image_size == (64, 64)
+    both = config_of({"preset": "anime96", "recipe": "celeba", "image_size": "48x40", "crop": "100"})
     assert (both.image_size, both.crop, both.channels) == ((48, 40), (100, 100), 3)
 
 

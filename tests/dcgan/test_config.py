@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from dcgan import config as words
 from dcgan.config import Config
+from dcgan.data.recipe import RECIPES
 from dcgan.errors import UserError
-from dcgan.presets import PRESETS
+from dcgan.presets import PRESETS, config_of, parts
+from gpunet.backend import choices
 from running import run_train
 
 
@@ -19,8 +22,36 @@ def test_help_lists_every_option(capsys):
     assert all(f"--{name}" in text for name in ("resume", "dry-run", "no-progress"))
 
 
+def test_the_words_of_options_are_those_that_the_modules_know():
+    """They stand in dcgan.config so that --help loads none of these modules."""
+    assert set(words.IMPLEMENTATIONS) == set(choices.IMPLEMENTATIONS)
+    assert words.PRECISIONS == choices.PRECISIONS
+    assert set(words.CONVOLUTIONS) == set(choices.FORMS)
+    assert tuple(parts.INITS) == words.INITS
+    assert tuple(RECIPES) == words.RECIPES
+    for name in words.RECIPES:
+        assert Config(recipe=name).recipe == name
+
+
+def test_the_help_names_every_word_of_an_option(capsys):
+    with pytest.raises(SystemExit):
+        run_train("--help")
+    text = capsys.readouterr().out
+    for option, known in {
+        "recipe": words.RECIPES,
+        "labels": words.LABELS,
+        "implementation": words.IMPLEMENTATIONS,
+        "precision": words.PRECISIONS,
+        "conv": words.CONVOLUTIONS,
+        "init": words.INITS,
+    }.items():
+        help = Config.__dataclass_fields__[option].metadata["help"]
+        assert all(word in help for word in known), option
+        assert " ".join(help.split()[:2]) in " ".join(text.split())
+
+
 def test_config_survives_its_json():
-    config = Config.from_options({"image_size": "64x32", "ratio": "5:1", "lr": "1e-3", "data": "ä ö", "steps": 7})
+    config = config_of({"image_size": "64x32", "ratio": "5:1", "lr": "1e-3", "data": "ä ö", "steps": 7})
     assert Config.from_json(config.to_json()) == config
     assert config.image_size == (64, 32) and config.ratio == (5, 1)
 
@@ -43,7 +74,7 @@ def test_config_refuses_other_json(text, message):
 
 def test_presets_set_only_options_there_are():
     for name, preset in PRESETS.items():
-        config = Config.from_options({"preset": name})
+        config = config_of({"preset": name})
         assert preset.settings.keys() <= Config.__dataclass_fields__.keys()
         assert config.preset == name and preset.summary
 

@@ -4,24 +4,24 @@ import json
 
 import pytest
 
-from dcgan.config import Config
-from dcgan.presets import PRESETS
+from dcgan.presets import PRESETS, config_of
 from running import run_train
 
 LINES = """
 # a comment, and an empty line
 
---preset carpedm20
---batch-size 32
---lr=1e-3
-  image_size = 64x48
-ratio=1:3
+preset = "carpedm20"
+batch_size = 32
+lr=1e-3
+  image_size = "64x48"
+ratio="1:3"
 pattern = "* a.jpg"
---flip
---no-graph
+crop = [108,
+        98]
+flip = true
+graph = false  # a comment behind an option
 tensorboard = false
-real-grids = True
-lr = 0.5
+real-grids = true
 """
 
 MISTAKES = {  # content: what the line on stderr says
@@ -35,15 +35,53 @@ MISTAKES = {  # content: what the line on stderr says
     '{"lr": 1': "options is no JSON",
     "[1]": "options: got a list, expected an object of options",
     "[" * 100_000: "options is no JSON",
-    "--lr 1e-3\n--hue 1": "options, line 2: unknown option hue",
+    "lr = 1e-3\nhue = 1": "options, line 2: unknown option hue",
+    "lr = 0": "options, line 1: --lr: got '0', expected a number in (0, inf)",
+    "\nlr = nan": "options, line 2: --lr: got 'nan', expected a number in (0, inf)",
+    "lr =": "options, line 1: --lr: expected a value",
+    'flip = "yes"': "options, line 1: --flip: got 'yes', expected true or false",
+    "flip = 1": "options, line 1: --flip: got '1', expected true or false",
+    "no_flip = true": "options, line 1: unknown option no_flip",
+    "seed = 1.5": "options, line 1: --seed: got '1.5', expected a whole number",
+    "crop = [1, 2, 3]": "options, line 1: --crop: size '1x2x3': expected",
+    'preset = "resnet"': "options, line 1: --preset: got 'resnet', expected one of dcgan64",
+    'preset = "dcgan64"\npadding = "symmetric"': "options: --padding: the networks of dcgan64 leave no such choice",
+    "lr = 1\n\nlr = 2": "options, line 3: got 'lr = 2', expected TOML such as lr = 1e-4 (Cannot overwrite a value",
+    "batch_size = 1\nbatch-size = 2": "options, line 2: batch_size is there twice",
+    "lr = 1e-3\n[train]\nseed = 1": "options, line 2: got a table, '[train]', expected lines such as lr = 1e-4",
+    "[train]\nlr = 1e-3": "options, line 1: got a table, '[train]', expected lines",
+    "lr.adam = 1": "options, line 1: got a table, 'lr.adam = 1', expected lines",
+    "seed = " + "[" * 100_000: "options",
+    "seed = 1\n= 3\n": "options, line 2: got '= 3', expected TOML such as lr = 1e-4",
+}
+
+# Lines as one would type them on the command line, which older versions took: what they are in TOML.
+TYPED = {
+    "--preset carpedm20": 'preset = "carpedm20"',
+    "preset = carpedm20": 'preset = "carpedm20"',
+    "--batch-size=32": "batch_size = 32",
+    "--batch-size 32": "batch_size = 32",
+    "batch_size 7": "batch_size = 7",
+    "--lr=1e-3": "lr = 0.001",
+    "lr = .5": "lr = 0.5",
+    "image_size = 64x48": 'image_size = "64x48"',
+    "ratio=1:3": 'ratio = "1:3"',
+    "--flip": "flip = true",
+    "--no-graph": "graph = false",
+    "real-grids = True": "real_grids = true",
+    "--sample-every 1,5ep": 'sample_every = "1,5ep"',
+    "--pattern '* a.jpg'": 'pattern = "* a.jpg"',
+}
+
+TYPED_MISTAKES = {
+    "--lr 1e-3\n--hue 1": "options, line 1: got '--lr 1e-3', expected TOML: write lr = 0.001",
+    "--hue 1": "options, line 1: unknown option hue",
     "--lr 0": "options, line 1: --lr: got '0', expected a number in (0, inf)",
     "--lr": "options, line 1: --lr: expected a value",
-    "lr =": "options, line 1: --lr: expected a value",
     "flip = yes": "options, line 1: --flip: got 'yes', expected true or false",
     "--no-lr": "options, line 1: unknown option no_lr",
     "--no-flip true": "options, line 1: unknown option no_flip",
     "preset = resnet": "options, line 1: --preset: got 'resnet', expected one of dcgan64",
-    "preset = dcgan64\npadding = symmetric": "options: --padding: the networks of dcgan64 leave no such choice",
     "--lr 1e-3 --epochs 3": "options, line 1: --lr: got '1e-3 --epochs 3', expected a number",
     "batch size = 3": "options, line 1: unknown option batch",
 }
@@ -60,17 +98,18 @@ def dry(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_lines(tmp_path, capsys):
-    (tmp_path / "options").write_text(LINES)
+@pytest.mark.parametrize("start, newline", [("", "\n"), ("\ufeff", "\r\n")], ids=["plain", "of Windows"])
+def test_lines(tmp_path, capsys, start, newline):
+    (tmp_path / "options").write_text(start + LINES, encoding="utf-8", newline=newline)
     found = dry(capsys, "--config options")
-    expected = dict(preset="carpedm20", batch_size=32, lr=0.5, image_size=[64, 48], ratio=[1, 3], pattern="* a.jpg")
-    assert expected.items() <= found.items()
+    expected = dict(preset="carpedm20", batch_size=32, lr=1e-3, image_size=[64, 48], ratio=[1, 3], pattern="* a.jpg")
+    assert expected.items() <= found.items() and found["crop"] == [108, 98]
     assert (found["flip"], found["graph"], found["tensorboard"], found["real_grids"]) == (True, False, False, True)
     assert (found["z_dist"], found["bias"]) == ("uniform", True)  # the preset's
 
 
 @pytest.mark.parametrize(
-    "text", ['{"preset": "paper", "batch_size": 7, "epochs": 3}', "preset=paper\nbatch_size 7\nepochs 3"]
+    "text", ['{"preset": "paper", "batch_size": 7, "epochs": 3}', "preset='paper'\nbatch-size = 7\nepochs = 3"]
 )
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(tmp_path, capsys, text):
     (tmp_path / "options").write_text(text)
@@ -82,7 +121,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(tmp_pa
 
 def test_recipes(tmp_path, capsys):
     """One of the file gives way to the file's own options, one of the command line to no option of the file."""
-    (tmp_path / "options").write_text("recipe = celeba\nimage_size = 32")
+    (tmp_path / "options").write_text("recipe = 'celeba'\nimage_size = 32")
     found = dry(capsys, "--config options")
     assert (found["crop"], found["image_size"]) == ([108, 108], [32, 32])
     found = dry(capsys, "--config options", "--recipe anime96 --preset carpedm20")
@@ -91,7 +130,7 @@ def test_recipes(tmp_path, capsys):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_config_json_works_as_it_is(tmp_path, capsys, preset):
-    config = Config.from_options({"preset": preset, "channels": 1, "steps": 7, "lr": 0.25})
+    config = config_of({"preset": preset, "channels": 1, "steps": 7, "lr": 0.25})
     (tmp_path / "config.json").write_text(config.to_json())
     assert dry(capsys, "--config config.json") == json.loads(config.to_json())
     assert dry(capsys, "--config config.json", "--epochs 3") == json.loads(config.to_json()) | {
@@ -118,12 +157,27 @@ def test_a_resumed_run_may_read_it_too(tiny, run, tmp_path, capsys):
     assert "--lr: got 1.0, the run has 0.0002" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: text[:30])
+@pytest.mark.parametrize("text", [*MISTAKES, *TYPED_MISTAKES], ids=lambda text: text[:30])
 def test_mistakes(tmp_path, capsys, text):
+    assert (MISTAKES | TYPED_MISTAKES)[text] in refused(tmp_path, capsys, text)
+
+
+def refused(tmp_path, capsys, text):
+    """The one line that a file of this text ends in."""
     (tmp_path / "options").write_text(text)
     assert run_train("--config options --dry-run") == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1 and MISTAKES[text] in error
+    assert error.startswith("error: ") and error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("behind", ["", "\n", "\nseed = 1\n"], ids=["the end", "a line's end", "a line"])
+@pytest.mark.parametrize("line", TYPED)
+def test_a_line_as_typed_is_refused_and_said_in_toml(tmp_path, capsys, line, behind):
+    expected = f"error: options, line 3: got '{line}', expected TOML: write {TYPED[line]}\n"
+    assert refused(tmp_path, capsys, f"# options\nsamples = 1\n{line}{behind}") == expected
+    (tmp_path / "options").write_text(TYPED[line])
+    assert dry(capsys, "--config options")
 
 
 @pytest.mark.parametrize(

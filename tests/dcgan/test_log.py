@@ -7,9 +7,10 @@ import pytest
 
 from dcgan.config import Config
 from dcgan.data import ArraySource
+from dcgan.errors import Diverged
 from dcgan.run import log
 from dcgan.run.folder import RunDir
-from dcgan.trainer import Trainer
+from dcgan.trainer import Output, Trainer
 from gpunet import checkpoint
 from running import (
     run_train,
@@ -72,22 +73,22 @@ def test_a_state_that_is_not_finite_is_never_saved(runs, part, name):
     """The losses of a step are those before its update: they may be finite when the weights no longer are."""
     config = Config(image_size=16, channels=1, z_dim=2, width=2, batch_size=2, steps=1)
     trainer = Trainer(config, ArraySource(np.zeros((2, 16, 16, 1), "uint8"), "", ""), "cpu")
-    trainer.run = RunDir.create(runs, "run")
-    trainer.log = log.Log(trainer.run.path, 2)
-    trainer.save()
+    run = RunDir.create(runs, "run")
+    output = Output(run, log.Log(run.path, 2))
+    trainer.save(output)
     state = trainer.gan.state_dict()
     state[part][name].flat[0] = np.nan
     trainer.gan.load_state_dict(state)
     trainer.step = 1
-    with pytest.raises(log.Diverged, match=f"^step 1: {part} {name} is no longer finite$"):
-        trainer.save()
-    assert [path.stem for path in trainer.run.saved()] == ["000000"]
+    with pytest.raises(Diverged, match=f"^step 1: {part} {name} is no longer finite$"):
+        trainer.save(output)
+    assert [path.stem for path in run.saved()] == ["000000"]
 
 
 def test_nan_in_the_losses_names_its_step(tmp_path):
     book = log.Log(tmp_path, 1)
     for step, value in enumerate([1, 2, np.nan, 4], 1):
         book.record(step, 1, {"loss_d": np.float32(value), "loss_g": np.float32(1)})
-    with pytest.raises(log.Diverged, match="^step 3: loss_d is nan$"):
+    with pytest.raises(Diverged, match="^step 3: loss_d is nan$"):
         book.flush()
     assert len(log.read(tmp_path / "log.jsonl")) == 2

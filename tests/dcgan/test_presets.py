@@ -1,5 +1,6 @@
-"""dcgan.presets: sizes, counts, settings and first weights are those of the systems; the commands that print them."""
+"""dcgan.presets: sizes, counts, settings and first weights are those of the systems."""
 
+import math
 
 import numpy as np
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from dcgan import summary
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.presets import PRESETS, find
+from dcgan.presets import PRESETS, config_of, find, initialiser
 from gpunet import backend
-from gpunet.layers import BatchNorm
+from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, Linear
 
 COUNTS = {  # trainable parameters of G and D
     "dcgan64": (3_576_704, 2_765_568),
@@ -53,13 +54,13 @@ def reference():
 
 
 def networks(name, **options):
-    config = Config.from_options({"preset": name, **options})
+    config = config_of({"preset": name, **options})
     return find(name).generator(config), find(name).discriminator(config)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_counts_and_maps(name):
-    config = Config.from_options({"preset": name})
+    config = config_of({"preset": name})
     for net, shape, count, maps in zip(
         networks(name),
         [(1, 1, 100), (*config.image_size, config.channels or 3)],
@@ -75,7 +76,7 @@ def test_counts_and_maps(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_settings(name):
-    c = Config.from_options({"preset": name})
+    c = config_of({"preset": name})
     assert SETTINGS[name] == (
         c.z_dist, c.batch_size, c.epochs, c.ratio, c.fresh_z, c.lr_schedule, c.sample_every, c.checkpoint_every
     )  # fmt: skip
@@ -114,4 +115,48 @@ def test_sizes_of_anime96():
 def test_options_that_networks_do_not_read_are_refused():
     for name, option in [("dcgan64", "padding"), ("basicgan", "bn_eps"), ("carpedm20", "classes")]:
         with pytest.raises(UserError, match=f"networks of {name} leave no such choice, those of .* do"):
-            Config.from_options({"preset": name, option: {"padding": "same", "bn_eps": 1e-3, "classes": 3}[option]})
+            config_of({"preset": name, option: {"padding": "same", "bn_eps": 1e-3, "classes": 3}[option]})
+
+
+def first_weights(name):
+    """Every weight by its kind of layer and its fans, G's and D's."""
+    found = []
+    for net in networks(name, width=8):
+        initialiser(config_of({"preset": name}))(net, np.random.default_rng(0))
+        found += [(type(layer), layer.weight.data) for layer in net.walk() if hasattr(layer, "weight")]
+    return found
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [  # kind: (standard deviation, cut at two of them)
+        ("dcgan64", {Conv2d: (0.02, False), ConvTranspose2d: (0.02, False)}),
+        ("paper", {Conv2d: (0.02, False), ConvTranspose2d: (0.02, False), Linear: (0.02, False)}),
+        ("carpedm20", {Conv2d: (0.02, True), ConvTranspose2d: (0.02, False), Linear: (0.02, False)}),
+        ("carpedm20-mnist", {Conv2d: (0.02, True), ConvTranspose2d: (0.02, False), Linear: (0.02, False)}),
+        ("tf-nw", {Conv2d: (0.02, True), ConvTranspose2d: (0.02, True), Linear: (0.01, False)}),
+        ("basicgan", {Linear: (0.01, False)}),
+    ],
+)
+def test_first_weights(name, expected):
+    for kind, weight in [(kind, weight) for kind, weight in first_weights(name) if weight.size > 5000]:
+        std, cut = expected[kind]
+        assert weight.std() == pytest.approx(std * (0.8796 if cut else 1), rel=0.05)
+        assert (np.abs(weight).max() <= 2 * std + 1e-9) == cut
+
+
+def test_first_weights_of_anime96_and_monn28():
+    for _, weight in first_weights("anime96"):  # the two axes that a filter sees, as PyTorch counts them
+        fan_in = math.prod(weight.shape[:3])
+        assert np.abs(weight).max() <= 1 / math.sqrt(fan_in) and (
+            weight.size < 5000 or np.abs(weight).max() > 0.99 / math.sqrt(fan_in)
+        )
+    for _, weight in first_weights("monn28"):
+        limit = math.sqrt(6 / (math.prod(weight.shape[:-2]) * sum(weight.shape[-2:])))
+        assert 0.9 * limit < np.abs(weight).max() <= limit
+
+
+def test_init_overrides_the_presets():
+    G, _ = networks("monn28", width=8)
+    initialiser(config_of({"preset": "monn28", "init": "truncated"}))(G, np.random.default_rng(0))
+    assert all(np.abs(layer.weight.data).max() <= 0.04 for layer in G if hasattr(layer, "weight"))

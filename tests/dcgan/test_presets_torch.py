@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cases import IMPLEMENTATIONS
-from dcgan.config import Config
 from dcgan.gan import GAN
+from dcgan.presets import config_of
 from gpunet import backend
 from gpunet.optim import Adam
 
@@ -44,7 +44,7 @@ CASES = {  # name: (preset, options, twin)
 def pair(request):
     """Our GAN of a preset, its parameters all random, and the twins with the same values."""
     preset, options, build = request.param
-    config = Config.from_options({"preset": preset, "z_dim": Z, **options})
+    config = config_of({"preset": preset, "z_dim": Z, **options})
     gan, rng, theirs = GAN(config, np.random.default_rng(1), "cpu"), np.random.default_rng(2), build(Z, config.width)
     for name, twin in zip("GD", theirs, strict=True):
         net = getattr(gan, name).to(dtype="float64")

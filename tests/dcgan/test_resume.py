@@ -1,14 +1,16 @@
-"""Runs that go on: the same bytes as a run that never stopped, from a folder or from any of its checkpoints."""
+"""Runs that go on: the same bytes as a run that never stopped, from a folder or from any of its checkpoints.
+
+Also with files that are decoded while the run trains: late, early or before.
+"""
+
+import shutil
 
 import pytest
 
+from dcgan.data import opening
+from dcgan.data.storage import growing
 from dcgan.run.folder import RunDir
-from running import (
-    arrays,
-    content,
-    run_train,
-    write_pictures,
-)
+from running import arrays, content, run_train, write_pictures
 
 STEPS = 14  # 20 pictures in batches of 8: seven epochs, each with pictures left over
 pytestmark = pytest.mark.usefixtures("numbers_for_plot")
@@ -100,3 +102,32 @@ def test_epochs_count_from_the_beginning(often, runs):
     run_train(*often, "--steps", 3)
     run_train("--resume", runs / "0001-dcgan64", "--epochs", 4, "--no-progress")
     assert RunDir(runs / "0001-dcgan64").saved()[0].stem == "000008"  # 20 // 8 batches in each of 4 epochs
+
+
+@pytest.fixture
+def large(often, tmp_path, monkeypatch):
+    """The 20 pictures of a tiny training count as very many; two of them are damaged."""
+    monkeypatch.setattr(opening, "CACHE_FROM", 10)
+    monkeypatch.setattr(growing, "AT_ONCE", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("07.png", "19.png"):
+        (tmp_path / "data" / name).write_text("damaged")
+    return often
+
+
+@pytest.mark.parametrize("order", [[], ["--last-batch", "wrap"]])
+def test_two_halves_are_the_whole_whatever_was_decoded_when(large, runs, tmp_path, order, capsys):
+    assert run_train(*large, *order, "--steps", 10) == 0
+    said = capsys.readouterr().out
+    assert "19 of them are decoded while training runs" in said and "2 files could not be read: " in said
+    shutil.rmtree(tmp_path / "cache")
+    assert run_train(*large, *order, "--steps", 5) == 0
+    shutil.rmtree(tmp_path / "cache")
+    assert run_train("--resume", runs / "0002-dcgan64", "--steps", 10, "--no-progress") == 0
+    assert run_train(*large, *order, "--steps", 10) == 0  # from the cache
+    whole, halves, cached = (content(runs / f"{number:04d}-dcgan64") for number in (1, 2, 3))
+    assert {name for name in whole if halves[name] != whole[name]} == set()
+    assert {name for name in whole if cached[name] != whole[name]} == set()
+    assert whole["skipped.txt"] == b"".join(
+        name + b"\tnot a picture of a known format\n" for name in (b"07.png", b"19.png")
+    )

@@ -1,21 +1,25 @@
-"""dcgan.stepper: on cuda a step replayed as one graph gives the bits of the step itself, whatever changes per step."""
+"""dcgan.stepper: a step replayed as one graph gives the bits of the step itself, whatever changes per step."""
+
+import contextlib
 
 import numpy as np
 import pytest
 
+from dcgan import stepper as page
 from dcgan.config import Config
 from dcgan.gan import GAN
+from dcgan.presets import config_of
 from dcgan.sampling import draw_z
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend, kernels
 
 TINY = {"preset": "carpedm20-mnist", "classes": 3, "width": 1, "image_size": 8, "z_dim": 3, "batch_size": 4}
 
 
-def losses(graph, **options):
-    """Six steps with other pictures, labels, mirrorings and another learning rate in each."""
-    config = Config.from_options({**TINY, **options})
-    gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+def losses(graph, device="cuda", **options):
+    """Six steps, of networks on a device, with other pictures, labels, mirrorings and another rate in each."""
+    config = config_of({**TINY, **options})
+    gan, rng = GAN(config, np.random.default_rng(0), device), np.random.default_rng(1)
     stepper, found = Stepper(gan, "cuda", graph), []
     with stepper.running():
         for number in range(1, 7):
@@ -23,7 +27,7 @@ def losses(graph, **options):
             images = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8")
             zs = [draw_z(rng, 4, config) for _ in range(gan.draws(number))]
             flip, labels = rng.random(4) < 0.5, rng.integers(0, 3, 4).astype("int32")
-            stats = stepper(number, images, zs, flip, labels)
+            stats = stepper(number, Inputs(images, zs, flip, labels))
             found.append({name: float(value) for name, value in stats.items()})
     return found
 
@@ -36,10 +40,14 @@ def test_launches_of_a_step(monkeypatch):
         config = Config(width=2, z_dim=3, batch_size=2, channels=3, precision=precision)
         gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
         stepper, launched, launch = Stepper(gan, "cuda", graph=False), [], kernels.launch
-        noted = lambda entry, *a, to=launched, go=launch, **more: (to.append(entry), go(entry, *a, **more))  # noqa: E731
+
+        def noted(entry, *arguments, to=launched, go=launch, **more):
+            to.append(entry)
+            go(entry, *arguments, **more)
+
         with backend.use("kernels"), backend.use_precision(precision), monkeypatch.context() as patch:
             patch.setattr(kernels, "launch", noted)
-            stepper(1, np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)])
+            stepper(1, Inputs(np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)]))
         counts.append(len(launched))
     assert counts[0] <= 95 and counts[1] == counts[0] + 2 * 3  # for either network: scale, unscale and decide
 
@@ -49,3 +57,57 @@ def test_launches_of_a_step(monkeypatch):
 def test_a_graph_is_the_step_bit_for_bit(options):
     with backend.use("kernels"):
         assert losses(True, **options) == losses(False, **options)
+
+
+@pytest.mark.parametrize("flip, labels", [(False, False), (True, False), (False, True), (True, True)])
+def test_inputs_are_the_arrays_that_there_are_and_back(flip, labels):
+    arrays = {name: np.full(2, i) for i, name in enumerate(("images", "flip", "labels", "z", "another z"))}
+    given = Inputs(
+        arrays["images"],
+        [arrays["z"], arrays["another z"]],
+        arrays["flip"] if flip else None,
+        arrays["labels"] if labels else None,
+    )
+    order = ["images", *["flip"] * flip, *["labels"] * labels, "z", "another z"]
+    assert [id(array) for array in given.arrays()] == [id(arrays[name]) for name in order]
+    back = given.with_arrays(array + 10 for array in given.arrays())
+    assert back.images[0] == 10 and [z[0] for z in back.zs] == [13, 14]
+    assert (back.flip is None, back.labels is None) == (not flip, not labels)
+    assert [array[0] - 10 for array in back.arrays()] == [array[0] for array in given.arrays()]
+
+
+class UploadOnTheCpu:
+    """Takes the place of `Upload`."""
+
+    def __init__(self, examples):
+        self.inputs = [np.zeros_like(example) for example in examples]
+
+    def __call__(self, arrays, stream):
+        for place, array in zip(self.inputs, arrays, strict=True):
+            place[...] = array
+
+
+class GraphOnTheCpu:
+    """Takes the place of `Graph`, and counts the inputs of each."""
+
+    made: list = []
+
+    def __init__(self, function, inputs):
+        self.function, self.inputs = function, inputs
+        self.made.append(len(inputs))
+
+    def __call__(self, stream):
+        return self.function(*self.inputs)
+
+
+@pytest.mark.parametrize("options", [{"ratio": "1:1"}, {"ratio": "2:1", "fresh_z": True}], ids=["1:1", "2:1"])
+def test_uploads_and_graphs_of_every_plan(monkeypatch, options):
+    """With stand-ins that run on the CPU: each plan has its graph, and its inputs arrive in their places."""
+    monkeypatch.setattr(page, "Upload", UploadOnTheCpu)
+    monkeypatch.setattr(page, "Graph", GraphOnTheCpu)
+    monkeypatch.setattr(GraphOnTheCpu, "made", [])
+    monkeypatch.setattr(page, "computing_stream", contextlib.nullcontext)
+    monkeypatch.setattr(backend, "to_device", lambda array, device: array)
+    with backend.use("reference"):
+        assert losses(True, "cpu", **options) == losses(False, "cpu", **options)
+    assert GraphOnTheCpu.made == ([4] if options["ratio"] == "1:1" else [4, 5])  # pictures, flip, labels, one z or two

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan.data.recipe import Box, Recipe
-from dcgan.sizes import Size
+from dcgan.options import Size
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")

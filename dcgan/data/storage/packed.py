@@ -24,7 +24,7 @@ from dcgan.data.source import ArraySource, Source, describe
 from dcgan.data.storage.reading import fingerprint, one_line, read_all, require_some
 from dcgan.data.storage.store import allocated
 from dcgan.errors import UserError
-from dcgan.sizes import Size, size_text
+from dcgan.options import Size, size_text
 
 CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
 FLUSH_EVERY = 128  # images

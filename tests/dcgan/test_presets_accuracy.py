@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cases import IMPLEMENTATIONS
-from dcgan.config import Config
 from dcgan.gan import GAN
+from dcgan.presets import config_of
 from gpunet import backend
 from gpunet.layers import BatchNorm, LeakyReLU, ReLU, Sequential, Tanh
 
@@ -29,7 +29,7 @@ def without_activations(net: Sequential) -> Sequential:
 
 def gradients(preset: str, dtype: str) -> list[np.ndarray]:
     """Return the gradients of all parameters of D(G(z)), its logits weighted at random; the same start in any dtype."""
-    gan = GAN(Config.from_options({"preset": preset, "width": 16}), np.random.default_rng(0), "cpu")
+    gan = GAN(config_of({"preset": preset, "width": 16}), np.random.default_rng(0), "cpu")
     nets, rng = [without_activations(net).to(dtype=dtype) for net in (gan.G, gan.D)], np.random.default_rng(1)
     y = rng.standard_normal((16, 1, 1, 100), "float32").astype(dtype)
     for net in nets:

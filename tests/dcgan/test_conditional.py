@@ -10,9 +10,10 @@ from dcgan.config import Config
 from dcgan.data import ArraySource, Loader
 from dcgan.errors import UserError
 from dcgan.gan import GAN
+from dcgan.presets import config_of
 from dcgan.run.folder import RunDir
 from dcgan.sampling import balanced_labels, draw_z, sample
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from dcgan.trainer import Trainer
 from gpunet import backend, checkpoint, layers
 from running import arrays, content
@@ -34,7 +35,7 @@ def labelled(count=18):
 
 
 def config(**options):
-    return Config.from_options({**TINY, "samples": 6, "sample_every": 4, "checkpoint_every": 3, **options})
+    return config_of({**TINY, "samples": 6, "sample_every": 4, "checkpoint_every": 3, **options})
 
 
 def test_labels_are_given_for_a_block():
@@ -85,12 +86,12 @@ def test_the_steps_feed_the_labels_of_the_batch():
     z = [draw_z(np.random.default_rng(2), 4, config())]
     for labels in (source.labels[:4], source.labels[1:5]):
         gan = GAN(config(), np.random.default_rng(0), "cpu")
-        Stepper(gan, "cpu", graph=False)(1, source.images[:4], z, labels=labels.astype("int32"))
+        Stepper(gan, "cpu", graph=False)(1, Inputs(source.images[:4], z, labels=labels.astype("int32")))
         states.append(gan.state_dict())
     for name, key in (("G", "2.weight"), ("D", "1.weight")):  # the layers behind the first labels
         assert (states[0][name][key] != states[1][name][key]).any()
     with pytest.raises(RuntimeError, match="got no labels"):
-        Stepper(gan, "cpu", graph=False)(1, source.images[:4], z)
+        Stepper(gan, "cpu", graph=False)(1, Inputs(source.images[:4], z))
 
 
 def test_two_halves_are_the_whole(tmp_path, numbers_for_plot):

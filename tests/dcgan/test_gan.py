@@ -1,4 +1,4 @@
-"""Training with a scaled loss: the bits of training without, but for steps that overflow; fp16 in a graph."""
+"""dcgan.gan: which batch trains which network; training with a scaled loss, which has the bits of training without."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,43 @@ from cases import host
 from dcgan.config import Config
 from dcgan.gan import GAN
 from dcgan.sampling import draw_z
-from dcgan.stepper import Stepper
+from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
 from gpunet.backend.loss_scale import SCALE
 from gpunet.optim import Adam
+
+TINY = {"width": 2, "image_size": 8, "z_dim": 3, "batch_size": 4, "channels": 1}
+
+
+@pytest.fixture
+def reference():
+    with backend.use("reference"):
+        yield
+
+
+def test_turns(reference):
+    def plans(**options):
+        gan = GAN(Config(**TINY, **options), np.random.default_rng(0), "cpu")
+        return [gan.plan(number) for number in range(1, 7)], [gan.draws(number) for number in range(1, 7)]
+
+    assert plans() == ([(True, 1)] * 6, [1] * 6)
+    assert plans(ratio="3:2", fresh_z=True) == ([(True, 0), (True, 0), (True, 2)] * 2, [1, 1, 3] * 2)
+    assert plans(alternate=True, fresh_z=True) == ([(False, 1), (True, 0)] * 3, [1] * 6)
+    assert plans(ratio="2:1", alternate=True) == ([(False, 1), (True, 0), (True, 0)] * 2, [1] * 6)
+
+
+def test_alternating_batches_train_one_network_each(reference):
+    gan, rng = GAN(Config(**TINY, alternate=True), np.random.default_rng(0), "cpu"), np.random.default_rng(1)
+    for number, (trained, other) in enumerate(["GD", "DG", "GD"], 1):
+        before = {name: getattr(gan, name).state_dict() for name in "GD"}
+        real, z = rng.standard_normal((4, 8, 8, 1), "float32"), draw_z(rng, 4, gan.config)
+        stats = gan.step(number, real, [z])
+        changed = {
+            name: [(p.data != before[name][key]).any() for key, p in getattr(gan, name).named_parameters()]
+            for name in "GD"
+        }
+        assert all(changed[trained]) and not any(changed[other])
+        assert set(stats) == ({"loss_g"} if trained == "G" else {"loss_d", "d_real", "d_fake"})
 
 
 def train(cell, scale, overflow=()):
@@ -58,7 +91,8 @@ def test_fp16_training_skips_overflows_inside_a_graph(graph):
     scales, stepper = [], Stepper(gan, "cuda", graph)
     with backend.use("kernels"), backend.use_precision("fp16"), stepper.running():
         for number in range(1, 7):
-            stepper(number, rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), [draw_z(rng, 4, config)])
+            images = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8")
+            stepper(number, Inputs(images, [draw_z(rng, 4, config)]))
             scales.append(float(gan.adam_D.scaling[SCALE]))
     taken = gan.adam_D.state_dict()["step"]
     assert scales[0] == 2.0**20 and 0 < taken < 6 and scales[-1] == 2.0 ** (21 - (6 - taken))

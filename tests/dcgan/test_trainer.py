@@ -1,21 +1,24 @@
-"""What changes as a run goes on: learning rate, cadences, turns, the end of an epoch; and how samples are drawn."""
+"""dcgan.trainer: the learning rate, what is due when, the end of an epoch, and the pictures that a step saves."""
+
+import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dcgan import options
+from dcgan import images, options
 from dcgan.config import Config
 from dcgan.data import ArraySource, Loader
+from dcgan.data.loader import batches
 from dcgan.errors import UserError
-from dcgan.gan import GAN
+from dcgan.presets import PRESETS, config_of
 from dcgan.run.folder import RunDir
-from dcgan.sampling import draw_z, sample
-from dcgan.schedules import due, learning_rate
-from dcgan.trainer import Trainer
-from gpunet import backend, checkpoint, layers
+from dcgan.trainer import Trainer, due, learning_rate
+from gpunet import backend, checkpoint
 from gpunet.backend.adam import LR
 
 TINY = {"width": 2, "image_size": 8, "z_dim": 3, "batch_size": 4, "samples": 6, "channels": 1}
+SMALL = {"width": 2, "image_size": 16, "channels": 3, "z_dim": 3, "batch_size": 4, "implementation": "reference"}
 
 
 @pytest.fixture(autouse=True)
@@ -89,47 +92,29 @@ def test_wrapped_batches_show_every_picture_equally_often():
     assert Trainer(Config(**TINY, epochs=5), pictures(), "cpu").last_step == 10
 
 
-def test_turns():
-    def plans(**options):
-        gan = GAN(Config(**TINY, **options), np.random.default_rng(0), "cpu")
-        return [gan.plan(number) for number in range(1, 7)], [gan.draws(number) for number in range(1, 7)]
-
-    assert plans() == ([(True, 1)] * 6, [1] * 6)
-    assert plans(ratio="3:2", fresh_z=True) == ([(True, 0), (True, 0), (True, 2)] * 2, [1, 1, 3] * 2)
-    assert plans(alternate=True, fresh_z=True) == ([(False, 1), (True, 0)] * 3, [1] * 6)
-    assert plans(ratio="2:1", alternate=True) == ([(False, 1), (True, 0), (True, 0)] * 2, [1] * 6)
+def trained(tmp_path, **options):
+    """The files in samples/, in order, and the source, of a run of five steps on eleven pictures."""
+    config = config_of({**SMALL, "steps": 5, "sample_every": 2, "checkpoint_every": 99, **options})
+    source = ArraySource(np.random.default_rng(0).integers(0, 256, (11, 16, 16, 3), dtype="uint8"), "", "")
+    Trainer(config, source, "cpu").train(run := RunDir.create(tmp_path, "x"), progress=False)
+    return sorted(run.samples.iterdir()), source
 
 
-def test_alternating_batches_train_one_network_each():
-    gan, rng = GAN(Config(**TINY, alternate=True), np.random.default_rng(0), "cpu"), np.random.default_rng(1)
-    for number, (trained, other) in enumerate(["GD", "DG", "GD"], 1):
-        before = {name: getattr(gan, name).state_dict() for name in "GD"}
-        real, z = rng.standard_normal((4, 8, 8, 1), "float32"), draw_z(rng, 4, gan.config)
-        stats = gan.step(number, real, [z])
-        changed = {
-            name: [(p.data != before[name][key]).any() for key, p in getattr(gan, name).named_parameters()]
-            for name in "GD"
-        }
-        assert all(changed[trained]) and not any(changed[other])
-        assert set(stats) == ({"loss_g"} if trained == "G" else {"loss_d", "d_real", "d_fake"})
+@pytest.mark.parametrize("samples", [3, 64], ids=["fewer than a batch", "more than a batch"])
+def test_mydcgan_shows_the_pictures_of_the_step(tmp_path, samples):
+    files, source = trained(tmp_path, preset="mydcgan", samples=samples)
+    steps = (1, 2, 4, 5)
+    assert [path.name for path in files] == [
+        *(f"{step:06d}{end}.png" for step in steps for end in ("-real", "")), "real.png"
+    ]  # fmt: skip
+    each = list(itertools.islice(batches(source, 4, 0, (0, 0)), 5))
+    for step, path in zip(steps, files[::2], strict=False):
+        with Image.open(path) as image:
+            assert (np.asarray(image) == images.grid(each[step - 1].images[:samples])).all()
 
 
-@pytest.mark.parametrize("statistics", ["running", "batch"])
-def test_sampling_statistics(statistics):
-    """Running averages: a picture depends on its z alone. The batch's: on the others too, as in training mode."""
-    gan = GAN(Config(**TINY, sampling_statistics=statistics), np.random.default_rng(0), "cpu")
-    rng = np.random.default_rng(1)
-    z, others = draw_z(rng, 32, gan.config), draw_z(rng, 32, gan.config)
-    before = gan.G.state_dict()
-    first = sample(gan.G, z)
-    mixed = sample(gan.G, np.concatenate([z[:16], others[16:]]))[:16]
-    assert (first[:16] == mixed).all() == (statistics == "running")
-    assert all((before[name] == array).all() for name, array in gan.G.state_dict().items())
-    if statistics == "batch":
-        assert (first == backend.real_to_images(gan.G.train().forward(z))).all()
-
-
-def test_batch_norm_may_evaluate_by_the_batch():
-    layer, x = layers.BatchNorm(2, batch_statistics=True).eval(), np.array([[1, 10], [3, 30]], "float32")
-    np.testing.assert_allclose(layer.forward(x), [[-1, -1], [1, 1]], rtol=1e-4)
-    assert layer.buffers["running_mean"].tolist() == [0, 0] and layer.buffers["running_var"].tolist() == [1, 1]
+def test_the_other_presets_show_them_when_asked(tmp_path):
+    assert [name for name in PRESETS if config_of({"preset": name}).real_grids] == ["mydcgan"]
+    assert len(trained(tmp_path)[0]) == 5
+    assert len(trained(tmp_path, real_grids=True)[0]) == 9
+    assert len(trained(tmp_path, preset="mydcgan", real_grids=False)[0]) == 5

@@ -91,7 +91,7 @@ def test_killed_between_the_last_checkpoint_and_the_plot(often, runs, run, capsy
     whole = content(run)
     (run / "loss.png").unlink()
     assert run_train("--resume", run, "--no-progress") == 0
-    assert "is at step 4 of 4: nothing is left to train" in capsys.readouterr().out
+    assert "is finished (step 4 of 4). To train longer, give a larger --steps or --epochs" in capsys.readouterr().out
     assert content(run) == whole
     assert run_train("--resume", run, "--steps 3") == 2
     assert "is at step 4 of 3: ask for more" in capsys.readouterr().err
