@@ -165,6 +165,12 @@ class Config:
         "NAME",
     )
     seed: int = option(0, options.integer(0), "random seed of weights, z, the order of the data and the drawn faces")
+    ema: float = option(
+        0.999,
+        options.number("[0, 1)"),
+        "largest decay of the moving average of G's weights, which draws the samples; 0: no average",
+        "X",
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):

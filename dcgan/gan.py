@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any
 
@@ -12,13 +13,17 @@ from dcgan.config import Config
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
+from gpunet.average import Average
 from gpunet.backend.devices import Array
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 
 
 class GAN:
-    """G and D of a config, their weights drawn from rng (G's first), on a device, each with its Adam."""
+    """G and D of a config, their weights drawn from rng (G's first), on a device, each with its Adam.
+
+    `average_G` is the moving average of G's weights, which draws the samples; None with ema = 0.
+    """
 
     def __init__(self, config: Config, rng: np.random.Generator, device: str) -> None:
         preset, initialise = find(config.preset), initialiser(config)
@@ -32,6 +37,7 @@ class GAN:
             Adam(net.parameters(), config.lr, betas, weight_decay=config.l2, loss_scale=scale)
             for net in (self.G, self.D)
         )
+        self.average_G = Average(self.G, self.adam_G, config.ema) if config.ema else None
 
     def plan(self, number: int) -> tuple[bool, int]:
         """Return whether the number-th batch, from 1, trains D, and how often it trains G.
@@ -67,20 +73,33 @@ class GAN:
                     self.G.forget()
                     fake = self.G.forward(next(next_z))
                 stats.update(generator_step(self.G, self.D, self.adam_G, fake, config.generator_target))
+                if self.average_G:
+                    self.average_G.update()
         self.G.forget()  # if no generator step used the pictures
         return stats
 
+    def averaged(self) -> AbstractContextManager:
+        """Within the block G computes with the moving average of its weights, if there is one."""
+        return self.average_G.in_use() if self.average_G else nullcontext()
+
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of both networks' and both optimisers' states, as NumPy arrays and numbers."""
+        """Return copies of the networks', the optimisers' and the average's states, as NumPy arrays and numbers."""
         return {name: _on_host(part.state_dict()) for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a `state_dict`, from any device. Raises ValueError where it does not fit the networks."""
+        """Restore a `state_dict`, from any device. Raises ValueError where it does not fit the networks.
+
+        An average that the state lacks, as states of older versions do, begins with G's weights.
+        """
         for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+            if name in state or name != "average_G":
+                part.load_state_dict(state[name])
+            else:
+                part.restart()
 
     def _parts(self) -> dict[str, Any]:
-        return {"G": self.G, "D": self.D, "adam_G": self.adam_G, "adam_D": self.adam_D}
+        parts = {"G": self.G, "D": self.D, "adam_G": self.adam_G, "adam_D": self.adam_D}
+        return parts | ({"average_G": self.average_G} if self.average_G else {})
 
 
 def _on_host(state: dict[str, Any]) -> dict[str, Any]:

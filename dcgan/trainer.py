@@ -133,7 +133,8 @@ class Trainer:
         """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show."""
         run, board = output.run, output.board
         labels, count = balanced_labels(len(self.fixed_z), self.config), self.config.samples
-        pictures = sample(self.gan.G, self.fixed_z, labels)
+        with self.gan.averaged():
+            pictures = sample(self.gan.G, self.fixed_z, labels)
         images.save_png(run.sample(self.step), images.grid(pictures[:count]))
         if self.config.real_grids:
             images.save_png(run.real_sample(self.step), images.grid(batch.images[:count]))

@@ -98,3 +98,34 @@ def test_fp16_training_skips_overflows_inside_a_graph(graph):
     assert scales[0] == 2.0**20 and 0 < taken < 6 and scales[-1] == 2.0 ** (21 - (6 - taken))
     assert gan.adam_G.state_dict()["step"] == 6 and gan.adam_G.state_dict()["good_steps"] == 6
     assert np.isfinite(host(gan.adam_D.data)).all()
+
+
+def trained(config, steps=3, state=None):
+    """Return a GAN after some steps, from a state if there is one."""
+    gan, rng = GAN(config, np.random.default_rng(0), "cpu"), np.random.default_rng(1)
+    if state:
+        gan.load_state_dict(state)
+    for number in range(1, steps + 1):
+        gan.step(number, rng.standard_normal((4, 8, 8, 1), "float32"), [draw_z(rng, 4, config)])
+    return gan
+
+
+def test_the_average_of_g_is_saved_and_changes_no_other_number(reference):
+    with_average, without = trained(Config(**TINY)), trained(Config(**TINY, ema=0))
+    saved = with_average.state_dict()
+    assert without.average_G is None and set(saved) - set(without.state_dict()) == {"average_G"}
+    for part, values in without.state_dict().items():
+        assert all(np.array_equal(saved[part][name], value) for name, value in values.items()), part
+    assert set(saved["average_G"]) == set(saved["G"])
+    assert any((saved["average_G"][name] != value).any() for name, value in saved["G"].items())
+    with with_average.averaged():
+        assert all((value == saved["average_G"][name]).all() for name, value in with_average.G.state_dict().items())
+    assert all((value == saved["G"][name]).all() for name, value in with_average.G.state_dict().items())
+
+
+def test_a_state_without_an_average_begins_one(reference):
+    saved = trained(Config(**TINY, ema=0)).state_dict()
+    gan = trained(Config(**TINY), 0, saved)
+    assert all((value == saved["G"][name]).all() for name, value in gan.state_dict()["average_G"].items())
+    again = trained(Config(**TINY, ema=0), 0, trained(Config(**TINY)).state_dict())  # and one that is not wanted is left
+    assert again.average_G is None
