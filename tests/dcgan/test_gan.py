@@ -127,5 +127,5 @@ def test_a_state_without_an_average_begins_one(reference):
     saved = trained(Config(**TINY, ema=0)).state_dict()
     gan = trained(Config(**TINY), 0, saved)
     assert all((value == saved["G"][name]).all() for name, value in gan.state_dict()["average_G"].items())
-    again = trained(Config(**TINY, ema=0), 0, trained(Config(**TINY)).state_dict())  # and one that is not wanted is left
+    again = trained(Config(**TINY, ema=0), 0, trained(Config(**TINY)).state_dict())  # one not wanted is left
     assert again.average_G is None
