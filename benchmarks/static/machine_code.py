@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.static.gpus import occupancy
+from gpunet.kernels.loader.source import text_of
 
 MAX_THREADS = bytes((4, 5, 12, 0))  # heads a note of three numbers: the largest block in x, y, z
 DEFAULT_THREADS = 256  # of a block, where neither the launch nor __launch_bounds__ says
@@ -70,9 +71,9 @@ def ptx(stem: str, dtype: str, arch: str) -> str:
 
 def fingerprint(stem: str, dtype: str, arch: str) -> str:
     """Return a text that changes with anything that the figures of a file depend on."""
-    from gpunet.kernels.loader.cuda import cuda_source, options
+    from gpunet.kernels.loader.cuda import options
 
-    parts = [cuda_source(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]
+    parts = [text_of(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
@@ -80,9 +81,9 @@ def fingerprint(stem: str, dtype: str, arch: str) -> str:
 def _compiled(stem: str, dtype: str, more_options: tuple[str, ...]) -> Iterator[Any]:
     """Yield NVRTC's program of a kernel file, compiled as for training but with more options."""
     binding = nvrtc()
-    from gpunet.kernels.loader.cuda import cuda_source, options
+    from gpunet.kernels.loader.cuda import options
 
-    program = binding.createProgram(cuda_source(stem), f"{stem}.cu", (), ())
+    program = binding.createProgram(text_of(stem), f"{stem}.cu", (), ())
     try:
         binding.compileProgram(program, (*options(dtype), *more_options))
         yield program

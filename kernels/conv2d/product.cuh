@@ -22,8 +22,9 @@ __device__ real read_shared_by_all(const real* from) {
 #endif
 }
 
-// Has every other of the `members` arrived here? True in the last block only, and for all of its threads.
-__device__ bool last_to_arrive(int* counter, int members) {
+// Count the calling block. True, for all of its threads, in the last of `members` blocks, which from then on sees what
+// the others wrote before their calls. The counter is zero before the launch, and zero again after it.
+__device__ bool last_block_to_arrive(int* counter, int members) {
     __shared__ bool last;
     __threadfence();  // my part is written, for all to see ...
     __syncthreads();  // ... so is every thread's
@@ -46,7 +47,7 @@ __device__ bool add_splits(Sums& sums, real* parts, int* counters, int split, in
 UNROLL_ALL
         for (int i = 0; i < Sums::COUNT; ++i) mine[i * Sums::THREADS] = sums[i];
         int* const counter = &counters[(level * tiles + tile) * splits + first];
-        if (!last_to_arrive(counter, (end - first + step - 1) / step)) return false;
+        if (!last_block_to_arrive(counter, (end - first + step - 1) / step)) return false;
 UNROLL_ALL
         for (int i = 0; i < Sums::COUNT; ++i) sums[i] = 0;
         for (int other = first; other < end; other += step) {

@@ -15,7 +15,7 @@ INDICES = (
     "const Index3 gridDim, const Index3 blockDim, const Index3 blockIdx, const Index3 threadIdx, const bool whole_block"
 )
 HEAD = re.compile(r'extern(\s+)"C"(\s+)__global__(\s+)void(\s+)(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)(\s*)\(')
-DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+((?:__align__\(\d+\)\s*)?)([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
+DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
 FAST = """
 EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
@@ -57,7 +57,7 @@ def translate(stem: str, exact_only: bool = False) -> str:
         text = text[:start] + _thread_function(text[start:end], entry, entry.name in exact) + text[end:]
     text = re.sub(r"#pragma unroll(?=\s*\n)", "#pragma GCC unroll 64", text)
     text = re.sub(r"#pragma unroll\s*\(?(\d+)\)?", r"#pragma GCC unroll \1", text)
-    text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text)
+    text = DYNAMIC_SHARED.sub(r"\1* const \2 = (\1*) runner->shared;", text)
     text = re.sub(r"__shared__(\s+alignas\s*\(\w+\))?", r"\1 static thread_local", text)
     runners = "".join(_runner(entry, entry.name in exact, split) for entry, split in zip(found, split, strict=True))
     return "".join(source.read(FOLDER / "on_cpu" / name) for name in headers) + text + runners

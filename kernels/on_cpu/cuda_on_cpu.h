@@ -21,7 +21,6 @@
 #define __noinline__ __attribute__((noinline))
 #define __constant__ static const
 #define __launch_bounds__(...)
-#define __align__(bytes) __attribute__((aligned(bytes)))
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // Signed, unlike CUDA's: then the compiler may assume that index arithmetic does not wrap, and sees that neighbouring
@@ -40,8 +39,6 @@ struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) int4 { int x, y, z, w; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
-inline float2 make_float2(float x, float y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 using std::exp;
 using std::fabs;
