@@ -31,7 +31,7 @@ from benchmarks.static.gpus import ARCHITECTURES, GPUS
 from benchmarks.static.machine_code import Figures
 from benchmarks.static.roofline import PRECISIONS, limits_as_json, limits_table
 from gpunet import kernels
-from gpunet.kernels.loader.cache import cache_folder
+from gpunet.kernels.loader.machine import cache_folder
 
 DTYPES = ("float32", "float64")
 # For float32 alone: float64 is never rounded.

@@ -39,20 +39,23 @@ EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
 
 @functools.cache
 def machinery() -> str:
-    """Return the text of everything that `translate` makes use of beside the kernel file: a change is a new build."""
+    """Return the text of all that `translate` uses beside the kernel file, so that a change there makes a new build."""
     files = sorted([*FOLDER.glob("on_cpu/*.h"), *FOLDER.glob("loader/*source.py")])
     return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def translate(stem: str, exact_only: bool = False) -> str:
-    """Return the complete C++ text of a kernel file; `real` is still open (-DREAL=...). exact_only: no fast path."""
+    """Return the complete C++ text of a kernel file, in which -DREAL=... still has to say what `real` is.
+
+    `exact_only` puts all kernels on the exact path.
+    """
     text = source.text_of(stem)
     found = entries(text, np.dtype("float32"))
     names = {entry.name for entry in found}
     exact = names if exact_only else source.cooperative(text, list(names))
     headers = ["cuda_on_cpu.h", *(["fibers.h", "block_on_cpu.h", "warp_on_cpu.h"] if exact else [])]
     split = ["whole_block" in text[slice(*entry.body)] for entry in found]
-    for entry in reversed(found):  # from the end, so that earlier positions stay right
+    for entry in reversed(found):  # from the end, so that the positions before stay right
         start, end = entry.head
         text = text[:start] + _thread_function(text[start:end], entry, entry.name in exact) + text[end:]
     text = re.sub(r"#pragma unroll(?=\s*\n)", "#pragma GCC unroll 64", text)
