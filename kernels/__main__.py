@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build the files that a training step on this CPU uses. No compiler is no error: NumPy runs instead."""
     parser = argparse.ArgumentParser(prog="python -m gpunet.kernels", description="Compile the kernels for this CPU.")
     parser.add_argument(
-        "--dtype", choices=C_REAL, action="append", help="dtype to compile for; may be repeated (default: float32)"
+        "--dtype", choices=C_REAL, action="append", help="dtype, repeatable (default: float32)"
     )
     parser.add_argument("--all", action="store_true", help="also compile the kernels that only tests run on a CPU")
     options = parser.parse_args(arguments)

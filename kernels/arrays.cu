@@ -5,9 +5,8 @@ extern "C" __global__ void fill(real* x, int count, real value) {
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = value; });
 }
 
-// joined = a, b, c and d one after another, in words of 4 bytes. end_a is where a ends and b begins, and so on; end_d is
-// the length of the whole. b, c and d may be left out.
-// Example: a of 3 words and b of 2 have the ends 3, 5, 5, 5.
+// joined = a, b, c and d one after another, in words of 4 bytes. end_a is where a ends and b begins, and so on; end_d
+// is the length of the whole. b, c and d may be left out. Example: a of 3 words and b of 2 have the ends 3, 5, 5, 5.
 extern "C" __global__ void join(unsigned* joined, const unsigned* a, optional const unsigned* b,
                                 optional const unsigned* c, optional const unsigned* d, int end_a, int end_b, int end_c,
                                 int end_d) {
