@@ -52,8 +52,8 @@ __device__ void gather(real (&cells)[M][M], const real* dv, int mask, int few_do
     });
 }
 
-// dx (n, h, w, c) = the sum of what all tiles put there (+ bias (c): a transposed convolution); dv: T * T planes like
-// V.
+// dx (n, h, w, c) = the sum of what all tiles put there, + bias (c), which makes it a transposed convolution.
+// dv: T * T planes (tiles, s * s * c)
 //
 // Grid: x = (row of tiles, row a of the phase, column of tiles, column b of the phase, block of channels), y = image.
 // A thread computes the pixels of one phase in the M x M cells of one tile. Some phases have a pixel beyond the last
