@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from conv_shapes import CUTS, PASSES, SHAPES, Shape, arrays, computed, expected,
 from gpunet import backend
 from gpunet.kernels import conv2d
 from gpunet.kernels.conv_plan import SMALL, TALL, WIDE, Plan
+from guard_pages import assert_survives, between_pages, empty_between_pages
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 everywhere = pytest.mark.parametrize("device", DEVICES)
@@ -135,3 +138,21 @@ def test_empty_batches():
     assert conv2d.conv2d("conv2d/conv2d", x, weight, *nothing).shape == dy.shape
     assert conv2d.conv2d_input_grad("conv2d/conv2d", dy, weight, (4, 4), *nothing).shape == x.shape
     assert not conv2d.conv2d_weight_grad("conv2d/conv2d", x, dy, (3, 3), *nothing).any()
+
+
+def run_between_guard_pages(stem: str) -> None:
+    """Run every shape, pass and tile with all arrays, the result's included, between pages without access."""
+    for at_end in (True, False):
+        conv2d.empty = functools.partial(empty_between_pages, at_end)
+        for shape in SHAPES:
+            a = arrays(shape)
+            there = {name: between_pages(array.astype("float32"), at_end) for name, array in a.items()}
+            for which in PASSES:
+                for cut in CUTS[::2]:
+                    print(at_end, shape, which, cut, flush=True)
+                    np.testing.assert_array_equal(computed(which, shape, there, stem, cut), expected(which, shape, a))
+
+
+@pytest.mark.parametrize("stem", ["conv2d/conv2d", "conv2d/conv2d_tf32"])
+def test_no_byte_outside_is_touched(stem):
+    assert_survives(__file__, f"run_between_guard_pages({stem!r})")
