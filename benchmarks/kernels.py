@@ -33,7 +33,7 @@ from benchmarks.static.machine_code import Figures
 from gpunet import kernels
 from gpunet.backend import PRECISIONS
 from gpunet.files import write_atomically
-from gpunet.kernels.loader.cache import cache_folder
+from gpunet.kernels.loader.machine import cache_folder
 
 DTYPES = ("float32", "float64")
 # These files round float32 factors; float64 is never rounded, so they are not compiled for it.

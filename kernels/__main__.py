@@ -7,15 +7,17 @@ import sys
 from collections.abc import Sequence
 
 from gpunet import kernels
-from gpunet.kernels.loader.cache import cache_folder
 from gpunet.kernels.loader.cpu import C_REAL
+from gpunet.kernels.loader.machine import cache_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the files of the CPU's training step; without a compiler say so, which is no error: NumPy will do."""
+    """Build the files that a training step on this CPU uses. No compiler is no error: NumPy runs instead."""
     parser = argparse.ArgumentParser(prog="python -m gpunet.kernels", description="Compile the kernels for this CPU.")
-    parser.add_argument("--dtype", choices=C_REAL, action="append", help="of the kernels (default: float32)")
-    parser.add_argument("--all", action="store_true", help="also those that only tests run on a CPU")
+    parser.add_argument(
+        "--dtype", choices=C_REAL, action="append", help="dtype, repeatable (default: float32)"
+    )
+    parser.add_argument("--all", action="store_true", help="also compile the kernels that only tests run on a CPU")
     options = parser.parse_args(arguments)
     if not kernels.compiler_available():
         print("no C++ compiler: the NumPy reference will run instead of the kernels")

@@ -1,8 +1,8 @@
 // Activations and their backward passes, elementwise over `count` numbers.
 //
-// A block owns ELEMENTS_PER_BLOCK neighbouring elements (see for_elements in common.cuh). Backward reads the output y,
-// not the input: dx may be the same array as dy, which it then overwrites. Comparisons are written so that a NaN goes
-// through.
+// Thread -> element: a block owns ELEMENTS_PER_BLOCK neighbouring elements (for_elements in common.cuh). The backward
+// passes read the output y instead of the input x. dx may be the same array as dy, which is then overwritten.
+// Comparisons are written so that a NaN comes through.
 
 #include "device/simd_math.cuh"
 
@@ -36,7 +36,7 @@ extern "C" __global__ void tanh_backward(real* dx, const real* dy, const real* y
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dx[i] = dy[i] * (1 - y[i] * y[i]); });
 }
 
-// y = 1 / (1 + exp(-x)): exp may overflow to infinity, and the quotient is then 0, as it should be
+// y = 1 / (1 + exp(-x)). Where exp overflows to infinity the quotient is 0, as it should be.
 extern "C" __global__ void sigmoid(real* y, const real* x, int count) {
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { y[i] = 1 / (1 + simd_exp(-x[i])); });
 }

@@ -1,15 +1,17 @@
-// Adam (Kingma & Ba, 2015, algorithm 1) over flat arrays of all parameters of a network.
+// Adam (Kingma & Ba, 2015, algorithm 1) over flat arrays that hold all parameters of a network.
 //
 // The learning rate and the step count live on the device, in double, in the array `state`. So a launch has the same
-// arguments in every step, and a captured graph of launches replays correctly. With a scaled loss there is `scaling`, too
-// (loss_scale.cu): if SKIP is set there, nothing is to change. A condition would keep g++ from SIMD: RESCALE is then 0, and
-// `chosen` keeps what there was.
+// arguments in every step, and a captured graph of launches replays correctly.
+//
+// With a scaled loss, loss_scale.cu sets SKIP in the array `scaling` when a gradient has overflowed; then nothing may
+// change. adam_advance passes that on as RESCALE = 0, and adam_update keeps the old numbers by `chosen` (common.cuh),
+// since g++ makes no SIMD code of a condition here.
 
-constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // places in `state`
-constexpr int SKIP = 2;                                      // the place in `scaling`
+constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // indices in `state`
+constexpr int SKIP = 2;                                      // index in `scaling`
 
-// One thread: count the step, and work out what all parameters share,
-//     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)
+// One thread counts the step and computes what all parameters share:
+//     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)         state (4), scaling (4)
 extern "C" __global__ void adam_advance(double* state, optional const double* scaling, double b1, double b2) {
     if (blockIdx.x + threadIdx.x > 0) return;
     state[RESCALE] = 0;
@@ -23,7 +25,7 @@ extern "C" __global__ void adam_advance(double* state, optional const double* sc
 // One thread per parameter (see for_elements):
 //     g = grad + decay param,   m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2
 //     param -= STEP_SIZE m / (sqrt(v) RESCALE + eps)
-// with the factors of g given as g1 and g2: in float, 1 - b2 would lose digits.
+// param, m, v, grad (count). g1 = 1 - b1 and g2 = 1 - b2 are computed in double: in float, 1 - b2 would lose digits.
 extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state,
                                        int count, real b1, real g1, real b2, real g2, real eps, real decay) {
     const real step_size = state[STEP_SIZE], rescale = state[RESCALE];

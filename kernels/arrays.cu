@@ -1,16 +1,12 @@
-// Whole arrays: fill, add and join, elementwise (see for_elements).
+// Whole arrays: fill and join, elementwise (see for_elements in common.cuh).
 
 // x = value
 extern "C" __global__ void fill(real* x, int count, real value) {
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = value; });
 }
 
-// total += x: how gradients of several uses add up
-extern "C" __global__ void add(real* total, const real* x, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { total[i] += x[i]; });
-}
-
-// joined = a, b, c, d one after another, in words of 4 bytes. Each end is where the next begins; b, c, d may be left out.
+// joined = a, b, c and d one after another, in words of 4 bytes. end_a is where a ends and b begins, and so on; end_d
+// is the length of the whole. b, c and d may be left out. Example: a of 3 words and b of 2 have the ends 3, 5, 5, 5.
 extern "C" __global__ void join(unsigned* joined, const unsigned* a, optional const unsigned* b,
                                 optional const unsigned* c, optional const unsigned* d, int end_a, int end_b, int end_c,
                                 int end_d) {

@@ -1,14 +1,15 @@
-// Sums over rows: the gradient of a bias; and the bias itself.
+// Sums over rows, which is the gradient of a bias; and adding the bias.
 //
-// A matrix (rows, width) is read by one thread per column and few rows. The sums are one level of a tree: launched
-// again on its own result until one row is left, so that no thread waits for another, no atomic is needed, every run
-// adds in the same order, and rounding errors grow with the depth of the tree and not with the number of rows.
+// A launch adds groups of rows of a matrix (rows, width) and is one level of a tree. It is launched again on its own
+// result until one row is left: 4096 rows become 256, 16 and 1 in three launches of 16 rows per thread. So no thread
+// waits for another, no atomic is needed, and every run adds in the same order. Rounding errors grow with the depth of
+// the tree instead of the number of rows.
 //
-// Thread -> column blockIdx.y * blockDim.x + threadIdx.x, where blockDim.x divides the width; blockIdx.x -> group of
-// rows_per_thread rows.
+// Thread -> element: column blockIdx.y * blockDim.x + threadIdx.x of group blockIdx.x, rows_per_thread rows. blockDim.x
+// divides the width.
 
 // sums[group, column] = sum of x[row, column] over the rows of the group         sums (groups, width), x (rows, width)
-// for each of gridDim.z such matrices, one after another
+// blockIdx.z counts such matrices, which lie one after another.
 extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int width, int rows_per_thread) {
     const int column = blockIdx.y * blockDim.x + threadIdx.x;
     real sum = 0;
@@ -18,10 +19,11 @@ extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int w
     sums[((long long) blockIdx.z * gridDim.x + blockIdx.x) * width + column] = sum;
 }
 
-// y[row, c] += bias[c]. See for_rows_of_block; blockDim.x divides the channels.
+// y[row, c] += bias[c]         y (rows, channels), bias (channels)
+// Thread -> element: channel c of some rows (for_rows_of_block in common.cuh). blockDim.x divides the channels.
 extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int channels) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
-    const real b = bias[c];  // read once: for all the compiler knows, y may overlap it
+    const real b = bias[c];  // read once: the compiler must assume that y overlaps it
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows,
                       [=](int row) { y[(long long) row * channels + c] += b; });
 }

@@ -1,11 +1,14 @@
-// What every kernel file starts with, on both machines. The loader puts this text first.
+// The loader puts this text in front of every kernel file, for both machines.
 //
-// `real` is float or double: every file is compiled once for each (-DREAL=float, -DREAL=double).
-// ON_CPU is defined where the C++ compiler reads this (see cuda_on_cpu.h), and not where NVRTC does.
+// `real` is float or double: every file is compiled once for each (-DREAL=float, -DREAL=double). ON_CPU is defined
+// where the C++ compiler reads this (on_cpu/cuda_on_cpu.h), and not where NVRTC does.
+//
+// The three helpers for_elements, for_rows_of_block and for_rows say which thread owns what in all kernels that do
+// nothing but read and write memory.
 
 typedef REAL real;
 
-// Marks in a parameter list, read by the loader and empty for the compiler:
+// Marks in a parameter list: the loader reads them, for the compiler they are empty.
 #define optional   // None may be passed for this array; the kernel gets a null pointer
 #define aligned16  // the address must be a multiple of 16 bytes
 
@@ -15,13 +18,18 @@ constexpr bool ON_GPU = false;
 constexpr bool ON_GPU = true;
 #endif
 
-// On the CPU's fast path the loader gives every kernel a parameter of this name, a constant: true where no thread of
-// the block is left without work, which is so for every block but perhaps the last along x (run_fast in cuda_on_cpu.h).
+// True where every thread of the block has work, so that no thread has to check. This is false everywhere on the GPU.
+// On the CPU's fast path the loader gives every kernel a parameter of this name instead, which is a constant for the
+// compiler: true for every block but perhaps the last along x (run_fast in cuda_on_cpu.h).
 constexpr bool whole_block = false;
 
-// A number or 0 (`masked`), or one of two (`chosen`), without a condition: g++ turns no loop over threads into SIMD in which a condition that is the same for
-// all of them chooses numbers. So a valid place is read in any case, and its bits are kept or not. mask_of_range returns
-// all bits if 0 <= i < n, else none; it takes the sign by a shift, since g++ would see through a comparison.
+// Choosing numbers without a condition. Where a condition is the same for all threads, g++ makes no SIMD code of the
+// loop over them. So a kernel reads a valid number in any case and keeps its bits or drops them by a mask of 32 ones or
+// zeros:
+//     mask_of_range(i, n)    all ones if 0 <= i < n, else zeros. It takes the sign of i and n - 1 - i by a shift: g++
+//                            would turn a comparison back into a condition.
+//     masked(x, mask)        x or 0
+//     chosen(x, other, mask) x or other
 __device__ int mask_of_range(int i, int n) { return ~((i | (n - 1 - i)) >> 31); }
 __device__ float masked(float x, int mask) { return __int_as_float(__float_as_int(x) & mask); }
 __device__ double masked(double x, int mask) { return __longlong_as_double(__double_as_longlong(x) & mask); }
@@ -32,8 +40,9 @@ __device__ double chosen(double x, double other, int mask) {
     return __longlong_as_double((__double_as_longlong(x) & mask) | (__double_as_longlong(other) & ~mask));
 }
 
-// Elementwise kernels: a block owns 1024 neighbouring elements; on the CPU of 1024 threads one each, on the GPU of 256
-// threads four each, a block's width apart, so that each has four loads under way.
+// Elementwise kernels: a block owns 1024 neighbouring elements. On the CPU it has 1024 threads with one element each;
+// on the GPU 256 threads with four elements each, so that each has four loads under way. Thread 3 there owns elements
+// 3, 259, 515 and 771 of its block.
 constexpr int ELEMENTS_PER_BLOCK = 1024;
 
 // Call body(i) for the elements i < count of one thread.
@@ -47,8 +56,8 @@ __device__ void for_elements(bool whole, int block, int thread, int count, Body 
     }
 }
 
-// Elementwise kernels with something per channel: a block owns some neighbouring channels (threadIdx.x) of some
-// neighbouring rows, of which a thread takes one on the CPU and four, blockDim.y apart, on the GPU.
+// Elementwise kernels with a number per channel: a block owns neighbouring channels (threadIdx.x) of neighbouring rows
+// (threadIdx.y). A thread takes one row on the CPU and four rows, blockDim.y apart, on the GPU.
 // Call body(row) for the rows < `rows` of one thread.
 template <class Body>
 __device__ void for_rows_of_block(bool whole, int block, int block_size, int thread, int rows, Body body) {
@@ -60,11 +69,11 @@ __device__ void for_rows_of_block(bool whole, int block, int block_size, int thr
     }
 }
 
-// Sums over rows: a thread owns a channel of ROWS_ON_CPU rows on the CPU, of as many as the launch says
-// (rows_per_thread) on the GPU; kernels/launches.py chooses.
+// Sums over rows: a thread owns one channel of several neighbouring rows: ROWS_ON_CPU rows on the CPU, and on the GPU
+// as many as the launch says by rows_per_thread (gpunet/backend/launches.py chooses).
 constexpr int ROWS_ON_CPU = 16;
 
-// Call body(row) for the rows first, first + 1, ... < rows of one thread.
+// Call body(row) for up to rows_per_thread rows from `first` on, as far as they are < `rows`.
 template <class Body>
 __device__ void for_rows(bool whole, int first, int rows_per_thread, int rows, Body body) {
     if (whole) {  // g++ turns the loop over threads into SIMD only if no loop is left inside it
@@ -77,10 +86,11 @@ __device__ void for_rows(bool whole, int first, int rows_per_thread, int rows, B
     }
 }
 
-// a / b for 0 <= a < 2^22: exact, since (a + 1/2) / b is at least 1 / 2b from any integer. The machine's integer
-// division would keep the loop over threads from becoming SIMD.
+// a / b, rounded down, for 0 <= a < 2^22. It is exact although it divides floats, since (a + 1/2) / b is at least 1 /
+// 2b away from any integer. The machine's integer division would keep the loop over threads from becoming SIMD.
 __device__ int quotient(int a, int b) { return int((a + 0.5f) / b); }
 
-// Where few channels are few neighbours, rows are taken together: (rows, channels) is then seen as (rows / k,
-// k * channels), and this is the channel of a column of that.
+// The channel of a column where k rows are taken as one row, so that even few channels give many neighbouring threads:
+// (rows, channels) is read as (rows / k, k * channels). Example: with 3 channels and k = 2, columns 0 to 5 are channels
+// 0, 1, 2, 0, 1, 2.
 __device__ int channel_of(int column, int channels) { return column - channels * quotient(column, channels); }

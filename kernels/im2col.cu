@@ -3,12 +3,15 @@
 //     unfold   columns[n, oh, ow, kh, kw, c] = x[n, oh SH + kh - top, ow SW + kw - left, c], 0 outside
 //     fold     x[n, h, w, c] = sum of the columns that hold that pixel
 //
-// x (N, H, W, C), columns (N, OH, OW, KH, KW, C). With the channels last, KW neighbouring pixels are one run of KW * C
-// numbers, in x as in the columns. `line` is W * C, `run` is KW * C. The fold gathers: a thread looks up what belongs
-// to its number instead of adding numbers to where they belong, so that no two threads write to one place.
+// x (N, H, W, C), columns (N, OH, OW, KH, KW, C). The channels come last, so KW neighbouring pixels are one run of
+// KW * C numbers, in x and in the columns. `line` is W * C, `run` is KW * C.
+//
+// The fold gathers: a thread owns one number of x and looks up the columns that hold it. So no two threads write to one
+// place, and no atomics are needed.
 
 // Block: tap row kh of output line oh of image n (blockIdx.x = (n OH + oh) KH + kh), some outputs ow (threadIdx.y).
-// Thread: one number j of the run. blockDim.x divides the run and blockDim.y divides OW; blockIdx.y counts the pieces.
+// Thread: number j of the run of one output. blockDim.x divides the run and blockDim.y divides OW; blockIdx.y counts
+// pieces of the run (fast) and of the OW outputs.
 extern "C" __global__ void unfold(real* columns, const real* x, int height, int line, int channels, int out_height,
                                   int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
     const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
@@ -19,15 +22,18 @@ extern "C" __global__ void unfold(real* columns, const real* x, int height, int 
     const bool line_inside = h >= 0 && h < height;
     real* const target = columns + (((long long) out_line * out_width + ow) * kernel_h + kh) * run;
     const real* const source = x + ((long long) image * height + h) * line;
-    if (line_inside && begin >= 0 && begin + run <= line)  // the whole run: the usual case, no condition per number
+    if (line_inside && begin >= 0 && begin + run <= line)  // the whole run is inside: no condition per number
         target[j] = source[at];
     else
         target[j] = line_inside && at >= 0 && at < line ? source[at] : real(0);
 }
 
-// With h + top = SH a + p, the taps kh = p, p + SH, p + 2 SH ... of the outputs oh = a, a - 1, a - 2 ... hold line h;
-// and so along w. There are at most ceil(KH / SH) of them. If that is a constant, TAPS, the loops unroll and the loop
-// over threads becomes SIMD; TAPS = 0 takes any number.
+// Add up the columns that hold pixel (h, w), where h and w count from the padded image's edge.
+//
+// Let h = SH a + p with 0 <= p < SH. Line h is tap kh = p of output oh = a, tap p + SH of output a - 1, tap p + 2 SH of
+// output a - 2, and so on: at most ceil(KH / SH) taps. Columns work alike. Example: KH = 4, SH = 2: line 5 is tap 1 of
+// output 2 and tap 3 of output 1. Where the number of taps is a constant, TAPS, the loops unroll and the loop over
+// threads becomes SIMD; TAPS = 0 takes any number.
 template <int TAPS>
 __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c, int channels, int out_height,
                             int out_width, int kernel_h, int kernel_w, int stride_h, int stride_w) {
@@ -48,8 +54,9 @@ __device__ real sum_of_taps(const real* columns, int image, int h, int w, int c,
     return sum;
 }
 
-// Block: some pixels w (threadIdx.y) of line h of image n (blockIdx.x = n H + h). Thread: one channel (blockDim.x
-// divides them); pieces of the channels and of the w in blockIdx.y (blockDim.y divides the w).
+// Block: some pixels w (threadIdx.y) of line h of image n (blockIdx.x = n H + h). Thread: one channel of one pixel.
+// blockDim.x divides the channels and blockDim.y the width; blockIdx.y counts pieces of the channels (fast) and of w.
+// fold_1 to fold_4 are for 1 to 4 taps, fold_any for more.
 #define FOLD(TAPS) \
     const int pieces = channels / blockDim.x, tile = blockIdx.y / pieces; \
     const int c = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, w = tile * blockDim.y + threadIdx.y; \

@@ -1,7 +1,7 @@
-// Labels beside the features: one-hot classes as further channels, and the way back.
+// Labels beside the features: each sample's class is appended to its pixels as one-hot channels; and the backward pass.
 //
-// Seen as rows: x (rows, channels), y (rows, channels + classes), where rows = samples * pixels. Block: some neighbouring
-// channels (threadIdx.x) of some rows (threadIdx.y, for_rows_of_block in common.cuh).
+// x (rows, channels), y (rows, wide), wide = channels + classes, labels (samples), where rows = samples * pixels.
+// Thread -> element: channel j of some rows (for_rows_of_block in common.cuh).
 
 // y[row, j] = x[row, j] for j < channels, else 1 where j - channels is the label of the row's sample, else 0
 extern "C" __global__ void join_labels(real* y, const real* x, const int* labels, int rows, int channels, int wide,
@@ -14,7 +14,7 @@ extern "C" __global__ void join_labels(real* y, const real* x, const int* labels
     });
 }
 
-// dx[row, j] = dy[row, j] for the channels of x
+// dx[row, j] = dy[row, j] for j < channels: the labels' channels get no gradient
 extern "C" __global__ void join_labels_backward(real* dx, const real* dy, int rows, int channels, int wide) {
     const int j = blockIdx.y * blockDim.x + threadIdx.x;
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {

@@ -1,15 +1,19 @@
-// Dynamic loss scaling (gpunet/backend/loss_scale.py): the scale lives on the device, in double, in the array `scaling`.
-// So nothing waits for it, and a captured graph of launches replays correctly.
+// Dynamic loss scaling: gradients are multiplied by a scale so that float16 can hold them
+// (gpunet/backend/loss_scale.py).
+//
+// The scale lives on the device, in double, in the array `scaling` (4). So no launch waits for the CPU to read it, and
+// a captured graph of launches replays correctly.
 
-constexpr int SCALE = 0, GOOD_STEPS = 1, SKIP = 2, FOUND = 3;  // places in `scaling`
+constexpr int SCALE = 0, GOOD_STEPS = 1, SKIP = 2, FOUND = 3;  // indices in `scaling`
 
-// dlogits *= SCALE: one thread per element (see for_elements)
+// dlogits *= SCALE, elementwise (for_elements in common.cuh)
 extern "C" __global__ void scale(real* dlogits, const double* scaling, int count) {
     const real factor = scaling[SCALE];
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dlogits[i] *= factor; });
 }
 
-// grad /= SCALE, and FOUND = 1 if one is infinite or NaN, in which case x - x is NaN. Whoever writes it writes the same.
+// grad /= SCALE, elementwise, and FOUND = 1 if a gradient is infinite or NaN: then x - x is NaN. Several threads may
+// write FOUND; all write the same number.
 extern "C" __global__ void unscale(real* grad, double* scaling, int count) {
     const real factor = 1 / scaling[SCALE];
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
@@ -19,7 +23,8 @@ extern "C" __global__ void unscale(real* grad, double* scaling, int count) {
     });
 }
 
-// One thread: what Adam is to do with these gradients, and the scale of the next.
+// One thread. After an overflow Adam skips these gradients and the scale halves; at scale 1 they are not skipped, since
+// then the scale is not to blame. After grow_every good steps the scale doubles, up to `largest`.
 extern "C" __global__ void decide(double* scaling, int grow_every, double largest) {
     if (blockIdx.x + threadIdx.x > 0) return;
     const double scale = scaling[SCALE];

@@ -1,21 +1,24 @@
 // Binary cross-entropy on logits x against targets t, its gradient, and the mean of sigmoid(x), in one pass:
 //
-//     loss = mean of  max(x, 0) - x t + log(1 + exp(-|x|))         never the logarithm of a rounded 0
+//     loss = mean of  max(x, 0) - x t + log(1 + exp(-|x|))         the logarithm is never taken of a rounded 0
 //     dlogits = (sigmoid(x) - t) / count
 //
-// A launch takes one or two batches of `count` logits (blockIdx.y), each with its target; their losses are added. A
-// batch is read as rows of LANES numbers (the last may be shorter), one thread per lane and few rows. Each adds the
-// losses and the sigmoids of its numbers, always in the same order. What is left to add: on the CPU column_sum of
-// columns.cu, if there are many rows, and mean_loss; on the GPU the last threads to arrive do it in the same launch.
+// A launch takes one or two batches of `count` logits, each with its target; their losses are added.
+//
+// Thread -> element: a batch (blockIdx.y) is read as rows of LANES numbers, of which the last may be shorter. A thread
+// takes one lane of rows_per_thread rows and adds the losses and the sigmoids of its numbers, always in the same order.
+// On the CPU, column_sum of columns.cu then adds the groups of rows, where there are many, and mean_loss the rest. On
+// the GPU the last threads to arrive do both in the same launch.
 
 #include "device/last_to_arrive.cuh"
 
 constexpr int LANES = 32, LOSS = 0, SIGMOID = 1;
 
-// The column of `sums` (groups, batches * 2 * LANES) for one lane's losses, or sigmoids, of a batch.
+// The column of `sums` (groups, batches * 2 * LANES) for one lane of a batch; what: LOSS or SIGMOID.
 __device__ int column(int batch, int what, int lane) { return (batch * 2 + what) * LANES + lane; }
 
-// dlogits, and the two sums, of one lane of a group of rows. targets may be null: then t = target everywhere.
+// Compute dlogits and both sums for one lane of a group of rows. targets may be null: then t = target everywhere.
+// logits, targets, dlogits (batches * count)
 __device__ void sums_of_group(bool whole, real* dlogits, real* sums, const real* logits, const real* targets,
                               real target, int count, int rows, int group, int rows_per_thread, int batch, int lane) {
     real loss = 0, sigmoids = 0;
@@ -31,7 +34,7 @@ __device__ void sums_of_group(bool whole, real* dlogits, real* sums, const real*
     sums[column(batch, SIGMOID, lane)] = sigmoids;
 }
 
-// sums (groups, batches * 2 * LANES)
+// sums (groups, batches * 2 * LANES); `target` is the first batch's, second_target the second's
 extern "C" __global__ void bce_with_logits(real* dlogits, real* sums, const real* logits, optional const real* targets,
                                            real target, real second_target, int count, int rows, int rows_per_thread) {
     const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, width = gridDim.y * 2 * LANES;
@@ -46,7 +49,7 @@ __device__ real mean_of_lanes(const real* sums, int batch, int what, int count) 
     return sum / count;
 }
 
-// numbers (1 + batches): the loss, and each batch's mean sigmoid; sums (batches * 2 * LANES)
+// numbers (1 + batches): the loss, then the mean sigmoid of each batch; sums (batches * 2 * LANES)
 __device__ void write_means(real* numbers, const real* sums, int batches, int count) {
     real loss = 0;
     for (int batch = 0; batch < batches; ++batch) {
@@ -61,7 +64,8 @@ extern "C" __global__ void mean_loss(real* numbers, const real* sums, int batche
     write_means(numbers, sums, batches, count);
 }
 
-// All in one launch. arrivals (batches * LANES + 1): zero.
+// bce_with_logits and mean_loss in one launch. The last group of each lane adds that lane's groups; the last lane of
+// all computes the means. arrivals (batches * LANES + 1): zeros, and zeros afterwards.
 extern "C" __global__ void bce_with_logits_at_once(real* numbers, real* dlogits, real* sums, int* arrivals,
                                                    const real* logits, optional const real* targets, real target,
                                                    real second_target, int count, int rows, int rows_per_thread) {

@@ -1,23 +1,28 @@
-// Convolution for the CPU without a matrix of patches: the patches are read where they lie.
+// Convolution for the CPU without a matrix of patches: the patches are read where they lie in the image.
 //
-// Along a line of an image with its zeros around it, patches are rows of KW * C numbers, SW * C apart: they overlap,
-// and are a matrix all the same. So the tiles of register_tile.h multiply them as they would any matrix, KH lines one
-// after another. What im2col writes and reads again, KH * KW / (SH * SW) times the image, is never made; a single image
-// with its zeros stays in the cache.
+// Take a line of an image that has zeros around it (its padding). The patches of one output line are rows of KW * C
+// numbers in it, SW * C numbers apart. They overlap, but they are the rows of a matrix all the same, so register_tile.h
+// multiplies them as it would any matrix, line after line of the patch. Example: KW = 4, SW = 2, C = 3: rows of 12
+// numbers that begin at 0, 6, 12, ... The matrix that im2col writes and reads again, KH * KW / (SH * SW) times as large
+// as the image, is never made, and one padded image stays in the cache.
 //
-// A task is an image; weights (KH, KW, C, F) are (KH, KW * C) lines of F numbers.
+// Thread -> element: a task is one image (in the weight gradient, a group of images).
+// Arrays: x, dx (N, H, W, C); y, dy (N, OH, OW, F); weight, dweight (KH, KW, C, F), read as KH * KW * C rows of F
+// numbers.
 #include "register_tile.h"
 
-// The sizes of kernels/conv_sizes.py, in its order.
+// The sizes of a convolution, in the order in which Python passes them.
 struct Conv {
     int N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left;
-    int run() const { return KW * C; }                               // numbers of a patch in one line
-    int64 line() const { return ((OW - 1) * SW + KW) * (int64) C; }  // numbers in a line that patches reach
-    int lines() const { return (OH - 1) * SH + KH; }
-    int64 padded() const { return lines() * line(); }
+    int run() const { return KW * C; }                               // numbers of a patch in one line of the image
+    int64 line() const { return ((OW - 1) * SW + KW) * (int64) C; }  // numbers in a padded line
+    int lines() const { return (OH - 1) * SH + KH; }                 // lines in a padded image
+    int64 padded() const { return lines() * line(); }                // numbers in a padded image
 };
 
-// Call body(numbers of a line inside the image, where they begin in it, in the padded line, how many) for every line.
+// Call body(line, first, count, at) for every line of the padded image. The line begins at number `line` of the padded
+// image. Its numbers first to first + count - 1 are inside the image, where they begin at number `at`; count is 0 for
+// lines of padding.
 template <class Body>
 static void for_lines(const Conv& g, Body body) {
     const int64 first = std::min<int64>(g.left * g.C, g.line()), count = std::min<int64>(g.line() - first, g.W * g.C);
@@ -27,6 +32,7 @@ static void for_lines(const Conv& g, Body body) {
     }
 }
 
+// Copy an image (H, W, C) into a padded one (lines, line), zeros around it.
 static void pad(real* padded, const real* image, const Conv& g) {
     std::fill(padded, padded + g.padded(), real(0));
     for_lines(g, [&](int64 line, int64 first, int64 count, int64 at) {
@@ -34,13 +40,13 @@ static void pad(real* padded, const real* image, const Conv& g) {
     });
 }
 
-// Every pixel becomes the bias, or zero.
+// Set every pixel of an image to bias (channels), or to zero where it is null.
 static void fill(real* image, const real* bias, int64 pixels, int channels) {
     std::fill(image, image + pixels * channels, real(0));
     for (int64 at = 0; bias && at < pixels; ++at) memcpy(image + at * channels, bias, channels * sizeof(real));
 }
 
-// b (depth x n) as panels of COLS columns, one after another.
+// Copy b (depth, n) to panels (depth, COLS), one after another, so that a tile finds its columns side by side.
 static Memory pack(const Matrix& b, int depth, int n) {
     Memory panels = memory((int64) depth * ((n + COLS - 1) / COLS * COLS));
     for (int first = 0; first < n; first += COLS)
@@ -48,6 +54,7 @@ static Memory pack(const Matrix& b, int depth, int n) {
     return panels;
 }
 
+// y = x convolved with weight, + bias (F) unless it is null
 EXPORT void conv2d(real* y, const real* x, const real* weight, const real* bias, const Conv* sizes, int threads) {
     const Conv g = *sizes;
     const int depth = g.KH * g.run();
@@ -66,26 +73,29 @@ EXPORT void conv2d(real* y, const real* x, const real* weight, const real* bias,
                     const Target target = {out + (int64) i * g.OW * g.F + first, g.F, cols, bias != nullptr};
                     const Left patches = {&padded[i * g.SH * g.line()], g.SW * g.C, ROWS * g.SW * g.C};
                     const Sum sum = {&panels[(int64) first * depth], width_of(cols), g.run(), g.KH, g.line()};
-                    column<true>(target, g.OW, patches, sum);
+                    multiply_column<true>(target, g.OW, patches, sum);
                 }
         }
     }
 }
 
-// Line i of dy times the weights is what its patches receive: they add it up where they overlap.
+// Add to a padded dx what line i of one image's dy contributes. dy's line (OW, F) times the weights gives OW patches,
+// columns (OW, KH * KW * C), which are then added to the places that they were read from.
 static void send_back(real* padded, real* columns, const real* dy, const real* panels, const Conv& g, int i) {
     const int run = g.run(), width = g.KH * run;
     for (int first = 0; first < width; first += COLS) {
         const Target target = {columns + first, width, std::min(COLS, width - first), false};
-        column<true>(target, g.OW, {dy, g.F, ROWS * g.F}, {panels + (int64) first * g.F, width_of(target.cols), g.F});
+        const Sum sum = {panels + (int64) first * g.F, width_of(target.cols), g.F};
+        multiply_column<true>(target, g.OW, {dy, g.F, ROWS * g.F}, sum);
     }
-    const int apart = (g.KW + g.SW - 1) / g.SW;  // patches so far apart do not overlap: none waits for another's store
+    const int apart = (g.KW + g.SW - 1) / g.SW;  // such patches do not overlap: no addition waits for another
     for (int p = 0; p < g.KH; ++p)
         for (int first = 0; first < apart; ++first)
             for (int j = first; j < g.OW; j += apart)
                 add(padded + (i * g.SH + p) * g.line() + j * g.SW * g.C, columns + (int64) j * width + p * run, run);
 }
 
+// dx = the sum of what each pixel contributed to, + bias (C) unless it is null (a transposed convolution has one)
 EXPORT void conv2d_input_grad(real* dx, const real* dy, const real* weight, const real* bias, const Conv* sizes,
                               int threads) {
     const Conv g = *sizes;
@@ -108,23 +118,25 @@ EXPORT void conv2d_input_grad(real* dx, const real* dy, const real* weight, cons
     }
 }
 
-// What an image adds to sums (KH, KW * C, F), or sets where it is the first. right: room for its dy as a panel.
+// Add one image's part of the weight gradient to sums (KH, KW * C, F), or set sums to it where the image is the first
+// of its group. padded: the padded image; right: room for one panel (OH * OW, COLS) of dy.
 static void add_image(real* sums, const real* padded, const real* dy, real* right, const Conv& g, bool first_image) {
     for (int first = 0; first < g.F; first += COLS) {
         const int cols = std::min(COLS, g.F - first);
         Sum sum = {dy + first, g.F, g.OW, g.OH, g.SH * g.line()};
-        if (cols != width_of(cols)) {  // a tile would read beyond the last row
+        if (cols != width_of(cols)) {  // whole vectors of dy's rows would reach beyond its end: take a padded copy
             pack_columns(right, {sum.right, g.F, 1}, g.OH * g.OW, cols);
             sum.right = right, sum.pitch = width_of(cols);
         }
         for (int p = 0; p < g.KH; ++p) {
             const Target target = {sums + (int64) p * g.run() * g.F + first, g.F, cols, !first_image};
-            column<false>(target, g.run(), {padded + p * g.line(), g.SW * g.C, ROWS}, sum);
+            multiply_column<false>(target, g.run(), {padded + p * g.line(), g.SW * g.C, ROWS}, sum);
         }
     }
 }
 
-// dweight is the sum of `groups` sums, each over some neighbouring images: the same ones on every machine.
+// dweight = the sum over all images. They are added in `groups` groups of neighbouring images, then the groups: the
+// same groups, and so the same bits, on every machine.
 EXPORT void conv2d_weight_grad(real* dweight, const real* x, const real* dy, const Conv* sizes, int groups,
                                int threads) {
     const Conv g = *sizes;

@@ -70,7 +70,7 @@ def ptx(stem: str, dtype: str, arch: str) -> str:
 
 
 def fingerprint(stem: str, dtype: str, arch: str) -> str:
-    """Return a hash of everything that the figures of a file depend on."""
+    """Return a text that changes with anything that the figures of a file depend on."""
     from gpunet.kernels.loader.cuda import options
 
     parts = [text_of(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]

@@ -1,25 +1,30 @@
-// Convolution without a matrix of patches (implicit GEMM), on the CUDA cores: float32 and float64 in full precision.
+// Convolution without a matrix of patches in memory (implicit GEMM), on the CUDA cores: float32 and float64 in full
+// precision.
 //
 //   y[n, i, j, f]    = bias[f] + sum over p, q, c of  x[n, i*SH + p - top, j*SW + q - left, c] * weight[p, q, c, f]
-//   dx               = the same sum read backwards: what each x contributed to (+ bias: a transposed convolution)
+//   dx[n, h, w, c]   = the sum of dy * weight over all outputs that this x contributed to; + bias[c], which makes it a
+//                      transposed convolution
 //   dweight[p,q,c,f] = sum over n, i, j of  x[n, i*SH + p - top, j*SW + q - left, c] * dy[n, i, j, f]
 //
-// A block computes a tile of the result, a thread TM x TN sums of it. To be read in this order:
-//   passes.cuh     what is multiplied with what: each pass as a matrix product, and where its numbers lie
+// x (N, H, W, C), weight (KH, KW, C, F), y (N, OH, OW, F). Any size, stride, padding (asymmetric too) and number of
+// channels; fewer than 2^31 numbers in an array.
+//
+// Thread -> element: a block computes a tile of the result, a thread TM x TN sums of it. Read the files in this order:
+//   passes.cuh     the three passes as matrix products, and where their numbers lie
 //   tiles.cuh      how tiles of the factors come into shared memory
 //   product.cuh    the loop over k, and the sum of its splits
-//   registers.cuh  which thread multiplies what
+//   registers.cuh  which thread multiplies which numbers
 //   entries.cuh    the kernels
-//
-// Any size, stride, padding (asymmetric too) and number of channels; fewer than 2^31 numbers in an array.
 
-constexpr int ROW_SHIFT = 0;  // see Tile
+constexpr int ROW_SHIFT = 0;  // no xor along rows: see SharedTile
 #include "passes.cuh"
 #include "tiles.cuh"
 #include "product.cuh"
 #include "registers.cuh"
 
-constexpr int WIDE_BLOCKS = sizeof(real) == 4 ? 2 : 1;  // per multiprocessor, as far as the registers go
+constexpr int WIDE_BLOCKS = sizeof(real) == 4 ? 2 : 1;  // blocks per multiprocessor that the registers must allow
+
+// Four shapes of tile: rows and columns of a block's tile, rows and columns of a thread's sums, stages.
 template <class Pass> using Wide = RegisterSums<Pass, 128, 128, 8, 8, 2>;   // 256 threads
 template <class Pass> using Tall = RegisterSums<Pass, 128, 64, 8, 8, 2>;    // 128 threads
 template <class Pass> using Small = RegisterSums<Pass, 64, 64, 8, 4, 3>;    // 128 threads

@@ -1,13 +1,14 @@
-// Convolution on tensor cores, factors rounded to bfloat16: float's range, 7 bits of fraction; sums in float.
-// As conv2d.cu in all but the multiplication, which 32 threads do together: mma.cuh. Compute capability 8.0.
+// Convolution on tensor cores: the factors are rounded to bfloat16 (float's range, 7 bits of fraction), sums are float.
+// It differs from conv2d.cu only in the multiplication, which the 32 threads of a warp make together (mma.cuh). It
+// needs compute capability 8.0.
 #include "device/tensor_core.cuh"
 
 struct Format {
-    static constexpr int K = 16;  // k's of one instruction, two to a register
+    static constexpr int K = 16;  // k's per instruction, two in a register
     __device__ static unsigned pack(float low, float high) {
 #if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
         unsigned pair;
-        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));  // both in one instruction
+        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));  // one instruction rounds both
         return pair;
 #else
         return ::pack(to_bfloat16(low), to_bfloat16(high));

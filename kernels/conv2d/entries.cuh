@@ -1,7 +1,12 @@
-// The kernels themselves: three passes, each with four shapes of tile (conv_plan.py picks by the sizes).
+// The kernels: three passes, each with four shapes of tile, from which the launch chooses by the sizes. The repetition
+// is needed, because the loader reads the parameter lists from this text.
 //
-// Grid: x = tiles of rows (times phases for the input gradient), y = tiles of columns, z = splits of k.
-// parts: splits * tiles * numbers of a tile, counters: zeros, levels * tiles * splits; neither is used with splits = 1.
+// Grid: x = tiles of rows (times phases for the input gradient, which count faster), y = tiles of columns, z = splits
+// of k. A block has as many threads as its __launch_bounds__ say.
+//
+// y (N, OH, OW, F), x (N, H, W, C), weight (KH, KW, C, F); bias (F), or (C) for the input gradient.
+// parts (tiles, splits, numbers of a tile): room for partial sums. counters (levels * tiles * splits): zeros, and zeros
+// afterwards. Both may be null if splits is 1 (product.cuh).
 
 template <template <class> class Sums>
 __device__ void forward(real* y, const real* x, const real* weight, const real* bias, real* parts, int* counters,

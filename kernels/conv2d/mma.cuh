@@ -1,6 +1,6 @@
 // Sums on the tensor cores: a warp multiplies 16 x K by K x 8 numbers in one instruction, into float sums.
 //
-// Thread -> element: the block's tile is dealt out to WARPS_M x WARPS_N warps, a warp's part to products of 16 x 8.
+// Thread -> element: WARPS_M x WARPS_N warps share the block's tile; a warp computes its part as products of 16 x 8.
 //
 //            <- COLUMNS ->        of each product, lane = 4 g + t (tensor_core.cuh)
 //          +-------+-------+        reads of a   rows g and g + 8, k's t and t + 4
@@ -9,11 +9,11 @@
 //          | warp 2| warp 3|
 //          +-------+-------+
 //
-// The 16-bit formats take K = 16 k's, two to a register, where the instruction means the neighbours k = 2t, 2t + 1. We
-// give it t and t + 4 instead, in a and in b alike: in another order the same sum, out of the words that tf32 reads,
-// which lie in 32 different banks.
+// The 16-bit formats take K = 16 k's, two in a register. The instruction means the neighbours k = 2t and 2t + 1 by
+// these; we give it t and t + 4 instead, in a and in b alike. The sum is the same in another order, and the threads
+// read the same words as for tf32, which lie in 32 different banks.
 
-constexpr int ROW_SHIFT = 8;
+constexpr int ROW_SHIFT = 8;  // the xor along rows: see SharedTile
 #include "passes.cuh"
 #include "tiles.cuh"
 #include "product.cuh"
@@ -22,9 +22,9 @@ constexpr int ROW_SHIFT = 8;
 template <class Format, class Pass, int ROWS_, int COLUMNS_, int WARPS_M, int WARPS_N, int STAGES_>
 struct TensorSums {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, THREADS = WARPS_M * WARPS_N * 32;
-    static constexpr int PART_M = ROWS / WARPS_M, PART_N = COLUMNS / WARPS_N;  // of a warp
+    static constexpr int PART_M = ROWS / WARPS_M, PART_N = COLUMNS / WARPS_N;  // rows and columns of a warp
     static constexpr int TM = PART_M / 16, TN = PART_N / 8;                    // products of a warp
-    static constexpr int COUNT = TM * TN * 4, RUN = 2;
+    static constexpr int COUNT = TM * TN * 4, RUN = 2;                         // sums of a thread; RUN neighbours
     float sums[TM][TN][4] = {};
 
     __device__ float& operator[](int i) { return sums[i / 4 / TN][i / 4 % TN][i % 4]; }
@@ -35,7 +35,7 @@ struct TensorSums {
     __device__ static int row(int i) { return first_row() + i / 4 / TN * 16 + i % 4 / 2 * 8 + group(); }
     __device__ static int column(int i) { return first_column() + i / 4 % TN * 8 + member() * 2 + i % 2; }
 
-    // A register of an operand: one number, or two that stand 4 apart.
+    // A register of an operand: one number, or two that are 4 k's apart.
     template <class Tile>
     __device__ static unsigned pack(const Tile& tile, int row, int k) {
         return Format::K == 8 ? Format::pack(tile.at(row, k), 0) : Format::pack(tile.at(row, k), tile.at(row, k + 4));
@@ -43,7 +43,7 @@ struct TensorSums {
 
     template <class ATile, class BTile>
     __device__ void multiply(const ATile& a_tile, const BTile& b_tile) {
-#pragma unroll 1  // 16 products are enough to choose from, and twice the registers are not there
+#pragma unroll 1  // unrolled, this would need twice the registers
         for (int first_k = 0; first_k < DEPTH; first_k += Format::K) {
             const int k = first_k + member();
             unsigned b[TN][2];
@@ -65,7 +65,7 @@ UNROLL_ALL
     }
 };
 
-// float64 has no form here that keeps its digits: it stays on the CUDA cores.
+// The tensor cores here would round float64, so float64 stays on the CUDA cores.
 template <class Tensor, class Registers, bool FLOAT = sizeof(real) == 4>
 struct Choice { using Sums = Tensor; };
 template <class Tensor, class Registers>

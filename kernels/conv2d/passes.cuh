@@ -5,22 +5,24 @@
 //   InputGrad    patches of dy          weight, turned   N*PH*PW   C   taps*F      dx, the pixels of one phase
 //   WeightGrad   patches of x, turned   dy               KH*KW*C   F   N*OH*OW     dweight
 //
-// No matrix of patches is ever written: this page only says where its numbers lie. All of them lie where a row and a
-// column add up to: "patch n, i, j begins at this pixel" + "tap p, q, channel c is that much further on". So a row and
-// a k are each a Place, their sum is the number's Place, and outside the image there is a zero.
+// No matrix of patches is ever written; this file says where the numbers of these matrices lie. Number (m, k) of a lies
+// where the Place of row m and the Place of k add up to: "patch (n, i, j) begins at this pixel" plus "tap (p, q),
+// channel c lies that much further on". Where the sum is outside the image, the number is zero.
 //
-//   image x            patch (i, j) begins here, perhaps above or left of the image: Place of the row
+//   image x            #: patch (i, j) begins here, perhaps above or left of the image: the Place of the row
 //   +-----------+
-//   |  #--.     |      tap (p, q), channel c: Place of the k, relative
+//   |  #--.     |      tap (p, q), channel c: the Place of the k, relative to #
 //   |  |  '>*   |      *: the number, x[n, i*SH - top + p, j*SW - left + q, c]
 //   +-----------+
 //
-// Polyphase: with stride (SH, SW) the input's pixels fall into SH x SW phases by (row, column) modulo the stride, and
-// the pixels of a phase are reached by the same taps p = a, a + SH, a + 2 SH ... only. InputGrad takes one phase at a
-// time: a dense convolution of stride 1, read backwards (tap t lies t pixels before), which multiplies no zeros.
+// Phases. With stride (SH, SW) the pixels of the input fall into SH x SW phases, by row modulo SH and column modulo SW.
+// The pixels of one phase are reached by the same taps only: p = p0, p0 + SH, p0 + 2 SH, ... Example: KH = 5, SH = 2:
+// even rows (of the padded image) meet the taps 0, 2, 4 and odd rows the taps 1, 3. InputGrad takes one phase at a
+// time. That is a dense convolution of stride 1 that multiplies no zeros; it reads backwards: tap number t of the phase
+// comes from t pixels before.
 
-// Loops over registers must be unrolled on the GPU, whose registers have no addresses. On the CPU, where these kernels
-// run slowly at any rate, that and more than a little optimisation would only keep the compiler busy.
+// Loops over registers must be unrolled on the GPU, whose registers have no addresses. On the CPU these kernels run
+// only in tests, slowly in any case; there, unrolling and more optimisation would only cost time in the compiler.
 #ifdef ON_CPU
 #pragma GCC optimize("O1")
 #define UNROLL_ALL
@@ -29,28 +31,31 @@
 #endif
 
 constexpr int VEC = 16 / sizeof(real);    // numbers in 16 bytes, the most that one instruction moves
-constexpr int DEPTH = 64 / sizeof(real);  // k's that are multiplied at a time: 16 floats, 8 doubles
+constexpr int DEPTH = 64 / sizeof(real);  // k's of a tile: 16 floats or 8 doubles
 
-// The order in which a sum takes its k's. As they lie: tap by tap, all channels of each. But if DEPTH divides the
-// channels, DEPTH channels of each tap in turn, then the next DEPTH channels: what neighbouring patches share is then
-// copied again while it still is in the L1 cache.
+// The k that a sum takes at position k. In memory, k runs tap by tap through all channels of each. If DEPTH divides the
+// channels, a sum takes the first DEPTH channels of every tap, then the next DEPTH channels of every tap, and so on. So
+// the pixels that neighbouring patches share are copied again while they still are in the L1 cache.
+// Example: 32 channels, 4 taps, DEPTH 16: positions 0 to 15 are tap 0, channels 0 to 15; positions 16 to 31 are tap 1,
+// channels 0 to 15, which is k = 32 to 47.
 __device__ int in_order(int k, int channels, int taps) {
     const int tile = k / DEPTH;
     return channels % DEPTH ? k : tile % taps * channels + tile / taps * DEPTH + k % DEPTH;
 }
 
-// A place in an image, or the way from one place to another: `offset` counts numbers, y and x pixels.
+// A place in an image, or the way from one place to another. `offset` counts numbers; y and x count pixels.
 struct alignas(16) Place {
     int offset, y, x;
 };
 __device__ Place operator+(const Place& a, const Place& b) { return {a.offset + b.offset, a.y + b.y, a.x + b.x}; }
-constexpr Place NOWHERE = {0, -(1 << 29), 0};  // of rows and k's beyond the matrix: outside whatever is added
+constexpr Place NOWHERE = {0, -(1 << 29), 0};  // for rows and k's beyond the matrix: outside, whatever is added to it
 
+// The sizes of a convolution: x (N, H, W, C), y (N, OH, OW, F), weight (KH, KW, C, F), stride, padding above and left.
 struct Conv {
     int N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left;
 };
 
-// An array (N, H, W, C); a plain matrix is an image of one pixel.
+// An array (N, H, W, C). A plain matrix counts as one image of one pixel.
 struct Image {
     const real* data;
     int H, W, C;
@@ -58,8 +63,11 @@ struct Image {
     __device__ Place at(int n, int y, int x, int c) const { return {((n * H + y) * W + x) * C + c, y, x}; }
 };
 
+// A pass: M, N, K, the Places of a's rows and k's and of b's rows (its columns n) and k's, and where out's row m
+// begins. A_ALONG_K: numbers of a that are neighbours along k are neighbours in memory; otherwise those along the rows
+// are.
 struct Forward {
-    static constexpr bool A_ALONG_K = true, B_ALONG_K = false;  // is a row contiguous in memory, or else a k?
+    static constexpr bool A_ALONG_K = true, B_ALONG_K = false;
     Conv g;
     Image a, b;
     int M, N, K;
@@ -84,7 +92,7 @@ struct Forward {
     __device__ int out(int m) const { return m * N; }
 };
 
-// The same two matrices, but now the patches are summed over: rows and k's change places.
+// The patches are summed over here, so rows and k's of `a` change places.
 struct WeightGrad : Forward {
     static constexpr bool A_ALONG_K = false, B_ALONG_K = false;
 
@@ -103,9 +111,9 @@ struct InputGrad {
     Image a, b;
     int M, N, K;
     int h0, w0;                // first pixel of the phase
-    int p0, q0;                // first tap that reaches it
+    int p0, q0;                // first tap that reaches the phase
     int PH, PW, TH, TW;        // pixels and taps of the phase
-    int i0, j0;                // dy's pixel that tap (p0, q0) of pixel (h0, w0) comes from
+    int i0, j0;                // pixel of dy that tap (p0, q0) connects with pixel (h0, w0)
 
     __device__ void set(const Conv& conv, const real* dy, const real* weight, int phase) {
         g = conv, a = {dy, g.OH, g.OW, g.F}, b = {weight, 1, 1, g.F};

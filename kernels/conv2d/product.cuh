@@ -1,19 +1,21 @@
-// One block's part of out[m, n] = sum over k of a[m, k] * b[k, n]: the loop over k, the sum over split k's, the result.
+// One block's tile of out[m, n] = sum over k of a[m, k] * b[k, n]: the loop over k, the sum of split k's, the result.
 //
 //            k ->            n ->                       tile 0   tile 1   tile 2   tile 3  ...
 //        +---------+     +-----+                 fetch    #0       #1       #2       #3
 //      m | a tiles | x k | b   |                 multiply          #0       #1       #2        (STAGES = 2)
 //        +---------+     |tiles|
-//                        +-----+                 one barrier per tile: "#i has arrived, and all are through with #i-1"
+//                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1"
 //
-// Split k: where out has too few tiles to occupy a GPU, `splits` blocks share each, every one with its own range of
-// k's. They write their sums to `parts`, and the block that finds itself the last of a group of GROUP adds up the
-// group, in the group's order; the groups' sums likewise, till one is left: a tree. Who is last depends on the weather,
-// what is added to what does not: results repeat bit for bit. The counters are zero before a launch, and are left zero.
+// Split k. Where out has too few tiles to occupy a GPU, `splits` blocks share each tile, and each block takes its own
+// range of k's. They write their sums to `parts`. The last block to arrive in a group of GROUP adds up the group, in
+// the group's order; then the groups' sums are added in the same way, until one is left. Example: 40 splits make groups
+// of 16, 16 and 8; three sums are left, which the last of their three blocks adds. Which block is last varies from run
+// to run; the order of the additions does not, so results repeat bit for bit.
 
 constexpr int GROUP = 16;
 
-// Read what another block wrote: from the L2 cache, which all blocks share, past this multiprocessor's own.
+// Read a number that another block wrote: from the L2 cache, which all blocks share. The multiprocessor's own L1 cache
+// may hold an older number.
 __device__ real read_shared_by_all(const real* from) {
 #ifdef ON_CPU
     return *from;
@@ -22,11 +24,12 @@ __device__ real read_shared_by_all(const real* from) {
 #endif
 }
 
-// Has every other of the `members` arrived here? True in the last block only, and for all of its threads.
-__device__ bool last_to_arrive(int* counter, int members) {
+// Count the calling block. True, for all of its threads, in the last of `members` blocks, which from then on sees what
+// the others wrote before their calls. The counter is zero before the launch, and zero again after it.
+__device__ bool last_block_to_arrive(int* counter, int members) {
     __shared__ bool last;
-    __threadfence();  // my part is written, for all to see ...
-    __syncthreads();  // ... so is every thread's
+    __threadfence();  // what this thread wrote reaches memory ...
+    __syncthreads();  // ... and so does what every thread of the block wrote
     if (threadIdx.x == 0) {
         last = atomicAdd(counter, 1) == members - 1;
         if (last) *counter = 0;
@@ -36,7 +39,8 @@ __device__ bool last_to_arrive(int* counter, int members) {
     return last;
 }
 
-// Add up the sums of all splits. Returns whether this block holds the total.
+// Add up the sums of all splits; true in the block that holds the total. parts (tiles, splits, COUNT, THREADS): so
+// neighbouring threads write neighbouring numbers. Split `first` stands for its group on the next level, `step` apart.
 template <class Sums>
 __device__ bool add_splits(Sums& sums, real* parts, int* counters, int split, int splits) {
     const int tile = blockIdx.x + gridDim.x * blockIdx.y, tiles = gridDim.x * gridDim.y;
@@ -46,7 +50,7 @@ __device__ bool add_splits(Sums& sums, real* parts, int* counters, int split, in
 UNROLL_ALL
         for (int i = 0; i < Sums::COUNT; ++i) mine[i * Sums::THREADS] = sums[i];
         int* const counter = &counters[(level * tiles + tile) * splits + first];
-        if (!last_to_arrive(counter, (end - first + step - 1) / step)) return false;
+        if (!last_block_to_arrive(counter, (end - first + step - 1) / step)) return false;
 UNROLL_ALL
         for (int i = 0; i < Sums::COUNT; ++i) sums[i] = 0;
         for (int other = first; other < end; other += step) {
@@ -59,7 +63,7 @@ UNROLL_ALL
     return true;
 }
 
-// Write the sums, and the bias with them; neighbouring numbers of one thread in one instruction where they are aligned.
+// Write the sums plus the bias. Where rows are aligned, RUN neighbouring numbers of a thread go in one instruction.
 template <class Sums, class Pass>
 __device__ void write(const Pass& pass, Sums& sums, real* out, const real* bias, int m0, int n0) {
     struct alignas(Sums::RUN * sizeof(real)) Run { real numbers[Sums::RUN]; };
@@ -80,8 +84,9 @@ UNROLL_ALL
     }
 }
 
-// The whole of a block's work. Sums: the sums a thread keeps in registers, and how it multiplies two tiles into them.
-// `pass` lies in shared memory and is set: in registers it would crowd out sums.
+// All the work of one block. Sums holds a thread's sums in registers and multiplies two tiles into them. `pass` has
+// been set and lies in shared memory: in registers it would take the place of sums. row_tile: the tile's number along
+// m.
 template <class Sums, class Pass>
 __device__ void convolve(const Pass& pass, real* out, const real* bias, real* parts, int* counters, int splits,
                          int row_tile) {
@@ -91,7 +96,7 @@ __device__ void convolve(const Pass& pass, real* out, const real* bias, real* pa
     const int m0 = row_tile * Sums::ROWS, n0 = blockIdx.y * Sums::COLUMNS;
     if (m0 >= pass.M) return;
     const int all = (pass.K + DEPTH - 1) / DEPTH, share = (all + splits - 1) / splits;
-    const int begin = min(all, int(blockIdx.z) * share), end = min(all, begin + share);  // my tiles along k
+    const int begin = min(all, int(blockIdx.z) * share), end = min(all, begin + share);  // this block's tiles along k
 
     const auto place_ks = [&](int tile) {
         a.place_ks(threadIdx.x, tile, pass.K, [&](int k) { return pass.a_k(k); });
@@ -103,7 +108,7 @@ __device__ void convolve(const Pass& pass, real* out, const real* bias, real* pa
     Sums sums;
     for (int tile = begin - STAGES + 1, stage = 0; tile < end; ++tile) {
         copy_async_wait<STAGES - 2>();
-        __syncthreads();  // `tile` has arrived, and the place of the one before it is free
+        __syncthreads();  // `tile` has arrived, and nobody reads the tile before it any more
         const int next = tile + STAGES - 1;
         if (next < end) {
             a.fetch(stage, next, pass.a);
@@ -111,7 +116,7 @@ __device__ void convolve(const Pass& pass, real* out, const real* bias, real* pa
         }
         copy_async_commit();
         place_ks(next + 1);
-        stage = stage + 1 < STAGES ? stage + 1 : 0;  // after one round through the ring: where `tile` is
+        stage = stage + 1 < STAGES ? stage + 1 : 0;  // the ring's next stage holds `tile`, the oldest one
         if (tile >= begin) sums.multiply(a.tiles[stage], b.tiles[stage]);
     }
     if (add_splits(sums, parts, counters, blockIdx.z, splits)) write(pass, sums, out, bias, m0, n0);

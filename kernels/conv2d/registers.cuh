@@ -1,4 +1,4 @@
-// Sums on the CUDA cores: a thread multiplies TM rows by TN columns out of its registers, in full precision.
+// Sums on the CUDA cores, in full precision: a thread multiplies TM rows by TN columns from its registers.
 //
 // Thread -> element: the block's ROWS x COLUMNS sums are dealt out to LANES_M x LANES_N threads.
 //
@@ -6,21 +6,23 @@
 //           +----------------------+      and makes TM * TN * VEC multiplications of them
 //   rows    | TM x TN sums of one  |
 //   of lane | thread, in registers |      rows of a lane: lane, lane + LANES, ... where a row is contiguous in memory,
-//   ty      +----------------------+      else (a k is) VEC neighbours, and VEC more every LANES * VEC rows
+//   ty      +----------------------+      otherwise VEC neighbours, and VEC more every LANES * VEC rows
+//
+// Example of the second kind, floats: VEC = 4, LANES = 16, TM = 8: lane 1 has the rows 4 to 7 and 68 to 71.
 
-// T rows of a tile, those of one of LANES threads, in registers.
+// A thread's T rows of a tile, in registers; LANES threads share the tile's rows.
 template <int T, int LANES, bool ALONG_K>
 struct Share {
     static constexpr int RUN = ALONG_K ? 1 : T < VEC ? T : VEC;  // neighbouring rows in one thread
-    static constexpr int PACK = ALONG_K ? VEC : RUN;             // numbers read at a time: k's of a row, or rows of a k
-    static constexpr int KS = ALONG_K ? VEC : 1;
+    static constexpr int PACK = ALONG_K ? VEC : RUN;             // numbers per read: k's of one row, or rows of one k
+    static constexpr int KS = ALONG_K ? VEC : 1;                 // k's that are in registers at a time
     struct alignas(PACK * sizeof(real)) Pack { real numbers[PACK]; };
     Pack packs[T * KS / PACK];
 
     __device__ static int row(int lane, int i) { return (i / RUN * LANES + lane) * RUN + i % RUN; }
     __device__ real at(int i, int e) const { return ALONG_K ? packs[i].numbers[e] : packs[i / RUN].numbers[i % RUN]; }
 
-    // Read k + e; along k it came with k already.
+    // Read the numbers of k + e. With ALONG_K they came with those of k already.
     template <class Tile>
     __device__ void read(const Tile& tile, int lane, int k, int e) {
         if (ALONG_K && e > 0) return;

@@ -1,10 +1,12 @@
 // Tiles in shared memory, and how they are filled while the tiles before them are being multiplied.
 //
-// A tile holds ROWS rows of a (or columns of b) times DEPTH k's. It keeps the order of the array it comes from, so that
-// a copy is 16 bytes to 16 bytes: numbers along k are neighbours (ALONG_K), or numbers along the rows.
+// A tile holds ROWS rows of a (or columns of b) times DEPTH k's. It keeps the order of the array that it comes from, so
+// that a copy moves 16 bytes at once. ALONG_K = true: numbers along k are neighbours, (row, k). Otherwise numbers along
+// the rows are, (k, row).
 //
-// Shared memory has 32 banks of 4 bytes; a warp's read takes as many turns as it asks one bank for different words.
-// The readers take 16 bytes of 8 rows (ALONG_K), or 8 rows of 4 k's (otherwise). So an xor moves neighbours apart:
+// Shared memory has 32 banks of 4 bytes. A read of a warp takes as many turns as there are different words in one bank.
+// Readers take 16 bytes of each of 8 rows (ALONG_K), or 8 neighbouring rows of each of 4 k's (otherwise). Without care
+// several of these would share banks, so an xor stores them in different ones:
 //
 //   ALONG_K: 16-byte chunks c0 to c3 of a row, 2 rows fill the banks    else: 8 rows each, a line fills the banks
 //     row 0 | c0 c1 c2 c3   row 1 | c0 c1 c2 c3                           k 0 |  0..  8.. 16.. 24..
@@ -14,9 +16,10 @@
 
 #include "device/copy_async.cuh"
 
-// Readers that take whole 16-byte runs of rows have no use for the second (ROW_SHIFT = 0 instead of 8).
+// ROW_SHIFT = 8 is the xor along rows of the right-hand picture. It is 0 for readers that take whole 16-byte runs of
+// rows (registers.cuh): these need no xor.
 template <int ROWS, bool ALONG_K>
-struct Tile {
+struct SharedTile {
     alignas(16) real numbers[ROWS * DEPTH];
 
     __device__ static int index(int row, int k) {
@@ -26,13 +29,15 @@ struct Tile {
     __device__ const real& at(int row, int k) const { return numbers[index(row, k)]; }
 };
 
-// One of the two matrices on its way through shared memory: STAGES tiles in a ring, and the Places of rows and k's.
+// One of the two matrices on its way through shared memory: STAGES tiles in a ring, and the Places of rows and k's. The
+// Places of k's are kept twice: for the tile that is being fetched and for the next one.
 template <int ROWS, bool ALONG_K, int STAGES, int THREADS>
 struct Stream {
-    Tile<ROWS, ALONG_K> tiles[STAGES];
+    SharedTile<ROWS, ALONG_K> tiles[STAGES];
     Place rows[ROWS], ks[2][DEPTH];
 
-    // Wide copies ask for every VEC-th Place of the axis they run along: these lie side by side, in different banks.
+    // Where Place i is kept. Wide copies ask for every VEC-th Place of the axis along which they run, so these lie side
+    // by side, in different banks. Example: VEC = 4, size = 16: Places 0, 4, 8, 12 are kept first, then 1, 5, 9, 13.
     __device__ static int slot(int i, int size, bool wide_axis) {
         return wide_axis ? i % VEC * (size / VEC) + i / VEC : i;
     }
@@ -45,7 +50,7 @@ struct Stream {
         for (int r = threadIdx.x; r < ROWS; r += THREADS)
             rows[row_slot(r)] = first + r < end ? place_of(first + r) : NOWHERE;
     }
-    // ... and those of a tile's k's, a turn before they are needed: DEPTH threads find them for all.
+    // Find the Places of a tile's k's, one turn before they are needed: DEPTH threads find them for all.
     template <class PlaceOf>
     __device__ void place_ks(int thread, int tile, int end, PlaceOf place_of) {
         if (0 <= thread && thread < DEPTH) {
@@ -54,16 +59,16 @@ struct Stream {
         }
     }
 
-    // Start to fill a stage with a tile. Wide copies need runs of a multiple of VEC numbers from an aligned address on.
+    // Start to fill a stage with a tile. Wide copies need an aligned array and channels that VEC divides.
     __device__ void fetch(int stage, int tile, const Image& image) {
         const bool wide = image.C % VEC == 0 && reinterpret_cast<size_t>(image.data) % 16 == 0;
         if (wide) fill<VEC>(tiles[stage], ks[tile & 1], image);
         else fill<1>(tiles[stage], ks[tile & 1], image);
     }
 
-    // WIDTH neighbouring numbers per copy; neighbouring threads copy from neighbouring addresses.
+    // Copy WIDTH neighbouring numbers at a time; neighbouring threads copy from neighbouring addresses.
     template <int WIDTH>
-    __device__ void fill(Tile<ROWS, ALONG_K>& tile, const Place* ks, const Image& image) {
+    __device__ void fill(SharedTile<ROWS, ALONG_K>& tile, const Place* ks, const Image& image) {
         constexpr int COPIES = ROWS * DEPTH / WIDTH;
 #pragma unroll 1  // unrolled, the addresses would fill the registers that the sums need
         for (int first = 0; first < COPIES; first += THREADS) {

@@ -1,12 +1,13 @@
-// 16-bit floating point, held as bits: half (11-bit significand, exponent to 2^15) and bfloat16 (float's exponent, 8
-// bits). Arithmetic is done in float; these convert, rounding to nearest even. Infinities and NaN survive.
+// 16-bit floating point, held as bits: half has an 11-bit significand and exponents up to 2^15; bfloat16 has float's
+// exponents and an 8-bit significand. Arithmetic is done in float. These functions convert and round to nearest even;
+// infinities and NaN stay what they are.
 
 struct half { unsigned short bits; };
 struct bfloat16 { unsigned short bits; };
 
 __device__ bfloat16 to_bfloat16(float x) {
     const unsigned bits = __float_as_uint(x);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return {(unsigned short) (bits >> 16 | 0x40)};  // NaN: keep it one
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return {(unsigned short) (bits >> 16 | 0x40)};  // a NaN stays a NaN
     return {(unsigned short) ((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 __device__ float to_float(bfloat16 x) { return __uint_as_float((unsigned) x.bits << 16); }
@@ -17,7 +18,7 @@ inline half to_half(float x) {
     unsigned result;
     if (magnitude > 0x7f800000) result = 0x7e00;        // NaN
     else if (magnitude >= 0x477ff000) result = 0x7c00;  // rounds to 2^16 or more: infinity
-    else if (magnitude < 0x38800000)                    // subnormal: in [0.5, 1) float's last place is 2^-24, as here
+    else if (magnitude < 0x38800000)                    // subnormal: float's last place in [0.5, 1) is 2^-24, as here
         result = __float_as_uint(__uint_as_float(magnitude) + 0.5f) - 0x3f000000;
     else result = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
     return {(unsigned short) (sign | result)};
@@ -41,6 +42,6 @@ __device__ float to_float(half x) {
 }
 #endif
 
-// Two neighbours in one register, the first in the low bits: how tensor cores take them.
+// Two neighbours in one register, the first in the low bits, as tensor cores take them.
 template <class T>
 __device__ unsigned pack(T low, T high) { return low.bits | (unsigned) high.bits << 16; }

@@ -19,7 +19,7 @@ struct MmaOperands {
     float d[4];
 };
 
-// Element k of a fragment register: the number itself (tf32 keeps 10 bits of the significand), or one of two.
+// Element k of a fragment register: one number (tf32 keeps 10 bits of the significand), or one of two.
 struct Tf32Element { static float get(unsigned r, int) { return __uint_as_float(r & 0xffffe000u); } };
 struct HalfElement { static float get(unsigned r, int k) { return to_float(half{(unsigned short) (r >> 16 * k)}); } };
 struct Bfloat16Element {
@@ -33,7 +33,7 @@ void mma_of_warp(MmaOperands* const* lanes, unsigned) {
     for (int lane = 0; lane < 32; ++lane) {
         const int g = lane / 4, k = lane % 4 * EACH;
         for (int e = 0; e < EACH; ++e)
-            for (int far = 0; far < 2; ++far) {  // the second half of the k range
+            for (int far = 0; far < 2; ++far) {  // far = 1: the second half of the k range
                 a[g][k + e + far * K / 2] = Element::get(lanes[lane]->a[2 * far], e);
                 a[g + 8][k + e + far * K / 2] = Element::get(lanes[lane]->a[2 * far + 1], e);
                 b[k + e + far * K / 2][g] = Element::get(lanes[lane]->b[far], e);

@@ -1,4 +1,4 @@
-"""The checks before a launch. A wrong argument would otherwise be read as garbage: neither C nor CuPy checks any."""
+"""The checks before a launch. Neither C nor CuPy checks an argument: a wrong one would be read as garbage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTEGERS = {
     "long long": (-(2**63), 2**63 - 1),
     "unsigned char": (0, 255),
 }
-DATA = object.__basicsize__  # where an ndarray object keeps its data pointer: just after the object's head
+DATA = object.__basicsize__  # an ndarray object keeps its data pointer here, just after the object's head
 
 
 def numpy_address(array: np.ndarray) -> int:
@@ -32,7 +32,7 @@ def numpy_address(array: np.ndarray) -> int:
 
 
 _probe = np.zeros(1)
-if numpy_address(_probe) != _probe.ctypes.data:  # another Python or NumPy than the ones known
+if numpy_address(_probe) != _probe.ctypes.data:  # this Python or NumPy lays its objects out in another way
 
     def numpy_address(array: np.ndarray) -> int:  # noqa: F811
         return array.ctypes.data

@@ -19,20 +19,19 @@ import numpy as np
 
 from gpunet.kernels.loader import source
 from gpunet.kernels.loader.arguments import Grid, convert
-from gpunet.kernels.loader.cache import cache_folder, locked
 from gpunet.kernels.loader.cpu_source import machinery, translate
-from gpunet.kernels.loader.machine import cpu_features, workers
+from gpunet.kernels.loader.machine import cache_folder, cpu_features, locked, workers
 from gpunet.kernels.loader.signature import entries
 
-# NaN and infinities keep their meaning: of the "fast math" family only what cannot change them. Without trapping
-# arithmetic both sides of a condition may be computed, which SIMD needs.
+# Of the "fast math" options these take only the ones that leave NaN and infinities as they are. -fno-trapping-math
+# lets the compiler compute both sides of a condition, which SIMD needs.
 FLAGS = (
     "-std=c++17 -O2 -march=native -fopenmp -fPIC -shared -fvisibility=hidden "
     "-fno-math-errno -fno-trapping-math -ffp-contract=fast -Wno-unknown-pragmas"
 )
 C_REAL = {"float32": "float", "float64": "double"}
 FORMAT = {"float32": "f", "float64": "d", "int32": "i", "uint32": "I", "int64": "q", "bool": "?", "uint8": "B"}
-PARALLEL_FROM = 4096  # CUDA threads in a launch; below, waking the other cores costs more than it gains
+PARALLEL_FROM = 4096  # CUDA threads in a launch: with fewer, waking the other cores costs more than it gains
 ERRORS = {
     1: "some threads of a block wait in __syncthreads() that others never reach: move it out of the condition",
     2: "a warp-wide instruction (shuffle, vote, mma) waits for lanes of its mask that never reach it",
@@ -58,7 +57,7 @@ def command(dtype: str) -> list[str]:
 
 
 def build(stem: str, dtype: str) -> Path:
-    """Return the shared library of a kernel file (or a C++ file of this folder), compiling it unless the cache has it.
+    """Return the shared library of a kernel file, or of a .cpp file, and compile it unless the cache has it.
 
     Raises RuntimeError with the compiler's message where it does not compile.
     """
@@ -71,12 +70,15 @@ def build(stem: str, dtype: str) -> Path:
 
 @functools.cache
 def functions_of(file: str, dtype: str) -> ctypes.CDLL:
-    """Return the functions of a C++ file of this folder, compiled for one dtype."""
+    """Return the functions of a .cpp file of kernels/, compiled for one dtype."""
     return ctypes.CDLL(str(build(file, dtype)))
 
 
 def shared_library(file: str, dtype: str, identity: str, cpp: Callable[[], str]) -> Path:
-    """Return the library built from the C++ that `cpp` returns; `identity` is a text that changes whenever it does."""
+    """Return the library built from the C++ text that `cpp` returns, compiling it unless the cache has it.
+
+    `identity` is a text that changes whenever the C++ does; the cache finds a build by it.
+    """
     line = command(dtype)
     status = os.stat(os.path.realpath(line[0]))
     compiler_file = str(status.st_size), str(status.st_mtime_ns)
@@ -115,7 +117,7 @@ class CpuModule:
         self.stem, self.dtype = stem, dtype
         text = source.read(source.path_of(stem))
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
-        # An OpenMP thread that has run out of work waits in a busy loop: not for long, others need the core.
+        # An OpenMP thread without work waits in a busy loop. Keep that short: others need the core.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         self.compiled = ctypes.CDLL(str(library or build(stem, dtype)))
         self._calls: dict[str, Any] = {}

@@ -15,7 +15,7 @@ INDICES = (
     "const Index3 gridDim, const Index3 blockDim, const Index3 blockIdx, const Index3 threadIdx, const bool whole_block"
 )
 HEAD = re.compile(r'extern(\s+)"C"(\s+)__global__(\s+)void(\s+)(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)(\s*)\(')
-DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+((?:__align__\(\d+\)\s*)?)([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
+DYNAMIC_SHARED = re.compile(r"\bextern\s+__shared__\s+([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
 FAST = """
 EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
@@ -39,25 +39,28 @@ EXPORT int {name}(const Launch* launch_, const {name}_arguments* arguments_) {{
 
 @functools.cache
 def machinery() -> str:
-    """Return the text of everything that `translate` makes use of beside the kernel file: a change is a new build."""
+    """Return the text of all that `translate` uses beside the kernel file, so that a change there makes a new build."""
     files = sorted([*FOLDER.glob("on_cpu/*.h"), *FOLDER.glob("loader/*source.py")])
     return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def translate(stem: str, exact_only: bool = False) -> str:
-    """Return the complete C++ text of a kernel file; `real` is still open (-DREAL=...). exact_only: no fast path."""
+    """Return the complete C++ text of a kernel file, in which -DREAL=... still has to say what `real` is.
+
+    `exact_only` puts all kernels on the exact path.
+    """
     text = source.text_of(stem)
     found = entries(text, np.dtype("float32"))
     names = {entry.name for entry in found}
     exact = names if exact_only else source.cooperative(text, list(names))
     headers = ["cuda_on_cpu.h", *(["fibers.h", "block_on_cpu.h", "warp_on_cpu.h"] if exact else [])]
     split = ["whole_block" in text[slice(*entry.body)] for entry in found]
-    for entry in reversed(found):  # from the end, so that earlier positions stay right
+    for entry in reversed(found):  # from the end, so that the positions before stay right
         start, end = entry.head
         text = text[:start] + _thread_function(text[start:end], entry, entry.name in exact) + text[end:]
     text = re.sub(r"#pragma unroll(?=\s*\n)", "#pragma GCC unroll 64", text)
     text = re.sub(r"#pragma unroll\s*\(?(\d+)\)?", r"#pragma GCC unroll \1", text)
-    text = DYNAMIC_SHARED.sub(r"\2* const \3 = (\2*) runner->shared;", text)
+    text = DYNAMIC_SHARED.sub(r"\1* const \2 = (\1*) runner->shared;", text)
     text = re.sub(r"__shared__(\s+alignas\s*\(\w+\))?", r"\1 static thread_local", text)
     runners = "".join(_runner(entry, entry.name in exact, split) for entry, split in zip(found, split, strict=True))
     return "".join(source.read(FOLDER / "on_cpu" / name) for name in headers) + text + runners

@@ -16,11 +16,6 @@ from gpunet.kernels.loader.signature import entries
 STATIC_SHARED_LIMIT = 48 * 1024  # a kernel that wants more shared memory must say so beforehand
 
 
-def cuda_source(stem: str) -> str:
-    """Return the text for NVRTC: common.cuh, then the file, includes put in place."""
-    return source.read(source.FOLDER / "common.cuh") + source.read(source.path_of(stem))
-
-
 def options(dtype: str) -> tuple[str, ...]:
     """Return NVRTC's options for one dtype."""
     return ("-std=c++17", "-lineinfo", f"-DREAL={C_REAL[dtype]}")
@@ -31,7 +26,7 @@ class CudaModule:
 
     def __init__(self, stem: str, dtype: str) -> None:
         self.stem, self.dtype = stem, dtype
-        text = cuda_source(stem)
+        text = source.text_of(stem)
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
         self._module = cupy.RawModule(code=text, options=options(dtype))
         self._functions: dict[str, Any] = {}

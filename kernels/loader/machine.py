@@ -1,12 +1,14 @@
-"""What the loader must know about the CPU: its features, and how many threads this process may use."""
+"""The machine as the loader sees it: the CPU's features, the threads of a launch, and the folder of cached builds."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import platform
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -14,7 +16,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @functools.cache
 def cpu_features() -> str:
-    """Return a text that differs between CPUs of different instructions: -march=native binds a build to them."""
+    """Return a text that differs between CPUs with different instructions: -march=native builds for one kind."""
     try:
         with open("/proc/cpuinfo") as file:
             first = file.read(8192).split("\n\n")[0]  # the first processor; the file is long on large machines
@@ -64,3 +66,33 @@ def _quota() -> float:
         except OSError:
             return math.inf
     return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf
+
+
+def cache_folder() -> Path:
+    """Return the user's folder of compiled kernels, $XDG_CACHE_HOME/gpunet or ~/.cache/gpunet, and make it if need be.
+
+    Raises RuntimeError where it cannot be made or written.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpunet"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeError(f"cannot make the cache folder {folder} ({error}): set XDG_CACHE_HOME to another") from error
+    if not os.access(folder, os.W_OK):
+        raise RuntimeError(f"cannot write to the cache folder {folder}: set XDG_CACHE_HOME to another")
+    return folder
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file. Where several processes want the same build, one makes it and the others wait.
+
+    Where the file system has no locks, all make it. That costs only time: a finished build gets its name by an atomic
+    rename.
+    """
+    with open(path, "w") as file:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,7 +1,7 @@
 """Kernel sources as text: reading them with their includes, and telling which kernels need the exact CPU path.
 
-Both compilers get one text without `#include "..."`: the loader puts the named file in its place. So a cached build is
-found by the text alone, and an edit of common.cuh is never missed.
+Both compilers get one text without `#include "..."`: the loader puts the named file in its place. So the text alone
+identifies a cached build, and an edit of common.cuh is never missed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gpunet.kernels.loader.signature import matching_brace, without_comments
 
 FOLDER = Path(__file__).resolve().parents[1]  # kernels/
 
-# What only the exact path can run: threads that wait for each other, talk to each other or share memory.
+# Words that only the exact path can run: threads that wait for each other, talk to each other or share memory.
 COOPERATION = re.compile(
     r"\b(__shared__|__sync\w+|__shfl\w*|__\w+_sync|__activemask|atomic[A-Z]\w*|warp_collective|mma_\w+)\b"
 )

@@ -1,11 +1,11 @@
-// A thread block on one CPU core: the scheduler of the fibers (fibers.h), barriers, warp-wide instructions, atomics.
+// A thread block on one CPU core: the scheduler of its fibers (fibers.h), barriers and warp-wide instructions.
 
 struct Fiber {
     Context context;
     FiberState state;
-    Index3 index;    // its threadIdx
-    unsigned mask;   // of the warp-wide instruction it waits for
-    void* operands;  // ... and its operands, on its own stack
+    Index3 index;    // threadIdx of this fiber
+    unsigned mask;   // lanes that take part in the warp-wide instruction that this fiber waits for
+    void* operands;  // the fiber's operands of that instruction, on its own stack
 };
 
 static thread_local Index3 gridDim, blockDim, blockIdx, threadIdx;
@@ -14,7 +14,7 @@ constexpr int warpSize = 32, MOST_THREADS = 1024;
 struct BlockRunner {
     Context scheduler = {};
     Fiber fibers[MOST_THREADS] = {};
-    unsigned waiting[MOST_THREADS / 32] = {};  // of each warp, the lanes that wait for a warp-wide instruction
+    unsigned waiting[MOST_THREADS / 32] = {};  // a mask per warp: lanes that wait for a warp-wide instruction
     char* stacks = nullptr;
     char* shared = nullptr;
     int shared_bytes = 0, threads = 0, current = 0;
@@ -31,7 +31,7 @@ struct BlockRunner {
 };
 static thread_local BlockRunner* runner = nullptr;
 
-// A fiber's main function: run the kernel's thread, say so, wait for the next block, and again.
+// A fiber's main function: run one thread of the kernel, report that it is done, wait for the next block, repeat.
 static void fiber_main() {
     for (;;) {
         runner->kernel(runner->arguments);
@@ -57,7 +57,7 @@ inline bool BlockRunner::prepare(const Launch& launch) {
     return true;
 }
 
-// Let each fiber that can go on do so, until all are done. Returns why not, if that never happens.
+// Run the fibers in turn, each as far as it can go, until all are done. Returns an error if no fiber can go on.
 inline int BlockRunner::run_block() {
     if (fresh)  // first use, or an earlier launch left fibers in the middle
         for (int i = 0; i < MOST_THREADS; ++i) make_context(&fibers[i].context, stacks + i * STACK_STRIDE, fiber_main);
@@ -89,7 +89,8 @@ inline int BlockRunner::run_block() {
 
 inline void __syncthreads() { runner->wait(AT_BARRIER); }
 
-// Wait for the lanes in `mask`; the last one runs execute(operands of each lane, mask) for all of them.
+// Carry out an instruction of the lanes in `mask`. A lane leaves its operands and waits; the last lane to arrive calls
+// execute(operands of each lane, mask) for all of them, and then all go on.
 template <class Operands>
 inline void warp_collective(unsigned mask, Operands& mine, void (*execute)(Operands* const* lanes, unsigned mask)) {
     const int first = runner->current / warpSize * warpSize;
@@ -105,7 +106,7 @@ inline void warp_collective(unsigned mask, Operands& mine, void (*execute)(Opera
     Operands* all[warpSize] = {};
     for (int lane = 0; lane < lanes; ++lane)
         if (mask >> lane & 1) {
-            if (warp[lane].mask != mask) return runner->wait(AT_WARP);  // it waits for another group: all are stuck
+            if (warp[lane].mask != mask) return runner->wait(AT_WARP);  // it waits for other lanes: stuck
             all[lane] = (Operands*) warp[lane].operands;
         }
     execute(all, mask);
@@ -114,7 +115,7 @@ inline void warp_collective(unsigned mask, Operands& mine, void (*execute)(Opera
     waiting &= ~mask;
 }
 
-// Run a kernel of the exact path: blocks over OpenMP threads, each with its own runner.
+// Run a kernel on the exact path: blocks are spread over OpenMP threads, each of which has its own runner.
 template <class Arguments>
 int run_exact(const Launch& launch, const Arguments& arguments, void (*kernel)(const void*)) {
     const Index3 grid = launch.grid;

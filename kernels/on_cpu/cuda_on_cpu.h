@@ -1,4 +1,4 @@
-// What CUDA C++ needs to be compiled as C++: the words of the language, its vector types and its mathematics.
+// CUDA C++ for a C++ compiler: the words of the language, its vector types and its mathematics.
 //
 // There are two ways to run the threads of a block:
 //   fast   kernels whose threads do not cooperate. The loader turns the kernel into an inline function that gets
@@ -21,16 +21,15 @@
 #define __noinline__ __attribute__((noinline))
 #define __constant__ static const
 #define __launch_bounds__(...)
-#define __align__(bytes) __attribute__((aligned(bytes)))
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-// Signed, unlike CUDA's: then the compiler may assume that index arithmetic does not wrap, and sees that neighbouring
-// threads touch neighbouring elements.
+// An index or a size. Its numbers are signed, unlike CUDA's: so the compiler may assume that index arithmetic does not
+// wrap, and sees that neighbouring threads touch neighbouring elements.
 struct Index3 {
     int x, y, z;
 };
 
-// What Python hands to every kernel's C function beside the kernel's own arguments.
+// The launch, which Python passes to every kernel's C function beside the kernel's own arguments.
 struct Launch {
     Index3 grid, block;
     int shared_bytes, workers, whole;
@@ -40,8 +39,6 @@ struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) int4 { int x, y, z, w; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
-inline float2 make_float2(float x, float y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 using std::exp;
 using std::fabs;
@@ -68,9 +65,9 @@ inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 // Call kernel(blockIdx, threadIdx, whole) for every thread of every block; SIMD over threadIdx.x.
 //
-// `whole` is a constant to the compiler: true where the launch promises that no thread of the block is left without
-// work. Every block but the last along x is whole if SPLIT, and the last one too if the launch says so. The loop then
-// exists twice, and the one for whole blocks needs no conditions.
+// `whole` is a constant for the compiler. It is true where every thread of the block has work: in every block but the
+// last along x, and in the last one if the launch promises it. So with SPLIT the loop over threads exists twice, and
+// the copy for whole blocks needs no conditions. Kernels that do not ask for whole_block take SPLIT = false.
 template <bool SPLIT, class Body>
 inline __attribute__((always_inline)) void run_fast(const Launch& launch, Body kernel) {
     const Index3 grid = launch.grid, block = launch.block;
@@ -78,7 +75,7 @@ inline __attribute__((always_inline)) void run_fast(const Launch& launch, Body k
 #pragma omp parallel for schedule(static) num_threads(launch.workers) if (launch.workers > 1)
     for (long long b = 0; b < blocks; ++b) {
         const Index3 here = {int(b % grid.x), int(b / grid.x % grid.y), int(b / grid.x / grid.y)};
-        const Body body = kernel;  // a copy of its own: else a store through char* might change the arguments
+        const Body body = kernel;  // own copy: otherwise a store through char* might change the arguments
         for (int z = 0; z < block.z; ++z)
             for (int y = 0; y < block.y; ++y)
                 if (SPLIT && (here.x + 1 < grid.x || launch.whole)) {

@@ -4,8 +4,8 @@
 //   __syncthreads()       until every thread of the block waits there
 //   warp_collective(...)  until every lane of the mask waits there; the last lane to arrive carries out the whole
 //                         warp's instruction (shuffle, mma), then all go on
-// If nobody can go on, the launch ends with an error instead of hanging. Threads of one block never really run at the
-// same time: a missing barrier may go unnoticed here.
+// If no fiber can go on, the launch ends with an error instead of hanging. Threads of one block never run at the same
+// time here, so a missing barrier may go unnoticed.
 
 #include <sys/mman.h>
 #if !defined(__x86_64__) && !defined(__aarch64__)
@@ -15,9 +15,10 @@
 enum FiberState { READY, AT_BARRIER, AT_WARP, DONE };
 enum LaunchError { OK, STUCK_AT_BARRIER, STUCK_IN_WARP, NO_MEMORY };
 constexpr size_t STACK_BYTES = 256 * 1024;
-constexpr size_t STACK_STRIDE = STACK_BYTES + 4096 + 320;  // else the tops of all stacks share one set of the caches
+constexpr size_t STACK_STRIDE = STACK_BYTES + 4096 + 320;  // no power of two: the tops would share one cache set
 
-// Switching stacks: save the registers that a called function must keep and the stack pointer; load another fiber's.
+// Switch stacks: save the registers that a called function must keep, and the stack pointer; load those of another
+// fiber.
 #if defined(__x86_64__)
 typedef void* Context;
 extern "C" __attribute__((visibility("hidden"))) void switch_context(Context* from, Context* to);

@@ -3,7 +3,7 @@
 template <class T>
 struct Shuffle {
     T value;
-    int source;  // lane to read from; outside the warp's segment: one's own value
+    int source;  // lane to read from; the own lane where CUDA would read outside the segment
     T result;
 };
 
@@ -58,7 +58,7 @@ inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask,
 inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, !predicate) == 0; }
 inline void __syncwarp(unsigned mask = 0xffffffffu) { __ballot_sync(mask, 0); }
 
-// Atomics: real ones, since blocks run on several cores. All return the old value.
+// Atomics. They are real ones, since blocks run on several cores. All return the old value.
 template <class T>
 inline T atomicCAS(T* address, T expected, T desired) {
     __atomic_compare_exchange(address, &expected, &desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

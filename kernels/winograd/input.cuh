@@ -1,6 +1,8 @@
-// Winograd's transforms of the input side: V from x, and back from dV to dx (see winograd.cuh).
+// Winograd's transforms on the side of the input: V from x, and dx from dV (see winograd.cuh).
 //
-// grid of the image transforms: x = (tile, phase, block of channels), y = image
+// Grid of winograd_input: x = (tile, phase, block of channels), y = image.
+
+// v: T * T planes (tiles, s * s * c) of V; x (n, h, w, c), with zeros outside the image
 extern "C" __global__ void winograd_input(real* v, const real* x, int h, int w, int c, int s, int few, int top,
                                           int left, int tiles_h, int tiles_w, int plane) {
     const int channel = blockIdx.x % BLOCKS_OF(c) * blockDim.x + threadIdx.x, deep = blockIdx.x / BLOCKS_OF(c);
@@ -12,7 +14,8 @@ extern "C" __global__ void winograd_input(real* v, const real* x, int h, int w, 
         each<T>([&](auto j) INLINE {
             const int row = first_row + i * s, col = first_col + j * s;
             const int mask = mask_of_range(row, h) & mask_of_range(col, w);
-            tile[i][j] = masked(x[((image * h + max(0, min(row, h - 1))) * w + max(0, min(col, w - 1))) * c + channel], mask);
+            const int inside_row = max(0, min(row, h - 1)), inside_col = max(0, min(col, w - 1));
+            tile[i][j] = masked(x[((image * h + inside_row) * w + inside_col) * c + channel], mask);
         });
     });
     interpolate(half, tile, axis_with(1 - (few & phase)));
@@ -23,9 +26,12 @@ extern "C" __global__ void winograd_input(real* v, const real* x, int h, int w, 
     });
 }
 
-// Add to `cells`, the M x M cells that belong to one tile, what the tile DH rows above and DW columns to the left puts
-// there: it reaches R - 1 cells into its neighbours. dv points to that tile; where it does not exist, to any, and the mask
-// is 0. few: of rows and of columns; what was computed for LAST is then of no meaning, and point 0 is read in its place.
+// Add to `cells`, the M x M cells that belong to one tile, what the tile DH rows of tiles above and DW columns to the
+// left puts there: a tile reaches R - 1 cells into its neighbours below and to the right.
+//
+// dv points to the numbers of that tile in plane 0. mask is 0 where there is no such tile; dv then points to any other.
+// few_down and few_across are 1 where this phase has two taps vertically or horizontally: then the planes of product
+// LAST hold nothing for it, so the plane of point 0 is read instead and its bits are dropped.
 template <int DH, int DW>
 __device__ void gather(real (&cells)[M][M], const real* dv, int mask, int few_down, int few_across, int plane) {
     real half[M][T];
@@ -46,8 +52,12 @@ __device__ void gather(real (&cells)[M][M], const real* dv, int mask, int few_do
     });
 }
 
-// grid: x = (row of tiles, row a of the phase, column of tiles, column b, block of channels), y = image. It covers all
-// pixels: some phases take one more row or column of tiles than there are. across: how many (column of tiles, b).
+// dx (n, h, w, c) = the sum of what all tiles put there, + bias (c), which makes it a transposed convolution.
+// dv: T * T planes (tiles, s * s * c)
+//
+// Grid: x = (row of tiles, row a of the phase, column of tiles, column b of the phase, block of channels), y = image.
+// A thread computes the pixels of one phase in the M x M cells of one tile. Some phases have a pixel beyond the last
+// tile, so the grid covers all pixels and not only all tiles. across: the number of (column of tiles, b) pairs.
 extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, optional const real* bias, int h, int w,
                                                   int c, int s, int few, int top, int left, int tiles_h, int tiles_w,
                                                   int across, int plane) {
@@ -62,13 +72,17 @@ extern "C" __global__ void winograd_input_adjoint(real* dx, const real* dv, opti
     const int depth = s * s * c;
     const int few_down = few & phase >> 1, few_across = few & phase;
     const real* from = dv + phase_at(phase, few) * c + channel;
+    const real* own_tile = from + (row_of_tiles * tiles_w + col_of_tiles) * depth;
+    const real* left_tile = from + (row_of_tiles * tiles_w + col_before) * depth;
+    const real* upper_tile = from + (row_above * tiles_w + col_of_tiles) * depth;
+    const real* diagonal_tile = from + (row_above * tiles_w + col_before) * depth;
     real cells[M][M] = {};
-    gather<0, 0>(cells, from + (row_of_tiles * tiles_w + col_of_tiles) * depth, own_row & own_col, few_down, few_across, plane);
-    gather<0, 1>(cells, from + (row_of_tiles * tiles_w + col_before) * depth, own_row & before, few_down, few_across, plane);
-    gather<1, 0>(cells, from + (row_above * tiles_w + col_of_tiles) * depth, above & own_col, few_down, few_across, plane);
-    gather<1, 1>(cells, from + (row_above * tiles_w + col_before) * depth, above & before, few_down, few_across, plane);
+    gather<0, 0>(cells, own_tile, own_row & own_col, few_down, few_across, plane);
+    gather<0, 1>(cells, left_tile, own_row & before, few_down, few_across, plane);
+    gather<1, 0>(cells, upper_tile, above & own_col, few_down, few_across, plane);
+    gather<1, 1>(cells, diagonal_tile, above & before, few_down, few_across, plane);
     const real shift = bias ? bias[channel] : 0;
-    real* const to = dx + channel;
+    real* const to = dx + channel;  // added first: g++ then sees that neighbouring threads store side by side
     each<M>([&](auto i) INLINE {
         each<M>([&](auto j) INLINE {
             const int row = first_row + i * s, col = first_col + j * s;

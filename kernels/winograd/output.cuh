@@ -1,6 +1,10 @@
-// Winograd's transforms of the output side, M to y and dy to E, and of the weight, to U and back (see winograd.cuh).
+// Winograd's transforms on the side of the output, y from M and E from dy, and of the weight, U and back
+// (winograd.cuh).
 //
-// grid of the output transforms: x = (tile, block of filters), y = image
+// Grid of the output transforms: x = (tile, block of filters), y = image.
+// Grid of the weight transforms: x = (channel of the input, block of filters), y = phase.
+
+// y (n, oh, ow, f), bias (f); m: T * T planes (tiles, f) of the products M[p]
 extern "C" __global__ void winograd_output(real* y, const real* m, optional const real* bias, int oh, int ow, int f,
                                            int tiles_h, int tiles_w, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(f);
@@ -12,7 +16,7 @@ extern "C" __global__ void winograd_output(real* y, const real* m, optional cons
     });
     sandwich(out, products, EntryOfA());
     const real shift = bias ? bias[filter] : 0;
-    real* const to = y + filter;
+    real* const to = y + filter;  // as in winograd_input_adjoint
     each<M>([&](auto i) INLINE {
         each<M>([&](auto j) INLINE {
             const int row = M * th + i, col = M * tw + j;
@@ -21,6 +25,7 @@ extern "C" __global__ void winograd_output(real* y, const real* m, optional cons
     });
 }
 
+// e: T * T planes (tiles, f) of E; dy (n, oh, ow, f). Outputs of a tile beyond oh or ow count as zeros.
 extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int oh, int ow, int f, int tiles_h,
                                                    int tiles_w, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, at = blockIdx.x / BLOCKS_OF(f);
@@ -40,7 +45,8 @@ extern "C" __global__ void winograd_output_adjoint(real* e, const real* dy, int 
     });
 }
 
-// grid of the weight transforms: x = (channel of the input, block of filters), y = phase. Taps beyond the kernel are zero.
+// u: T * T planes (s * s * c, f) of U; weight (k, k, c, f). Phase (a, b) has the taps (i * s + a, j * s + b), i, j < R;
+// those beyond the kernel are zeros. Example: k = 5, s = 2: phase (1, 0) has rows 1 and 3 and columns 0, 2 and 4.
 extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, int c, int f, int s, int few,
                                            int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
@@ -61,6 +67,7 @@ extern "C" __global__ void winograd_weight(real* u, const real* weight, int k, i
     });
 }
 
+// dweight (k, k, c, f); du: planes like U
 extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du, int k, int c, int f, int s,
                                                    int few, int plane) {
     const int filter = blockIdx.x % BLOCKS_OF(f) * blockDim.x + threadIdx.x, channel = blockIdx.x / BLOCKS_OF(f);
@@ -68,19 +75,23 @@ extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du
     const int few_down = few & a, few_across = few & b;
     real points[T][T], out[R][R];
     each<T>([&](auto p) INLINE {
-        const int of_p = VALUE(p) == LAST ? few_down - 1 : -1;  // as in winograd_input_adjoint
+        const int of_p = VALUE(p) == LAST ? few_down - 1 : -1;  // as in `gather`: all bits, or none for LAST
         each<T>([&](auto q) INLINE {
             const int of_q = VALUE(q) == LAST ? few_across - 1 : -1;
-            points[p][q] = masked(du[(long long) ((p & of_p) * T + (q & of_q)) * plane + depth * f + filter], of_p & of_q);
+            const int point = (p & of_p) * T + (q & of_q);
+            points[p][q] = masked(du[(long long) point * plane + depth * f + filter], of_p & of_q);
         });
     });
     sandwich(out, points, Transposed<EntryOfG>());
     multiply_taps<1>(out, axis_with(few_down), axis_with(few_across));
-    real* const to = dweight + filter;
+    // Only the last tap of an axis can lie beyond the kernel. It is stored first, to the place of the tap before it, which
+    // then overwrites it: a condition here would keep the loop over threads from becoming SIMD.
     each<R>([&](auto i) INLINE {
         each<R>([&](auto j) INLINE {
-            const int row = i * s + a, col = j * s + b;
-            if ((row < k) & (col < k)) to[((row * k + col) * c + channel) * f] = out[i][j];
+            constexpr int down = R - 1 - VALUE(i), across = R - 1 - VALUE(j);
+            const int row = down * s + a, col = across * s + b;
+            const int inside_row = row < k ? row : row - s, inside_col = col < k ? col : col - s;
+            dweight[((inside_row * k + inside_col) * c + channel) * f + filter] = out[down][across];
         });
     });
 }

@@ -1,4 +1,4 @@
-"""What the loader refuses before a launch, and the words in which it does so."""
+"""The loader refuses wrong arguments before a launch, in words that name the argument and the remedy."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from gpunet.kernels.loader import cpu, machine, source
 ROOT = Path(__file__).parents[2]
 DOUBLE = 'extern "C" __global__ void twice(real* y, int n) {\n    if (threadIdx.x < n) y[threadIdx.x] *= 2;\n}\n'
 LAUNCH = """
-import sys, numpy, kernels
+import sys, numpy
+from gpunet import kernels
 y = numpy.arange(8, dtype="float32")
 kernels.launch(sys.argv[1] + ".twice", 1, 32, (y, 8))
 print(y.tolist())
@@ -130,8 +131,8 @@ def test_which_kernels_need_the_exact_path():
 
 
 def test_building_ahead(cache):
-    """python -m kernels leaves nothing for a training step to build; without a compiler that is no error."""
-    command = [sys.executable, "-m", "kernels"]
+    """python -m gpunet.kernels leaves nothing for a training step to build; without a compiler that is no error."""
+    command = [sys.executable, "-m", "gpunet.kernels"]
     first = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "kernel files are ready in" in first.stdout
     built = {path.name.partition("-")[0] for path in cache.glob("*.so")}

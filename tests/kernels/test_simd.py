@@ -26,6 +26,7 @@ HOT |= {
     stem: [f"winograd_{part}{way}" for part in ("input", "output", "weight") for way in ("", "_adjoint")]
     for stem in ("winograd/winograd2x2", "winograd/winograd2x3", "winograd/winograd4x2", "winograd/winograd4x3")
 }
+OTHER_MACHINES = ["haswell", "skylake-avx512"]  # compiled for, not run: AVX2, and AVX-512 of another maker
 # ps: of many numbers at once, ss: of one
 ARITHMETIC = re.compile(r"\sv?(?:add|sub|mul|div|sqrt|max|min|fn?m(?:add|sub)\d+)(ps|ss)\s")
 
@@ -43,10 +44,13 @@ def arithmetic(stem: str) -> dict[str, collections.Counter]:
 
 @pytest.mark.skipif(cpu.compiler() is None, reason="needs a C++ compiler")
 @pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="reads x86 code by objdump")
+@pytest.mark.parametrize("machine", ["native", *(pytest.param(m, marks=pytest.mark.slow) for m in OTHER_MACHINES)])
 @pytest.mark.parametrize("stem", HOT)
-def test_hot_kernels_are_simd(stem):
+def test_hot_kernels_are_simd(stem, machine, monkeypatch):
     if "g++" not in str(cpu.compiler()):
         pytest.skip("function names are g++'s")
+    if machine != "native":
+        monkeypatch.setenv("GPUNET_KERNEL_FLAGS", f"-march={machine}")
     counts = arithmetic(stem)
     for name in HOT[stem]:
         assert counts[name]["ps"] > counts[name]["ss"] / 2, f"{stem}.{name}: {dict(counts[name])}"

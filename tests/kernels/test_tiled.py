@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from gpunet import backend
 from gpunet.backend import tiled
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.tiled import SMALL, TALL, WIDE, Plan
+from guard_pages import assert_survives, between_pages, empty_between_pages
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 everywhere = pytest.mark.parametrize("device", DEVICES)
@@ -135,3 +138,21 @@ def test_empty_batches():
     assert tiled.conv2d(x, weight, sizes).shape == dy.shape
     assert tiled.conv2d_input_grad(dy, weight, sizes).shape == x.shape
     assert not tiled.conv2d_weight_grad(x, dy, sizes).any()
+
+
+def run_between_guard_pages(file: str) -> None:
+    """Run every shape, pass and tile with all arrays, the result's included, between pages without access."""
+    for at_end in (True, False):
+        tiled.empty = functools.partial(empty_between_pages, at_end)
+        for shape in SHAPES:
+            a = arrays(shape)
+            there = {name: between_pages(array.astype("float32"), at_end) for name, array in a.items()}
+            for which in PASSES:
+                for cut in CUTS[::2]:
+                    print(at_end, shape, which, cut, flush=True)
+                    np.testing.assert_array_equal(computed(which, shape, there, file, cut), expected(which, shape, a))
+
+
+@pytest.mark.parametrize("file", ["conv2d/conv2d", "conv2d/conv2d_tf32"])
+def test_no_byte_outside_is_touched(file):
+    assert_survives(__file__, f"run_between_guard_pages({file!r})")

@@ -10,13 +10,13 @@ import pytest
 from gpunet import kernels
 from gpunet.backend import to_device, to_numpy
 
-FILE = str(Path(__file__).with_name("exact"))
+FILE = str(Path(__file__).with_name("exact_path"))
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 pytestmark = pytest.mark.parametrize("device", DEVICES)
 
 
 def launch(device, entry, grid, block, arrays, *scalars, shared=0):
-    """Launch a kernel of kernels_exact.cu on copies of the arrays and return these as NumPy arrays."""
+    """Launch a kernel of exact_path.cu on copies of the arrays and return these as NumPy arrays."""
     moved = [to_device(array.copy(), device) for array in arrays]
     kernels.launch(f"{FILE}.{entry}", grid, block, (*moved, *scalars), shared=shared)
     return [to_numpy(array) for array in moved]

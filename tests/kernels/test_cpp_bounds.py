@@ -1,7 +1,7 @@
 """products.cpp and strided_conv.cpp touch no byte outside their arrays, though they load whole vectors.
 
-Sizes lie round those of the tiles: 6 rows, vectors of 2 to 16 numbers, one, two or four of them. Values are compared,
-too: test_products.py and test_strided_conv.py have fewer sizes.
+The sizes lie around those of the tiles: 6 rows, and one, two or four vectors of 2 to 16 numbers. Values are compared,
+too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from conv_shapes import PASSES, Shape, arrays, expected, strided
 from gpunet.backend.conv import strided as strided_page
 from gpunet.backend.matmul import launch_products
-from guarded import assert_survives, between_pages, empty_between_pages
+from guard_pages import assert_survives, between_pages, empty_between_pages
 
 ROWS, DEPTHS, COLUMNS = (1, 5, 6, 17, 63, 65), (1, 5, 16, 17, 63, 64, 65, 129), (1, 5, 16, 17, 32, 63, 64, 65)
 CHANNELS, FILTERS = (1, 5, 17), (*COLUMNS, 80)
@@ -29,9 +29,10 @@ GEOMETRIES = {  # kernel, stride, pads
 
 
 def factor(rng, dtype, at_end, turned, *shape):
-    """Two planes of small whole numbers (so that sums are exact), guarded; `turned`: a transposed view."""
-    draw = lambda *shape: between_pages(rng.integers(-3, 4, (2, *shape)).astype(dtype), at_end)  # noqa: E731
-    return draw(*shape[::-1]).transpose(0, 2, 1) if turned else draw(*shape)
+    """Two planes of small whole numbers, whose sums are exact, between guard pages. `turned`: a transposed view."""
+    drawn = rng.integers(-3, 4, (2, *(shape[::-1] if turned else shape))).astype(dtype)
+    planes = between_pages(drawn, at_end)
+    return planes.transpose(0, 2, 1) if turned else planes
 
 
 def run_products(dtype: str, at_end: bool) -> None:

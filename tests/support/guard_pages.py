@@ -1,7 +1,7 @@
-"""Arrays that lie between pages that nobody may touch, and a process of its own for what works on them.
+"""Arrays between pages of memory that nobody may touch, and a process of its own for code that works on them.
 
-An access outside such an array ends the process. Wrong results show elsewhere; what this finds is a number that is read
-and then not used.
+An access outside such an array ends the process. Other tests find wrong results; this finds a number that is read and
+then not used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// Kernels of the tests: everything with which the threads of a block work together.
+// Kernels for test_exact_path.py: every way in which the threads of a block work together.
 
 #include "device/copy_async.cuh"
 #include "device/tensor_core.cuh"
@@ -33,7 +33,7 @@ extern "C" __global__ void shuffles(int* y, int count, int width) {
     y[8 * count + i] = (int) __shfl_sync(mask, wide, 0);
 }
 
-// All blocks add to one place; the last to come, in any order, sees the whole sum.
+// All threads add to one place; the last one to arrive, in any order, sees the whole sum.
 extern "C" __global__ void atomics(int* count, float* sum, int* largest, unsigned* last) {
     atomicAdd(sum, 1.0f);
     atomicMax(largest, (int) (blockIdx.x * blockDim.x + threadIdx.x));
@@ -93,7 +93,7 @@ extern "C" __global__ void conversions(half* h, bfloat16* b, float* back, const 
     back[2 * count + i] = __uint_as_float(to_tf32(x[i]));
 }
 
-// y = x through asynchronous copies of 16 and 4 bytes; beyond `valid` numbers come zeros
+// y = x through asynchronous copies of 16 and 4 bytes; zeros after the first `valid` numbers
 extern "C" __global__ void copies(float* y, aligned16 const float* x, int valid) {
     __shared__ alignas(16) float wide[128];
     __shared__ float narrow[32];
@@ -107,7 +107,7 @@ extern "C" __global__ void copies(float* y, aligned16 const float* x, int valid)
     y[128 + threadIdx.x] = narrow[threadIdx.x];
 }
 
-// Mistakes, which must end in an error and not in a hanging program.
+// Mistakes, which must end in an error instead of a hanging program.
 extern "C" __global__ void barrier_for_some(int* y) {
     if (threadIdx.x < 3) __syncthreads();
     y[threadIdx.x] = 1;
