@@ -84,14 +84,10 @@ extern "C" __global__ void winograd_weight_adjoint(real* dweight, const real* du
     });
     sandwich(out, points, Transposed<EntryOfG>());
     multiply_taps<1>(out, axis_with(few_down), axis_with(few_across));
-    // Only the last tap of an axis can lie beyond the kernel. It is stored first, to the place of the tap before it, which
-    // then overwrites it: a condition here would keep the loop over threads from becoming SIMD.
     each<R>([&](auto i) INLINE {
         each<R>([&](auto j) INLINE {
-            constexpr int down = R - 1 - VALUE(i), across = R - 1 - VALUE(j);
-            const int row = down * s + a, col = across * s + b;
-            const int inside_row = row < k ? row : row - s, inside_col = col < k ? col : col - s;
-            dweight[((inside_row * k + inside_col) * c + channel) * f + filter] = out[down][across];
+            const int row = i * s + a, col = j * s + b;  // the last tap of an axis may lie beyond the kernel
+            if ((row < k) & (col < k)) dweight[((row * k + col) * c + channel) * f + filter] = out[i][j];
         });
     });
 }
