@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
     on_gpu = sum("no CuPy" in reason or "no CUDA device" in reason for reason in reasons)
     others, say = len(reasons) - on_gpu, terminalreporter.write_line
     if on_gpu:
-        say(f"{on_gpu:,} tests of GPU cells were skipped: there is no GPU here (make cuda-test runs them where there is one)")
+        say(f"{on_gpu:,} tests of GPU cells were skipped: no GPU here (make cuda-test runs them where there is one)")
     if others:
         say(f"{others:,} others were skipped (make test EXTRAS=test,torch,nvrtc runs those that need PyTorch or NVRTC)")
 
