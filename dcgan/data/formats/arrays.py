@@ -57,6 +57,9 @@ class ArrayListing(Listing):
         self.fingerprint = digest([sizes, self._sample()])
         self.version = digest([self.fingerprint, *(file.stat().st_mtime_ns for file in files)])
 
+    def is_grey(self, index: int) -> bool:
+        return self.grey
+
     def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
         found = self._labels() if self._labels else None
         if found is None:

@@ -17,11 +17,11 @@ import numpy as np
 
 from dcgan.data.formats.arrays import checked_labels
 from dcgan.data.formats.hdf5 import contents, dataset, open_hdf5
-from dcgan.data.formats.listing import Listing, digest, spread
+from dcgan.data.formats.listing import Listing, digest, one_line, spread
 from dcgan.data.limits import require_disk, reserve_disk
 from dcgan.data.recipe import ALL, Choice, Recipe
 from dcgan.data.source import ArraySource, Source, describe
-from dcgan.data.storage.reading import fingerprint, one_line, read_all, require_some
+from dcgan.data.storage.reading import fingerprint, read_all, require_some
 from dcgan.data.storage.store import allocated
 from dcgan.errors import UserError
 from dcgan.sizes import Size, size_text
