@@ -5,6 +5,7 @@ What systems and programs leave lying about is left out: hidden files, thumbnail
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -178,8 +179,8 @@ class ZipListing(Listing):
         self.skipped: list[tuple[str, str]] = []
         try:
             self._archive = zipfile.ZipFile(path)  # several threads may read from it at once
-            members = [info for info in self._archive.infolist() if not info.is_dir()]
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, IndexError, OverflowError) as error:
+            members = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, OverflowError) as error:
             raise UserError(f"{path} is not a readable .zip file ({error}): copy or download it again") from None
         named = {member_name(info): info for info in members}
         runs = run_folders(named)
@@ -247,10 +248,8 @@ def member_name(info: zipfile.ZipInfo) -> str:
     """
     name = info.filename
     if not info.flag_bits & 0x800:
-        try:
+        with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
     parts = name.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", ".", "..") and not (len(part) == 2 and part[1] == ":"))
 

@@ -107,6 +107,9 @@ def in_folder(folder: Path) -> Listing:
     for place in (folder / name for name in cifar.FOLDERS):
         if files := [place / name for name in cifar.TRAINING_FILES if os.path.isfile(place / name)]:
             return cifar.of_folder(place, files)
+    named = [folder / name for name in os.listdir(folder) if numpy_files.KMNIST.search(name)]
+    if files := [file for file in named if os.path.isfile(file)]:
+        return numpy_files.npz_folder(files)
     return FolderListing(folder)
 
 
