@@ -7,7 +7,7 @@ import math
 import re
 import struct
 import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -230,19 +230,22 @@ def mend_transparency(picture: Image.Image) -> None:
     if picture.format in ("BMP", "DIB", "TGA") and picture.mode == "RGBA" and picture.getextrema()[3] == (0, 0):
         picture.putalpha(255)
     value, depth = picture.info.get("transparency"), PNG_DEPTHS.get(raw_mode(picture), 1)
-    if picture.format == "PNG" and depth > 1 and isinstance(value, int):
+    if picture.format != "PNG":
+        return
+    if depth > 1 and isinstance(value, int):
         picture.info["transparency"] = value * depth
-    elif picture.format == "PNG" and isinstance(value, tuple) and max(value) > 255:
+    elif isinstance(value, tuple) and max(value, default=0) > 255:
         picture.info["transparency"] = tuple(number >> 8 for number in value)
 
 
 def frame_box(picture: Image.Image) -> tuple[int, int, int, int] | None:
     """The box of an animation's first frame where that is smaller than the canvas and Pillow would show no gap, else
     None. Around the frame the canvas is transparent."""
+    opened: Any = picture
     if picture.format == "GIF":
-        box = picture.tile[0][1] if picture.tile else None
+        box = opened.tile[0][1] if opened.tile else None
     elif picture.format == "WEBP" and picture.mode == "RGB" and getattr(picture, "is_animated", False):
-        box = webp_frame(picture.fp)  # type: ignore[arg-type]
+        box = webp_frame(opened.fp)
     else:
         return None
     return None if box is None or box == (0, 0, *picture.size) else box

@@ -20,15 +20,16 @@ from dcgan.errors import UserError
 
 MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
 LOOKED_FOR = ", ".join(SUFFIXES)
-CLUTTER = frozenset(
-    "__macosx @eadir @tmp @recycle @__thumb #recycle #snapshot $recycle.bin recycler lost+found __pycache__ thumbs.db "
-    "ehthumbs.db desktop.ini icon\r".split(" ")
-) | {"system volume information"}
+CLUTTER = {
+    *("__macosx", "@eadir", "@tmp", "@recycle", "@__thumb", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
+    *("lost+found", "system volume information", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
 # Files that often lie beside pictures and are none: they are passed over, neither opened nor listed.
-COMPANIONS = tuple(
-    ".txt .md .rst .json .jsonl .csv .tsv .xml .html .htm .yaml .yml .toml .ini .cfg .log .py .ipynb .sh .bat .pdf .doc"
-    " .docx .url .lnk .npy .npz .pkl .pickle .pt .pth .mat .h5 .hdf5 .part .zip .tar .gz .tgz .7z .rar .md5 .sha1"
-    " .sha256 .license .parquet .arrow .db .sqlite .lock .tmp".split()
+COMPANIONS = (
+    *(".txt", ".md", ".rst", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".htm", ".yaml", ".yml", ".toml"),
+    *(".ini", ".cfg", ".log", ".py", ".ipynb", ".sh", ".bat", ".pdf", ".doc", ".docx", ".url", ".lnk", ".license"),
+    *(".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".part", ".parquet", ".arrow", ".db"),
+    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".md5", ".sha1", ".sha256", ".sqlite", ".lock", ".tmp"),
 )
 COMPANION_NAMES = {"license", "readme", "copying", "makefile", "authors", "notice", "citation", "version", "checksums"}
 RUN_PARTS = {"log.jsonl", "samples", "checkpoints"}  # one of them beside a config.json: a folder that we trained in
@@ -158,7 +159,7 @@ def open_file(path: Path) -> BinaryIO:
     """An ordinary file, for reading; ValueError for anything else. Opening a pipe would wait for its other end."""
     if not hasattr(os, "O_NONBLOCK"):  # not on this system
         return open(path, "rb")
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise ValueError(NO_FILE)
@@ -219,9 +220,9 @@ class ZipListing(Listing):
             return member.read(count)
 
     def open(self, index: int) -> BinaryIO:
-        """Member `index`, unpacked into memory."""
+        """Member `index`, unpacked into memory; its name is set as a file's is, for `decode` looks at the suffix."""
         file = io.BytesIO(self._read(self.members[index], MEMBER_LIMIT))
-        file.name = self.names[index]  # type: ignore[attr-defined]  (as a file's: decode looks at the suffix)
+        file.name = self.names[index]  # type: ignore[attr-defined]
         return file
 
     def beside(self, name: str) -> bytes | None:

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,10 +99,10 @@ def are_shards(below: Sequence[str]) -> bool:
     return len(steps) == 1 and min(counts[name] for name in names[:-1]) >= EVEN * max(counts.values())
 
 
-def in_order(names: Iterable[str]) -> Any:
+def in_order(names: Collection[str]) -> Any:
     """The key that sorts class names: by their number where they differ in it (1 2 10, s1 s2 s10), else as texts."""
-    found = {name: NUMBERED.fullmatch(name) for name in names}
-    if all(found.values()) and len({match[1] for match in found.values() if match}) == 1:
+    found = {name: match for name in names if (match := NUMBERED.fullmatch(name))}
+    if len(found) == len(set(names)) and len({match[1] for match in found.values()}) == 1:
         return lambda name: (int(found[name][2]), name)
     return lambda name: name
 
@@ -130,6 +130,7 @@ def stylegan_labels(listing: Listing, folder: str, labels: Any) -> tuple[np.ndar
     if labels is None:
         return None
     names = listing.names or []
+    found: list[Any]
     try:
         known = {f"{folder}{name}".replace("\\", "/"): number for name, number in labels}
         found = [known.get(name) for name in names]

@@ -72,6 +72,9 @@ class GrowingSource(Source):
         rows = np.array(indices, dtype=np.int64)
         for k in np.flatnonzero(self.store.state[rows] < THERE):
             rows[k] = self._place(int(rows[k]))
+        for k in np.flatnonzero(self.store.unchecked[rows]):
+            if not self.store.is_sound(int(rows[k])):  # a bit of the cache has changed: decode the picture again
+                rows[k] = self._place(int(rows[k]))
         return self.store.images[rows]
 
     def _place(self, index: int) -> int:
