@@ -227,7 +227,7 @@ def mend_transparency(picture: Image.Image) -> None:
     A BMP or TGA of 32 bits whose alpha is 0 everywhere is opaque: many programs leave that byte unused. The transparent
     value of a PNG is of the depth of the file, 2, 4 or 16 bits, and Pillow compares it with 8.
     """
-    if picture.format in ("BMP", "DIB", "TGA") and picture.mode == "RGBA" and picture.getextrema()[3] == (0, 0):
+    if picture.format in ("BMP", "DIB", "TGA") and picture.mode == "RGBA" and not np.asarray(picture)[..., 3].any():
         picture.putalpha(255)
     value, depth = picture.info.get("transparency"), PNG_DEPTHS.get(raw_mode(picture), 1)
     if picture.format != "PNG":

@@ -222,7 +222,7 @@ class ZipListing(Listing):
     def open(self, index: int) -> BinaryIO:
         """Member `index`, unpacked into memory; its name is set as a file's is, for `decode` looks at the suffix."""
         file = io.BytesIO(self._read(self.members[index], MEMBER_LIMIT))
-        file.name = self.names[index]  # type: ignore[attr-defined]
+        file.name = self.names[index]
         return file
 
     def beside(self, name: str) -> bytes | None:
