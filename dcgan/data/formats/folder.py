@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan.data.formats.decode import SUFFIXES, is_known
-from dcgan.data.formats.listing import Listing, digest
+from dcgan.data.formats.listing import Listing, digest, one_line
 from dcgan.errors import UserError
 
 MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
@@ -34,6 +34,8 @@ COMPANIONS = (
 COMPANION_NAMES = {"license", "readme", "copying", "makefile", "authors", "notice", "citation", "version", "checksums"}
 RUN_PARTS = {"log.jsonl", "samples", "checkpoints"}  # one of them beside a config.json: a folder that we trained in
 OWN_RUN = "a run of dcgan: what it drew is no data"
+# Raw files of cameras are TIFFs whose first picture is a thumbnail, or none.
+RAW = (".cr2", ".nef", ".nrw", ".dng", ".arw", ".srf", ".sr2", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".kdc", ".erf")
 FIRST_BYTES = 64  # that tell a picture from other files
 
 
@@ -82,10 +84,10 @@ class FolderListing(Listing):
         except OSError as error:
             if not prefix:
                 raise UserError(f"the folder {self.root} can't be read: {error.strerror}") from None
-            self.skipped.append((prefix, f"folder not readable: {error.strerror}"))
+            self._skip(prefix, f"folder not readable: {error.strerror}")
             return []
         if prefix and is_run(entry.name for entry in entries):
-            self.skipped.append((prefix, OWN_RUN))
+            self._skip(prefix, OWN_RUN)
             return []
         for entry in entries:
             if is_clutter(entry.name):
@@ -97,7 +99,7 @@ class FolderListing(Listing):
                 if is_picture(path):
                     stamps[path] = 0, 0  # such as a broken link; opening the file will say what is wrong
                 elif not is_companion(path):
-                    self.skipped.append((path, error.strerror or "can't be read"))
+                    self._skip(path, error.strerror or "can't be read")
                 continue
             if stat.S_ISDIR(status.st_mode):
                 folders.append(f"{path}/")
@@ -116,10 +118,10 @@ class FolderListing(Listing):
                 raise ValueError(NO_FILE)
             with open_file(self.root / path) as file:
                 known = is_known(file.read(FIRST_BYTES))
-            if not known:
+            if not known or path.lower().endswith(RAW):
                 raise ValueError(NO_PICTURE)
         except (OSError, ValueError) as error:
-            self.skipped.append((path, getattr(error, "strerror", None) or str(error)))
+            self._skip(path, getattr(error, "strerror", None) or str(error))
             return False
         return True
 
@@ -181,12 +183,15 @@ class ZipListing(Listing):
         try:
             self._archive = zipfile.ZipFile(path)  # several threads may read from it at once
             members = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, OverflowError) as error:
-            raise UserError(f"{path} is not a readable .zip file ({error}): copy or download it again") from None
-        named = {member_name(info): info for info in members}
-        runs = run_folders(named)
-        chosen = [(name, info) for name, info in named.items() if self._is_taken(name, info, runs)]
-        self.skipped += [(folder, OWN_RUN) for folder in sorted(runs)]
+        except Exception as error:  # noqa: BLE001  (damaged files make zipfile raise nearly anything)
+            raise UserError(
+                f"{path} is not a readable .zip file ({one_line(str(error))}): copy or download it again"
+            ) from None
+        named = [(member_name(info), info) for info in members]
+        runs = run_folders(name for name, _ in named)
+        chosen = [(name, info) for name, info in named if self._is_taken(name, info, runs)]
+        for folder in sorted(runs):
+            self._skip(folder, OWN_RUN)
         chosen.sort(key=lambda pair: pair[1].filename.replace("\\", "/"))
         self.names: list[str] = [name for name, _ in chosen]
         self.members = [info for _, info in chosen]
@@ -194,7 +199,7 @@ class ZipListing(Listing):
             self._archive.close()
             raise UserError(no_images(str(path), self.skipped))
         self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
-        self._all = named
+        self._all = dict(named)
 
     def _is_taken(self, name: str, info: zipfile.ZipInfo, runs: set[str]) -> bool:
         """Whether a member is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
@@ -203,10 +208,10 @@ class ZipListing(Listing):
         if is_picture(name) or is_companion(name):
             return is_picture(name)
         try:
-            if not is_known(self._read(info, FIRST_BYTES)):
+            if name.lower().endswith(RAW) or not is_known(self._read(info, FIRST_BYTES)):
                 raise ValueError(NO_PICTURE)
         except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
-            self.skipped.append((name, str(error) or type(error).__name__))
+            self._skip(name, str(error) or type(error).__name__)
             return False
         return True
 

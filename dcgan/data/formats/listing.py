@@ -52,6 +52,10 @@ class Listing:
         with self.open(index) as file:
             return decode(file, recipe)
 
+    def _skip(self, name: str, reason: str) -> None:
+        """Note what is left out, and why."""
+        self.skipped.append((one_line(name), one_line(reason)))
+
     def is_grey(self, index: int) -> bool:
         """Whether picture `index` is grey for sure; False also where that takes decoding it."""
         try:
