@@ -69,6 +69,8 @@ def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
     """
     with opened(file) as picture:
         check_pixels(picture.size)
+        if picture.format == "TIFF":
+            picture.load()  # which turns it upright and takes the tag away, in newer versions of Pillow
         orientation = exif_orientation(picture)
         width, height = picture.size[::-1] if orientation in SIDEWAYS else picture.size
         box = recipe.box(width, height)

@@ -115,7 +115,8 @@ def stylegan_file(listing: Listing) -> tuple[str, Any] | None:
     names = listing.names or []
     folders = [name.rpartition("/")[0] for name in names]
     top = os.path.commonpath(folders) if all(folders) else ""
-    for folder in sorted({"", f"{top}/" if top else ""}):
+    steps = top.split("/") if top else []
+    for folder in ("".join(f"{step}/" for step in steps[:depth]) for depth in range(len(steps) + 1)):
         try:
             content = json.loads(listing.beside(folder + STYLEGAN) or b"null")
         except (ValueError, RecursionError):
