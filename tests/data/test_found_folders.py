@@ -11,7 +11,13 @@ from PIL import Image
 from dcgan.data.formats.labels import folder_classes
 from opened import make, open_small, refusal, values
 
-SPLITS = [("train", "test"), ("training", "testing"), ("Train", "Val"), ("train_set", "test_set"), ("dev", "validation")]
+SPLITS = [
+    ("train", "test"),
+    ("training", "testing"),
+    ("Train", "Val"),
+    ("train_set", "test_set"),
+    ("dev", "validation"),
+]
 
 
 def zipped(folder, change=lambda name: name):
@@ -116,7 +122,9 @@ def test_backslashes_in_a_zip(tmp_path):
     assert source.labels.tolist() == [0, 1] and source.skipped == []
 
 
-@pytest.mark.parametrize("names", [["/a/x", "b/y"], ["", "y"], ["x", ".."], ["//a/x", "/b/y", "c/z"], ["C:/a/x", "b/y"]])
+@pytest.mark.parametrize(
+    "names", [["/a/x", "b/y"], ["", "y"], ["x", ".."], ["//a/x", "/b/y", "c/z"], ["C:/a/x", "b/y"]]
+)
 def test_odd_names_in_a_zip(tmp_path, names):
     picture = (make(tmp_path, "one.png") / "one.png").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -173,7 +181,15 @@ def test_our_own_runs_are_no_data(tmp_path, kept):
 
 def test_every_known_kind_of_file_is_found_by_name_or_content(tmp_path, kept):
     kinds = {"a.jfif": "JPEG", "b.JPE": "JPEG", "c.tif": "TIFF", "d.pgm": "PPM", "e.avif": "AVIF", "f.jp2": "JPEG2000"}
-    kinds |= {"g.tga": "TGA", "h.dib": "DIB", "i": "PNG", "j.dat": "WEBP", "k.bin": "GIF", "m.pcx": "PCX", "n.qoi": "QOI"}
+    kinds |= {
+        "g.tga": "TGA",
+        "h.dib": "DIB",
+        "i": "PNG",
+        "j.dat": "WEBP",
+        "k.bin": "GIF",
+        "m.pcx": "PCX",
+        "n.qoi": "QOI",
+    }
     for name, kind in kinds.items():
         (tmp_path / "data").mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), (200, 200, 200)).save(tmp_path / "data" / name, format=kind)
@@ -196,7 +212,9 @@ def test_text_is_no_tga(tmp_path):
 
 def test_a_pattern_takes_its_suffix_in_any_case(tmp_path):
     make(tmp_path, "a.JPG", "b.jpg", "C.Jpg", "d.png", "e/f.JPG")
-    assert values(open_small(tmp_path, pattern="*.jpg")) == values(open_small(tmp_path, pattern="*.JPG")) == [2, 0, 1, 4]
+    assert (
+        values(open_small(tmp_path, pattern="*.jpg")) == values(open_small(tmp_path, pattern="*.JPG")) == [2, 0, 1, 4]
+    )
     assert values(open_small(tmp_path, pattern="C.*")) == [2]
 
 

@@ -95,7 +95,9 @@ class PackedSource(Source):
     def _check(self, row: int, image: np.ndarray) -> None:
         """Raise UserError where the pixels of a row are not those that were packed."""
         if self.sums is not None and checksum(image) != self.sums[row]:
-            raise UserError(f"{self.path}: image {row} has other pixels than were packed: the file is damaged")
+            raise UserError(
+                f"{self.path}: image {row} has other pixels than were packed: remove the file, it is damaged"
+            )
         self.unchecked[row] = False
 
     def in_memory(self) -> ArraySource:
