@@ -67,7 +67,7 @@ class PackedSource(Source):
         self.factor = np.uint8(255 if self.recipe is None and is_binary(self.images) else 1)
         if self.factor > 1:
             self.notes.append(BLACK_AND_WHITE.note)
-        skipped = [(str(name), str(reason)) for name, reason in pairs(texts(file, "skipped"), path)]
+        skipped = [(one_line(str(name)), one_line(str(reason))) for name, reason in pairs(texts(file, "skipped"), path)]
         labels, classes = (None, None) if choice.labels == "none" else read_labels(file, count)
         if labels is None and choice.labels == "folder":
             raise UserError(f"--labels folder: {path} holds no labels; --labels auto goes without")
@@ -191,7 +191,7 @@ def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[st
     if data is None:
         return None, None
     labels = checked_labels(data[:], count, file.filename)
-    classes = [str(name) for name in texts(file, "classes").reshape(-1)]
+    classes = [one_line(str(name)) for name in texts(file, "classes").reshape(-1)]
     most = int(labels.max()) + 1
     return labels, classes if len(classes) >= most else [str(number) for number in range(most)]
 
