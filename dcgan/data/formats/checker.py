@@ -124,23 +124,18 @@ def main() -> None:
 def look_at_hdf5(path: str, name: str) -> None:
     """Open the file, walk through the structure of its data set and where its chunks lie; read the first and last row.
 
-    `labels`, `skipped`, `classes` and the attributes of a packed file are read too.
+    What lies beside it and is read too, such as labels, texts and attributes, is read.
     """
     from dcgan.data.formats import hdf5
 
     with hdf5.open_file(Path(path)) as file:
-        for attribute in hdf5.ATTRIBUTES:
-            hdf5.text_attribute(file, attribute)
-        if name == "images":
-            for texts in ("skipped", "classes"):
-                with contextlib.suppress(Exception):
-                    hdf5.texts(file, texts)
         group = name.rstrip("/").rpartition("/")[0]
-        for beside in (*hdf5.LABELS, "sums"):
+        reads: list[tuple[Any, str]] = [(hdf5.text_attribute, attribute) for attribute in hdf5.ATTRIBUTES]
+        reads += [(hdf5.texts, texts) for texts in ("skipped", "classes") if name == "images"]
+        reads += [(read_all, f"{group}/{beside}") for beside in (*hdf5.LABELS, "sums")]
+        for read, what in reads:
             with contextlib.suppress(Exception):
-                data = hdf5.dataset(file, f"{group}/{beside}")
-                if data is not None:
-                    data[:]
+                read(file, what)
         images = hdf5.dataset(file, name)
         if images is None:
             hdf5.contents(file)
@@ -149,6 +144,15 @@ def look_at_hdf5(path: str, name: str) -> None:
             images.id.chunk_iter(lambda _: None)
         for row in (0, len(images) - 1):
             images[row]
+
+
+def read_all(file: Any, name: str) -> None:
+    """Read a whole data set of an HDF5 file, if it is there."""
+    from dcgan.data.formats import hdf5
+
+    data = hdf5.dataset(file, name)
+    if data is not None:
+        data[:]
 
 
 def look_at_lmdb(path: str, _: str) -> None:
