@@ -70,6 +70,7 @@ class FolderListing(Listing):
             if real not in seen:  # a link to a folder that contains the link would be followed for ever
                 seen.add(real)
                 pending.extend(self._read_folder(prefix, stamps))
+        self.skipped.sort()  # the system lists a folder in any order
         self.names: list[str] = sorted(stamps)
         if not self.names:
             raise UserError(no_images(f"the folder {root}", self.skipped))
