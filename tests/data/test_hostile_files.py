@@ -195,3 +195,12 @@ def test_few_pictures_in_colour_make_a_data_set_of_colours(tmp_path, count):
     np.save(tmp_path / "a.npy", np.repeat(noise(count, 8, 8, 1), 3, axis=3))
     source = open_small(tmp_path / "a.npy")
     assert source.channels == 1 and ("grey, as are all of the 2,000" in source.description) == (count > 2000)
+
+
+def test_a_helper_that_went_home_is_started_anew(tmp_path, monkeypatch):
+    path = write_hdf5(tmp_path / "a.h5", images=noise(4, 8, 8, 3))
+    checker.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(checker, "PROGRAM", "import os, signal, sys; sys.stdin.readline(); os.kill(os.getpid(), 14)")
+        checker.running()
+    assert len(open_small(path)) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
 import struct
@@ -50,6 +51,7 @@ RAW_MODE = "raw mode"  # a key of Image.info
 PNG_DEPTHS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies such values with
 MOST_SCANS, MOST_SEGMENTS = 100, 10_000
 STRIP = 2**22  # pixels that are converted in one go
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what is wrong with a file is in `skipped`
 # Pillow keeps pictures in blocks of 16 MB, which the C library keeps for later when a thread is done with them: two
 # threads hold two pictures. Blocks of 64 MB go back to the system at once. (PIL_BLOCK_SIZE in Pillow's documentation.)
 Image.core.set_block_size(2**26)

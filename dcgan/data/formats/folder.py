@@ -70,6 +70,7 @@ class FolderListing(Listing):
             if real not in seen:  # a link to a folder that contains the link would be followed for ever
                 seen.add(real)
                 pending.extend(self._read_folder(prefix, stamps))
+        self.skipped.sort()  # the system lists a folder in any order
         self.names: list[str] = sorted(stamps)
         if not self.names:
             raise UserError(no_images(f"the folder {root}", self.skipped))
@@ -90,22 +91,25 @@ class FolderListing(Listing):
             self._skip(prefix, OWN_RUN)
             return []
         for entry in entries:
-            if is_clutter(entry.name):
-                continue
-            path = prefix + entry.name
-            try:
-                status = entry.stat()
-            except OSError as error:
-                if is_picture(path):
-                    stamps[path] = 0, 0  # such as a broken link; opening the file will say what is wrong
-                elif not is_companion(path):
-                    self._skip(path, error.strerror or "can't be read")
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                folders.append(f"{path}/")
-            elif self._is_taken(path, status.st_mode):
-                stamps[path] = status.st_size, status.st_mtime_ns
+            if not is_clutter(entry.name) and self._note(prefix + entry.name, entry, stamps):
+                folders.append(f"{prefix}{entry.name}/")
         return sorted(folders, key=lambda folder: folder.rstrip("/"), reverse=True)
+
+    def _note(self, path: str, entry: os.DirEntry, stamps: dict[str, tuple[int, int]]) -> bool:
+        """Note a picture, or why a file is none; return whether the entry is a folder instead."""
+        try:
+            status = entry.stat()
+        except OSError as error:
+            if is_picture(path):
+                stamps[path] = 0, 0  # such as a broken link; opening the file will say what is wrong
+            elif not is_companion(path):
+                self._skip(path, error.strerror or "can't be read")
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            return True
+        if self._is_taken(path, status.st_mode):
+            stamps[path] = status.st_size, status.st_mtime_ns
+        return False
 
     def _is_taken(self, path: str, mode: int) -> bool:
         """Whether a file is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""

@@ -2,7 +2,8 @@
 
 `pack` writes so that a kill at any moment costs at most the last few hundred images. The file is called OUT.part until
 it is finished. Its data sets get all their space at creation, so that later writes touch pixels only and never HDF5's
-own structure. The flag done[i] is set after image i and its checksum sums[i] have reached the disk.
+own structure. The flag done[i] is set after image i and its checksum sums[i] have reached the disk. Reading and writing
+stand in one file, of over 300 lines, because they are the two sides of one layout.
 """
 
 from __future__ import annotations
@@ -63,11 +64,8 @@ class PackedSource(Source):
         shape = (count if self.rows is None else len(self.rows), *self.images.shape[1:])
         self.sums = read_sums(file, count)
         self.unchecked = np.ones(count, bool)
-        self.recipe = as_recipe(text_attribute(file, "recipe"))
-        self.factor = np.uint8(255 if self.recipe is None and is_binary(self.images) else 1)
-        if self.factor > 1:
-            self.notes.append(BLACK_AND_WHITE.note)
-        skipped = [(str(name), str(reason)) for name, reason in pairs(texts(file, "skipped"), path)]
+        self._settle_numbers()
+        skipped = [(one_line(str(name)), one_line(str(reason))) for name, reason in pairs(texts(file, "skipped"), path)]
         labels, classes = (None, None) if choice.labels == "none" else read_labels(file, count)
         if labels is None and choice.labels == "folder":
             raise UserError(f"--labels folder: {path} holds no labels; --labels auto goes without")
@@ -80,6 +78,13 @@ class PackedSource(Source):
         fingerprint = own if self.rows is None else digest([own, shape])
         description = describe(shape, what, len(skipped), classes, self.notes)
         super().__init__(shape, description, fingerprint, skipped, labels, classes)
+
+    def _settle_numbers(self) -> None:
+        """Find out whether 0 and 1, in a file of somebody else, mean black and white."""
+        self.recipe = as_recipe(text_attribute(self.file, "recipe"))
+        self.factor = np.uint8(255 if self.recipe is None and is_binary(self.images) else 1)
+        if self.factor > 1:
+            self.notes.append(BLACK_AND_WHITE.note)
 
     def batch(self, indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
@@ -191,7 +196,7 @@ def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[st
     if data is None:
         return None, None
     labels = checked_labels(data[:], count, file.filename)
-    classes = [str(name) for name in texts(file, "classes").reshape(-1)]
+    classes = [one_line(str(name)) for name in texts(file, "classes").reshape(-1)]
     most = int(labels.max()) + 1
     return labels, classes if len(classes) >= most else [str(number) for number in range(most)]
 
@@ -305,22 +310,12 @@ def sync(file: h5py.File) -> None:
 
 
 def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) -> int:
-    """Close the gaps that skipped pictures left, and write down what the file holds; return the number of images.
-
-    Example: of pictures 0 1 2 3 number 1 failed. Row 2 moves to row 1, row 3 to row 2, and `images` gets 3 rows.
-    """
-    images = file["images"]
+    """Close the gaps that skipped pictures left, and write down what the file holds; return the number of images."""
     good = np.flatnonzero(file["done"][:])
     require_some(len(good), skipped, "the data")
-    gap = int(np.argmax(good != np.arange(len(good)))) if len(good) and good[-1] >= len(good) else len(good)
-    if gap < len(good):
-        file["done"][gap:] = 0  # rows that are moving when the process is killed are decoded again
-        sync(file)
-        for row in range(gap, len(good)):
-            images[row] = images[int(good[row])]
-        file[SUMS][: len(good)] = file[SUMS][:][good]
-    file[SUMS].resize(len(good), axis=0)
-    images.resize(len(good), axis=0)
+    close_gaps(file, good)
+    for name in ("images", SUMS):
+        file[name].resize(len(good), axis=0)
     del file["done"], file.attrs["part"]
     text = h5py.string_dtype()
     if listing.labels is not None:
@@ -330,3 +325,18 @@ def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) ->
     file.create_dataset("skipped", data=np.array(skipped, dtype=object).reshape(-1, 2), dtype=text)
     file.attrs.update(count=len(good), files=len(listing), skipped_files=len(skipped))
     return len(good)
+
+
+def close_gaps(file: h5py.File, good: np.ndarray) -> None:
+    """Move the good rows together.
+
+    Example: of pictures 0 1 2 3 number 1 failed. Row 2 moves to row 1, row 3 to row 2, and `images` gets 3 rows.
+    """
+    images = file["images"]
+    gap = int(np.argmax(good != np.arange(len(good)))) if len(good) and good[-1] >= len(good) else len(good)
+    if gap < len(good):
+        file["done"][gap:] = 0  # rows that are moving when the process is killed are decoded again
+        sync(file)
+        for row in range(gap, len(good)):
+            images[row] = images[int(good[row])]
+        file[SUMS][: len(good)] = file[SUMS][:][good]

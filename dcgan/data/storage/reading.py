@@ -78,8 +78,9 @@ def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
     in_colour = Recipe(recipe.image_size, recipe.crop, 3)
     for size in (GREY_SAMPLE, GREY_MOST):
         sample = np.linspace(0, len(listing) - 1, min(size, len(listing))).astype(int)
-        if not is_grey(listing, in_colour, sample):
-            return in_colour
+        with quiet_pillow():
+            if not is_grey(listing, in_colour, sample):
+                return in_colour
     if len(listing) > GREY_MOST and not listing.grey:
         listing.notes += (f"grey, as are all of the {GREY_MOST:,} pictures looked at (--channels 3: colour)",)
     return Recipe(recipe.image_size, recipe.crop, 1)
