@@ -6,6 +6,7 @@ A new run is `train(*new_run(config))`, a resumed one `train(*resumed_run(path, 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from dcgan import presets
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
+from dcgan.data.formats.recognise import split
 from dcgan.device import choose_device, described
 from dcgan.errors import Diverged, UserError
 from dcgan.run import log, resume, tensorboard
@@ -25,11 +27,18 @@ from dcgan.trainer import Trainer
 from gpunet.files import write_atomically
 
 
-def open_trainer(config: Config, progress: bool) -> Trainer:
-    """Open the data and build the networks; say what runs where. Raises UserError."""
+def check(config: Config) -> None:
+    """Raise UserError for what is known to be wrong before anything is opened, compiled or computed."""
     presets.find(config.preset).check(config)
     if config.tensorboard:
         tensorboard.require()
+    if config.data:
+        split(config.data)
+
+
+def open_trainer(config: Config, progress: bool) -> Trainer:
+    """Open the data and build the networks; say what runs where. Raises UserError."""
+    check(config)
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
@@ -88,7 +97,9 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
     with run.locked():
         run.sweep()
-        run.cut_log(trainer.step, found.log)
+        lacking = run.cut_log(trainer.step, found.log)
+        if lacking:
+            say(f"{run.log} lacks {lacking:,} of the {trainer.step:,} steps before: it was damaged or cut")
         if found.run is None:
             write_atomically(run.checkpoint(trainer.step), Path(path).read_bytes())
     return trainer, run
@@ -106,6 +117,7 @@ def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
 
 def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
+    run.complete()
     with run.locked():
         known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
@@ -123,7 +135,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
             save_plot(run.plot, log.read(run.log))
     if not done:
         say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
-        say(f"go on with: python -m dcgan.train --resume {run.path}")
+        say(f"go on with: python -m dcgan.train --resume {shlex.quote(str(run.path))}")
         return INTERRUPTED
     say(f"samples: {run.sample(trainer.step)}")
     say(f"run folder: {run.path}")
