@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # What `make demo` trains: built-in drawn faces, about two minutes on two cores.
-DEMO_WIDTH ?= 32
+DEMO_WIDTH ?= 24
 DEMO_BATCH_SIZE ?= 32
-DEMO_STEPS ?= 400
-DEMO_ARGS ?= --lr 5e-4 --sample-every 100
+DEMO_STEPS ?= 600
+DEMO_ARGS ?= --lr 1e-3 --beta1 0 --sample-every 150
 
 # Extras of setup.cfg that `make test` installs; EXTRAS=test,torch,nvrtc also compares with PyTorch and compiles for CUDA.
 EXTRAS ?= test

@@ -14,9 +14,7 @@ from gpunet.kernels.loader.machine import cache_folder
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the files that a training step on this CPU uses. No compiler is no error: NumPy runs instead."""
     parser = argparse.ArgumentParser(prog="python -m gpunet.kernels", description="Compile the kernels for this CPU.")
-    parser.add_argument(
-        "--dtype", choices=C_REAL, action="append", help="dtype, repeatable (default: float32)"
-    )
+    parser.add_argument("--dtype", choices=C_REAL, action="append", help="dtype, repeatable (default: float32)")
     parser.add_argument("--all", action="store_true", help="also compile the kernels that only tests run on a CPU")
     options = parser.parse_args(arguments)
     if not kernels.compiler_available():

@@ -28,8 +28,8 @@
 
 #include "device/last_to_arrive.cuh"
 
-// What both passes need to know of one channel. Subtracting the mean first costs nothing and keeps digits where the
-// mean is large.
+// The numbers of one channel that both passes need. Subtracting the mean first costs nothing and keeps digits where
+// the mean is large.
 struct Channel {
     real mean, rstd, scale, shift;
 

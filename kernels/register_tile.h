@@ -44,7 +44,8 @@ struct Target { real* at; int64 pitch; int cols; bool add; };
 struct Left { const real* at; int64 step, next; };
 
 // The sum over k. It has `lines` parts of `depth` products each. From one part to the next, the left factor moves on by
-// `line` numbers: lines = 1 is a plain matrix product; in a convolution, part p reads line p of the image's patch.
+// `line` numbers: lines = 1 is a plain matrix product; in a convolution, part p reads line p of the patches, and in its
+// weight gradient, line p of the output.
 // The right factor has one row per product, `pitch` numbers apart, lines * depth rows in all.
 struct Sum { const real* right; int64 pitch; int depth, lines = 1; int64 line = 0; };
 

@@ -23,8 +23,8 @@ from gpunet.kernels.loader.cpu_source import machinery, translate
 from gpunet.kernels.loader.machine import BuildError, cache_folder, cpu_features, locked, workers
 from gpunet.kernels.loader.signature import entries
 
-# Of the "fast math" options these take only the ones that leave NaN and infinities as they are. -fno-trapping-math
-# lets the compiler compute both sides of a condition, which SIMD needs.
+# These options of the "fast math" family leave NaN and infinities as they are. -fno-trapping-math lets the compiler
+# compute both sides of a condition, which SIMD needs.
 FLAGS = (
     "-std=c++17 -O2 -march=native -fopenmp -fPIC -shared -fvisibility=hidden "
     "-fno-math-errno -fno-trapping-math -ffp-contract=fast -Wno-unknown-pragmas"
