@@ -19,11 +19,13 @@ from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
+from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described
 from dcgan.errors import Diverged, UserError
 from dcgan.run import log, resume, tensorboard
 from dcgan.run.folder import RunDir
 from dcgan.trainer import Trainer
+from gpunet import backend
 from gpunet.files import write_atomically
 
 
@@ -34,6 +36,34 @@ def check(config: Config) -> None:
         tensorboard.require()
     if config.data:
         split(config.data)
+    _require_memory(config)
+    if config.batch_size == 1:
+        _require_rows(config)
+
+
+def _require_memory(config: Config) -> None:
+    """Raise UserError where a batch and a sample grid alone are more than this machine's memory."""
+    (height, width), numbers = config.image_size, config.samples + config.batch_size
+    least = numbers * (height * width + 4 * config.z_dim)  # bytes: pictures of one channel, uint8, and float32 z
+    memory = 4 * default_memory_limit()
+    if least > memory:
+        raise UserError(
+            f"--image-size {height}x{width}, --z-dim {config.z_dim}, --samples {config.samples} and --batch-size "
+            f"{config.batch_size} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
+        )
+
+
+def _require_rows(config: Config) -> None:
+    """Raise UserError where batch norm would get one row of numbers: over one row every number is its own mean."""
+    preset, settled = presets.find(config.preset), replace(config, classes=config.classes or 2)
+    z, picture = (1, 1, 1, config.z_dim), (1, *config.image_size, config.channels or 3)
+    for net, shape in ((preset.generator(settled), z), (preset.discriminator(settled), picture)):
+        try:
+            with backend.use("reference"), net.given(np.zeros(1, "int32")):
+                net.forward(np.zeros(shape, "float32"))
+        except ValueError as error:
+            expected = f"with --preset {config.preset} expected 2 or more"
+            raise UserError(f"--batch-size: got 1, {expected}: {error}") from error
 
 
 def open_trainer(config: Config, progress: bool) -> Trainer:

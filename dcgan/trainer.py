@@ -64,8 +64,11 @@ class Trainer:
         """Go on from a checkpoint. Raises KeyError, ValueError or TypeError where it is not one of this config."""
         self.gan.load_state_dict(state["gan"])
         self.rng.bit_generator.state = state["random"]
-        self.step = self.saved_step = int(state["step"])
-        self.start = (int(state["epoch"]), int(state["position"]))
+        self.step, epoch, position = (int(state[name]) for name in ("step", "epoch", "position"))
+        same_data = state["data"] == self.source.fingerprint
+        if min(self.step, epoch, position) < 0 or (same_data and position > len(self.source)):
+            raise ValueError(f"step {self.step}, epoch {epoch}, position {position} in {len(self.source)} pictures")
+        self.saved_step, self.start = self.step, (epoch, position)
         self.fixed_z[...] = state["fixed_z"]
         self.lr = self.gan.adam_G.lr
 
