@@ -91,6 +91,12 @@ class Config:
     sample_every: int | str = option(200, options.cadence, "steps or epochs (as in 5ep) between sample grids", "N|Nep")
     checkpoint_every: int | str = option(500, options.cadence, "steps or epochs between checkpoints", "N|Nep")
     keep: int = option(3, options.integer(1), "number of checkpoints that stay, the newest ones")
+    checkpoint_minutes: float = option(
+        1.0,
+        options.number("[0, inf)"),
+        "a checkpoint so many minutes after the start, if none was due by then; it goes with the next one; 0: none",
+        "X",
+    )
 
     # The networks
     preset: str = option("dcgan64", options.text, "DCGAN to train: its networks and its settings", "NAME")

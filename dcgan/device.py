@@ -14,15 +14,16 @@ from dcgan.errors import UserError
 from gpunet import backend, kernels
 
 
-def choose_device(config: Config) -> str:
+def choose_device(config: Config, build: bool = True) -> str:
     """Switch to the config's implementation, precision and convolution; return its device, "cpu" or "cuda".
 
-    "auto" is cuda if an array can be put there. UserError: the machine cannot do what was chosen.
+    "auto" is cuda if an array can be put there. build: compile the kernels that the CPU needs and the cache lacks.
+    UserError: the machine cannot do what was chosen.
     """
     if config.implementation:
         backend.use(config.implementation)
     device = _device(config)
-    if device == "cpu" and backend.implementation(device) == "kernels":
+    if build and device == "cpu" and backend.implementation(device) == "kernels":
         _build_kernels(asked=config.implementation == "kernels")
     if config.precision:
         _use_precision(config.precision, device)
@@ -85,6 +86,9 @@ def _use_precision(name: str, device: str) -> None:
 
 def described(device: str) -> str:
     """Return the outcome of `choose_device` in words."""
-    implementation = backend.implementation(device)
-    precision = backend.precision(device) if implementation == "kernels" else "fp32"
-    return f"device {device}, implementation {implementation}, precision {precision}"
+    return f"device {device}, implementation {backend.implementation(device)}, precision {precision_of(device)}"
+
+
+def precision_of(device: str) -> str:
+    """Return the precision in which the device multiplies; the reference does so in fp32."""
+    return backend.precision(device) if backend.implementation(device) == "kernels" else "fp32"

@@ -5,8 +5,10 @@ A new run is `train(*new_run(config))`, a resumed one `train(*resumed_run(path, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +22,11 @@ from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
-from dcgan.device import choose_device, described
+from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import Diverged, UserError
-from dcgan.run import log, resume, tensorboard
+from dcgan.run import resume, tensorboard
 from dcgan.run.folder import RunDir
+from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
 from gpunet import backend
 from gpunet.files import write_atomically
@@ -39,6 +42,14 @@ def check(config: Config) -> None:
     _require_memory(config)
     if config.batch_size == 1:
         _require_rows(config)
+
+
+def resolved(config: Config) -> Config:
+    """Return a config with the device, the implementation and the precision that it gets here. Raises UserError."""
+    check(config)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the config alone
+        device = choose_device(config, build=False)
+    return replace(config, device=device, implementation=backend.implementation(device), precision=precision_of(device))
 
 
 def _require_memory(config: Config) -> None:
@@ -114,7 +125,8 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     the old log: nothing is overwritten.
     """
     found = resume.find(path, say)
-    trainer = open_trainer(resume.changed(found.config, given), progress)
+    config = resume.changed(found.config, given)
+    trainer = open_trainer(config, progress)
     if found.state:
         _restore(trainer, found.state, path)
     at = f"step {trainer.step} of {trainer.last_step}"
@@ -125,6 +137,10 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"going on from step {trainer.step} in {run.path}")
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
+    goes_on = 0 < trainer.step < trainer.last_step
+    trainer.changes = resume.course_changes(found.config, config) if goes_on else []
+    if trainer.changes:
+        say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
     with run.locked():
         run.sweep()
         lacking = run.cut_log(trainer.step, found.log)
@@ -148,21 +164,22 @@ def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
 def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     run.complete()
+    say(f"run folder: {run.path}")
     with run.locked():
         known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
         run.list_skipped(trainer.source.skipped)
+        record, how = _record(trainer, run), "failed"
         try:
             done = trainer.train(run, progress)
+            how = "finished" if done else "stopped"
         except Diverged as error:
             kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
             raise Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
             _close(trainer.source, known, run)
-        if done:
-            from dcgan.run.plot import save_plot
-
-            save_plot(run.plot, log.read(run.log))
+            with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
+                record.end(trainer.step, how)
     if not done:
         say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
         say(f"go on with: python -m dcgan.train --resume {shlex.quote(str(run.path))}")
@@ -170,6 +187,15 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     say(f"samples: {run.sample(trainer.step)}")
     say(f"run folder: {run.path}")
     return 0
+
+
+def _record(trainer: Trainer, run: RunDir) -> Record:
+    """Write run.json as it is at the start; return it."""
+    data = {"data": trainer.source.description, "classes": trainer.source.classes}
+    record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
+    record.changed(trainer.changes)
+    record.write()
+    return record
 
 
 def _close(source: Source, known: int, run: RunDir) -> None:

@@ -18,11 +18,17 @@ from gpunet.checkpoint import CheckpointError
 
 Say = Callable[[str], None]
 
-# Everything else decides what the run is: changing it would make it another run.
-CHANGEABLE = (
-    "data", "epochs", "steps", "device", "implementation", "precision", "conv", "out", "real_grids", "tensorboard",
-    "sample_every", "checkpoint_every", "keep",
+# Changing one of the first list leaves the run what it is. One of the second makes it go on otherwise than it would
+# have, which is said and noted. All else decides what the networks and the data are: with it, it would be another run.
+HARMLESS = (
+    "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
+    "tensorboard", "sample_every", "checkpoint_every", "keep", "checkpoint_minutes",
 )  # fmt: skip
+COURSE = (
+    "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",
+    "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema",
+)  # fmt: skip
+CHANGEABLE = HARMLESS + COURSE
 
 
 @dataclass
@@ -97,6 +103,12 @@ def changed(config: Config, given: Mapping[str, Any]) -> Config:
             may = " ".join(map(option_name, CHANGEABLE))
             raise UserError(f"{option_name(name)}: got {after}, the run has {before}; what a resume may change: {may}")
     return new
+
+
+def course_changes(before: Config, after: Config) -> list[str]:
+    """Return the options that change the course of a run, such as "--lr 0.0002 -> 0.0001"."""
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in COURSE]
+    return [f"{option_name(name)} {old} -> {new}" for name, old, new in pairs if old != new]
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ TRAIN_MISTAKES = {
     "--resume empty": "empty is no run folder: expected config.json and checkpoints/ in it",
     "--resume file": "file is no checkpoint",
     "--resume last.h5": "last.h5 is at step 1 of 1: ask for more --steps or --epochs",
-    "--resume run --lr 1": "--lr: got 1.0, the run has 0.0002; what a resume may change: --data --epochs",
+    "--resume run --width 8": "--width: got 8, the run has 4; what a resume may change: --data --epochs",
     "--resume foreign.h5": "foreign.h5 is no checkpoint of a dcgan run",
     "--resume misfit.h5 --steps 9": "misfit.h5 does not fit the network of its own config: state dict",
     "--resume newer --steps 9": "unknown option hue; was it written by a newer version?",

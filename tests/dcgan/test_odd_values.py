@@ -33,7 +33,7 @@ def test_numbers_far_too_large(option, number, capsys, tmp_path, monkeypatch):
     assert f"--{option}: " in one_line(capsys) and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("options", ["--image-size 65520", "--z-dim 2000000000", "--samples 2000000000"])
+@pytest.mark.parametrize("options", ["--image-size 57344", "--z-dim 2000000000", "--samples 2000000000"])
 def test_numbers_that_no_memory_holds(options, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "default_memory_limit", lambda: 2**30)
