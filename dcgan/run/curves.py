@@ -31,8 +31,11 @@ SHARE, PAUSE = 0.01, 30.0  # drawing may take this share of the time of training
 Curves = tuple[str, Sequence[dict[str, Any]]]  # a title, and the records of log.jsonl
 
 
-def draw(axes: Any, title: str, curves: dict[str, tuple[str, str]], records: Sequence[dict[str, Any]]) -> None:
-    """Draw curves {key: (label, colour)} over the steps of those records that have the key: faint, and smoothed."""
+def draw(axes: Any, title: str, curves: dict[str, tuple[str, str]], records: Sequence[dict[str, Any]]) -> float:
+    """Draw curves {key: (label, colour)} over the steps of those records that have the key: faint, and smoothed.
+
+    Return the top of the axes. A single peak of a loss may lie above it.
+    """
     highest = 0.0
     for key, (label, colour) in curves.items():
         known = [(record["step"], record[key]) for record in records if isinstance(record.get(key), int | float)]
@@ -43,10 +46,12 @@ def draw(axes: Any, title: str, curves: dict[str, tuple[str, str]], records: Seq
         highest = max([highest, *np.quantile(values, [0.99])]) if len(values) else highest
     for value, words, style in REFERENCES.get(title, []):
         axes.axhline(value, color="0.4", linewidth=0.8, linestyle=style, label=words)
-    axes.set_ylim(0, 1 if title == "mean of D" else 1.1 * max(highest, 1.5))  # a single peak may leave the picture
+    top = 1.0 if title == "mean of D" else 1.1 * max(highest, 1.5)
+    axes.set_ylim(0, top)
     axes.set_ylabel(title)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=8, borderaxespad=0)
+    return top
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
@@ -65,9 +70,10 @@ def save_plot(path: str | os.PathLike, *runs: Curves) -> None:
     figure = Figure(figsize=(9 * len(runs), 6), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False)
-    for (title, records), column in zip(runs, axes.T, strict=True):
-        for below, panel in zip(column, PANELS, strict=True):
-            draw(below, *panel, records)
+    for row, panel in zip(axes, PANELS, strict=True):
+        tops = [draw(place, *panel, records) for place, (_, records) in zip(row, runs, strict=True)]
+        row[0].set_ylim(0, max(tops))  # of all, which share the scale
+    for (title, _), column in zip(runs, axes.T, strict=True):
         column[0].set_title(title, pad=20)
         column[-1].set_xlabel("step")
     buffer = io.BytesIO()
