@@ -83,7 +83,7 @@ def save_picture(path: Path, columns: Sequence[Column]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from dcgan.run.plot import PANELS, draw
+    from dcgan.run.curves import PANELS, draw
 
     figure = Figure(figsize=(5 * len(columns), 8), layout="constrained")
     canvas = FigureCanvasAgg(figure)
