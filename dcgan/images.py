@@ -14,7 +14,7 @@ from gpunet.files import write_atomically
 
 GAP, PAPER = 2, 255  # white lines between the pictures
 LETTERS = 11  # height of the letters of a caption, in pixels
-COLOURS = 128  # in the palette of a GIF; twice as many make the file half as large again
+COLOURS = 128  # in a palette; in a GIF twice as many make the file half as large again
 SAMPLED = 200_000  # pixels of a GIF that its palette is chosen from
 
 
@@ -64,14 +64,22 @@ def captioned(images: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     return cells
 
 
-def save_png(path: str | os.PathLike, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
-    """Write a uint8 picture (H, W, C), C = 1 (grey) or 3 (RGB), as PNG, atomically; texts: its text chunks by name."""
+def save_png(
+    path: str | os.PathLike, image: np.ndarray, texts: Mapping[str, str] | None = None, small: bool = False
+) -> None:
+    """Write a uint8 picture (H, W, C), C = 1 (grey) or 3 (RGB), as PNG, atomically; texts: its text chunks by name.
+
+    small: a colour picture keeps COLOURS colours, which makes the file a third as large.
+    """
     from PIL.PngImagePlugin import PngInfo
 
     info, buffer = PngInfo(), io.BytesIO()
     for name, text in (texts or {}).items():
         info.add_text(name, text.encode("utf-8", "replace").decode())
-    _picture(image).save(buffer, "PNG", pnginfo=info)
+    picture = _picture(image)
+    if small and picture.mode == "RGB":
+        picture = picture.quantize(COLOURS)
+    picture.save(buffer, "PNG", pnginfo=info, optimize=small)
     write_atomically(path, buffer.getbuffer())
 
 

@@ -1,4 +1,4 @@
-"""dcgan.compare and dcgan.gallery: presets on one budget, side by side or a picture each."""
+"""dcgan.compare: presets on one budget, and finished runs, side by side."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import compare, gallery
+from dcgan import compare
 from dcgan.errors import UserError
 from running import TINY, words, write_pictures
 
@@ -67,13 +67,3 @@ def test_mistakes_are_found_before_the_first_is_trained(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert run(compare, mistake) == 2
     assert message in capsys.readouterr().err and not list(tmp_path.iterdir())
-
-
-def test_gallery(tmp_path, data, capsys):
-    options = "--width 2 --image-size 24 --z-dim 3 --batch-size 4 --steps 1 --device cpu --implementation reference"
-    names = "--presets dcgan64,carpedm20-mnist,monn28"
-    assert run(gallery, names, options, "--data", data, "--out", tmp_path / "pictures") == 0
-    assert "carpedm20-mnist: needs --labelled" in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["dcgan64.png", "monn28.png"]
-    with Image.open(tmp_path / "pictures/monn28.png") as image:
-        assert image.size == (2 + 6 * 26, 2 + 6 * 26)  # 32 pictures of 24x24 in rows of six
