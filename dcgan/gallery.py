@@ -31,6 +31,7 @@ Networks that are told labels train on --labelled. The table at the end, in Mark
 SHARED = {"steps": 1000, "batch_size": Config.batch_size}
 UNUSED = (  # a gallery trains in a folder that it throws away, keeps one grid, and says of steps what it means
     "preset", "out", "samples", "real_grids", "tensorboard", "sample_every", "checkpoint_every", "keep", "epochs",
+    "checkpoint_minutes",
     "steps",
 )  # fmt: skip
 SIDE = 360  # pixels: smaller grids are enlarged to be about as wide
