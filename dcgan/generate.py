@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate_options, images, latent_walks, presets, sampling
+from dcgan import cli, generate_options, latent_walks, picture_files, sampling, trained
 from dcgan.config import Config
-from dcgan.device import choose_device
-from dcgan.errors import UserError
 from dcgan.generate_options import View
-from dcgan.run import resume
+from dcgan.picture_files import PictureFiles
+from dcgan.trained import Trained
 from gpunet.layers import Sequential
 
 EXAMPLES = """\
 examples:
   python -m dcgan.generate runs/0003-dcgan64 --count 100 --out grid.png          one picture with 100 on it
+  python -m dcgan.generate runs/0003-dcgan64 --count 1 --scale 4 --out one.png   one of them, four times as large
   python -m dcgan.generate runs/0003-dcgan64 --count 5000 --out made/ --seed 1   made/000001.png and so on
+  python -m dcgan.generate runs/0003-dcgan64 --seeds 1,5-9 --out seeds.png       the first picture of each seed
   python -m dcgan.generate runs/0003-dcgan64 --mode sweep --out sweeps           a grid for each number of z
-  python -m dcgan.generate runs/0003-dcgan64 --mode gif --dimensions 0,5,10-19 --out sweeps
+  python -m dcgan.generate runs/0003-dcgan64 --mode gif --dimensions 0,5,10-19 --out gifs
   python -m dcgan.generate runs/0003-dcgan64 --mode merged-gif --out sweeps.gif  all of them side by side
   python -m dcgan.generate runs/0003-dcgan64 --mode interpolation --out ways.gif from z to z; ways.png: a row each
+
+Every PNG names its run, step, seed and index (the number of the picture among those of its seed, from 1) in its text
+chunks. --label takes a name where the run knows the names of its classes.
 """
 
 
@@ -36,50 +38,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
     generate_options.add_options(parser)
-    cli.add_options(parser, "device", "implementation", "conv", "sampling_statistics")
+    network: Any = parser.add_argument_group("network and machine")
+    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
     given = vars(parser.parse_args(arguments))
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    cli.say(f"{draw(view, *trained_generator(path, given))} by {path}: {view.out}")
+    cli.say(f"{draw(view, trained.load(path, given))} by {path}: {view.out}")
     return 0
 
 
-def draw(view: View, G: Sequential, config: Config) -> str:
+def draw(view: View, by: Trained) -> str:
     """Draw and write what is asked for; return what it is, in words. Raises UserError."""
-    label, count, z_dist = view.number_of_class(config), view.count, config.z_dist
+    config, label = by.config, view.number_of_class(by.config, by.classes)
+    which = latent_walks.dimensions(view.dimensions, config.z_dim)
+    texts = {"run": by.run, "step": str(by.step), "seed": ",".join(map(str, view.seeds or [view.seed]))}
+    if label is not None:
+        texts["label"] = by.classes[label] if label < len(by.classes) else str(label)
+    if view.overwrite and (others := picture_files.clear(view.out)):
+        print(f"{others:,} other pictures stay in {view.out}", file=sys.stderr)
+    files = PictureFiles(view.out, view.scale, view.fps, texts)
     if view.mode == "grid":
-        write(view.out, pictures(G, config, count, view.seed, label), count)
-        return f"{count:,} pictures"
+        return write_pictures(files, view, by, label)
     rng = np.random.default_rng(view.seed)
-
-    def drawn(z: np.ndarray) -> np.ndarray:
-        return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"))
-
     if view.mode == "interpolation":
-        zs = latent_walks.walk(sampling.draw_z(rng, view.rows + 1, config), count, z_dist)
-        latent_walks.write_walk(view.out, drawn(zs), count, view.fps)
-        return f"{view.rows:,} x {count:,} pictures"
-    which, z = latent_walks.dimensions(view.dimensions, config.z_dim), sampling.draw_z(rng, 1, config)[0]
-    sweeps = latent_walks.sweeps(drawn, z, which, count, z_dist)
+        zs = latent_walks.walk(sampling.draw_z(rng, view.rows + 1, config), view.count, config.z_dist)
+        latent_walks.write_walk(files, drawn(by.G, zs, label), view.count)
+        return f"{view.rows:,} x {view.count:,} pictures"
+    z = sampling.draw_z(rng, 1, config)[0]
+    sweeps = latent_walks.sweeps(lambda zs: one_class(by.G, zs, label), z, which, view.count, config.z_dist)
     if view.mode == "merged-gif":
-        latent_walks.write_merged(view.out, sweeps, view.fps)
+        latent_walks.write_merged(files, sweeps)
     else:
-        latent_walks.write_each(view.out, which, sweeps, view.fps if view.mode == "gif" else None)
-    return f"{len(which):,} x {count:,} pictures"
+        latent_walks.write_each(files, which, sweeps, config.z_dist, gif=view.mode == "gif")
+    return f"{len(which):,} x {view.count:,} pictures"
 
 
 def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, Config]:
     """Return G of a run or checkpoint, on its device, and its config with options given anew. Raises UserError."""
-    found = resume.find(path, lambda line: print(line, file=sys.stderr))
-    if found.state is None:
-        raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
-    config = replace(found.config, **{"precision": None, **given})  # what trained on a GPU may draw on a CPU
-    device = choose_device(config)
-    G = presets.find(config.preset).generator(config)
-    with resume.fitting(path):
-        G.load_state_dict(found.state["gan"]["G"])
-    return G.to(device), config
+    G, config, *_ = trained.load(path, given)
+    return G, config
+
+
+def one_class(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
+    """Return the pictures of z (N, 1, 1, z_dim), all of one class if the network is told classes: (N, H, W, C)."""
+    return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"))
+
+
+def drawn(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
+    """Return `one_class`, drawn batch by batch under a progress bar."""
+    starts = tqdm(range(0, len(z), sampling.BATCH), unit="batch", disable=None)
+    return np.concatenate([one_class(G, z[start : start + sampling.BATCH], label) for start in starts])
 
 
 def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | None = None) -> Iterator[np.ndarray]:
@@ -95,16 +104,41 @@ def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | 
         yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels)[: count - done]
 
 
-def write(out: Path, batches: Iterator[np.ndarray], count: int) -> None:
-    """Write pictures as one grid if `out` is a .png file, otherwise as out/000001.png, out/000002.png ..."""
-    if out.suffix.lower() == ".png":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        images.save_png(out, images.grid(np.concatenate(list(batches))))
+def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: int | None) -> Iterator[np.ndarray]:
+    """Yield in batches the first picture of each seed, the one that `pictures` begins with: uint8 (n, H, W, C)."""
+    if config.sampling_statistics == "batch":  # a picture then depends on the others of its batch
+        for seed in seeds:
+            yield next(pictures(G, config, 1, seed, label))
         return
-    out.mkdir(parents=True, exist_ok=True)
+    if label is None and config.classes:
+        label = 0
+    for start in range(0, len(seeds), sampling.BATCH):
+        some = seeds[start : start + sampling.BATCH]
+        z = np.concatenate([sampling.draw_z(np.random.default_rng(seed), 1, config) for seed in some])
+        yield one_class(G, z, label)
+
+
+def write_pictures(files: PictureFiles, view: View, by: Trained, label: int | None) -> str:
+    """Write pictures as one grid if files.out is a .png file, otherwise each as a file; return how many, in words.
+
+    The names are out/000001.png, out/000002.png ...; of --seeds 5, out/seed000005.png.
+    """
+    if view.seeds is None:
+        batches, count = pictures(by.G, by.config, view.count, view.seed, label), view.count
+    else:
+        batches, count = first_pictures(by.G, by.config, view.seeds, label), len(view.seeds)
     each = (image for batch in batches for image in batch)
-    for i, image in enumerate(tqdm(each, total=count, unit="picture", disable=None), 1):
-        images.save_png(out / f"{i:06d}.png", image)
+    bar = tqdm(each, total=count, unit="picture", disable=None)
+    if files.out.suffix.lower() == ".png":
+        index = 1 if view.seeds or count == 1 else f"1-{count}"
+        files.png("", np.stack(list(bar)), index=index)
+    else:
+        for i, image in enumerate(bar, 1):
+            if view.seeds:
+                files.png(f"seed{view.seeds[i - 1]:06d}.png", image[np.newaxis], index=1, seed=view.seeds[i - 1])
+            else:
+                files.png(f"{i:06d}.png", image[np.newaxis], index=i)
+    return f"{count:,} picture{'s' if count > 1 else ''}"
 
 
 if __name__ == "__main__":

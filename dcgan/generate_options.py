@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from dcgan import options
 from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.picture_files import PICTURES, require_free
 
 
 @dataclass(frozen=True)
@@ -23,30 +25,42 @@ class Mode:
 
 
 MODES = {
-    "grid": Mode((".png", ""), least=1, count=64),
+    "grid": Mode((".png", ""), ("seeds",), least=1, count=64),
     "sweep": Mode(("",), ("dimensions",)),
     "gif": Mode(("",), ("dimensions", "fps")),
     "merged-gif": Mode((".gif",), ("dimensions", "fps")),
     "interpolation": Mode((".png", ".gif"), ("rows", "fps")),
 }
 KINDS = {".png": "a .png file", ".gif": "a .gif file", "": "a folder"}
-OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-NUMBERS = {"seed": options.integer(0), "rows": options.integer(1), "fps": options.integer(1, 50)}
+OTHER_PICTURES = tuple(ending for ending in PICTURES if ending not in KINDS)
+NUMBERS = {
+    "seed": options.integer(0),
+    "rows": options.integer(1),
+    "fps": options.integer(1, 50),
+    "scale": options.integer(1, 64),
+}
+MOST = 1_000_000  # numbers in a list, of seeds say
+NAMED = 20  # names of classes that an error lists
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a View."""
-    for name, metavar, help in (
-        ("mode", "NAME", f"kind of pictures: {', '.join(MODES)} (grid)"),
-        ("count", "N", "number of pictures (64); on each sweep, or from one z to the next (16)"),
-        ("seed", "N", "seed of the random z: another seed, other pictures (0)"),
-        ("label", "N", "class of all pictures (in a grid, the default is each class in turn)"),
-        ("dimensions", "LIST", "numbers of z to sweep, counted from 0, such as 0,5,10-19 (all)"),
-        ("rows", "N", "number of ways from z to z in an interpolation (8)"),
-        ("fps", "N", "pictures per second of a GIF (10)"),
+    """Add the options of a View, in two groups."""
+    pictures, files = parser.add_argument_group("pictures"), parser.add_argument_group("files")
+    for group, name, metavar, help in (
+        (pictures, "mode", "NAME", f"kind of pictures: {', '.join(MODES)} (grid)"),
+        (pictures, "count", "N", "number of pictures (64); on each sweep, or from one z to the next (16)"),
+        (pictures, "seed", "N", "seed of the random z: another seed, other pictures (0)"),
+        (pictures, "seeds", "LIST", "seeds such as 1,5-9 in a grid or a folder: the first picture of each"),
+        (pictures, "label", "NAME|N", "class of all pictures (in a grid, the default is each class in turn)"),
+        (pictures, "dimensions", "LIST", "numbers of z to sweep, counted from 0, such as 0,5,10-19 (all)"),
+        (pictures, "rows", "N", "number of ways from z to z in an interpolation (8)"),
+        (files, "out", "FILE|DIR", "a .png or .gif file, or a folder of files"),
+        (files, "scale", "N", "enlargement: each pixel becomes N x N pixels (1; a GIF gets at least 128 rows)"),
+        (files, "fps", "N", "pictures per second of a GIF (10)"),
     ):
-        parser.add_argument(f"--{name}", metavar=metavar, help=help)
-    parser.add_argument("--out", metavar="FILE|DIR", required=True, help="a .png or .gif file, or a folder of files")
+        group.add_argument(f"--{name}", metavar=metavar, help=help, required=name == "out")
+    help = "replace the file --out, or in the folder --out all pictures that this command wrote there before"
+    files.add_argument("--overwrite", action="store_true", default=None, help=help)
 
 
 @dataclass(frozen=True)
@@ -57,10 +71,13 @@ class View:
     out: Path
     count: int
     seed: int = 0
+    seeds: Sequence[int] | None = None
     label: str | None = None
     dimensions: str | None = None
     rows: int = 8
     fps: int = 10
+    scale: int | None = None
+    overwrite: bool = False
 
     @classmethod
     def take(cls, given: dict[str, Any]) -> View:
@@ -71,15 +88,21 @@ class View:
         out = as_output(own["out"], MODES[mode].outs)
         for name in own:
             _require_taken(name, mode, out)
-        numbers = {name: options.named(f"--{name}", NUMBERS[name], own[name]) for name in NUMBERS if name in own}
-        count = options.named("--count", options.integer(MODES[mode].least), own.get("count", MODES[mode].count))
-        return cls(**{**own, **numbers, "mode": mode, "out": out, "count": count})
+        if "seeds" in own and (other := next((name for name in ("seed", "count") if name in own), None)):
+            raise UserError(f"--seeds: each seed draws one picture, so --{other} has no use: leave one of the two out")
+        own |= {name: options.named(f"--{name}", NUMBERS[name], own[name]) for name in NUMBERS if name in own}
+        own["count"] = options.named("--count", options.integer(MODES[mode].least), own.get("count", MODES[mode].count))
+        if "seeds" in own:
+            own["seeds"] = as_seeds(own["seeds"])
+        if not own.get("overwrite"):
+            require_free(out)
+        return cls(**{**own, "mode": mode, "out": out})
 
-    def number_of_class(self, config: Config) -> int | None:
+    def number_of_class(self, config: Config, names: Sequence[str] = ()) -> int | None:
         """Return --label as a number. UserError: the run has no such label, or the mode needs one."""
         if self.label is None and self.mode != "grid" and config.classes:
-            raise UserError(f"--label: --mode {self.mode} is of one class: say which, 0 to {config.classes - 1}")
-        return as_label(self.label, config)
+            raise UserError(f"--label: --mode {self.mode} is of one class: say which, {_classes(config, names)}")
+        return as_label(self.label, config, names)
 
 
 def _require_taken(name: str, mode: str, out: Path) -> None:
@@ -102,10 +125,43 @@ def as_output(out: str, kinds: tuple[str, ...]) -> Path:
     return path
 
 
-def as_label(label: str | None, config: Config) -> int | None:
-    """Return --label as a number. Raises UserError where the run has no labels, or not this one."""
+def as_label(label: str | None, config: Config, names: Sequence[str] = ()) -> int | None:
+    """Return --label, the name of a class or its number, as a number. UserError: the run has no labels, or not this."""
     if label is None:
         return None
     if config.classes is None:
         raise UserError(f"--label: the networks of {config.preset} are not told labels")
+    if label in names:
+        return list(names).index(label)
+    if names and not (label.isdecimal() and len(label) < 10 and int(label) < config.classes):
+        raise UserError(f"--label: got '{label}', expected {_classes(config, names)}")
     return options.named("--label", options.integer(0, config.classes - 1), label)
+
+
+def _classes(config: Config, names: Sequence[str]) -> str:
+    """Return what --label may be, in words."""
+    numbers = f"0 to {(config.classes or 1) - 1}"
+    if not names:
+        return numbers
+    return f"{', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}, or {numbers}"
+
+
+def as_seeds(text: str) -> list[int]:
+    """Return the seeds of "1,5-9": [1, 5, 6, 7, 8, 9]. UserError: it is no such list."""
+    seeds = number_list(text, 10**9 - 1)
+    if seeds is None:
+        raise UserError(f"--seeds: got '{text}', expected at most {MOST:,} seeds, such as 1,5-9")
+    return seeds
+
+
+def number_list(text: str, last: int) -> list[int] | None:
+    """Return the numbers from 0 to `last` in a text such as "0,5,10-19", each once; None if it is no such text."""
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        begin, to, end = part.strip().partition("-")
+        end = end if to else begin
+        numbers = begin.isdecimal() and end.isdecimal() and len(begin) < 10 > len(end)
+        if not (numbers and int(begin) <= int(end) <= last and int(end) - int(begin) < MOST - len(found)):
+            return None
+        found |= dict.fromkeys(range(int(begin), int(end) + 1))
+    return list(found)

@@ -6,13 +6,13 @@ A sweep changes one number of z and keeps the others; where G ignores that numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import images
 from dcgan.errors import UserError
+from dcgan.generate_options import number_list
+from dcgan.picture_files import PictureFiles
 from dcgan.sampling import BATCH
 
 Draw = Callable[[np.ndarray], np.ndarray]  # z (N, 1, 1, z_dim) -> uint8 pictures (N, H, W, C)
@@ -49,15 +49,10 @@ def walk(zs: np.ndarray, count: int, z_dist: str) -> np.ndarray:
 
 def dimensions(text: str | None, z_dim: int) -> list[int]:
     """Return the numbers of z named by "0,5,10-19", each once; None: all. Raises UserError."""
-    found: dict[int, None] = {}
-    for part in [f"0-{z_dim - 1}"] if text is None else text.split(","):
-        first, to, last = part.strip().partition("-")
-        last = last if to else first
-        numbers = first.isdecimal() and last.isdecimal() and len(first) < 10 > len(last)
-        if not (numbers and int(first) <= int(last) < z_dim):
-            raise UserError(f"--dimensions: got '{text}', expected numbers from 0 to {z_dim - 1}, such as 0,5 or 0-9")
-        found |= dict.fromkeys(range(int(first), int(last) + 1))
-    return list(found)
+    found = number_list(f"0-{z_dim - 1}" if text is None else text, z_dim - 1)
+    if found is None:
+        raise UserError(f"--dimensions: got '{text}', expected numbers from 0 to {z_dim - 1}, such as 0,5 or 0-9")
+    return found
 
 
 def sweeps(draw: Draw, z: np.ndarray, which: Sequence[int], count: int, z_dist: str) -> Iterator[np.ndarray]:
@@ -71,30 +66,28 @@ def sweeps(draw: Draw, z: np.ndarray, which: Sequence[int], count: int, z_dist: 
             bar.update(len(some))
 
 
-def write_each(folder: Path, which: Sequence[int], each: Iterator[np.ndarray], fps: int | None) -> None:
-    """Write every sweep as a grid, folder/z000.png, or with fps as a GIF, folder/z000.gif."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_each(files: PictureFiles, which: Sequence[int], each: Iterator[np.ndarray], z_dist: str, gif: bool) -> None:
+    """Write every sweep as files.out/z000.png, a grid with the value of z below each picture, or as z000.gif."""
     for dimension, pictures in zip(which, each, strict=True):
-        if fps is None:
-            images.save_png(folder / f"z{dimension:03d}.png", images.grid(pictures))
+        name = f"z{dimension:03d}"
+        if gif:
+            files.gif(f"{name}.gif", there_and_back(pictures[:, np.newaxis]))
         else:
-            images.save_gif(folder / f"z{dimension:03d}.gif", there_and_back(pictures), fps)
+            values = [f"{value:.2f}" for value in np.linspace(*ENDS[z_dist], len(pictures))]
+            files.png(f"{name}.png", pictures, captions=values, index=1, dimension=dimension)
 
 
-def write_merged(path: Path, each: Iterator[np.ndarray], fps: int) -> None:
+def write_merged(files: PictureFiles, each: Iterator[np.ndarray]) -> None:
     """Write all sweeps as one GIF: its frames are grids, a picture of every sweep on each."""
-    frames = np.stack(list(each), axis=1)  # (count, sweeps, H, W, C)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images.save_gif(path, there_and_back([images.grid(frame) for frame in frames]), fps)
+    files.gif("", there_and_back(np.stack(list(each), axis=1)))  # (count, sweeps, H, W, C)
 
 
-def write_walk(path: Path, pictures: np.ndarray, count: int, fps: int) -> None:
+def write_walk(files: PictureFiles, pictures: np.ndarray, count: int) -> None:
     """Write the pictures of a walk, count from each z to the next: a row each, or in a GIF one after another."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".gif":
-        images.save_gif(path, there_and_back(pictures), fps)
+    if files.out.suffix.lower() == ".gif":
+        files.gif("", there_and_back(pictures[:, np.newaxis]))
     else:
-        images.save_png(path, images.grid(pictures, columns=count))
+        files.png("", pictures, columns=count, index=f"1-{len(pictures) // count + 1}")
 
 
 def there_and_back(frames: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:

@@ -58,17 +58,28 @@ def cells() -> None:
 
 
 def matrices() -> None:
-    """A, G and B of two outputs and of four, two taps, as tables."""
-    figure, axes = plt.subplots(2, 3, figsize=(7.2, 4.2))
-    for row, m in zip(axes, (2, 4), strict=True):
-        for ax, name, matrix in zip(row, "AGB", toom.matrices(m, 2), strict=True):
-            ax.imshow(matrix, cmap="RdBu_r", vmin=-5, vmax=5, aspect="equal")
-            for (i, j), value in [((i, j), matrix[i, j]) for i in range(len(matrix)) for j in range(matrix.shape[1])]:
-                ax.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=7)
-            ax.set(xticks=[], yticks=[], title=f"{name}   (m = {m}, r = 2)")
-            ax.title.set_fontsize(9)
-    figure.tight_layout()
+    """A, G and B of two outputs and of four, two taps, as tables of cells of one size."""
+    figure, ax = plt.subplots(figsize=(9.6, 6))
+    for m, top in (2, 1), (4, 5.5):
+        left = 0.0
+        for name, matrix in zip("AGB", toom.matrices(m, 2), strict=True):
+            table(ax, left, top, matrix, f"{name}   (m = {m}, r = 2)")
+            left += 6.5 if name == "A" else 4.0
+    ax.set(xlim=(-0.1, 15.6), ylim=(10.6, 0), aspect="equal")
+    ax.axis("off")
     figure.savefig(HERE / "toom.png", dpi=100, bbox_inches="tight")
+
+
+def table(ax: Any, left: float, top: float, matrix: Any, title: str) -> None:
+    """Draw a matrix as cells of size 1, red above zero and blue below, its title over them."""
+    ax.text(left, top - 0.25, title, fontsize=11)
+    colour_of = plt.get_cmap("RdBu_r")
+    for (i, j), value in [((i, j), matrix[i, j]) for i in range(len(matrix)) for j in range(matrix.shape[1])]:
+        colour = colour_of((float(value) + 5) / 10)
+        red, green, blue, _ = colour
+        ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"  # against the cell's brightness
+        ax.add_patch(Rectangle((left + j, top + i), 1, 1, facecolor=colour, edgecolor=GREY, linewidth=0.6))
+        ax.text(left + j + 0.5, top + i + 0.5, f"{value:.3g}", ha="center", va="center", fontsize=9, color=ink)
 
 
 def phases() -> None:

@@ -89,7 +89,7 @@ def _require_finite(values: Any, path: Path, name: str) -> None:
         for key, value in values.items():
             _require_finite(value, path, f"{name} {key}".removeprefix("gan "))
     elif isinstance(values, np.ndarray | float) and not np.isfinite(values).all():
-        raise UserError(f"{path}: {name} holds numbers that are not finite (NaN or infinite)")
+        raise UserError(f"{path}: {name} is not finite (NaN or infinite): take an earlier checkpoint")
 
 
 def changed(config: Config, given: Mapping[str, Any]) -> Config:

@@ -124,19 +124,25 @@ def expected(run, dimension, count, seed=0, label=None):
     return sample(G, zs, None if label is None else np.full(count, label, "int32"))
 
 
+def sweep_grid(pictures, ends=(-2, 2)):
+    """The grid of a sweep: the value of z stands below each picture."""
+    values = [f"{value:.2f}" for value in np.linspace(*ends, len(pictures))]
+    return images.grid(images.captioned(pictures, values), images.columns_of(*pictures.shape[:3]))
+
+
 def test_a_grid_for_each_number_of_z(run, tmp_path, capsys):
     assert run_generate(run, "--mode sweep --count 6 --seed 3", "--out", tmp_path / "deep/out", *PLACE) == 0
     assert [path.name for path in sorted((tmp_path / "deep/out").iterdir())] == [f"z00{i}.png" for i in range(5)]
     for i in range(5):
         found = pixels(tmp_path / f"deep/out/z00{i}.png")
-        assert (found == images.grid(expected(run, i, 6, seed=3))).all()
+        assert (found == sweep_grid(expected(run, i, 6, seed=3))).all()
     assert "5 x 6 pictures by " in capsys.readouterr().out
 
 
 def test_chosen_numbers_of_z(run, tmp_path):
     assert run_generate(run, "--mode sweep --dimensions 4,0-1", "--out", tmp_path / "out", *PLACE) == 0
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["z000.png", "z001.png", "z004.png"]
-    assert (pixels(tmp_path / "out/z004.png") == images.grid(expected(run, 4, 16))).all()
+    assert (pixels(tmp_path / "out/z004.png") == sweep_grid(expected(run, 4, 16))).all()
 
 
 def test_a_gif_for_each_number_of_z(run, tmp_path):
@@ -144,15 +150,16 @@ def test_a_gif_for_each_number_of_z(run, tmp_path):
     assert run_generate(run, "--mode gif --count 4 --fps 20 --dimensions 2,3", *place) == 0
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["z002.gif", "z003.gif"]
     with Image.open(tmp_path / "out/z003.gif") as gif:
-        assert (gif.n_frames, gif.size, gif.info["duration"], gif.info["loop"]) == (6, (16, 16), 50, 0)
+        assert (gif.n_frames, gif.size, gif.info["duration"], gif.info["loop"]) == (6, (128, 128), 50, 0)
         for i, picture in enumerate(latent_walks.there_and_back(expected(run, 3, 4))):
             gif.seek(i)
-            assert distance(gif, picture) < 8  # 256 colours
+            assert distance(gif, images.enlarged(picture, 8)) < 8  # 128 colours
 
 
 def test_all_sweeps_in_one_gif(run, tmp_path):
     assert run_generate(run, "--mode merged-gif --count 3", "--out", tmp_path / "deep/all.gif", *PLACE) == 0
-    sheets = [images.grid(np.stack(some)) for some in zip(*(expected(run, i, 3) for i in range(5)), strict=True)]
+    frames = zip(*(expected(run, i, 3) for i in range(5)), strict=True)
+    sheets = [images.grid(images.enlarged(np.stack(some), 4)) for some in frames]  # two rows of 16 pixels become 128
     with Image.open(tmp_path / "deep/all.gif") as gif:
         assert gif.n_frames == 4 and gif.size == sheets[0].shape[1::-1] and gif.info["duration"] == 100
         for i, sheet in enumerate([*sheets, sheets[1]]):
@@ -169,7 +176,7 @@ def test_ways_from_z_to_z(run, tmp_path):
     assert all((cells[row, i] != cells[row, i + 1]).any() for row in range(3) for i in range(4))
     assert run_generate(run, "--mode interpolation --rows 3 --count 5", "--out", tmp_path / "a.gif", *PLACE) == 0
     with Image.open(tmp_path / "a.gif") as gif:
-        assert gif.size == (16, 16) and gif.n_frames > 20
+        assert gif.size == (128, 128) and gif.n_frames > 20
 
 
 def test_the_same_seed_draws_the_same(run, tmp_path):
@@ -184,8 +191,8 @@ def test_the_same_seed_draws_the_same(run, tmp_path):
 def test_one_class(made, tmp_path):
     run, out = made / "0002-carpedm20-mnist", ["--out", tmp_path, *PLACE]
     for label in (0, 1):
-        assert run_generate(run, "--mode sweep --dimensions 2 --count 4 --label", str(label), *out) == 0
-        assert (pixels(tmp_path / "z002.png") == images.grid(expected(run, 2, 4, label=label))).all()
+        assert run_generate(run, "--mode sweep --dimensions 2 --count 4 --label", str(label), *out, "--overwrite") == 0
+        assert (pixels(tmp_path / "z002.png") == sweep_grid(expected(run, 2, 4, label=label), (-1, 1))).all()
     assert (expected(run, 2, 4, label=0) != expected(run, 2, 4, label=1)).any()
 
 
@@ -194,6 +201,6 @@ def test_sweeps_are_not_normalised_by_themselves(made, tmp_path):
     run, asked = made / "0003-tf-nw", ["--mode sweep --dimensions 2 --count 4", "--out", tmp_path, *PLACE]
     assert run_generate(run, *asked) == 0
     found = pixels(tmp_path / "z002.png")
-    assert (found == images.grid(expected(run, 2, 4))).all()
-    assert run_generate(run, *asked, "--sampling-statistics batch") == 0
+    assert (found == sweep_grid(expected(run, 2, 4))).all()
+    assert run_generate(run, *asked, "--sampling-statistics batch --overwrite") == 0
     assert (pixels(tmp_path / "z002.png") != found).any()

@@ -133,7 +133,7 @@ def test_nothing_is_drawn_by_weights_that_are_nan(trained, capsys):
     CHANGES["a weight is NaN"](state)
     checkpoint.save(trained / "checkpoints/000003.h5", state)
     assert run_generate(trained, "--count 2", "--out", trained / "x.png") == 2
-    assert "G 0.weight holds numbers that are not finite" in one_line(capsys)
+    assert "G 0.weight is not finite (NaN or infinite)" in one_line(capsys)
     assert not (trained / "x.png").exists()
 
 

@@ -16,14 +16,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from dcgan.errors import UserError
 
 PATIENCE = 120  # seconds for one file
-IDLE = 20  # seconds that the helper waits for the next one
-PROGRAM = "from dcgan.data.formats.checker import main; main()"
-MOST_VALUES = 100_000  # of an LMDB, looked at one by one
+PROGRAM = "from dcgan.data.formats.checked_files import main; main()"  # the helper's side
 _lock = threading.Lock()
 _helper: list[subprocess.Popen] = []  # none or one
 
@@ -100,74 +97,3 @@ def forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forget)
-
-
-def main() -> None:
-    """The program of the helper: questions on standard input, a line "done" for each on standard output."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    looks: dict[str, Any] = {"hdf5": look_at_hdf5, "lmdb": look_at_lmdb}
-    rest = getattr(signal, "alarm", lambda _: None)  # ends this process after so many seconds; 0: does not
-    rest(IDLE)
-    for line in sys.stdin.buffer:
-        rest(0)
-        kind, path, name = json.loads(line)
-        with contextlib.suppress(Exception):  # the reader will meet the same and say it
-            looks[kind](path, name)
-        sys.stdout.buffer.write(b"done\n")
-        sys.stdout.buffer.flush()
-        rest(IDLE)
-
-
-def look_at_hdf5(path: str, name: str) -> None:
-    """Open the file, walk through the structure of its data set and where its chunks lie; read the first and last row.
-
-    What lies beside it and is read too, such as labels, texts and attributes, is read.
-    """
-    from dcgan.data.formats import hdf5
-
-    with hdf5.open_file(Path(path)) as file:
-        group = name.rstrip("/").rpartition("/")[0]
-        reads: list[tuple[Any, str]] = [(hdf5.text_attribute, attribute) for attribute in hdf5.ATTRIBUTES]
-        reads += [(hdf5.texts, texts) for texts in ("skipped", "classes") if name == "images"]
-        reads += [(read_all, f"{group}/{beside}") for beside in (*hdf5.LABELS, "sums")]
-        for read, what in reads:
-            with contextlib.suppress(Exception):
-                read(file, what)
-        images = hdf5.dataset(file, name)
-        if images is None:
-            hdf5.contents(file)
-            return
-        if images.chunks and hasattr(images.id, "chunk_iter"):
-            images.id.chunk_iter(lambda _: None)
-        for row in (0, len(images) - 1):
-            images[row]
-
-
-def read_all(file: Any, name: str) -> None:
-    """Read a whole data set of an HDF5 file, if it is there."""
-    from dcgan.data.formats import hdf5
-
-    data = hdf5.dataset(file, name)
-    if data is not None:
-        data[:]
-
-
-def look_at_lmdb(path: str, _: str) -> None:
-    """Walk through all keys, and through the values of a file that has not too many."""
-    import lmdb
-
-    with lmdb.open(path, readonly=True, lock=False, readahead=False) as file, file.begin(buffers=True) as transaction:
-        count = transaction.stat()["entries"]
-        with transaction.cursor() as cursor:
-            if count > MOST_VALUES:
-                for _key in cursor.iternext(keys=True, values=False):
-                    pass
-                return
-            for _key, value in cursor.iternext(keys=True, values=True):
-                if len(value):
-                    bytes(value[:1]), bytes(value[-1:])
-        for key in list(transaction.cursor().iternext(keys=True, values=False)):
-            transaction.get(bytes(key))

@@ -1,0 +1,82 @@
+"""The program of the helper process that opens HDF5 and LMDB files first: it does what the reader will do (checker.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from dcgan.data.formats import hdf5
+
+IDLE = 20  # seconds that the helper waits for the next file
+MOST_VALUES = 100_000  # of an LMDB, looked at one by one
+
+
+def main() -> None:
+    """The program of the helper: questions on standard input, a line "done" for each on standard output."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    looks: dict[str, Any] = {"hdf5": look_at_hdf5, "lmdb": look_at_lmdb}
+    rest = getattr(signal, "alarm", lambda _: None)  # ends this process after so many seconds; 0: does not
+    rest(IDLE)
+    for line in sys.stdin.buffer:
+        rest(0)
+        kind, path, name = json.loads(line)
+        with contextlib.suppress(Exception):  # the reader will meet the same and say it
+            looks[kind](path, name)
+        sys.stdout.buffer.write(b"done\n")
+        sys.stdout.buffer.flush()
+        rest(IDLE)
+
+
+def look_at_hdf5(path: str, name: str) -> None:
+    """Open the file, walk through the structure of its data set and where its chunks lie; read the first and last row.
+
+    What lies beside it and is read too, such as labels, texts and attributes, is read.
+    """
+    with hdf5.open_file(Path(path)) as file:
+        group = name.rstrip("/").rpartition("/")[0]
+        reads: list[tuple[Any, str]] = [(hdf5.text_attribute, attribute) for attribute in hdf5.ATTRIBUTES]
+        reads += [(hdf5.texts, texts) for texts in ("skipped", "classes") if name == "images"]
+        reads += [(read_all, f"{group}/{beside}") for beside in (*hdf5.LABELS, "sums")]
+        for read, what in reads:
+            with contextlib.suppress(Exception):
+                read(file, what)
+        images = hdf5.dataset(file, name)
+        if images is None:
+            hdf5.contents(file)
+            return
+        if images.chunks and hasattr(images.id, "chunk_iter"):
+            images.id.chunk_iter(lambda _: None)
+        for row in (0, len(images) - 1):
+            images[row]
+
+
+def read_all(file: Any, name: str) -> None:
+    """Read a whole data set of an HDF5 file, if it is there."""
+    data = hdf5.dataset(file, name)
+    if data is not None:
+        data[:]
+
+
+def look_at_lmdb(path: str, _: str) -> None:
+    """Walk through all keys, and through the values of a file that has not too many."""
+    import lmdb
+
+    with lmdb.open(path, readonly=True, lock=False, readahead=False) as file, file.begin(buffers=True) as transaction:
+        count = transaction.stat()["entries"]
+        with transaction.cursor() as cursor:
+            if count > MOST_VALUES:
+                for _key in cursor.iternext(keys=True, values=False):
+                    pass
+                return
+            for _key, value in cursor.iternext(keys=True, values=True):
+                if len(value):
+                    bytes(value[:1]), bytes(value[-1:])
+        for key in list(transaction.cursor().iternext(keys=True, values=False)):
+            transaction.get(bytes(key))

@@ -1,0 +1,68 @@
+"""Trained: the generator of a run, as its newest checkpoint or a given one holds it, with what the run says of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dcgan import presets
+from dcgan.config import Config
+from dcgan.device import choose_device
+from dcgan.errors import UserError
+from dcgan.run import resume
+from gpunet.layers import Sequential
+
+NETWORKS = ("average_G", "G")  # the parts of a checkpoint that draw: the moving average, where there is one, draws
+
+
+class Trained(NamedTuple):
+    """A generator on its device, its config, the name of its run, its steps, and the names of its classes."""
+
+    G: Sequential
+    config: Config
+    run: str
+    step: int
+    classes: Sequence[str] = ()  # () where the run knows no names
+
+
+def load(path: str, given: Mapping[str, Any]) -> Trained:
+    """Return the generator of a run folder or a checkpoint file; given: options of its config to replace.
+
+    The moving average of G's weights draws, as it draws the sample grids; a run without one draws with G's weights.
+    Raises UserError where there is no checkpoint, it does not fit, or it holds weights that are NaN or infinite.
+    """
+    found = resume.find(path, lambda line: print(line, file=sys.stderr))
+    if found.state is None:
+        raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
+    config = replace(found.config, **{"precision": None, **given})  # what trained on a GPU may draw on a CPU
+    device = choose_device(config)
+    G = presets.find(config.preset).generator(config)
+    with resume.fitting(path):
+        states = [found.state["gan"][name] for name in NETWORKS if name in found.state["gan"]]
+        for state in reversed(states):  # all, so that a checkpoint with a part of another network is refused
+            G.load_state_dict(state)
+        step = int(found.state["step"])
+    folder = folder_of(Path(path))
+    return Trained(G.to(device), config, folder.name, step, class_names(folder))
+
+
+def folder_of(path: Path) -> Path:
+    """Return the run folder that a path names: itself, or for RUN/checkpoints/000500.h5 RUN."""
+    place = path.resolve()
+    return place if place.is_dir() else place.parent.parent
+
+
+def class_names(folder: Path) -> Sequence[str]:
+    """Return the names of a run's classes, by label: the list "classes" of its run.json; () where there is none."""
+    try:
+        said = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        names = said["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    if not isinstance(names, list) or names == [str(number) for number in range(len(names))]:
+        return ()  # digits are called by their numbers
+    return tuple(map(str, names))

@@ -1,0 +1,210 @@
+"""The files of dcgan.generate: none of another model stays unseen, each says where it is from; sizes, seeds, labels."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan import generate_options, images, picture_files
+from gpunet import checkpoint
+from running import PLACE, TINY, run_generate, run_train, write_pictures
+
+
+@pytest.fixture
+def own(tiny, runs):
+    """A run of one step that a test may change."""
+    run_train(*tiny, "--steps 1")
+    return runs / "0001-dcgan64"
+
+
+@pytest.fixture
+def labelled(tmp_path, runs):
+    """A run of one step that knows the names of its two classes."""
+    for name in ("cat", "dog"):
+        (tmp_path / "pets").mkdir(exist_ok=True)
+        write_pictures(tmp_path / "pets" / name, 8)
+    given = ["--preset carpedm20-mnist --steps 1 --data", tmp_path / "pets", "--out", runs]
+    assert run_train(*TINY, *given) == 0
+    run = runs / "0001-carpedm20-mnist"
+    (run / "run.json").write_text(json.dumps({"classes": ["cat", "dog"]}))
+    return run
+
+
+def made(run, *arguments):
+    assert run_generate(run, *arguments, *PLACE) == 0
+
+
+def refused(run, capsys, *arguments):
+    """The one line that says why nothing was drawn."""
+    capsys.readouterr()
+    assert run_generate(run, *arguments, *PLACE) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    return error
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.atleast_3d(image)
+
+
+def texts(path):
+    with Image.open(path) as image:
+        return image.text
+
+
+def test_other_pictures_are_not_mixed_with_new_ones(own, tmp_path, capsys):
+    out = tmp_path / "made"
+    made(own, "--count 4 --out", out)
+    (out / "photo.jpg").write_bytes(b"")
+    error = refused(own, capsys, "--count 2 --out", out)
+    assert "already holds 5 pictures, such as 000001.png: choose another folder, or replace them" in error
+    made(own, "--count 2 --overwrite --out", out)
+    assert sorted(path.name for path in out.iterdir()) == ["000001.png", "000002.png", "photo.jpg"]
+    assert "1 other pictures stay" in capsys.readouterr().err
+    made(own, "--mode gif --dimensions 1 --overwrite --out", out)
+    made(own, "--mode sweep --dimensions 2 --overwrite --out", out)
+    assert sorted(path.name for path in out.iterdir()) == ["photo.jpg", "z002.png"]
+
+
+def test_a_file_is_not_replaced_unasked(own, tmp_path, capsys):
+    for name in ("x.png", "x.gif"):
+        mode = "--mode interpolation --rows 1" if name == "x.gif" else "--count 2"
+        (tmp_path / name).write_bytes(b"precious")
+        assert "x.gif is there already" in refused(own, capsys, mode, "--out", tmp_path / name).replace(".png", ".gif")
+        assert (tmp_path / name).read_bytes() == b"precious"
+        made(own, mode, "--overwrite --out", tmp_path / name)
+        assert picture_files.is_own(tmp_path / name)
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_one_picture_has_no_frame(own, tmp_path, scale):
+    made(own, f"--count 1 --scale {scale} --out", tmp_path / "one.png")
+    made(own, "--count 1 --out", tmp_path / "folder")
+    one, plain = pixels(tmp_path / "one.png"), pixels(tmp_path / "folder/000001.png")
+    assert plain.shape == (16, 16, 3) and one.shape == (16 * scale, 16 * scale, 3)
+    assert (one[::scale, ::scale] == plain).all() and (one[scale - 1 :: scale, scale - 1 :: scale] == plain).all()
+
+
+def test_scale_in_every_mode(own, tmp_path):
+    sizes = {}
+    for mode, out in ("sweep", ""), ("gif", ""), ("merged-gif", "m.gif"), ("interpolation", "i.png"), ("grid", "g.png"):
+        more = "" if mode == "grid" else " --rows 2" if mode == "interpolation" else " --dimensions 1,2"
+        made(own, f"--mode {mode} --count 4 --scale 3{more} --out", tmp_path / mode / out)
+        path = next((tmp_path / mode).iterdir())
+        with Image.open(path) as image:
+            sizes[path.name] = image.size
+    assert sizes["m.gif"] == (2 + 2 * 50, 2 + 50) and sizes["z001.gif"] == (48, 48)
+    assert sizes["g.png"] == (102, 102) and sizes["i.png"] == (202, 102)
+    assert sizes["z001.png"] == (2 + 2 * 50, 2 + 2 * (50 + images.LETTERS + 3))
+
+
+def test_every_png_says_where_it_is_from(own, tmp_path):
+    made(own, "--count 3 --seed 5 --out", tmp_path / "a")
+    said = {"Software": "dcgan.generate", "run": "0001-dcgan64", "step": "1", "seed": "5"}
+    assert texts(tmp_path / "a/000003.png") == {**said, "index": "3"}
+    made(own / "checkpoints/000001.h5", "--count 3 --seed 5 --out", tmp_path / "a.png")
+    assert texts(tmp_path / "a.png") == {**said, "index": "1-3"}
+    made(own, "--mode sweep --dimensions 2 --seed 5 --out", tmp_path / "b")
+    assert texts(tmp_path / "b/z002.png") == {**said, "index": "1", "dimension": "2"}
+    made(own, "--mode interpolation --rows 2 --count 3 --seed 5 --out", tmp_path / "c.png")
+    assert texts(tmp_path / "c.png") == {**said, "index": "1-3"}
+    made(own, "--seeds 7,9 --out", tmp_path / "d")
+    assert texts(tmp_path / "d/seed000009.png") == {**said, "seed": "9", "index": "1"}
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+def test_a_picture_per_seed(tiny, runs, tmp_path, statistics):
+    run_train(*tiny, "--steps 1 --preset tf-nw --sampling-statistics", statistics)
+    run = runs / "0001-tf-nw"
+    made(run, "--seeds 4,0-1 --out", tmp_path / "each")
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == [f"seed00000{i}.png" for i in (0, 1, 4)]
+    for seed in (0, 4):
+        made(run, f"--count 2 --seed {seed} --out", tmp_path / f"{seed}")
+        assert (pixels(tmp_path / f"{seed}/000001.png") == pixels(tmp_path / f"each/seed00000{seed}.png")).all()
+    made(run, "--seeds 4 --out", tmp_path / "four.png")
+    assert (pixels(tmp_path / "four.png") == pixels(tmp_path / "4/000001.png")).all()
+    made(run, "--seeds 4,0-1 --out", tmp_path / "grid.png")
+    assert pixels(tmp_path / "grid.png").shape == (38, 38, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ("--seeds 3-1", "--seeds: got '3-1', expected at most 1,000,000 seeds, such as 1,5-9"),
+        ("--seeds 0-999999999", "--seeds: got '0-999999999'"),
+        ("--seeds 1 --seed 2", "so --seed has no use"),
+        ("--seeds 1 --count 2", "so --count has no use"),
+        ("--seeds 1 --mode sweep", "--seeds: goes with --mode grid, not with sweep"),
+        ("--scale 0", "--scale: got '0', expected a whole number from 1 to 64"),
+    ],
+)
+def test_mistakes(tmp_path, capsys, wrong, message):
+    assert message in refused(tmp_path / "no-run", capsys, wrong, "--out", tmp_path / "out")
+
+
+def test_lists_of_numbers():
+    assert generate_options.number_list("0,5,10-12", 12) == [0, 5, 10, 11, 12]
+    for wrong in ("13", "-1", "2-1", "", "a", "1,,2", "1.5", "9" * 5000):
+        assert generate_options.number_list(wrong, 12) is None
+
+
+@pytest.mark.parametrize("part", ["G", "average_G"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_draw_nothing(own, tmp_path, capsys, part, value):
+    path = own / "checkpoints/000001.h5"
+    state = checkpoint.load(path)
+    next(iter(state["gan"][part].values())).flat[0] = value
+    checkpoint.save(path, state)
+    error = refused(own, capsys, "--count 2 --out", tmp_path / "x.png")
+    assert "is not finite (NaN or infinite): take an earlier checkpoint" in error and not (tmp_path / "x.png").exists()
+
+
+def test_the_moving_average_draws_as_it_draws_the_samples(own, tmp_path):
+    path = own / "checkpoints/000001.h5"
+    state = checkpoint.load(path)
+    made(own, "--count 2 --out", tmp_path / "average")
+    for value in state["gan"]["G"].values():
+        value[...] *= 2
+    checkpoint.save(path, state)
+    made(own, "--count 2 --out", tmp_path / "same")
+    del state["gan"]["average_G"]
+    checkpoint.save(path, state)
+    made(own, "--count 2 --out", tmp_path / "G")
+    average, same, G = (pixels(tmp_path / name / "000001.png") for name in ("average", "same", "G"))
+    assert (average == same).all() and (average != G).any()
+
+
+def test_a_class_by_its_name(labelled, tmp_path, capsys):
+    for label in ("dog", "1", "0"):
+        made(labelled, "--count 2 --out", tmp_path / label, f"--label {label}")
+    dog, one, zero = (pixels(tmp_path / label / "000002.png") for label in ("dog", "1", "0"))
+    assert (dog == one).all() and (dog != zero).any()
+    assert texts(tmp_path / "1/000001.png")["label"] == "dog"
+    error = refused(labelled, capsys, "--label cow --out", tmp_path / "x")
+    assert "--label: got 'cow', expected cat, dog, or 0 to 1" in error
+    assert "say which, cat, dog, or 0 to 1" in refused(labelled, capsys, "--mode sweep --out", tmp_path / "x")
+    for text in ("{", "[]", '{"classes": 3}', '{"classes": ["cat"]}'):
+        (labelled / "run.json").write_text(text)
+        made(labelled, "--label 1 --count 1 --overwrite --out", tmp_path / "y.png")
+
+
+def test_captions_stand_below_pictures_of_any_width():
+    for width in (4, 90):
+        pictures = np.full((2, 6, width, 3), 7, "uint8")
+        cells = images.captioned(pictures, ["-1.73", "0"])
+        assert cells.shape[:2] == (2, 6 + images.LETTERS + 3) and cells.shape[2] >= width
+        assert ((cells[:, :6] == 7).any(axis=3).sum(axis=(1, 2)) == 6 * width).all()
+        assert (cells[:, 6:].min(axis=(1, 2, 3)) < 100).all()  # dark letters on white
+        assert (cells[0, 6:] != cells[1, 6:]).any()
+
+
+def test_a_gif_of_many_colours_is_small_and_near():
+    rows = np.arange(128)
+    picture = np.stack(np.broadcast_arrays(rows[:, None], rows[None], 128 + (rows[:, None] + rows) // 4), -1)
+    frames = images._with_palette(np.stack([picture, picture[::-1]]).astype("uint8"))
+    assert len({tuple(frame.getpalette()) for frame in frames}) == 1 and frames[0].mode == "P"
+    difference = np.asarray(frames[0].convert("RGB")).astype(int) - picture
+    assert np.abs(difference).mean() < 6
+    assert (np.asarray(frames[1]) == np.asarray(frames[0])[::-1]).all()
