@@ -141,14 +141,19 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     trainer.changes = resume.course_changes(found.config, config) if goes_on else []
     if trainer.changes:
         say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
+    _tidy(run, trainer.step, found, path)
+    return trainer, run
+
+
+def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:
+    """Bring a run folder to the state that it had at a step: without half files and without later lines of the log."""
     with run.locked():
         run.sweep()
-        lacking = run.cut_log(trainer.step, found.log)
+        lacking = run.cut_log(step, found.log)
         if lacking:
-            say(f"{run.log} lacks {lacking:,} of the {trainer.step:,} steps before: it was damaged or cut")
+            say(f"{run.log} lacks {lacking:,} of the {step:,} steps before: it was damaged or cut")
         if found.run is None:
-            write_atomically(run.checkpoint(trainer.step), Path(path).read_bytes())
-    return trainer, run
+            write_atomically(run.checkpoint(step), Path(path).read_bytes())
 
 
 def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
