@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-COMMANDS = ("train", "generate", "prepare", "summary", "compare", "gallery")
+COMMANDS = ("train", "generate", "prepare", "summary", "compare", "gallery", "plot", "runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from dcgan import signals, streams
 from dcgan.config import Config, option_name
 from dcgan.errors import Diverged, UserError
 
 Main = Callable[..., int]
 MISTAKE, FAILURE = 2, 1  # exit statuses
 INTERRUPTED = 130  # the exit status that shells report of a program that Ctrl-C ended
+TOO_LARGE = ("Maximum allowed dimension exceeded", "array is too big", "Python int too large")  # NumPy's words
+
+
+class Version(argparse.Action):
+    """The option that prints the version."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        """Print the version of the package and end the program."""
+        from gpunet import __version__  # not above: --help loads no networks
+
+        print(f"{parser.prog} {__version__}")
+        parser.exit()
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,9 +37,26 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+        gone = argparse.SUPPRESS  # keeps the option out of what is parsed
+        self.add_argument("--version", action=Version, nargs=0, default=gone, help="show the version, and stop")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse empty arguments, as those of a shell variable that is not set, and those that no path may be."""
+        words = list(sys.argv[1:] if args is None else args)
+        for before, word in zip(["", *words], words, strict=False):
+            option, sign, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+            if sign and not value:
+                self.error(f"{option}: got '', expected a name or a path".removeprefix(": "))
+            if "\0" in word:
+                self.error("an argument holds a zero byte")
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Raise the message as UserError."""
+        """Raise the message as UserError, with the options that an unknown one may have been meant as."""
+        unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        if message.startswith("unrecognized arguments") and unknown:
+            close = difflib.get_close_matches(unknown[0].replace("_", "-"), self._option_string_actions, 1, 0.7)
+            message += f": did you mean {close[0]}?" if close else ""
         raise UserError(f"{message} (--help lists the options)")
 
 
@@ -51,33 +83,46 @@ def guarded(main: Main) -> Main:
 
     @functools.wraps(main)
     def run(arguments: Sequence[str] | None = None) -> int:
-        try:
-            return main(arguments)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return INTERRUPTED
-        except UserError as error:
-            return _report(str(error), MISTAKE)
-        except Exception as error:
-            failure = _failure(error)
-            if failure is None:  # a bug of ours: its traceback helps
-                raise
-            return _report(failure, FAILURE)
+        with streams.lenient(), signals.noted_interrupt() as interrupted:
+            try:
+                return main(arguments)
+            except KeyboardInterrupt:
+                return _interrupted()
+            except UserError as error:
+                return _interrupted() if interrupted else _report(str(error), MISTAKE)
+            except Exception as error:
+                if interrupted:  # a library, or a program that it started, has made another error of Ctrl-C
+                    return _interrupted()
+                failure = _failure(error)
+                if failure is None:  # a bug of ours: its traceback helps
+                    raise
+                return _report(failure, FAILURE)
 
     return run
+
+
+def _interrupted() -> int:
+    print("interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _failure(error: Exception) -> str | None:
     """Return the line for a failure of the training, the memory or a disk; None for any other error."""
     from gpunet.checkpoint import CheckpointError  # not above: --help loads no networks
+    from gpunet.kernels import BuildError
 
-    if isinstance(error, Diverged | CheckpointError):
+    if isinstance(error, Diverged | CheckpointError | BuildError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return f"out of memory ({error}): try a smaller --batch-size, --width or --image-size"
+    if isinstance(error, MemoryError) or str(error).startswith(TOO_LARGE):
+        return f"out of memory ({error}): try a smaller --batch-size, --width, --z-dim, --samples or --image-size"
     if isinstance(error, OSError):
-        return f"{error.filename or 'input or output'}: {error.strerror or error}"
+        return f"{_shown(error.filename) or 'input or output'}: {error.strerror or error}"
     return None
+
+
+def _shown(name: Any) -> str:
+    """Return a file name as text; the system may give it as bytes, or as the number of an open file."""
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else ""
 
 
 def _report(message: str, status: int) -> int:

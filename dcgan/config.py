@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from dcgan import options
@@ -90,6 +91,12 @@ class Config:
     sample_every: int | str = option(200, options.cadence, "steps or epochs (as in 5ep) between sample grids", "N|Nep")
     checkpoint_every: int | str = option(500, options.cadence, "steps or epochs between checkpoints", "N|Nep")
     keep: int = option(3, options.integer(1), "number of checkpoints that stay, the newest ones")
+    checkpoint_minutes: float = option(
+        1.0,
+        options.number("[0, inf)"),
+        "a checkpoint so many minutes after the start, if none was due by then; it goes with the next one; 0: none",
+        "X",
+    )
 
     # The networks
     preset: str = option("dcgan64", options.text, "DCGAN to train: its networks and its settings", "NAME")
@@ -164,7 +171,9 @@ class Config:
         "pictures left over at an epoch's end: drop them, or wrap them into a batch with the next epoch's first",
         "NAME",
     )
-    seed: int = option(0, options.integer(0), "random seed of weights, z, the order of the data and the drawn faces")
+    seed: int = option(
+        0, options.integer(0, 2**128 - 1), "random seed of weights, z, the order of the data and the drawn faces"
+    )
     ema: float = option(
         0.999,
         options.number("[0, 1)"),
@@ -182,6 +191,17 @@ class Config:
     def to_json(self) -> str:
         """Return the options as JSON text, one a line."""
         return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Return the config of a `to_json` file. UserError, which names the file: it cannot be read, or see below."""
+        try:
+            text = path.read_text(encoding="utf-8-sig")  # -sig: an editor may have put a byte-order mark in front
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is no text in UTF-8") from error
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        return cls.from_json(text, str(path))
 
     @classmethod
     def from_json(cls, text: str, origin: str = "config.json") -> Config:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from functools import partial
+
 import numpy as np
+from tqdm import tqdm
 
 from dcgan.config import Config
 from dcgan.errors import UserError
-from gpunet import backend
+from gpunet import backend, kernels
 
 
-def choose_device(config: Config) -> str:
+def choose_device(config: Config, build: bool = True) -> str:
     """Switch to the config's implementation, precision and convolution; return its device, "cpu" or "cuda".
 
-    "auto" is cuda if an array can be put there. UserError: the machine cannot do what was chosen.
+    "auto" is cuda if an array can be put there. build: compile the kernels that the CPU needs and the cache lacks.
+    UserError: the machine cannot do what was chosen.
     """
     if config.implementation:
         backend.use(config.implementation)
     device = _device(config)
+    if build and device == "cpu" and backend.implementation(device) == "kernels":
+        _build_kernels(asked=config.implementation == "kernels")
     if config.precision:
         _use_precision(config.precision, device)
     backend.use_conv(config.conv)
@@ -31,8 +39,37 @@ def _device(config: Config) -> str:
     except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
         if config.device == "cuda":
             raise UserError(f"--device cuda: {error}") from error
+        if importlib.util.find_spec("cupy"):  # whoever installed CuPy expects the GPU
+            print(f"--device auto takes the CPU: {' '.join(str(error).split())}", flush=True)
         return "cpu"
     return "cuda"
+
+
+def _build_kernels(asked: bool) -> None:
+    """Compile the kernels that the cache lacks, with progress. Where that fails, the reference runs; a line says so.
+
+    UserError: it fails, and the kernels were asked for.
+    """
+    try:
+        missing = kernels.unbuilt(kernels.of_training())
+        if missing:
+            print(f"compiling {len(missing)} kernel files for this CPU, which is done once", flush=True)
+            bar = partial(tqdm, total=len(missing), unit="file", disable=None)  # None: no bar outside a terminal
+            kernels.build(missing, watch=bar)
+        kernels.load("adam")  # a cache folder may forbid to run what lies there
+    except kernels.BuildError as error:
+        reason = _in_short(str(error)) if kernels.compiler_available() else "no C++ compiler found"
+        if asked:
+            raise UserError(f"--implementation kernels: {reason}") from error
+        print(f"{reason}: running the NumPy reference instead of the kernels", file=sys.stderr)
+        backend.use("reference")
+
+
+def _in_short(text: str) -> str:
+    """Return the first line of a compiler's message, and the first that speaks of an error."""
+    first, *others = text.splitlines()
+    error = next((line for line in others if "error" in line), others[0]) if others else ""
+    return " ".join(f"{first} {error}".split())[:300]
 
 
 def _use_precision(name: str, device: str) -> None:
@@ -49,6 +86,9 @@ def _use_precision(name: str, device: str) -> None:
 
 def described(device: str) -> str:
     """Return the outcome of `choose_device` in words."""
-    implementation = backend.implementation(device)
-    precision = backend.precision(device) if implementation == "kernels" else "fp32"
-    return f"device {device}, implementation {implementation}, precision {precision}"
+    return f"device {device}, implementation {backend.implementation(device)}, precision {precision_of(device)}"
+
+
+def precision_of(device: str) -> str:
+    """Return the precision in which the device multiplies; the reference does so in fp32."""
+    return backend.precision(device) if backend.implementation(device) == "kernels" else "fp32"

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from dcgan.errors import UserError
 
+LARGEST = 2**31 - 1  # of whole numbers, where no smaller one is named
+LONGEST = 65_535  # pixels of a side, as in a JPEG
 Kind = Callable[[Any], Any]
 Size = tuple[int, int]  # of a picture: (height, width)
 
@@ -25,16 +27,18 @@ def option_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
-def integer(least: int, most: int | None = None) -> Kind:
+def integer(least: int, most: int = LARGEST) -> Kind:
     """A whole number from `least` to `most`."""
-    expected = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
+    few = f"a whole number of at least {least}" if most >= LARGEST else f"a whole number from {least} to {most}"
 
     def read(value: Any) -> int:
         try:
             number = int(str(value))
-        except ValueError:
-            _refuse(value, expected)
-        return number if number >= least and (most is None or number <= most) else _refuse(value, expected)
+        except ValueError:  # no number, or one of thousands of digits
+            _refuse(value, few)
+        if number < least or (number > most and most < LARGEST):
+            _refuse(value, few)
+        return number if number <= most else _refuse(value, f"{few} and at most {most}")
 
     return read
 
@@ -66,7 +70,7 @@ def flag(value: Any) -> bool:
 
 def text(value: Any) -> str:
     """Any text that is not empty."""
-    return str(value) if str(value) else _refuse(value, "a name or a path")
+    return str(value) if str(value) and "\0" not in str(value) else _refuse(value, "a name or a path")
 
 
 def size(value: Any) -> Size:
@@ -75,11 +79,12 @@ def size(value: Any) -> Size:
 
 
 def parse_size(text: str) -> Size:
-    """Return (H, W) of "64" or "64x48", height x width. Raises UserError for anything else."""
+    """Return (H, W) of "64" or "64x48", height x width. Raises UserError for anything else, as above LONGEST."""
     parts = text.lower().split("x")
-    if len(parts) in (1, 2) and all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    if len(parts) in (1, 2) and all(_is_count(part.strip(), LONGEST) for part in parts):
         return int(parts[0]), int(parts[-1])
-    raise UserError(f"size {text!r}: expected a number of pixels such as 64, or height x width such as 64x48")
+    size = _shortened(text)
+    raise UserError(f"size {size!r}: expected a number of pixels such as 64, or height x width such as 64x48")
 
 
 def size_text(size: Size) -> str:
@@ -90,7 +95,7 @@ def size_text(size: Size) -> str:
 def ratio(value: Any) -> tuple[int, int]:
     """(n, m) from "n:m" or a pair, both at least 1."""
     parts = [str(part) for part in (value if isinstance(value, list | tuple) else str(value).split(":"))]
-    if len(parts) == 2 and all(part.isdecimal() and int(part) for part in parts):
+    if len(parts) == 2 and all(map(_is_count, parts)):
         return int(parts[0]), int(parts[1])
     return _refuse(value, "two whole numbers of at least 1, such as 1:1 or 5:1")
 
@@ -98,7 +103,7 @@ def ratio(value: Any) -> tuple[int, int]:
 def cadence(value: Any) -> int | str:
     """A repetition: "200" every 200 steps, "10ep" at the end of every tenth epoch, "1,5,20ep" of these epochs."""
     numbers, per_epoch = str(value).removesuffix("ep").split(","), str(value).endswith("ep")
-    if not all(number.isdecimal() and int(number) for number in numbers) or (len(numbers) > 1 and not per_epoch):
+    if not all(map(_is_count, numbers)) or (len(numbers) > 1 and not per_epoch):
         _refuse(value, "a number of steps such as 200, or epochs such as 1ep, 10ep or 1,5,20ep")
     return str(value) if per_epoch else int(numbers[0])
 
@@ -112,4 +117,13 @@ def named(name: str, kind: Kind, value: Any) -> Any:
 
 
 def _refuse(value: Any, expected: str) -> NoReturn:
-    raise UserError(f"got '{value}', expected {expected}")
+    raise UserError(f"got '{_shortened(str(value))}', expected {expected}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def _is_count(text: str, most: int = LARGEST) -> bool:
+    """Return whether a text is a whole number from 1 to `most`."""
+    return text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most

@@ -5,7 +5,10 @@ A new run is `train(*new_run(config))`, a resumed one `train(*resumed_run(path, 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,19 +20,66 @@ from dcgan import presets
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
-from dcgan.device import choose_device, described
+from dcgan.data.formats.recognise import split
+from dcgan.data.limits import default_memory_limit
+from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import Diverged, UserError
-from dcgan.run import log, resume, tensorboard
+from dcgan.run import resume, tensorboard
 from dcgan.run.folder import RunDir
+from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
+from gpunet import backend
 from gpunet.files import write_atomically
+
+
+def check(config: Config) -> None:
+    """Raise UserError for what is known to be wrong before anything is opened, compiled or computed."""
+    presets.find(config.preset).check(config)
+    if config.tensorboard:
+        tensorboard.require()
+    if config.data:
+        split(config.data)
+    _require_memory(config)
+    if config.batch_size == 1:
+        _require_rows(config)
+
+
+def resolved(config: Config) -> Config:
+    """Return a config with the device, the implementation and the precision that it gets here. Raises UserError."""
+    check(config)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the config alone
+        device = choose_device(config, build=False)
+    return replace(config, device=device, implementation=backend.implementation(device), precision=precision_of(device))
+
+
+def _require_memory(config: Config) -> None:
+    """Raise UserError where a batch and a sample grid alone are more than this machine's memory."""
+    (height, width), numbers = config.image_size, config.samples + config.batch_size
+    least = numbers * (height * width + 4 * config.z_dim)  # bytes: pictures of one channel, uint8, and float32 z
+    memory = 4 * default_memory_limit()
+    if least > memory:
+        raise UserError(
+            f"--image-size {height}x{width}, --z-dim {config.z_dim}, --samples {config.samples} and --batch-size "
+            f"{config.batch_size} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
+        )
+
+
+def _require_rows(config: Config) -> None:
+    """Raise UserError where batch norm would get one row of numbers: over one row every number is its own mean."""
+    preset, settled = presets.find(config.preset), replace(config, classes=config.classes or 2)
+    z, picture = (1, 1, 1, config.z_dim), (1, *config.image_size, config.channels or 3)
+    for net, shape in ((preset.generator(settled), z), (preset.discriminator(settled), picture)):
+        try:
+            with backend.use("reference"), net.given(np.zeros(1, "int32")):
+                net.forward(np.zeros(shape, "float32"))
+        except ValueError as error:
+            expected = f"with --preset {config.preset} expected 2 or more"
+            raise UserError(f"--batch-size: got 1, {expected}: {error}") from error
 
 
 def open_trainer(config: Config, progress: bool) -> Trainer:
     """Open the data and build the networks; say what runs where. Raises UserError."""
-    presets.find(config.preset).check(config)
-    if config.tensorboard:
-        tensorboard.require()
+    check(config)
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
@@ -75,7 +125,8 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     the old log: nothing is overwritten.
     """
     found = resume.find(path, say)
-    trainer = open_trainer(resume.changed(found.config, given), progress)
+    config = resume.changed(found.config, given)
+    trainer = open_trainer(config, progress)
     if found.state:
         _restore(trainer, found.state, path)
     at = f"step {trainer.step} of {trainer.last_step}"
@@ -86,9 +137,15 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"going on from step {trainer.step} in {run.path}")
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
+    goes_on = 0 < trainer.step < trainer.last_step
+    trainer.changes = resume.course_changes(found.config, config) if goes_on else []
+    if trainer.changes:
+        say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
     with run.locked():
         run.sweep()
-        run.cut_log(trainer.step, found.log)
+        lacking = run.cut_log(trainer.step, found.log)
+        if lacking:
+            say(f"{run.log} lacks {lacking:,} of the {trainer.step:,} steps before: it was damaged or cut")
         if found.run is None:
             write_atomically(run.checkpoint(trainer.step), Path(path).read_bytes())
     return trainer, run
@@ -106,28 +163,39 @@ def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
 
 def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
+    run.complete()
+    say(f"run folder: {run.path}")
     with run.locked():
         known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
         run.list_skipped(trainer.source.skipped)
+        record, how = _record(trainer, run), "failed"
         try:
             done = trainer.train(run, progress)
+            how = "finished" if done else "stopped"
         except Diverged as error:
             kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
             raise Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
             _close(trainer.source, known, run)
-        if done:
-            from dcgan.run.plot import save_plot
-
-            save_plot(run.plot, log.read(run.log))
+            with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
+                record.end(trainer.step, how)
     if not done:
         say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
-        say(f"go on with: python -m dcgan.train --resume {run.path}")
+        say(f"go on with: python -m dcgan.train --resume {shlex.quote(str(run.path))}")
         return INTERRUPTED
     say(f"samples: {run.sample(trainer.step)}")
     say(f"run folder: {run.path}")
     return 0
+
+
+def _record(trainer: Trainer, run: RunDir) -> Record:
+    """Write run.json as it is at the start; return it."""
+    data = {"data": trainer.source.description, "classes": trainer.source.classes}
+    record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
+    record.changed(trainer.changes)
+    record.write()
+    return record
 
 
 def _close(source: Source, known: int, run: RunDir) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C while training ends the run after the step: it is saved, and can be resumed."""
+"""Ctrl-C, or the end of the terminal, while training ends the run after the step: it is saved, and can be resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Within the block, the first SIGINT or SIGTERM only sets the returned Stop; a second one ends the program."""
+    """Within the block, the first SIGINT, SIGTERM or SIGHUP only sets the returned Stop; a second one ends the program.
+
+    SIGHUP comes when the terminal or its connection is closed. Where it is ignored, as under nohup, it stays ignored.
+    """
     stop, before = Stop(), dict[int, Any]()
 
     def handle(number: int, frame: object) -> None:
@@ -33,8 +36,32 @@ def stop_on_signal() -> Iterator[Stop]:
             signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():  # elsewhere Python delivers no signals
-        before.update({number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)})
+        before.update({number: signal.signal(number, handle) for number in _heeded()})
     try:
         yield stop
     finally:
         restore()
+
+
+def _heeded() -> list[int]:
+    hangup = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # not on Windows
+    return [signal.SIGINT, signal.SIGTERM, *(number for number in hangup if signal.getsignal(number) != signal.SIG_IGN)]
+
+
+@contextlib.contextmanager
+def noted_interrupt() -> Iterator[Stop]:
+    """Within the block, SIGINT raises KeyboardInterrupt as ever, and the returned Stop tells that it came."""
+    stop, before = Stop(), signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, frame: object) -> None:
+        stop.asked = True
+        signal.default_int_handler(number, None)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

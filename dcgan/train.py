@@ -45,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = given if file is None else config_file.merged(file, given, resumed=path is not None)
     if dry:
         config = resume.changed(resume.find(path).config, given) if path else presets.config_of(given)
-        presets.find(config.preset).check(config)
-        print(config.to_json(), end="")
+        print(session.resolved(config).to_json(), end="")
         return 0
     if path:
         trainer, run = session.resumed_run(path, given, progress)

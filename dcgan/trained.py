@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from dcgan import presets
 from dcgan.config import Config
 from dcgan.device import choose_device
@@ -45,12 +43,9 @@ def load(path: str, given: Mapping[str, Any]) -> Trained:
     G = presets.find(config.preset).generator(config)
     with resume.fitting(path):
         states = [found.state["gan"][name] for name in NETWORKS if name in found.state["gan"]]
-        wrong = [name for state in states for name, value in state.items() if not np.isfinite(value).all()]
         for state in reversed(states):  # all, so that a checkpoint with a part of another network is refused
             G.load_state_dict(state)
         step = int(found.state["step"])
-    if wrong:
-        raise UserError(f"{path}: weight {wrong[0]} of G is not finite (NaN or infinite): take an earlier checkpoint")
     folder = folder_of(Path(path))
     return Trained(G.to(device), config, folder.name, step, class_names(folder))
 
@@ -68,4 +63,5 @@ def class_names(folder: Path) -> Sequence[str]:
         names = said["classes"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+    named = tuple(map(str, names)) if isinstance(names, list) else ()
+    return () if named == tuple(map(str, range(len(named)))) else named  # "0", "1" ... say no more than the labels

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import sys
+import math
+import time
 import warnings
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from dcgan import images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
+from dcgan.progress import step_bar, step_text
 from dcgan.run import log
+from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
 from dcgan.run.tensorboard import Board, opened
-from dcgan.sampling import balanced_labels, draw_z, sample, whole_batches
+from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
 from dcgan.signals import stop_on_signal
 from dcgan.stepper import Inputs, Stepper
 from gpunet import checkpoint
 
 
 class Output(NamedTuple):
-    """Where a training writes: its folder, its log, and with --tensorboard an event file."""
+    """Where a training writes: its folder, its log, its plot, and with --tensorboard an event file."""
 
     run: RunDir
     log: log.Log
     board: Board | None = None
+    plot: LossPlot | None = None
 
 
 class Trainer:
@@ -46,6 +50,9 @@ class Trainer:
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.lr = 0, config.lr
+        self.changes: list[str] = []  # options that a resume has changed, for run.json
+        self.first_save = Early(0)
+        self.early: Path | None = None  # the checkpoint that it asked for
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, as a checkpoint holds it."""
@@ -64,10 +71,20 @@ class Trainer:
         """Go on from a checkpoint. Raises KeyError, ValueError or TypeError where it is not one of this config."""
         self.gan.load_state_dict(state["gan"])
         self.rng.bit_generator.state = state["random"]
-        self.step = self.saved_step = int(state["step"])
-        self.start = (int(state["epoch"]), int(state["position"]))
-        self.fixed_z[...] = state["fixed_z"]
+        self.step, epoch, position = (int(state[name]) for name in ("step", "epoch", "position"))
+        same_data = state["data"] == self.source.fingerprint
+        if min(self.step, epoch, position) < 0 or (same_data and position > len(self.source)):
+            raise ValueError(f"step {self.step}, epoch {epoch}, position {position} in {len(self.source)} pictures")
+        self.saved_step, self.start = self.step, (epoch, position)
+        self._take_fixed_z(state["fixed_z"])
         self.lr = self.gan.adam_G.lr
+
+    def _take_fixed_z(self, before: np.ndarray) -> None:
+        """Take the z of the samples so far; more samples than before begin with the same, and go on as drawn here."""
+        if before.shape[1:] != self.fixed_z.shape[1:] or len(before) % BATCH:
+            raise ValueError(f"fixed_z: got shape {before.shape}, expected {self.fixed_z.shape}")
+        count = min(len(before), len(self.fixed_z))
+        self.fixed_z[:count] = before[:count]
 
     def restart_epoch(self) -> None:
         """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""
@@ -84,28 +101,28 @@ class Trainer:
             self.stepper.running(),
             stop_on_signal() as stop,
             self._loader() as loader,
-            self._bar(progress) as bar,
+            step_bar(self.step, self.last_step, progress) as bar,
             warnings.catch_warnings(),
         ):
             watch = board.scalars if board else None
-            output = Output(run, log.Log(run.path, self.config.batch_size, watch), board)
+            plot = LossPlot(run, self.config.preset)
+            output = Output(run, log.Log(run.path, self.config.batch_size, watch), board, plot)
+            self.first_save = Early(self.config.checkpoint_minutes)
             # NumPy's overflow warnings are silenced: the log reports divergence, once.
             warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
             while self.step < self.last_step and not stop:
                 if self._step(next(loader), output):
-                    bar.set_postfix(output.log.newest | self.source.progress(), refresh=False)
+                    more = step_text(output.log.newest, output.log.speed, self.source.progress())
+                    bar.set_postfix_str(more, refresh=False)
                 bar.update()
             if self.saved_step < self.step:
                 self.save(output)
+            plot.update(now=True)
         return self.step == self.last_step
 
     def _loader(self) -> Loader:
         config = self.config
         return Loader(self.source, config.batch_size, config.seed, self.start, wrap=config.last_batch == "wrap")
-
-    def _bar(self, progress: bool) -> tqdm:
-        pause = 0.2 if sys.stderr.isatty() else 10  # seconds: a log file needs no animation
-        return tqdm(total=self.last_step, initial=self.step, unit="step", mininterval=pause, disable=not progress)
 
     def _step(self, batch: Batch, output: Output) -> bool:
         """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
@@ -122,6 +139,9 @@ class Trainer:
             self.sample(batch, zs[0], output)
         if due(config.checkpoint_every, self.step, finished):
             self.save(output)
+        elif self.first_save.due() and self.step < self.last_step:
+            self.save(output)
+            self.early = output.run.checkpoint(self.step)
         return fetched
 
     def _set_learning_rate(self, epoch: int) -> None:
@@ -154,9 +174,30 @@ class Trainer:
         state = self.state_dict()
         log.require_finite(state["gan"], self.step)
         checkpoint.save(run.checkpoint(self.step), state)
+        if self.early:
+            self.early.unlink(missing_ok=True)
+        self.first_save, self.early = Early(0), None
         run.list_skipped(self.source.skipped)  # more may have been found
         run.prune(self.config.keep, self.step)
         self.saved_step = self.step
+        if output.plot:
+            output.plot.update()
+
+
+class Early:
+    """Says once that the first minutes have passed, with no checkpoint so far; of 0 minutes never.
+
+    A run that ends in its first minutes, before the first checkpoint is due, would otherwise lose all. The checkpoint
+    that is saved then is removed when the next one is saved. So a run that goes to its end keeps the same steps with
+    and without it; a run that was killed in between has one more, as after Ctrl-C.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.at = time.monotonic() + 60 * minutes if minutes else math.inf
+
+    def due(self) -> bool:
+        """Return whether the time has come."""
+        return time.monotonic() >= self.at
 
 
 def learning_rate(config: Config, epoch: int, done: float) -> float:

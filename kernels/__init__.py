@@ -29,7 +29,7 @@ Environment: CXX (the compiler), OMP_NUM_THREADS, XDG_CACHE_HOME (builds are cac
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import NoneType
 from typing import Any
@@ -38,12 +38,24 @@ import numpy as np
 
 from gpunet.kernels.loader import cpu, source
 from gpunet.kernels.loader.arguments import Size, sizes_of
-from gpunet.kernels.loader.machine import run_alone, threads
+from gpunet.kernels.loader.machine import BuildError, run_alone, threads
 from gpunet.kernels.loader.signature import entries
 from gpunet.kernels.loader.source import libraries, stems
 
 NOT_CUDA = (np.ndarray, NoneType)
-__all__ = ["build", "compiler_available", "launch", "libraries", "load", "run_alone", "stems", "threads"]
+__all__ = [
+    "BuildError",
+    "build",
+    "compiler_available",
+    "launch",
+    "libraries",
+    "load",
+    "of_training",
+    "run_alone",
+    "stems",
+    "threads",
+    "unbuilt",
+]
 
 
 def launch(
@@ -81,13 +93,35 @@ def load(stem: str, dtype: Any = "float32", device: str = "cpu") -> Any:
     return CudaModule(stem, name)
 
 
-def build(files: Iterable[str] | None = None, dtypes: Iterable[str] = ("float32",)) -> None:
-    """Compile files for the CPU, one per core at a time: kernels, C++; default: all of this folder, not the ladders."""
+def build(
+    files: Iterable[str] | None = None,
+    dtypes: Iterable[str] = ("float32",),
+    watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> None:
+    """Compile files for the CPU, one per core at a time: kernels, C++; default: all of this folder, not the ladders.
+
+    `watch` is given an iterable with an item per finished file and goes through it, such as a progress bar.
+    Raises BuildError for the first file that does not compile.
+    """
     everything = [*libraries(), *(stem for stem in stems() if not stem.startswith("ladder/"))]
     wanted = everything if files is None else list(files)
     jobs = [(stem, dtype) for dtype in dtypes for stem in wanted]
-    with ThreadPoolExecutor(threads()) as pool:
-        list(pool.map(lambda job: cpu.build(*job), jobs))
+    pool = ThreadPoolExecutor(threads())
+    try:
+        for _ in watch(pool.map(lambda job: cpu.build(*job), jobs)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C no further file is compiled
+
+
+def of_training() -> list[str]:
+    """Return the files that a training step on the CPU may use."""
+    return [*libraries(), *(stem for stem in stems() if not stem.startswith(("conv2d/", "ladder/")))]
+
+
+def unbuilt(files: Iterable[str], dtype: str = "float32") -> list[str]:
+    """Return those of the files that the cache does not hold. Raises BuildError where nothing can be built."""
+    return [file for file in files if not cpu.is_built(file, dtype)]
 
 
 def compiler_available() -> bool:

@@ -20,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not kernels.compiler_available():
         print("no C++ compiler: the NumPy reference will run instead of the kernels")
         return 0
-    stems = [stem for stem in kernels.stems() if options.all or not stem.startswith(("conv2d/", "ladder/"))]
-    files = [*kernels.libraries(), *stems]
+    files = [*kernels.libraries(), *kernels.stems()] if options.all else kernels.of_training()
     kernels.build(files, options.dtype or ["float32"])
     print(f"{len(files)} kernel files are ready in {cache_folder()}")
     return 0

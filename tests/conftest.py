@@ -36,11 +36,11 @@ def pytest_terminal_summary(terminalreporter) -> None:
     """Say in one line why tests were skipped, and what would run them."""
     reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
     on_gpu = sum("no CuPy" in reason or "no CUDA device" in reason for reason in reasons)
-    if reasons:
-        terminalreporter.write_line(
-            f"{on_gpu:,} tests of GPU cells skipped: no GPU here (make cuda-test runs them where there is one); "
-            f"{len(reasons) - on_gpu} others: see above (make test EXTRAS=test,torch,nvrtc compares with PyTorch, too)"
-        )
+    others, say = len(reasons) - on_gpu, terminalreporter.write_line
+    if on_gpu:
+        say(f"{on_gpu:,} tests of GPU cells were skipped: no GPU here (make cuda-test runs them where there is one)")
+    if others:
+        say(f"{others:,} others were skipped (make test EXTRAS=test,torch,nvrtc runs those that need PyTorch or NVRTC)")
 
 
 @pytest.fixture(params=CELLS)

@@ -33,8 +33,9 @@ from dcgan.data.storage.cache import cache_path, forget_older, no_cache
 from dcgan.data.storage.decode_ahead import Job
 from dcgan.data.storage.growing import GrowingSource
 from dcgan.data.storage.packed import PackedSource, pack
-from dcgan.data.storage.reading import read_into_memory, with_channels
+from dcgan.data.storage.reading import fingerprint, read_into_memory, with_channels
 from dcgan.data.storage.store import Store
+from dcgan.errors import UserError
 from dcgan.options import Size
 
 CACHE_FROM = 10_000  # files; decoding fewer takes seconds: training waits for them, and they leave no cache
@@ -88,12 +89,25 @@ def open_cached(listing: Listing, wanted: Wanted, room: Room) -> PackedSource:
     """The images from a packed file in the cache folder, which is written now unless it is there already."""
     cached = cache_path(listing, wanted, room, growing=False)
     try:
-        if not cached.exists():
+        if not is_current(cached, listing, wanted):
+            cached.unlink(missing_ok=True)
             pack(listing, wanted.recipe, cached, room.workers, room.progress)
             forget_older(cached)
     except OSError as error:
         raise no_cache(cached, error) from None
-    return PackedSource(cached, str(wanted.path))
+    return PackedSource(cached, str(wanted.path), own=True, notes=listing.notes)
+
+
+def is_current(cached: Path, listing: Listing, wanted: Wanted) -> bool:
+    """Whether a file of the cache has the images and labels as they are read today, with checksums, and is sound."""
+    if not cached.exists():
+        return False
+    try:
+        source = PackedSource(cached)
+    except UserError:
+        return False
+    source.close()
+    return source.sums is not None and source.fingerprint == fingerprint(listing, wanted.recipe)
 
 
 def open_growing(listing: Listing, wanted: Wanted, room: Room) -> GrowingSource:

@@ -12,6 +12,8 @@ import numpy as np
 
 from dcgan.errors import UserError
 
+NAMED = 20  # classes whose names the description gives
+
 
 class Source:
     """N uint8 images of shape (H, W, C); each subclass has its own `batch`.
@@ -99,10 +101,23 @@ def require_batch(source: Source, batch_size: int) -> None:
 
 
 def describe(
-    shape: tuple[int, int, int, int], what: str, skipped: int = 0, classes: Sequence[str] | None = None
+    shape: tuple[int, int, int, int],
+    what: str,
+    skipped: int = 0,
+    classes: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
-    """'1,234 images 64x64x3 of 10 classes from celeba (2 skipped)'."""
+    """'1,234 images 64x64x3 of 2 classes from pets: 0 cat, 1 dog (2 skipped)', and the notes behind it."""
     count, height, width, channels = shape
     tail = f" ({skipped:,} skipped)" if skipped else ""
     kinds = f" of {len(classes)} class{'es' if len(classes) > 1 else ''}" if classes else ""
-    return f"{count:,} images {height}x{width}x{channels}{kinds} from {what}{tail}"
+    text = f"{count:,} images {height}x{width}x{channels}{kinds} from {what}{named(classes or [])}{tail}"
+    return "; ".join([text, *notes])
+
+
+def named(classes: Sequence[str]) -> str:
+    """': 0 cat, 1 dog', the first twenty classes; empty where classes are just called by their numbers."""
+    if all(name == str(number) for number, name in enumerate(classes)):
+        return ""
+    some = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:NAMED]))
+    return f": {some}" + (" and so on" if len(classes) > NAMED else "")

@@ -1,12 +1,13 @@
 """RunDir: the numbered folder of a run, the files in it, and its checkpoints from newest to oldest.
 
-    runs/0003-dcgan64/  config.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
+    runs/0003-dcgan64/  config.json  run.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
                         samples/real.png  samples/000200.png  samples/000200-real.png  checkpoints/000200.h5
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -27,6 +28,7 @@ class RunDir:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self.config, self.log = self.path / "config.json", self.path / "log.jsonl"
+        self.record = self.path / "run.json"
         self.skipped, self.plot = self.path / "skipped.txt", self.path / "loss.png"
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
 
@@ -37,11 +39,15 @@ class RunDir:
         try:
             out.mkdir(parents=True, exist_ok=True)
             run = cls(_claim(out, name))
-            run.samples.mkdir()
-            run.checkpoints.mkdir()
+            run.complete()
         except OSError as error:
             raise UserError(f"--out: cannot make a run folder in {out}: {error.strerror}") from error
         return run
+
+    def complete(self) -> None:
+        """Make the folders that are missing: a copy of a run may lack those that somebody deleted."""
+        for folder in (self.samples, self.checkpoints):
+            folder.mkdir(exist_ok=True)
 
     def sample(self, step: int) -> Path:
         """Return the path of the sample grid of a step."""
@@ -102,11 +108,30 @@ class RunDir:
         for path in self.path.rglob(".*.tmp"):
             path.unlink(missing_ok=True)
 
-    def cut_log(self, step: int, source: Path | None = None) -> None:
-        """Cut log.jsonl after a step; source: the log of another run, whose lines up to that step are taken instead."""
+    def cut_log(self, step: int, source: Path | None = None) -> int:
+        """Cut log.jsonl after a step; source: the log of another run, whose lines up to that step are taken instead.
+
+        Return how many of these steps the log lacks. Lines that are damaged, or of a step that came already, go.
+        """
         source = source or self.log
-        lines = source.read_bytes().splitlines(keepends=True)[:step] if source.exists() else []
-        write_atomically(self.log, b"".join(lines))
+        kept, newest = [], 0
+        for line in source.read_bytes().splitlines(keepends=True) if source.exists() else []:
+            number = _step_of(line)
+            if number is not None and newest < number <= step:
+                kept.append(line)
+                newest = number
+        write_atomically(self.log, b"".join(kept))
+        return step - len(kept)
+
+
+def _step_of(line: bytes) -> int | None:
+    """Return the step of a whole line of log.jsonl, None for anything else."""
+    try:
+        record = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    step = record.get("step") if isinstance(record, dict) else None
+    return step if type(step) is int else None
 
 
 def _claim(out: Path, name: str) -> Path:

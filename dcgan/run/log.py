@@ -29,6 +29,7 @@ class Log:
         self.pending: list[tuple[int, int, Stats]] = []
         self.since = time.perf_counter()
         self.newest: dict[str, Any] = {}  # the last record written
+        self.speed = 0.0  # pictures per second between the last two fetches
 
     def record(self, step: int, epoch: int, stats: Stats) -> bool:
         """Remember a step's numbers, still on the device; once INTERVAL has passed, flush and return True."""
@@ -52,8 +53,8 @@ class Log:
             self.newest = record
         _append(self.path, good, durable=True)  # a checkpoint may rely on it
         now = time.perf_counter()
-        speed = steps * self.batch_size / (now - self.since)
-        timing = {"step": records[-1]["step"], "images_per_second": round(speed, 1)}
+        self.speed = round(steps * self.batch_size / (now - self.since), 1)
+        timing = {"step": records[-1]["step"], "images_per_second": self.speed}
         _append(self.timing, [timing])
         self.since = now
         if self.watch:
@@ -71,8 +72,16 @@ def require_finite(state: dict[str, Any], step: int) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log.jsonl."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Return the records of a log.jsonl; lines that are none are left out. Raises OSError where there is no log."""
+    found = map(_record, path.read_bytes().splitlines())
+    return [record for record in found if isinstance(record, dict) and type(record.get("step")) is int]
+
+
+def _record(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _fetch(pending: list[tuple[int, int, Stats]]) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dcgan.config import Config, option_name
 from dcgan.errors import UserError
 from dcgan.run.folder import RunDir
@@ -16,11 +18,17 @@ from gpunet.checkpoint import CheckpointError
 
 Say = Callable[[str], None]
 
-# Everything else decides what the run is: changing it would make it another run.
-CHANGEABLE = (
-    "data", "epochs", "steps", "device", "implementation", "precision", "conv", "out", "real_grids", "tensorboard",
-    "sample_every", "checkpoint_every", "keep",
+# Changing one of the first list leaves the run what it is. One of the second makes it go on otherwise than it would
+# have, which is said and noted. All else decides what the networks and the data are: with it, it would be another run.
+HARMLESS = (
+    "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
+    "tensorboard", "sample_every", "checkpoint_every", "keep", "checkpoint_minutes",
 )  # fmt: skip
+COURSE = (
+    "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",
+    "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema",
+)  # fmt: skip
+CHANGEABLE = HARMLESS + COURSE
 
 
 @dataclass
@@ -60,18 +68,28 @@ def _in_folder(run: RunDir, say: Say) -> Found:
         raise UserError(f"{run.path}: none of its checkpoints is complete")
     if not run.config.exists():
         raise UserError(f"{run.path} is no run folder: expected config.json and checkpoints/ in it")
-    return Found(Config.from_json(run.config.read_text(), str(run.config)), None, run)
+    return Found(Config.read(run.config), None, run)
 
 
 def _config(state: dict[str, Any], path: Path, run: RunDir | None = None) -> Config:
     """Return the checkpoint's config, with what a later resume of the run changed since it was written."""
-    if not isinstance(state.get("config"), str):
+    if not isinstance(state, dict) or not isinstance(state.get("config"), str):
         raise UserError(f"{path} is no checkpoint of a dcgan run: it holds no config")
+    _require_finite(state.get("gan"), path, "gan")
     config = Config.from_json(state["config"], str(path))
     if run is None or not run.config.exists():
         return config
-    later = Config.from_json(run.config.read_text(), str(run.config))
+    later = Config.read(run.config)
     return replace(config, **{name: getattr(later, name) for name in CHANGEABLE})
+
+
+def _require_finite(values: Any, path: Path, name: str) -> None:
+    """Raise UserError where a number of a checkpoint is NaN or infinite: no training has saved such a one."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            _require_finite(value, path, f"{name} {key}".removeprefix("gan "))
+    elif isinstance(values, np.ndarray | float) and not np.isfinite(values).all():
+        raise UserError(f"{path}: {name} holds numbers that are not finite (NaN or infinite)")
 
 
 def changed(config: Config, given: Mapping[str, Any]) -> Config:
@@ -87,10 +105,16 @@ def changed(config: Config, given: Mapping[str, Any]) -> Config:
     return new
 
 
+def course_changes(before: Config, after: Config) -> list[str]:
+    """Return the options that change the course of a run, such as "--lr 0.0002 -> 0.0001"."""
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in COURSE]
+    return [f"{option_name(name)} {old} -> {new}" for name, old, new in pairs if old != new]
+
+
 @contextlib.contextmanager
 def fitting(path: str) -> Iterator[None]:
     """Turn the errors of a state that lacks parts or has others than the network into a UserError."""
     try:
         yield
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise UserError(f"{path} does not fit the network of its own config: {error}") from error

@@ -58,17 +58,7 @@ def adam_update(
 
 
 @adam_update.kernel
-def adam_update_kernel(
-    param: Array,
-    grad: Array,
-    m: Array,
-    v: Array,
-    state: Array,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float = 0.0,
-    scaling: Array | None = None,
-) -> None:
+def adam_update_kernel(param, grad, m, v, state, betas, eps, weight_decay=0.0, scaling=None) -> None:
     b1, b2 = betas
     kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
     args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)

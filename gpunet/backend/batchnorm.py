@@ -98,7 +98,7 @@ def batchnorm_backward(
     out: arrays for dscale and dshift. Several batches are told by mean and rstd (batches, C).
     """
     batches = 1 if mean.ndim == 1 else len(mean)
-    dy = array_module(x).ascontiguousarray(dy)  # of a strided view, `parts` would be a copy, and dx written into that
+    dy = array_module(x).ascontiguousarray(dy)  # else `parts` would be a copy of a strided view, and get dx
     each = parts(dy, batches), parts(x, batches), mean.reshape(batches, -1), rstd.reshape(batches, -1)
     sums = [_backward_part(*one, scale, shift, slope) for one in zip(*each, strict=True)]
     dscale, dshift = sums[0]
@@ -175,15 +175,7 @@ def _shape_of(x: Array, batches: int) -> Shape:
 
 
 @batchnorm.kernel
-def batchnorm_kernel(
-    x: Array,
-    scale: Array | None,
-    shift: Array | None,
-    eps: float,
-    slope: float = 1.0,
-    running: tuple[Array, Array, float] | None = None,
-    batches: int = 1,
-) -> tuple[Array, Array, Array, Array]:
+def batchnorm_kernel(x, scale, shift, eps, slope=1.0, running=None, batches=1) -> tuple[Array, Array, Array, Array]:
     x, shape = contiguous(x), _shape_of(x, batches)
     mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
     running_mean, running_var, momentum = running or (None, None, 0.0)
@@ -221,25 +213,14 @@ def _normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: A
 
 
 @batchnorm_inference.kernel
-def batchnorm_inference_kernel(
-    x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
-) -> Array:
+def batchnorm_inference_kernel(x, mean, var, scale, shift, eps, slope=1.0) -> Array:
     rstd = empty(x, *var.shape)
     _per_channel("batchnorm.inverse_root", (rstd, var, var.size, eps), var.size)
     return _normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
 
 
 @batchnorm_backward.kernel
-def batchnorm_backward_kernel(
-    dy: Array,
-    x: Array,
-    mean: Array,
-    rstd: Array,
-    scale: Array | None,
-    shift: Array | None,
-    slope: float = 1.0,
-    out: tuple[Array | None, Array | None] = (None, None),
-) -> tuple[Array, Array, Array]:
+def batchnorm_backward_kernel(dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None)) -> tuple:
     dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
     dscale, dshift = (empty(x, channels) if array is None else array for array in out)
     per_batch = empty(x, batches, 2, channels)

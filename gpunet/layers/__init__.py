@@ -8,20 +8,3 @@ from gpunet.layers.labels import JoinLabels
 from gpunet.layers.linear import Linear
 from gpunet.layers.sequential import Sequential
 from gpunet.layers.shape import Flatten, Reshape
-
-__all__ = [
-    "BatchNorm",
-    "Conv2d",
-    "ConvTranspose2d",
-    "Flatten",
-    "JoinLabels",
-    "Layer",
-    "LeakyReLU",
-    "Linear",
-    "Parameter",
-    "ReLU",
-    "Reshape",
-    "Sequential",
-    "Sigmoid",
-    "Tanh",
-]

@@ -10,7 +10,7 @@ from gpunet.layers.base import Layer
 class ReLU(Layer):
     """y = max(x, 0)."""
 
-    slope = 0.0  # of the negative side: what lets BatchNorm run it in its own pass
+    slope = 0.0  # for negative x: with it BatchNorm can run this layer in its own pass
 
     def forward(self, x: Array) -> Array:
         y = backend.relu(x)

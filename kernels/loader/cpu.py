@@ -11,16 +11,16 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from gpunet.kernels.loader import source
 from gpunet.kernels.loader.arguments import Grid, convert
 from gpunet.kernels.loader.cpu_source import machinery, translate
-from gpunet.kernels.loader.machine import cache_folder, cpu_features, locked, workers
+from gpunet.kernels.loader.machine import BuildError, cache_folder, cpu_features, locked, workers
 from gpunet.kernels.loader.signature import entries
 
 # These options of the "fast math" family leave NaN and infinities as they are. -fno-trapping-math lets the compiler
@@ -42,69 +42,120 @@ ERRORS = {
 @functools.cache
 def compiler() -> str | None:
     """Return the path of the C++ compiler ($CXX, g++, clang++ or c++), or None where there is none."""
-    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
+    names = [_cxx()[0]] if _cxx() else ["g++", "clang++", "c++"]
     return next(filter(None, map(shutil.which, names)), None)
+
+
+def _cxx() -> list[str]:
+    """Return the words of $CXX, which may hold options or a program in front: "ccache g++ -m64"."""
+    name = os.environ.get("CXX", "")
+    return [name] if shutil.which(name) else _words(name)
+
+
+def _words(command: str) -> list[str]:
+    """Return the words of a command as a shell would cut it, none where a quotation mark is left open."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 def command(dtype: str) -> list[str]:
     """Return the compiler's command line for one dtype, without input and output."""
     path = compiler()
     if path is None:
-        raise RuntimeError('no C++ compiler found: install g++ (or set CXX), or choose gpunet.backend.use("reference")')
+        raise BuildError('no C++ compiler found: install g++ (or set CXX), or choose gpunet.backend.use("reference")')
     wide = ["-mprefer-vector-width=512"] if "avx512vl" in cpu_features() else []
-    extra = shlex.split(os.environ.get("GPUNET_KERNEL_FLAGS", ""))
-    return [path, *FLAGS.split(), *wide, f"-DREAL={C_REAL[dtype]}", *extra]
+    extra = _words(os.environ.get("GPUNET_KERNEL_FLAGS", ""))
+    return [path, *_cxx()[1:], *FLAGS.split(), *wide, f"-DREAL={C_REAL[dtype]}", *extra]
 
 
 def build(stem: str, dtype: str) -> Path:
-    """Return the shared library of a kernel file, or of a .cpp file, and compile it unless the cache has it.
+    """Return the shared library of a kernel file, or of a .cpp file, and compile it unless the cache has it, undamaged.
 
-    Raises RuntimeError with the compiler's message where it does not compile.
+    Raises BuildError with the compiler's message where it does not compile.
     """
+    library, line = _library(stem, dtype), command(dtype)
+    if _sound(library):
+        return library
+    file = stem if stem.endswith(".cpp") else source.path_of(stem).name
+    try:
+        with locked(library.with_suffix(".lock")) as lock:
+            if not _sound(library):  # another process may have built it while this one waited
+                text = source.read(source.FOLDER / stem) if stem.endswith(".cpp") else translate(stem)
+                _compile(file, text, line, library)
+                _note_checksum(lock, library)
+    except OSError as error:
+        raise BuildError(f"{file} cannot be compiled: {error}") from error
+    return library
+
+
+def is_built(stem: str, dtype: str) -> bool:
+    """Return whether the cache has the library of `build`, undamaged."""
+    return _sound(_library(stem, dtype))
+
+
+def _library(stem: str, dtype: str) -> Path:
+    """Return the path of a file's library in the cache; its name changes whenever the library would."""
     if stem.endswith(".cpp"):
-        text = source.read(source.FOLDER / stem)
-        return shared_library(stem, dtype, text, lambda: text)
-    path = source.path_of(stem)
-    return shared_library(path.name, dtype, source.text_of(stem) + machinery(), lambda: translate(stem))
+        file, text = stem, source.read(source.FOLDER / stem)
+    else:
+        file, text = source.path_of(stem).name, source.text_of(stem) + machinery()
+    return cache_folder() / f"{Path(file).stem}-{dtype}-{_key(text, command(dtype))}.so"
 
 
 @functools.cache
 def functions_of(file: str, dtype: str) -> ctypes.CDLL:
     """Return the functions of a .cpp file of kernels/, compiled for one dtype."""
-    return ctypes.CDLL(str(build(file, dtype)))
+    return open_library(build(file, dtype))
 
 
-def shared_library(file: str, dtype: str, identity: str, cpp: Callable[[], str]) -> Path:
-    """Return the library built from the C++ text that `cpp` returns, compiling it unless the cache has it.
+def _key(identity: str, line: list[str]) -> str:
+    """Return a hash that changes with the text, the command line, the CPU and each program of the command line."""
+    programs = [path for word in line if not word.startswith("-") and (path := shutil.which(word))]
+    found = [os.stat(os.path.realpath(path)) for path in programs]
+    versions = [text for status in found for text in (str(status.st_size), str(status.st_mtime_ns))]
+    return hashlib.sha256("\0".join([identity, *line, cpu_features(), *versions]).encode()).hexdigest()[:20]
 
-    `identity` is a text that changes whenever the C++ does; the cache finds a build by it.
-    """
-    line = command(dtype)
-    status = os.stat(os.path.realpath(line[0]))
-    compiler_file = str(status.st_size), str(status.st_mtime_ns)
-    key = "\0".join([identity, *line, cpu_features(), *compiler_file])
-    name = f"{Path(file).stem}-{dtype}-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
-    library = cache_folder() / f"{name}.so"
-    if not library.exists():
-        with locked(library.with_suffix(".lock")):
-            if not library.exists():  # another process may have built it while this one waited
-                _compile(file, cpp(), line, library)
-    return library
+
+def _sound(library: Path) -> bool:
+    """Return whether a library is there with the checksum that its lock file holds; loading a damaged one crashes."""
+    try:
+        return hashlib.sha256(library.read_bytes()).hexdigest() == library.with_suffix(".lock").read_text()
+    except (OSError, ValueError):
+        return False
+
+
+def _note_checksum(lock: IO[str], library: Path) -> None:
+    lock.seek(0)
+    lock.truncate()
+    lock.write(hashlib.sha256(library.read_bytes()).hexdigest())
+    lock.flush()
 
 
 def _compile(file: str, text: str, line: list[str], library: Path) -> None:
+    """Compile C++ text into a library, which gets its name when all of it is on the disk. Raises BuildError."""
     handle, temporary = tempfile.mkstemp(".tmp", library.name, library.parent)
     os.close(handle)
     try:
-        done = subprocess.run([*line, "-x", "c++", "-", "-o", temporary], input=text, text=True, capture_output=True)
-        if done.returncode:
-            raise RuntimeError(
-                f"{file} does not compile as C++:\n{done.stderr.strip()}\nThe command was: {shlex.join(line)}"
-            )
+        done = subprocess.run([*line, "-x", "c++", "-", "-o", temporary], input=text.encode(), capture_output=True)
+        if done.returncode or not os.path.getsize(temporary):
+            said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}, without a message"
+            raise BuildError(f"{file} does not compile as C++:\n{said}\nThe command was: {shlex.join(line)}")
+        with open(temporary, "rb") as made:  # the linker may have put another file in place of ours
+            os.fsync(made.fileno())
         os.replace(temporary, library)
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def open_library(path: Path) -> ctypes.CDLL:
+    """Load a shared library. Raises BuildError, where the file system forbids to run programs from it, for one."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise BuildError(f"cannot load {error}: set XDG_CACHE_HOME to another folder") from error
 
 
 class CpuModule:
@@ -119,7 +170,7 @@ class CpuModule:
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
         # An OpenMP thread without work waits in a busy loop. Keep that short: others need the core.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        self.compiled = ctypes.CDLL(str(library or build(stem, dtype)))
+        self.compiled = open_library(library or build(stem, dtype))
         self._calls: dict[str, Any] = {}
         for entry in self.entries.values():
             function = self.compiled[entry.name]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import math
 import os
 import platform
+import re
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 CGROUP = Path("/sys/fs/cgroup")
+MOST_THREADS = 128
 
 
 @functools.cache
@@ -42,10 +47,13 @@ def workers() -> int:
 
 @functools.cache
 def threads() -> int:
-    """Return the number of threads for one launch: OMP_NUM_THREADS if set, else `cores()`."""
+    """Return the number of threads for one launch: OMP_NUM_THREADS if it is a number of at least 1, else `cores()`.
+
+    More than MOST_THREADS are never made: the operating system may refuse them, and OpenMP then ends the program.
+    """
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
+    if re.fullmatch("0*[1-9][0-9]{0,9}", wanted):
+        return min(int(wanted), max(cores(), MOST_THREADS))
     return cores()
 
 
@@ -68,31 +76,60 @@ def _quota() -> float:
     return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf
 
 
+class BuildError(RuntimeError):
+    """The kernels cannot be built or loaded on this machine."""
+
+
 def cache_folder() -> Path:
     """Return the user's folder of compiled kernels, $XDG_CACHE_HOME/gpunet or ~/.cache/gpunet, and make it if need be.
 
-    Raises RuntimeError where it cannot be made or written.
+    Where that folder cannot be made or written, or others could put files into it (a file in it is code that runs
+    here), a folder of the user's own among the temporary files takes its place, and a warning says so.
+    Raises BuildError where that fails, too.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpunet"
+    wanted = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(os.path.expanduser(wanted)) / "gpunet"
+    reason = _unfit(folder)
+    return _temporary_folder(folder, reason) if reason else folder
+
+
+@functools.cache
+def _temporary_folder(wanted: Path, reason: str) -> Path:
+    """Return the folder that takes the place of the wanted one; say why, once."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.gettempdir()) / f"gpunet-{getattr(os, 'getuid', int)()}"
+        if _unfit(folder):  # somebody else has made a folder of that name
+            folder = Path(tempfile.mkdtemp(prefix="gpunet-"))
     except OSError as error:
-        raise RuntimeError(f"cannot make the cache folder {folder} ({error}): set XDG_CACHE_HOME to another") from error
-    if not os.access(folder, os.W_OK):
-        raise RuntimeError(f"cannot write to the cache folder {folder}: set XDG_CACHE_HOME to another")
+        raise BuildError(f"no folder for compiled kernels: {wanted} {reason}, and {error}") from error
+    logging.getLogger("gpunet").warning("cache folder %s %s: compiled kernels go to %s", wanted, reason, folder)
     return folder
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file. Where several processes want the same build, one makes it and the others wait.
+def _unfit(folder: Path) -> str:
+    """Make a folder if need be; return why it cannot hold our builds, an empty string if it can."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except (OSError, ValueError) as error:
+        return f"cannot be made ({getattr(error, 'strerror', None) or error})"
+    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+        return "belongs to another user"
+    if hasattr(os, "getuid") and found.st_mode & 0o022:
+        return "can be written by other users"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "cannot be written"
 
-    Where the file system has no locks, all make it. That costs only time: a finished build gets its name by an atomic
-    rename.
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[IO[str]]:
+    """Hold a lock file, and give it, open for reading and writing. Of several processes, one gets it; the others wait.
+
+    Where the file system has no locks, all get it. That costs only time: each then makes the same build, and a
+    finished build gets its name by an atomic rename.
     """
-    with open(path, "w") as file:
+    with open(path, "a+") as file:
         with contextlib.suppress(ImportError, OSError):
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file

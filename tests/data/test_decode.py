@@ -1,5 +1,8 @@
 """Every kind of picture file becomes the same uint8 image, cropped and resized; expected pixels are found by hand."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -194,3 +197,94 @@ def test_shrinking_averages(tmp_path):
 def test_enlarging_one_pixel(tmp_path):
     image = read(tmp_path, np.array([[[1, 2, 3]]]), (8, 5))
     assert image.shape == (8, 5, 3) and (image == (1, 2, 3)).all()
+
+
+def png_of(width, depth, colours, rows, transparent):
+    """A PNG by the format's description, with a transparent value; `rows` are packed already."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, len(rows), depth, colours, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = (b"IHDR", head), (b"tRNS", transparent), (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("high", [0, 1])
+def test_grey_of_any_depth_with_a_transparent_value(tmp_path, depth, high):
+    bits = "".join(format(value, f"0{depth}b") for value in [0] * 8 + [2**depth - 1] * 8)
+    row = int(bits, 2).to_bytes(2 * depth, "big")
+    value = struct.pack(">H", high * (2**depth - 1))
+    (tmp_path / "a.png").write_bytes(png_of(16, depth, 0, [row] * 12, value))
+    image, source = first(tmp_path)
+    assert source.channels == 1
+    assert image[0, [0, 15], 0].tolist() == ([0, 255] if high else [255, 255])
+
+
+def test_sixteen_bit_colours_with_a_transparent_one(tmp_path):
+    row = struct.pack(">6H", 0, 0, 0, 65535, 0, 256) * 8
+    (tmp_path / "a.png").write_bytes(png_of(16, 16, 2, [row] * 12, struct.pack(">3H", 65535, 0, 256)))
+    assert first(tmp_path, channels=3)[0][0, :2].tolist() == [[0, 0, 0], [255, 255, 255]]
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a.tga"])
+def test_an_alpha_of_nothing_but_zeros_is_opaque(tmp_path, name):
+    alpha = np.zeros((H, W), np.uint8)
+    image, _ = first(save(tmp_path, name, Image.fromarray(np.dstack([COLOUR, alpha]))))
+    assert (image == COLOUR).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_a_first_frame_smaller_than_the_canvas_lies_on_white(tmp_path, kind):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "small", kind, save_all=True, append_images=frames[1:], lossless=True)
+    data = bytearray((tmp_path / "small").read_bytes())
+    (tmp_path / "small").unlink()
+    if kind == "GIF":
+        data[6:10] = struct.pack("<HH", W, H)
+    else:
+        at = data.index(b"VP8X") + 12
+        data[at : at + 6] = (W - 1).to_bytes(3, "little") + (H - 1).to_bytes(3, "little")
+    (tmp_path / f"a.{kind.lower()}").write_bytes(data)
+    image, _ = first(tmp_path)
+    assert (image[:8, :8] == (255, 0, 0)).all() and (image[8:] == 255).all() and (image[:, 8:] == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["tif", "avif", "webp", "jpg"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_every_kind_is_turned_upright_once(tmp_path, orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(SMOOTH).save(tmp_path / f"a.{kind}", exif=exif, quality=95)
+    expected = UPRIGHT[orientation](SMOOTH).astype(int)
+    source = open_source(tmp_path, expected.shape[:2], progress=False)
+    assert abs(source.batch([0])[0] - expected).max() < 25
+
+
+def test_floating_point_pixels(tmp_path):
+    share = np.linspace(0, 1, H * W, dtype=np.float32).reshape(H, W)
+    image, source = first(save(tmp_path, "a.tif", Image.fromarray(share)))
+    assert source.channels == 1 and (image[..., 0] == np.rint(share * 255)).all()
+    save(tmp_path, "b.tif", Image.fromarray(share * 300))
+    save(tmp_path, "c.tif", Image.fromarray((share * 100_000).astype(np.int32)))
+    reasons = [reason for _, reason in first(tmp_path)[1].skipped]
+    assert "from 0 to 300: expected 0 to 1" in reasons[0] and "expected 0 to 65535" in reasons[1]
+
+
+def test_a_large_picture_is_converted_in_strips(tmp_path, monkeypatch):
+    rgba = RNG.integers(0, 256, (H, W, 4), dtype=np.uint8)
+    palette = Image.fromarray(RNG.integers(0, 256, (H, W), dtype=np.uint8))
+    palette.putpalette(RNG.integers(0, 256, 768, dtype=np.uint8).tobytes())
+    save(tmp_path, "a.png", Image.fromarray(rgba))
+    save(tmp_path, "b.png", palette, transparency=5)
+    save(tmp_path, "c.png", Image.fromarray(RNG.integers(0, 65536, (H, W)).astype(np.uint16)))
+    save(tmp_path, "d.jpg", Image.fromarray(rgba).convert("CMYK"))
+
+    def images():
+        return open_source(tmp_path, (H, W), progress=False).batch(np.arange(4))
+
+    whole = images()
+    monkeypatch.setattr("dcgan.data.formats.decode.STRIP", 3 * W)
+    assert (images() == whole).all()

@@ -134,3 +134,51 @@ def test_halves_of_different_size(tmp_path):
     write_idx(tmp_path / "train-images-idx3-ubyte", TRAIN)
     write_idx(tmp_path / "t10k-images-idx3-ubyte", noise(3, 6, 5))
     assert "different shapes, (5, 6) and (6, 5)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("images", ["train-images-idx3-ubyte", "train-images.idx3-ubyte.gz"])
+@pytest.mark.parametrize("labels", ["train-labels-idx1-ubyte", "train-labels.idx1-ubyte", "train-labels.idx1-ubyte.gz"])
+def test_dots_and_dashes_may_be_mixed(tmp_path, images, labels):
+    write_idx(tmp_path / images, noise(6, 5, 6))
+    write_idx(tmp_path / labels, np.arange(6, dtype=np.uint8))
+    assert opened(tmp_path, (5, 6)).labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_unpacked_files_beside_their_gz_are_one_set(tmp_path):
+    for half, count in (("train", 6), ("t10k", 4)):
+        array = noise(count, 5, 6)
+        write_idx(tmp_path / f"{half}-images-idx3-ubyte.gz", array)
+        write_idx(tmp_path / f"{half}-images.idx3-ubyte", array)
+    assert len(opened(tmp_path, (5, 6))) == 10
+
+
+def test_a_file_that_is_packed_or_not_against_its_name(tmp_path):
+    array = noise(6, 5, 6)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(idx_bytes(array))  # a browser unpacked it
+    assert (everything(opened(tmp_path, (5, 6)))[..., 0] == array).all()
+
+
+@pytest.mark.parametrize("kind, labels, names", [("letters", [1, 26, 2], "AZB"), ("balanced", [0, 10, 46], "0At")])
+def test_emnist_is_turned_upright_and_has_its_letters(tmp_path, kind, labels, names):
+    array = noise(3, 5, 6)
+    write_idx(tmp_path / f"emnist-{kind}-train-images-idx3-ubyte.gz", array)
+    write_idx(tmp_path / f"emnist-{kind}-train-labels-idx1-ubyte.gz", np.array(labels, np.uint8))
+    source = opened(tmp_path, (6, 5))
+    assert (everything(source)[..., 0] == array.transpose(0, 2, 1)).all()
+    assert "".join(source.classes[label] for label in source.labels) == names
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_qmnist_s_labels_are_the_first_of_eight_numbers(tmp_path, end):
+    write_idx(tmp_path / f"qmnist-test-images-idx3-ubyte{end}", noise(4, 5, 6))
+    numbers = np.arange(32).reshape(4, 8)
+    content = struct.pack(">BBBBII", 0, 0, 0x0C, 2, 4, 8) + numbers.astype(">i4").tobytes()
+    path = tmp_path / f"qmnist-test-labels-idx2-int{end}"
+    path.write_bytes(gzip.compress(content) if end else content)
+    assert opened(tmp_path, (5, 6)).labels.tolist() == [0, 8, 16, 24]
+
+
+def test_bits_are_black_and_white(tmp_path):
+    array = noise(4, 5, 6) % 2
+    write_idx(tmp_path / "train-images-idx3-ubyte", array)
+    assert (everything(opened(tmp_path, (5, 6)))[..., 0] == array * 255).all()

@@ -6,6 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
+from dcgan.errors import UserError
 from opened import everything, noise, opened, refusal
 
 lmdb = pytest.importorskip("lmdb")
@@ -74,3 +75,15 @@ def test_without_the_package_the_message_says_how_to_get_it(rooms, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "lmdb", None)
     assert "pip install lmdb" in refusal(rooms)
+
+
+def test_a_wrong_offset_in_a_page_is_one_line(rooms):
+    content = bytearray((rooms / "data.mdb").read_bytes())
+    for page in range(2, len(content) // 4096):
+        damaged = bytearray(content)
+        struct.pack_into("<H", damaged, page * 4096 + 16, 0x7FF0)  # where the first entry of a page lies in it
+        (rooms / "data.mdb").write_bytes(damaged)
+        try:
+            opened(rooms, (9, 7)).close()
+        except UserError as error:
+            assert "\n" not in str(error)

@@ -167,3 +167,44 @@ def test_a_npz_member_that_lies_about_its_size(tmp_path):
     content[at : at + 4] = struct.pack("<I", 2**31)
     (tmp_path / "a.npz").write_bytes(content)
     assert "claims 2,147,483,648 bytes" in refusal(tmp_path / "a.npz")
+
+
+def test_a_hair_outside_the_range_is_rounding(tmp_path):
+    shares = np.linspace(0, 1, 4 * 8 * 8).reshape(4, 8, 8)
+    for dtype, low, high in (("f8", -1e-9, 1 + 1e-9), ("f4", -1e-7, 1.0000001), ("f2", -1e-3, 1.001)):
+        array = shares.astype(dtype)
+        array[0, 0, :2] = low, high
+        np.save(tmp_path / "a.npy", array)
+        images = everything(opened(tmp_path / "a.npy", (8, 8)))[..., 0]
+        assert abs(images - array.astype(float) * 255).max() <= 1 and images[0, 0, :2].tolist() == [0, 255]
+    array = shares * 2 - 1
+    array[0, 0, :2] = -1.0000001, 1.0000001
+    np.save(tmp_path / "a.npy", array)
+    assert everything(opened(tmp_path / "a.npy", (8, 8)))[0, 0, :2, 0].tolist() == [0, 255]
+    np.save(tmp_path / "a.npy", shares - 0.1)
+    assert everything(opened(tmp_path / "a.npy", (8, 8)))[0, 0, 0, 0] == 115  # -0.1 is no rounding: [-1, 1]
+    np.save(tmp_path / "a.npy", shares * 1.01)
+    assert "expected in [0, 1]" in refusal(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "i1"])
+def test_zeros_and_ones_are_black_and_white(tmp_path, dtype):
+    array = np.zeros((5, 8, 8), dtype)
+    array[4, 1, 1] = 1
+    np.save(tmp_path / "a.npy", array)
+    source = opened(tmp_path / "a.npy", (8, 8))
+    assert (everything(source)[..., 0] == array.astype("u1") * 255).all()
+    assert source.description.endswith("0 and 1, are taken as black and white")
+    np.save(tmp_path / "a.npy", array * 2)
+    assert everything(opened(tmp_path / "a.npy", (8, 8))).max() == 2
+
+
+def test_kmnist_s_files_side_by_side(tmp_path):
+    for half, count in (("train", 6), ("test", 4)):
+        np.savez(tmp_path / f"kmnist-{half}-imgs.npz", noise(count, 28, 28))
+        np.savez(tmp_path / f"kmnist-{half}-labels.npz", np.arange(count, dtype=np.uint8))
+    assert opened(tmp_path / "kmnist-test-imgs.npz", (28, 28)).labels.tolist() == [0, 1, 2, 3]
+    both = opened(tmp_path, (28, 28))
+    assert both.shape == (10, 28, 28, 1) and both.labels.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+    (tmp_path / "kmnist-test-labels.npz").unlink()
+    assert opened(tmp_path / "kmnist-test-imgs.npz", (28, 28)).labels is None

@@ -132,3 +132,33 @@ def test_every_truncation_and_flipped_byte_ends_in_one_line_or_a_value():
 def test_sound_pickles_that_are_no_batch(tmp_path, batch):
     (tmp_path / "test_batch").write_bytes(pickle.dumps(batch, 2))
     assert "no CIFAR-10 batch: expected data" in refusal(tmp_path / "test_batch")
+
+
+def twice(start, pair):
+    """60 steps that each put the value before into a new one twice: 2^60 leaves."""
+    steps = (pair % (bytes([i - 1]), bytes([i - 1])) + b"q" + bytes([i]) for i in range(1, 60))
+    return start + b"q\x00" + b"".join(steps)
+
+
+BOMBS = {
+    "shared lists to be printed": twice(b"]", b"](h%bh%be") + b"cnumpy\ndtype\n(h\x3btR.",
+    "shared tuples to be hashed": twice(b")", b"h%bh%b\x86") + b"}h\x3bK\x01s.",
+    "shared tuples among many keys": twice(b")", b"h%bh%b\x86") + b"}(h\x3bK\x01u.",
+    "shared tuples as a name": twice(b")", b"h%bh%b\x86") + b"X\x01\x00\x00\x00ah\x3b\x93)R.",
+    "shared tuples as a shape": twice(b")", b"h%bh%b\x86") + b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
+    b"tR(K\x01h\x3bcnumpy\ndtype\n(X\x02\x00\x00\x00u1tR\x89C\x01atb.",
+    "nested tuples": b")q\x00" + b"h\x00\x85q\x00" * 300_000 + b"}h\x00K\x01s.",
+    "a million steps": b"N0" * 600_000 + b"N.",
+    "copies of a text": b"X"
+    + struct.pack("<I", 2**22)
+    + b"a" * 2**22
+    + b"q\x000X\x06\x00\x00\x00latin1q\x010"
+    + b"c_codecs\nencode\n(h\x00h\x01tR" * 100
+    + b".",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs_are_refused_at_once(bomb):
+    with pytest.raises(ValueError, match="refused|damaged"):
+        safe_pickle.load(b"\x80\x02" + BOMBS[bomb])

@@ -1,12 +1,15 @@
 """The command lines: every mistake ends in one clear line on stderr and exit status 2."""
 
+import json
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
 
-from gpunet import backend, checkpoint
+from dcgan.__main__ import COMMANDS
+from gpunet import __version__, backend, checkpoint
 from running import (
     ROOT,
     TINY,
@@ -46,7 +49,7 @@ TRAIN_MISTAKES = {
     "--resume empty": "empty is no run folder: expected config.json and checkpoints/ in it",
     "--resume file": "file is no checkpoint",
     "--resume last.h5": "last.h5 is at step 1 of 1: ask for more --steps or --epochs",
-    "--resume run --lr 1": "--lr: got 1.0, the run has 0.0002; what a resume may change: --data --epochs",
+    "--resume run --width 8": "--width: got 8, the run has 4; what a resume may change: --data --epochs",
     "--resume foreign.h5": "foreign.h5 is no checkpoint of a dcgan run",
     "--resume misfit.h5 --steps 9": "misfit.h5 does not fit the network of its own config: state dict",
     "--resume newer --steps 9": "unknown option hue; was it written by a newer version?",
@@ -122,6 +125,41 @@ def test_mistakes_leave_no_run_folder(place):
 def test_an_empty_path_is_a_mistake(capsys):
     assert run_train("--data", "") == 2
     check_line(capsys.readouterr().err, "--data: got '', expected a name or a path")
+
+
+@pytest.mark.parametrize(
+    "typed, meant",
+    [("--batch_size 8", "--batch-size"), ("--sample-evry=3", "--sample-every"), ("--epoch 3", "--epochs")],
+)
+def test_unknown_options_name_the_nearest(typed, meant, capsys):
+    assert run_train(*typed.split()) == 2
+    check_line(capsys.readouterr().err, f"unrecognized arguments: {typed}: did you mean {meant}?")
+
+
+def test_an_option_like_no_other_names_none(capsys):
+    assert run_train("--xyzzy") == 2
+    errors = capsys.readouterr().err
+    check_line(errors, "unrecognized arguments: --xyzzy (--help lists the options)")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_version(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        import_module(f"dcgan.{name}").main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"python -m dcgan.{name} {__version__}\n"
+
+
+def test_a_dry_run_shows_what_would_be_used(place, capsys):
+    options = ["--data", "few", "--out", "runs"]
+    assert run_train(*TINY, *options, "--dry-run") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["device"], printed["implementation"], printed["precision"]) == ("cpu", "reference", "fp32")
+    assert run_train("--dry-run --device auto") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["device"] in ("cpu", "cuda") and printed["implementation"] and printed["precision"]
+    assert run_train("--dry-run --data nowhere") == 2
+    check_line(capsys.readouterr().err, "no such file or folder: 'nowhere'")
 
 
 def test_a_process_shows_no_traceback(place):

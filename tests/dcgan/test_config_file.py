@@ -130,7 +130,8 @@ def test_recipes(tmp_path, capsys):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_config_json_works_as_it_is(tmp_path, capsys, preset):
-    config = config_of({"preset": preset, "channels": 1, "steps": 7, "lr": 0.25})
+    place = {"device": "cpu", "implementation": "reference", "precision": "fp32"}  # what would be used is shown
+    config = config_of({"preset": preset, "channels": 1, "steps": 7, "lr": 0.25, **place})
     (tmp_path / "config.json").write_text(config.to_json())
     assert dry(capsys, "--config config.json") == json.loads(config.to_json())
     assert dry(capsys, "--config config.json", "--epochs 3") == json.loads(config.to_json()) | {
@@ -152,9 +153,9 @@ def test_a_resumed_run_may_read_it_too(tiny, run, tmp_path, capsys):
     assert run_train("--resume", run, "--config", tmp_path / "more", "--no-progress") == 0
     assert (run / "samples/000003.png").exists()
     assert run_train("--resume", run, "--config", run / "config.json", "--steps 4 --no-progress") == 0
-    (tmp_path / "more").write_text("lr = 1")
+    (tmp_path / "more").write_text("width = 9")
     assert run_train("--resume", run, "--config", tmp_path / "more", "--no-progress") == 2
-    assert "--lr: got 1.0, the run has 0.0002" in capsys.readouterr().err
+    assert "--width: got 9, the run has 4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", [*MISTAKES, *TYPED_MISTAKES], ids=lambda text: text[:30])

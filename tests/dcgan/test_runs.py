@@ -29,7 +29,7 @@ def test_what_a_run_leaves(tiny, run, capsys):
     assert run_train(*tiny, "--steps 7 --sample-every 3 --checkpoint-every 5") == 0
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert names == {
-        "config.json", "log.jsonl", "timing.jsonl", "loss.png", "samples/real.png",
+        "config.json", "run.json", "log.jsonl", "timing.jsonl", "loss.png", "samples/real.png",
         "samples/000001.png", "samples/000003.png", "samples/000006.png", "samples/000007.png",
         "checkpoints/000005.h5", "checkpoints/000007.h5",
     }  # fmt: skip

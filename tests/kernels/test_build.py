@@ -89,11 +89,103 @@ def test_no_compiler(tmp_path, cache, monkeypatch):
         cpu.compiler.cache_clear()
 
 
-def test_a_cache_folder_that_cannot_be_made(tmp_path, monkeypatch):
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder that a cache folder which does not suit is replaced by."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(machine.tempfile, "tempdir", str(tmp_path / "temporary"))
+    machine._temporary_folder.cache_clear()
+    yield tmp_path / "temporary"
+    machine._temporary_folder.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["file", "nowhere\0"])
+def test_a_cache_folder_that_cannot_be_made(name, tmp_path, temporary, monkeypatch, caplog):
+    """A folder among the temporary files takes its place, and this is said once."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(machine.os, "environ", {**os.environ, "XDG_CACHE_HOME": str(tmp_path / name)})
+    assert {cpu.build("arrays", "float32").parent for _ in range(2)} == {temporary / f"gpunet-{os.getuid()}"}
+    assert [record.message.partition(" cannot be made")[1] for record in caplog.records] == [" cannot be made"]
+
+
+def test_a_cache_folder_that_others_can_write_to_is_not_trusted(tmp_path, cache, temporary, caplog):
+    stem = write(tmp_path, DOUBLE)
+    cpu.build(stem, "float32")
+    assert not list(temporary.iterdir())
+    cache.chmod(0o777)
+    (temporary / f"gpunet-{os.getuid()}").mkdir(mode=0o777)
+    (temporary / f"gpunet-{os.getuid()}").chmod(0o777)  # nor the first that could take its place
+    assert cpu.build(stem, "float32").parent.parent == temporary
+    assert not list((temporary / f"gpunet-{os.getuid()}").iterdir())
+    assert "can be written by other users: compiled kernels go to" in caplog.text
+
+
+def test_no_folder_at_all(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(RuntimeError, match="cannot make the cache folder .*: set XDG_CACHE_HOME to another"):
+    monkeypatch.setattr(machine.tempfile, "tempdir", str(tmp_path / "file"))
+    machine._temporary_folder.cache_clear()
+    with pytest.raises(machine.BuildError, match="no folder for compiled kernels: .* cannot be made"):
         cpu.build("arrays", "float32")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: data[:-1] + b"x"]
+)
+def test_a_damaged_library_is_built_anew(tmp_path, cache, damage):
+    stem = write(tmp_path, DOUBLE)
+    library = cpu.build(stem, "float32")
+    whole = library.read_bytes()
+    library.write_bytes(damage(whole))
+    assert not cpu.is_built(stem, "float32")
+    assert cpu.build(stem, "float32") == library and cpu.is_built(stem, "float32")
+    y = np.ones(4, "float32")
+    kernels.launch(f"{stem}.twice", 1, 32, (y, 4))
+    assert y.tolist() == [2] * 4
+
+
+def test_a_file_that_is_no_library(tmp_path):
+    (tmp_path / "x.so").write_text("no library")
+    with pytest.raises(machine.BuildError, match="cannot load .*x.so.*: set XDG_CACHE_HOME to another folder"):
+        cpu.open_library(tmp_path / "x.so")
+
+
+BROKEN = {
+    "exit 1": "exit status 1, without a message",
+    "printf 'error \\377' >&2; exit 1": "error \ufffd",
+    "kill -9 $$": "exit status -9",
+    "cat >/dev/null": "exit status 0, without a message",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN)
+def test_a_compiler_that_fails(body, tmp_path, cache, monkeypatch):
+    """It leaves nothing in the cache, so that a sound one can build later."""
+    (tmp_path / "cxx").write_text(f"#!/bin/sh\n{body}\n")
+    (tmp_path / "cxx").chmod(0o755)
+    monkeypatch.setenv("CXX", str(tmp_path / "cxx"))
+    cpu.compiler.cache_clear()
+    try:
+        with pytest.raises(machine.BuildError, match="(?s)mine.cu does not compile.*" + BROKEN[body]):
+            cpu.build(write(tmp_path, DOUBLE), "float32")
+    finally:
+        cpu.compiler.cache_clear()
+    assert {path.suffix for path in cache.iterdir()} == {".lock"}
+
+
+def test_a_compiler_of_several_words(tmp_path, cache, monkeypatch):
+    """CXX="ccache g++ -m64": a program in front, and options. A path with a space is one word, if it is a program."""
+    real = str(cpu.compiler())
+    for name in ("front", "with space"):
+        (tmp_path / name).write_text('#!/bin/sh\nexec "$@"\n' if name == "front" else f'#!/bin/sh\nexec {real} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    stem, built = write(tmp_path, DOUBLE), set()
+    for text in (real, f"{tmp_path}/front {real} -DX=1", f"{tmp_path}/with space"):
+        monkeypatch.setenv("CXX", text)
+        cpu.compiler.cache_clear()
+        built.add(cpu.build(stem, "float32"))
+    cpu.compiler.cache_clear()
+    assert len(built) == 3
 
 
 def test_several_files_in_parallel(cache):
@@ -104,8 +196,10 @@ def test_several_files_in_parallel(cache):
 
 
 @pytest.mark.parametrize(
-    "omp, quota, cores", [("3", "max 100000", 3), ("", "150000 100000", 2), ("", "max 100000", 8), ("x", "nonsense", 8)]
-)
+    "omp, quota, cores",
+    [("3", "max 100000", 3), ("", "150000 100000", 2), ("", "max 100000", 8), ("x", "nonsense", 8),
+     ("0", "x", 8), ("-1", "x", 8), ("2,3", "x", 2), ("999999", "x", 128), ("\u00b2", "x", 8), ("9" * 5000, "x", 8)],
+)  # fmt: skip
 def test_thread_count_respects_omp_affinity_and_quota(omp, quota, cores, monkeypatch, tmp_path):
     (tmp_path / "cpu.max").write_text(quota)
     monkeypatch.setenv("OMP_NUM_THREADS", omp)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dcgan import generate, train
-from dcgan.run import plot
+from dcgan.run import curves
 from gpunet import checkpoint
 from gpunet.backend import choices
 
@@ -59,7 +59,7 @@ def content(run: Path) -> dict[str, object]:
 
     Of checkpoints, all but the config: the number of steps asked for may change with a resume.
     """
-    files = [path for path in run.rglob("*") if path.is_file() and path.name != "timing.jsonl"]
+    files = [path for path in run.rglob("*") if path.is_file() and path.name not in ("timing.jsonl", "run.json")]
     return {str(path.relative_to(run)): arrays(path) if path.suffix == ".h5" else path.read_bytes() for path in files}
 
 
@@ -108,4 +108,4 @@ def run(runs):
 @pytest.fixture
 def numbers_for_plot(monkeypatch):
     """Write the numbers of the loss plot instead of drawing them, which takes longer than the training."""
-    monkeypatch.setattr(plot, "save_plot", lambda path, records: path.write_text(str(records)))
+    monkeypatch.setattr(curves, "save_plot", lambda path, run: path.write_text(str(run[1])))

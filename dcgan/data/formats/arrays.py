@@ -6,8 +6,9 @@ The second half (from `converter` on) finds out what the axes and the values of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,22 @@ from dcgan.errors import UserError
 
 SAMPLE = 64  # rows that the fingerprint looks into
 MOST_CLASSES = 10_000
+HAIR = {2: 2e-3, 4: 1e-5, 8: 1e-5}  # rounding errors of numbers of 2, 4 and 8 bytes that are clipped
 BLOCK_BYTES = 2**24  # of an array, looked at in one go
 
 Labels = Callable[[], np.ndarray | None]
 Convert = Callable[[np.ndarray], np.ndarray]  # a row of the file -> uint8 (H, W, C)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A Convert that is to be spoken of: a note goes into the description, and into the fingerprint."""
+
+    convert: Convert
+    note: str
+
+    def __call__(self, row: np.ndarray) -> np.ndarray:
+        return self.convert(row)
 
 
 class ArrayListing(Listing):
@@ -52,10 +65,16 @@ class ArrayListing(Listing):
             raise UserError(f"{self.path} holds no images")
         require_one_shape(self.path, parts)
         self.skipped = []
+        with suppress(Exception):  # a damaged row is reported when it is read
+            self.grey = self.convert(self.row(0)).shape[2] == 1
         self._labels, self._classes = labels, classes
         sizes = [(file.name, file.stat().st_size) for file in files]
-        self.fingerprint = digest([sizes, self._sample()])
+        self.notes = (convert.note,) if isinstance(convert, Reading) else ()
+        self.fingerprint = digest([sizes, self._sample(), *self.notes])
         self.version = digest([self.fingerprint, *(file.stat().st_mtime_ns for file in files)])
+
+    def is_grey(self, index: int) -> bool:
+        return self.grey
 
     def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
         found = self._labels() if self._labels else None
@@ -129,10 +148,13 @@ def converter(array: Any, origin: object) -> Convert:
     """The function that turns a row of `array` (N, ...) into uint8 (H, W, C), from its shape, type and values.
 
     Axes: (N, H, W) is grey; of (N, H, W, C) and (N, C, H, W) the axis of length 1 or 3 is the channels.
-    Values: uint8 as they are; whole numbers from 0 to 255; true and false as 255 and 0; floating point in [0, 1] times
-    255, or, where any is negative, in [-1, 1] as (x + 1) * 127.5. Raises UserError for anything else.
+    Values: uint8 as they are; whole numbers from 0 to 255; true and false as 255 and 0, as are whole numbers that are
+    all 0 or 1; floating point in [0, 1] times 255, or, where any is negative, in [-1, 1] as (x + 1) * 127.5. A hair
+    outside (HAIR) is clipped. Raises UserError for anything else.
     """
     to_hwc, to_uint8 = layout(array.shape, origin), scale(array, origin)
+    if isinstance(to_uint8, Reading):
+        return Reading(lambda row: to_hwc(to_uint8(row)), to_uint8.note)
     return lambda row: to_hwc(to_uint8(row))
 
 
@@ -160,30 +182,50 @@ def scale(array: Any, origin: object) -> Convert:
     """The function from a row's numbers to uint8."""
     kind = array.dtype.kind
     if array.dtype == np.uint8:
-        return lambda row: row
+        return BLACK_AND_WHITE if is_binary(array) else lambda row: row
     if kind == "b":
         return lambda row: row * np.uint8(255)
     if kind not in "iuf":
         raise UserError(f"{origin} holds {array.dtype}: expected uint8, other whole numbers or floating point")
     low, high = value_range(array)
+    if kind != "f" and (low, high) == (0, 1):
+        return BLACK_AND_WHITE
     if kind != "f" and low >= 0 and high <= 255:
         return lambda row: row.astype(np.uint8)
-    if kind == "f" and low >= 0 and high <= 1:
-        return lambda row: np.rint(row * 255.0).astype(np.uint8)
-    if kind == "f" and low >= -1 and high <= 1:
-        return lambda row: np.rint((row + 1.0) * 127.5).astype(np.uint8)
+    hair = HAIR.get(array.dtype.itemsize, 1e-6)
+    if kind == "f" and low >= -hair and high <= 1 + hair:
+        return lambda row: np.rint(row.clip(0, 1) * 255.0).astype(np.uint8)
+    if kind == "f" and low >= -1 - hair and high <= 1 + hair:
+        return lambda row: np.rint((row.clip(-1, 1) + 1.0) * 127.5).astype(np.uint8)
     expected = "in [0, 1] or [-1, 1]" if kind == "f" else "from 0 to 255"
     raise UserError(
         f"{origin} holds {array.dtype} values from {low:g} to {high:g}: expected {expected}; convert them to uint8"
     )
 
 
+BLACK_AND_WHITE = Reading(
+    lambda row: row.astype(np.uint8) * np.uint8(255), "its numbers, 0 and 1, are taken as black and white"
+)
+
+
+def is_binary(array: Any) -> bool:
+    """Whether an array of bytes holds 0 and 1 alone, as pictures in black and white are often kept (dSprites)."""
+    high = 0
+    for block in blocks(array):
+        high = max(high, int(block.max()))
+        if high > 1:
+            return False
+    return high == 1
+
+
 def value_range(array: Any) -> tuple[float, float]:
     """The smallest and the largest value (NaN where there is one), read block by block."""
-    rows = max(1, BLOCK_BYTES // max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize))
-    lows, highs = [], []
-    for start in range(0, len(array), rows):
-        block = np.asarray(array[start : start + rows])
-        lows.append(float(block.min()))
-        highs.append(float(block.max()))
+    lows, highs = zip(*((float(block.min()), float(block.max())) for block in blocks(array)), strict=True)
     return float(np.min(lows)), float(np.max(highs))
+
+
+def blocks(array: Any) -> Iterator[np.ndarray]:
+    """The rows of an array on the disk, a few megabytes at a time, the first of them one row."""
+    rows = max(1, BLOCK_BYTES // max(1, int(np.prod(array.shape[1:])) * array.dtype.itemsize))
+    for start in (0, *range(1, len(array), rows)):
+        yield np.asarray(array[start : start + rows if start else 1])

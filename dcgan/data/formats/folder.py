@@ -1,29 +1,59 @@
-"""Picture files in a folder or a .zip, in an order that depends on their names alone."""
+"""Picture files in a folder or a .zip, in an order that depends on their names alone.
+
+What systems and programs leave lying about is left out: hidden files, thumbnails, waste baskets, our own runs.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import stat
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from dcgan.data.formats.decode import SUFFIXES
-from dcgan.data.formats.listing import Listing, digest
+from dcgan.data.formats.decode import SUFFIXES, is_known
+from dcgan.data.formats.listing import Listing, digest, one_line
 from dcgan.errors import UserError
 
 MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
 LOOKED_FOR = ", ".join(SUFFIXES)
+CLUTTER = {
+    *("__macosx", "@eadir", "@tmp", "@recycle", "@__thumb", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
+    *("lost+found", "system volume information", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
+# Files that often lie beside pictures and are none: they are passed over, neither opened nor listed.
+COMPANIONS = (
+    *(".txt", ".md", ".rst", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".htm", ".yaml", ".yml", ".toml"),
+    *(".ini", ".cfg", ".log", ".py", ".ipynb", ".sh", ".bat", ".pdf", ".doc", ".docx", ".url", ".lnk", ".license"),
+    *(".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".part", ".parquet", ".arrow", ".db"),
+    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".md5", ".sha1", ".sha256", ".sqlite", ".lock", ".tmp"),
+)
+COMPANION_NAMES = {"license", "readme", "copying", "makefile", "authors", "notice", "citation", "version", "checksums"}
+RUN_PARTS = {"log.jsonl", "samples", "checkpoints"}  # one of them beside a config.json: a folder that we trained in
+OWN_RUN = "a run of dcgan: what it drew is no data"
+# Raw files of cameras are TIFFs whose first picture is a thumbnail, or none.
+RAW = (".cr2", ".nef", ".nrw", ".dng", ".arw", ".srf", ".sr2", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".kdc", ".erf")
+FIRST_BYTES = 64  # that tell a picture from other files
 
 
-def is_picture(name: str) -> bool:
-    """Whether a path's last part looks like a picture; hidden files such as macOS's '._photo.jpg' do not count."""
-    last = name.rsplit("/", 1)[-1]
-    return last.lower().endswith(SUFFIXES) and not last.startswith(".")
+def is_clutter(part: str) -> bool:
+    """Whether a file or folder of this name is hidden or was left by a system: ._a.png, .ipynb_checkpoints, @eaDir."""
+    return part.startswith(".") or part.casefold() in CLUTTER
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file's name says that it is no picture: readme.txt, LICENSE."""
+    last = name.rsplit("/", 1)[-1].lower()
+    return last.endswith(COMPANIONS) or last in COMPANION_NAMES
 
 
 class FolderListing(Listing):
     """The pictures below a folder, sorted by their path in it. Links are followed; every real folder is read once.
+
+    What is neither a picture nor a companion is listed in `skipped`; a pipe or a device is never opened.
 
     fingerprint  of names and sizes: stays when the folder is copied
     version      of names, sizes and times of change: names the cache file
@@ -40,12 +70,10 @@ class FolderListing(Listing):
             if real not in seen:  # a link to a folder that contains the link would be followed for ever
                 seen.add(real)
                 pending.extend(self._read_folder(prefix, stamps))
+        self.skipped.sort()  # the system lists a folder in any order
         self.names: list[str] = sorted(stamps)
         if not self.names:
-            raise UserError(
-                f"no images found in the folder {root}: looked for files ending in {LOOKED_FOR} "
-                "(upper or lower case), in its subfolders too"
-            )
+            raise UserError(no_images(f"the folder {root}", self.skipped))
         self.fingerprint = digest(f"{name}|{stamps[name][0]}" for name in self.names)
         self.version = digest([self.fingerprint, *(stamps[name][1] for name in self.names)])
 
@@ -55,19 +83,61 @@ class FolderListing(Listing):
         try:
             entries = list(os.scandir(self.root / prefix))
         except OSError as error:
-            self.skipped.append((prefix or ".", f"folder not readable: {error.strerror}"))
+            if not prefix:
+                raise UserError(f"the folder {self.root} can't be read: {error.strerror}") from None
+            self._skip(prefix, f"folder not readable: {error.strerror}")
+            return []
+        if prefix and is_run(entry.name for entry in entries):
+            self._skip(prefix, OWN_RUN)
             return []
         for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
-                continue
-            if entry.is_dir():
+            if not is_clutter(entry.name) and self._note(prefix + entry.name, entry, stamps):
                 folders.append(f"{prefix}{entry.name}/")
-            elif is_picture(entry.name):
-                stamps[prefix + entry.name] = stamp(entry)
         return sorted(folders, key=lambda folder: folder.rstrip("/"), reverse=True)
 
+    def _note(self, path: str, entry: os.DirEntry, stamps: dict[str, tuple[int, int]]) -> bool:
+        """Note a picture, or why a file is none; return whether the entry is a folder instead."""
+        try:
+            status = entry.stat()
+        except OSError as error:
+            if is_picture(path):
+                stamps[path] = 0, 0  # such as a broken link; opening the file will say what is wrong
+            elif not is_companion(path):
+                self._skip(path, error.strerror or "can't be read")
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            return True
+        if self._is_taken(path, status.st_mode):
+            stamps[path] = status.st_size, status.st_mtime_ns
+        return False
+
+    def _is_taken(self, path: str, mode: int) -> bool:
+        """Whether a file is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
+        if is_picture(path) and stat.S_ISREG(mode):
+            return True
+        if is_companion(path):
+            return False
+        try:
+            if not stat.S_ISREG(mode):
+                raise ValueError(NO_FILE)
+            with open_file(self.root / path) as file:
+                known = is_known(file.read(FIRST_BYTES))
+            if not known or path.lower().endswith(RAW):
+                raise ValueError(NO_PICTURE)
+        except (OSError, ValueError) as error:
+            self._skip(path, getattr(error, "strerror", None) or str(error))
+            return False
+        return True
+
     def open(self, index: int) -> BinaryIO:
-        return open(self.root / self.names[index], "rb")
+        return open_file(self.root / self.names[index])
+
+    def beside(self, name: str) -> bytes | None:
+        try:
+            with open_file(self.root / name) as file:
+                return file.read(MEMBER_LIMIT)
+        except (OSError, ValueError):
+            return None
 
     def name(self, index: int) -> str:
         return self.names[index]
@@ -76,13 +146,36 @@ class FolderListing(Listing):
         return len(self.names)
 
 
-def stamp(entry: os.DirEntry) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; zeros for a broken link, which is reported when it is opened."""
-    try:
-        status = entry.stat()
-        return status.st_size, status.st_mtime_ns
-    except OSError:
-        return 0, 0
+NO_FILE = "a pipe, a socket or a device, no file"
+NO_PICTURE = "not a picture of a known format"
+
+
+def is_picture(name: str) -> bool:
+    """Whether a path's last part ends as a picture file does."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_run(names: Iterable[str]) -> bool:
+    """Whether a folder of these entries is one that dcgan.train wrote."""
+    names = set(names)
+    return "config.json" in names and bool(names & RUN_PARTS)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """An ordinary file, for reading; ValueError for anything else. Opening a pipe would wait for its other end."""
+    if not hasattr(os, "O_NONBLOCK"):  # not on this system
+        return open(path, "rb")
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError(NO_FILE)
+    return file
+
+
+def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
+    """The line for a folder or a .zip without any picture."""
+    out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
+    return f"no images found in {where}: looked for files ending in {LOOKED_FOR} (upper or lower case){out}"
 
 
 class ZipListing(Listing):
@@ -93,25 +186,59 @@ class ZipListing(Listing):
         self.skipped: list[tuple[str, str]] = []
         try:
             self._archive = zipfile.ZipFile(path)  # several threads may read from it at once
-            members = [info for info in self._archive.infolist() if is_member(info)]
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise UserError(f"{path} is not a readable .zip file ({error}): copy or download it again") from None
-        self.members = sorted(members, key=lambda info: info.filename)
+            members = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
+        except Exception as error:  # noqa: BLE001  (damaged files make zipfile raise nearly anything)
+            raise UserError(
+                f"{path} is not a readable .zip file ({one_line(str(error))}): copy or download it again"
+            ) from None
+        named = [(member_name(info), info) for info in members]
+        runs = run_folders(name for name, _ in named)
+        chosen = [(name, info) for name, info in named if self._is_taken(name, info, runs)]
+        for folder in sorted(runs):
+            self._skip(folder, OWN_RUN)
+        chosen.sort(key=lambda pair: pair[1].filename.replace("\\", "/"))
+        self.names: list[str] = [name for name, _ in chosen]
+        self.members = [info for _, info in chosen]
         if not self.members:
             self._archive.close()
-            raise UserError(f"no images found in {path}: looked for members ending in {LOOKED_FOR}")
-        self.names: list[str] = [info.filename for info in self.members]
+            raise UserError(no_images(str(path), self.skipped))
         self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
+        self._all = dict(named)
 
-    def open(self, index: int) -> BinaryIO:
-        """Member `index`, unpacked into memory."""
-        info = self.members[index]
+    def _is_taken(self, name: str, info: zipfile.ZipInfo, runs: set[str]) -> bool:
+        """Whether a member is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
+        if not name or any(map(is_clutter, name.split("/"))) or name.startswith(tuple(runs)):
+            return False
+        if is_picture(name) or is_companion(name):
+            return is_picture(name)
+        try:
+            if name.lower().endswith(RAW) or not is_known(self._read(info, FIRST_BYTES)):
+                raise ValueError(NO_PICTURE)
+        except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
+            self._skip(name, str(error) or type(error).__name__)
+            return False
+        return True
+
+    def _read(self, info: zipfile.ZipInfo, count: int) -> bytes:
+        """The first `count` bytes of a member, unpacked."""
         if info.flag_bits & 1:
             raise ValueError("encrypted in the .zip")
         if info.file_size > MEMBER_LIMIT:
             raise ValueError(f"claims {info.file_size:,} bytes unpacked, more than {MEMBER_LIMIT:,}")
         with self._archive.open(info) as member:
-            return io.BytesIO(member.read(MEMBER_LIMIT))
+            return member.read(count)
+
+    def open(self, index: int) -> BinaryIO:
+        """Member `index`, unpacked into memory; its name is set as a file's is, for `decode` looks at the suffix."""
+        file = io.BytesIO(self._read(self.members[index], MEMBER_LIMIT))
+        file.name = self.names[index]
+        return file
+
+    def beside(self, name: str) -> bytes | None:
+        try:
+            return self._read(self._all[name], MEMBER_LIMIT) if name in self._all else None
+        except Exception:  # noqa: BLE001  (as above)
+            return None
 
     def name(self, index: int) -> str:
         return self.names[index]
@@ -123,6 +250,26 @@ class ZipListing(Listing):
         return len(self.members)
 
 
-def is_member(info: zipfile.ZipInfo) -> bool:
-    """Whether a .zip member is a picture, and neither a folder nor one of macOS's shadow copies."""
-    return not info.is_dir() and is_picture(info.filename) and not info.filename.startswith("__MACOSX/")
+def member_name(info: zipfile.ZipInfo) -> str:
+    """The path of a .zip member, relative, with slashes and in the right letters.
+
+    Windows wrote backslashes; `/a`, `../a` and `C:/a` are all just `a`, for nothing is unpacked. Where a member does
+    not say that its name is UTF-8, zipfile reads it as cp437; if those bytes are UTF-8, they were meant so.
+    """
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    parts = name.replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in ("", ".", "..") and not (len(part) == 2 and part[1] == ":"))
+
+
+def run_folders(names: Iterable[str]) -> set[str]:
+    """The folders among these paths that dcgan.train wrote, as `runs/0001/`; the topmost folder is none."""
+    inside: dict[str, set[str]] = {}
+    for name in names:
+        if "config.json" in name or name.endswith("log.jsonl") or "/samples/" in name or "/checkpoints/" in name:
+            parts = name.split("/")
+            for depth in range(1, len(parts)):
+                inside.setdefault("/".join(parts[:depth]) + "/", set()).add(parts[depth])
+    return {folder for folder, entries in inside.items() if is_run(entries)}

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from dcgan.data.formats.listing import Listing
+from dcgan.data.formats.listing import Listing, one_line
 from dcgan.errors import UserError
+
+# The names of the parts of a data set; what is left of them must agree: seg_train and seg_test, train2017 and val2017.
+SPLIT = re.compile(
+    "(?<![a-z])(training|train|testing|test|validation|valid|val|dev|evaluation|eval|holdout|extra)"
+    "(?=set|data|images|[^a-z]|$)"
+)
+NUMBERED = re.compile(r"(\D*)(\d+)(.*)", re.ASCII | re.DOTALL)
+SHARD = re.compile(r"\d{5,}", re.ASCII)
+EVEN = 0.9  # shards hold at least this share of the fullest one's pictures, the last of them any number
+STYLEGAN = "dataset.json"  # a file of StyleGAN's data sets: {"labels": [["00000/img00000000.png", 3], ...]}
+MOST_CLASSES = 10_000
 
 
 def label(listing: Listing, mode: str) -> None:
     """Give a listing the labels that --labels asks for.
 
-    auto    picture files: the classes of their folders where `folder_classes` finds any; arrays: their own labels
+    auto    picture files: those of a StyleGAN dataset.json, else the classes of their folders where `folder_classes`
+            finds any; arrays: their own labels
     folder  the classes of the folders, or a UserError
     none    no labels
     """
     if mode == "none":
         return
-    found = folder_classes(listing.names) if listing.names else listing.own_labels() if mode == "auto" else None
+    if listing.names is None:
+        found = listing.own_labels() if mode == "auto" else None
+    elif mode == "auto" and (file := stylegan_file(listing)):
+        found = stylegan_labels(listing, *file)
+    else:
+        found = folder_classes(listing.names, shards=mode == "auto")
+        if not found and mode == "auto" and folder_classes(listing.names):
+            listing.notes += ("the numbered folders are shards, no classes: --labels folder takes them as classes",)
     if found:
         listing.labels, listing.classes = found
     elif mode == "folder":
@@ -30,17 +54,90 @@ def label(listing: Listing, mode: str) -> None:
         )
 
 
-def folder_classes(names: Sequence[str]) -> tuple[np.ndarray, list[str]] | None:
+def folder_classes(names: Sequence[str], shards: bool = False) -> tuple[np.ndarray, list[str]] | None:
     """(labels, class names) where all files lie in two or more subfolders of the folder that holds them all, else None.
 
-    The classes are the subfolders' names in sorted order; deeper folders do not matter.
-    Example: cat/1.jpg, dog/old/2.jpg gives labels [0, 1] and classes ["cat", "dog"].
+    The classes are the subfolders' names in sorted order, numbers as numbers; deeper folders do not matter. Folders
+    that are called train, test and the like are passed through: the classes are the folders in them. With `shards`,
+    there are none where the folders just number the pictures, see `are_shards`.
+    Example: cat/1.jpg, dog/old/2.jpg gives labels [0, 1] and classes ["cat", "dog"], as do train/cat/1.jpg and
+    test/dog/2.jpg.
     """
+    folders = [name.strip("/").rpartition("/")[0] for name in names]
+    while True:
+        top = os.path.commonpath(folders) if all(folders) else ""
+        rest = [folder[len(top) :].strip("/") for folder in folders]
+        below = [unicodedata.normalize("NFC", folder.split("/", 1)[0]) for folder in rest]
+        found = set(below)
+        if len(found) < 2 or "" in found or (shards and are_shards(below)):
+            return None
+        if not are_splits(found):
+            break
+        folders = [folder.partition("/")[2] for folder in rest]
+    classes = sorted(found, key=in_order(found))
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[name] for name in below], np.int64), [one_line(name) for name in classes]
+
+
+def are_splits(names: Iterable[str]) -> bool:
+    """Whether folders are the parts of one data set: train and test, seg_train and seg_test, but not train and car."""
+    lower = [name.casefold() for name in names]
+    return all(map(SPLIT.search, lower)) and len({SPLIT.sub("", name, count=1) for name in lower}) == 1
+
+
+def are_shards(below: Sequence[str]) -> bool:
+    """Whether folders just number the pictures, as StyleGAN and FFHQ write them: 00000, 00001 ... or 00000, 01000 ...
+
+    Their names are numbers of five digits or more at equal steps, and they hold equally many pictures, the last one
+    perhaps fewer.
+    """
+    counts = Counter(below)
+    names = sorted(counts)
+    if not all(map(SHARD.fullmatch, names)) or len({len(name) for name in names}) > 1 or names[0][0] != "0":
+        return False
+    steps = set(np.diff([int(name) for name in names]).tolist())
+    return len(steps) == 1 and min(counts[name] for name in names[:-1]) >= EVEN * max(counts.values())
+
+
+def in_order(names: Collection[str]) -> Any:
+    """The key that sorts class names: by their number where they differ in it (1 2 10, s1 s2 s10), else as texts."""
+    found = {name: match for name in names if (match := NUMBERED.fullmatch(name))}
+    if len(found) == len(set(names)) and len({match[1] for match in found.values()}) == 1:
+        return lambda name: (int(found[name][2]), name)
+    return lambda name: name
+
+
+def stylegan_file(listing: Listing) -> tuple[str, Any] | None:
+    """(folder, "labels") of the dataset.json that StyleGAN's tool writes into a data set's folder; None: no such file.
+
+    "labels" is null or pairs of a name and a label.
+    """
+    names = listing.names or []
     folders = [name.rpartition("/")[0] for name in names]
     top = os.path.commonpath(folders) if all(folders) else ""
-    below = [folder[len(top) :].strip("/").split("/")[0] for folder in folders]
-    classes = sorted(set(below))
-    if len(classes) < 2 or classes[0] == "":
+    steps = top.split("/") if top else []
+    for folder in ("".join(f"{step}/" for step in steps[:depth]) for depth in range(len(steps) + 1)):
+        try:
+            content = json.loads(listing.beside(folder + STYLEGAN) or b"null")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(content, dict) and "labels" in content:
+            return folder, content["labels"]
+    return None
+
+
+def stylegan_labels(listing: Listing, folder: str, labels: Any) -> tuple[np.ndarray, list[str]] | None:
+    """The labels that a dataset.json gives the pictures; None, with a note, where it gives some of them none."""
+    if labels is None:
         return None
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[name] for name in below], np.int64), classes
+    names = listing.names or []
+    found: list[Any]
+    try:
+        known = {f"{folder}{name}".replace("\\", "/"): number for name, number in labels}
+        found = [known.get(name) for name in names]
+    except (TypeError, ValueError):
+        found = [None]
+    if not all(type(number) is int and 0 <= number < MOST_CLASSES for number in found):
+        listing.notes += (f"{STYLEGAN} does not give every picture a whole number as its label: they have none",)
+        return None
+    return np.array(found, np.int64), [str(number) for number in range(max(found) + 1)]

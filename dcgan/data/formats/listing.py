@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dcgan.data.formats.decode import decode
+from dcgan.data.formats.decode import decode, is_grey
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
 
@@ -26,14 +26,17 @@ class Listing:
     labels       (N,) int64, the class of each picture, or None; `dcgan.data.formats.labels.label` sets them
     classes      the names of the classes, or None
     names        the names of picture files; None where the pictures are rows of an array
+    grey         whether all pictures are known to be grey
+    notes        what is to be said of the data beside its description
     quick        whether reading a picture costs next to nothing, so that a cache would gain nothing
     """
 
-    quick = False
+    quick = grey = False
     fingerprint = version = ""
     names: list[str] | None = None
     labels: np.ndarray | None = None
     classes: list[str] | None = None
+    notes: tuple[str, ...] = ()
     skipped: list[tuple[str, str]]
 
     def name(self, index: int) -> str:
@@ -49,8 +52,24 @@ class Listing:
         with self.open(index) as file:
             return decode(file, recipe)
 
+    def _skip(self, name: str, reason: str) -> None:
+        """Note what is left out, and why."""
+        self.skipped.append((one_line(name), one_line(reason)))
+
+    def is_grey(self, index: int) -> bool:
+        """Whether picture `index` is grey for sure; False also where that takes decoding it."""
+        try:
+            with self.open(index) as file:
+                return is_grey(file)
+        except Exception:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything; `image` will say so)
+            return False
+
     def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
         """The labels that the format itself has, and their classes' names. Raises UserError where they are damaged."""
+        return None
+
+    def beside(self, name: str) -> bytes | None:
+        """The content of a file that lies among the picture files and is none; None where there is no such file."""
         return None
 
     def close(self) -> None:
@@ -65,8 +84,10 @@ class Selected(Listing):
 
     def __init__(self, listing: Listing, indices: np.ndarray):
         self.whole, self.indices = listing, indices
+        self.grey = listing.grey
         self.quick, self.skipped, self.classes = listing.quick, listing.skipped, listing.classes
         self.labels = None if listing.labels is None else listing.labels[indices]
+        self.notes = listing.notes
         self.names = listing.names and [listing.names[index] for index in indices.tolist()]
         chosen = digest(indices)
         self.fingerprint, self.version = (digest([text, chosen]) for text in (listing.fingerprint, listing.version))
@@ -80,6 +101,12 @@ class Selected(Listing):
     def image(self, index: int, recipe: Recipe) -> np.ndarray:
         return self.whole.image(int(self.indices[index]), recipe)
 
+    def is_grey(self, index: int) -> bool:
+        return self.whole.is_grey(int(self.indices[index]))
+
+    def beside(self, name: str) -> bytes | None:
+        return self.whole.beside(name)
+
     def close(self) -> None:
         self.whole.close()
 
@@ -92,12 +119,23 @@ def matching(listing: Listing, pattern: str, path: object) -> Listing:
     names = listing.names
     if names is None:
         raise UserError(f"--pattern: {path} is no folder or .zip of image files, so there are no names to match")
-    fits = [
-        fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name.rsplit("/", 1)[-1], pattern) for name in names
-    ]
+    fits = [matches(name, pattern) for name in names]
     if not any(fits):
         raise UserError(f"--pattern: none of the {len(names):,} images matches '{pattern}'; the first is {names[0]}")
     return listing if all(fits) else Selected(listing, np.flatnonzero(fits))
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a path or its last part matches; upper and lower case are the same in the suffix: *.jpg takes 1.JPG."""
+    pairs = [(name, pattern), (name.rsplit("/", 1)[-1], pattern)]
+    pairs += [(lower_suffix(text), lower_suffix(pattern)) for text, _ in pairs]
+    return any(fnmatch.fnmatchcase(text, wanted) for text, wanted in pairs)
+
+
+def lower_suffix(name: str) -> str:
+    """Photo.JPG as Photo.jpg."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem + dot + suffix.lower() if dot and "/" not in suffix else name
 
 
 def spread(count: int, size: int) -> np.ndarray:
@@ -113,6 +151,12 @@ def limited(listing: Listing, size: int | None) -> Listing:
     if size is None or size >= len(listing):
         return listing
     return Selected(listing, spread(len(listing), size))
+
+
+def one_line(text: str) -> str:
+    """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
+    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def digest(parts: Iterable) -> str:

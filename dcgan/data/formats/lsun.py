@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from dcgan.data.formats.checker import check
 from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
 
@@ -29,6 +30,7 @@ class LmdbListing(Listing):
             raise UserError(f"{path} is an LMDB: reading it takes the package lmdb, pip install lmdb") from None
         data = path / DATA
         require_complete(data)
+        check("lmdb", path)
         self.path, self.skipped = path, []
         try:
             self.file = lmdb.open(os.fspath(path), readonly=True, lock=False, readahead=False, max_spare_txns=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from dcgan.errors import UserError
 
 Header = tuple[tuple[int, ...], np.dtype]  # shape and type, read before anything is allocated
 HALVES = re.compile("train|val|valid|test")  # in the names of the parts of a data set, such as x_train and x_test
+
+
+BESIDE = re.compile("imgs|images", re.IGNORECASE)  # kmnist-train-imgs.npz lies beside kmnist-train-labels.npz
+KMNIST = re.compile(r"-imgs\.npz$")
 
 
 def npy_listing(path: Path) -> ArrayListing:
@@ -44,8 +49,35 @@ def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
     images = unpacked(path, chosen)  # joined before they are scaled, so that all parts are scaled alike
     found = [labels_of(name, headers) for name in chosen]
     names = [name for name in found if name]
-    labels = (lambda: unpacked(path, names)) if len(names) == len(found) else None
+    labels = (lambda: unpacked(path, names)) if len(names) == len(found) else (lambda: labels_beside(path, len(images)))
     return ArrayListing([path], [images], converter(images, path), labels)
+
+
+def npz_folder(files: list[Path]) -> ArrayListing:
+    """The images of KMNIST's files in a folder, training set first, with the labels that lie beside them."""
+    files = sorted(files, key=lambda file: ("train" not in file.name, file.name))
+    if len({HALVES.sub("", file.name) for file in files}) > 1:
+        raise UserError(f"{files[0].parent} holds more than one set of images: give one file, such as {files[0]}")
+    listings = [npz_listing(file) for file in files]
+    parts = [part for listing in listings for part in listing.parts]
+
+    def labels() -> np.ndarray | None:
+        found = [labels_beside(file, len(part)) for file, part in zip(files, parts, strict=True)]
+        known = [one for one in found if one is not None]
+        return np.concatenate(known) if len(known) == len(found) else None
+
+    return ArrayListing(files, parts, listings[0].convert, labels)
+
+
+def labels_beside(path: Path, count: int) -> np.ndarray | None:
+    """The labels (count,) in a file of their own that lies beside a .npz of images; None where there is none."""
+    beside = path.with_name(BESIDE.sub("labels", path.name))
+    if beside == path or not os.path.isfile(beside):
+        return None
+    with readable(beside), zipfile.ZipFile(beside) as archive:
+        names = [info.filename.removesuffix(".npy") for info in archive.infolist() if info.filename.endswith(".npy")]
+    labels = unpacked(beside, names) if len(names) == 1 else None
+    return labels if labels is not None and labels.size == count else None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ A file is recognised by its name, a folder by the names of the files in it; no f
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from dcgan.data.formats import cifar, hdf5, idx, lsun, numpy_files
@@ -37,13 +38,28 @@ def split(path: str | os.PathLike) -> tuple[Path, str | None]:
     """
     text = os.fspath(path)
     front, colon, name = text.rpartition(":")
-    if colon and name and front.lower().endswith(NAMED) and not Path(text).exists():
+    if colon and name and front.lower().endswith(NAMED) and not os.path.exists(text):
         text = front
     else:
         name = ""
-    if not text or not Path(text).exists():
-        raise UserError(f"no such file or folder: {text!r}; --data takes {TAKEN}")
+    require_there(text)
     return Path(text), name or None
+
+
+def require_there(text: str) -> None:
+    """Raise UserError where no folder or ordinary file lies at a path: opening a pipe would wait for its other end."""
+    try:
+        mode = os.stat(text).st_mode if text else 0
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        mode = 0
+    except OSError as error:
+        raise UserError(f"{text} can't be read: {error.strerror}") from None
+    if not mode:
+        raise UserError(f"no such file or folder: {text!r}; --data takes {TAKEN}")
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UserError(f"{text} is a pipe, a socket or a device: expected {TAKEN}")
+    if not os.access(text, os.R_OK):
+        raise UserError(f"{text} can't be read: permission denied")
 
 
 def is_packed(file: Path, name: str | None) -> bool:
@@ -83,14 +99,17 @@ def recognise(file: Path, name: str | None) -> Listing:
 
 def in_folder(folder: Path) -> Listing:
     """An LMDB, idx files or the batches of CIFAR-10 where a folder holds such files, else its pictures."""
-    if (folder / lsun.DATA).is_file():
+    if os.path.isfile(folder / lsun.DATA):
         return lsun.LmdbListing(folder)
     for place in (folder, folder / "raw"):  # torchvision keeps MNIST in MNIST/raw
         if files := idx_files(place):
             return idx.of_folder(place, files)
     for place in (folder / name for name in cifar.FOLDERS):
-        if files := [place / name for name in cifar.TRAINING_FILES if (place / name).is_file()]:
+        if files := [place / name for name in cifar.TRAINING_FILES if os.path.isfile(place / name)]:
             return cifar.of_folder(place, files)
+    named = [folder / name for name in os.listdir(folder) if numpy_files.KMNIST.search(name)]
+    if files := [file for file in named if os.path.isfile(file)]:
+        return numpy_files.npz_folder(files)
     return FolderListing(folder)
 
 
@@ -100,4 +119,4 @@ def idx_files(folder: Path) -> list[Path]:
         names = sorted(name for name in os.listdir(folder) if name.endswith(idx.ENDINGS))
     except OSError:
         return []
-    return [folder / name for name in names if idx.IMAGES.search(name) and (folder / name).is_file()]
+    return [folder / name for name in names if idx.IMAGES.search(name) and os.path.isfile(folder / name)]

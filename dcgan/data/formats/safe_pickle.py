@@ -9,6 +9,10 @@ _reconstruct(ndarray, (0,), b"b")        an array, to be filled
 dtype("u1", ...)                         its type
 BUILD (1, shape, dtype, order, bytes)    its content
 _codecs.encode(text, "latin1")           how Python 3 writes bytes into an old pickle
+
+Nothing here walks into a value: a few steps can build lists of lists with 2^60 leaves, or tuples nested so deep that
+comparing, hashing or printing them never ends or crashes. So the keys of dictionaries, and all that is compared or
+printed, are texts and numbers. The steps, and the bytes they make, are limited.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()
 EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}  # how many values they take from the stack
 IGNORED = ("PROTO", "FRAME")
+MOST_STEPS = 1_000_000  # a batch of CIFAR-10 takes about 60,000
+MOST_BYTES = 2**28  # that texts are turned into
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,9 @@ def load(data: bytes) -> Any:
     """
     machine = Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(data):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if count > MOST_STEPS:
+                raise ValueError(f"the pickle takes more than {MOST_STEPS:,} steps: refused")
             if opcode.name == "STOP":
                 return arrays_filled(machine.stack.pop())
             machine.step(opcode.name, argument)
@@ -85,6 +93,13 @@ def expect(kind: type, value: Any) -> Any:
     return value
 
 
+def as_key(value: Any) -> Any:
+    """The value, if it may be the key of a dictionary: a text, bytes, a number or None."""
+    if type(value) not in (str, bytes, int, bool, type(None)):
+        raise ValueError(f"the pickle has a {type(value).__name__} as the key of a dictionary: refused")
+    return value
+
+
 class Machine:
     """The stack with its marks, the memo, and one method per opcode."""
 
@@ -92,6 +107,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.made = 0  # bytes
 
     def step(self, opcode: str, argument: Any) -> None:
         """Do one opcode. Raises ValueError for one that plain data does not need."""
@@ -144,11 +160,11 @@ class Machine:
 
     def do_setitem(self, _: None) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        expect(dict, self.stack[-1])[key] = value
+        expect(dict, self.stack[-1])[as_key(key)] = value
 
     def do_setitems(self, _: None) -> None:
         items = self.pop_to_mark()
-        expect(dict, self.stack[-1]).update(zip(items[::2], items[1::2], strict=True))
+        expect(dict, self.stack[-1]).update(zip(map(as_key, items[::2]), items[1::2], strict=True))
 
     def do_tuple(self, _: None) -> None:
         self.stack.append(tuple(self.pop_to_mark()))
@@ -158,11 +174,15 @@ class Machine:
 
     def do_stack_global(self, _: None) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self.stack.append(Name(module, name))
+        self.stack.append(Name(expect(str, module), expect(str, name)))
 
     def do_reduce(self, _: None) -> None:
         arguments, callee = expect(tuple, self.stack.pop()), expect(Name, self.stack.pop())
-        self.stack.append(meaning(callee, arguments))
+        value = meaning(callee, arguments)
+        self.made += len(value) if isinstance(value, bytes) else 0
+        if self.made > MOST_BYTES:
+            raise ValueError(f"the pickle makes more than {MOST_BYTES:,} bytes of texts: refused")
+        self.stack.append(value)
 
     def do_build(self, _: None) -> None:
         state, target = expect(tuple, self.stack.pop()), self.stack[-1]
@@ -180,14 +200,20 @@ def meaning(callee: Name, arguments: tuple) -> Any:
         return ByteType()
     if callee == ENCODE and arguments[1:] == ("latin1",) and isinstance(arguments[0], str):
         return arguments[0].encode("latin-1")
-    given = f" with {arguments[0]!r:.40}" if callee == DTYPE and arguments else ""
+    plain = callee == DTYPE and arguments[:1] and isinstance(arguments[0], str | bytes)
+    given = f" with {arguments[0][:40]!r}" if plain else ""
     raise ValueError(f"the pickle wants to call {callee.module}.{callee.name}{given}: refused, nothing was executed")
 
 
 def built(state: tuple) -> np.ndarray:
     """The array of a BUILD state. Raises ValueError where that is not one of bytes in C or Fortran order."""
     fits = (
-        len(state) == 5 and isinstance(state[1], tuple) and isinstance(state[2], ByteType) and type(state[4]) is bytes
+        len(state) == 5
+        and isinstance(state[1], tuple)
+        and isinstance(state[2], ByteType)
+        and type(state[4]) is bytes
+        and len(state[1]) <= 4
+        and all(type(length) is int for length in state[1])
     )
     if not fits:
         raise ValueError("damaged pickle: an array that is not of bytes")

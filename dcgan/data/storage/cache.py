@@ -10,6 +10,8 @@ from dcgan.data.limits import Room
 from dcgan.data.recipe import ALL, Wanted
 from dcgan.errors import UserError
 
+MOST_NAME = 150  # bytes of NAME: a file's name has at most 255
+
 
 def cache_path(listing: Listing, wanted: Wanted, room: Room, growing: bool) -> Path:
     """The file NAME-KEY-VERSION.h5 in the cache folder, by default ~/.cache/dcgan.
@@ -21,7 +23,8 @@ def cache_path(listing: Listing, wanted: Wanted, room: Room, growing: bool) -> P
     folder = Path(room.cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
     place, choice = Path(wanted.path).resolve(), [] if wanted.choice == ALL else [wanted.choice]
     key = digest([place, wanted.recipe.to_json(), *choice, *(["growing"] if growing else [])])
-    return folder / f"{place.stem}-{key}-{listing.version}.h5"
+    name = os.fsdecode(os.fsencode(place.stem)[:MOST_NAME])
+    return folder / f"{name}-{key}-{listing.version}.h5"
 
 
 def forget_older(cached: Path) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dcgan.data.formats.listing import Listing, digest
+from dcgan.data.formats.listing import Listing, digest, one_line
 from dcgan.data.limits import default_memory_limit
 from dcgan.data.recipe import Wanted
 from dcgan.data.source import Source, describe
 from dcgan.data.storage import decode_ahead
-from dcgan.data.storage.reading import fingerprint, one_line, read_one, require_some
+from dcgan.data.storage.reading import fingerprint, read_one, require_some
 from dcgan.data.storage.store import BROKEN, MISSING, THERE, Store
 
 AT_ONCE = 256  # pictures; where no more are missing, they are decoded when the data is opened
@@ -53,9 +53,12 @@ class GrowingSource(Source):
         self.description = self._described()
 
     def _described(self) -> str:
-        text = describe(self.shape, self.what, len(self._reasons) + len(self.listing.skipped), self.classes)
+        text = describe(self.shape, one_line(self.what), self._lost(), self.classes, self.listing.notes)
         left = self.left()
         return f"{text}; {left:,} of them are decoded while training runs" if left else text
+
+    def _lost(self) -> int:
+        return len(self._reasons) + len(self.listing.skipped)
 
     def left(self) -> int:
         """How many pictures are still to be decoded."""
@@ -69,6 +72,9 @@ class GrowingSource(Source):
         rows = np.array(indices, dtype=np.int64)
         for k in np.flatnonzero(self.store.state[rows] < THERE):
             rows[k] = self._place(int(rows[k]))
+        for k in np.flatnonzero(self.store.unchecked[rows]):
+            if not self.store.is_sound(int(rows[k])):  # a bit of the cache has changed: decode the picture again
+                rows[k] = self._place(int(rows[k]))
         return self.store.images[rows]
 
     def _place(self, index: int) -> int:

@@ -1,8 +1,9 @@
 """Packed images: one HDF5 file with a uint8 data set "images" (N, H, W, C), read as a source and written by `pack`.
 
-`pack` writes so that a kill at any moment costs at most the last hundred images. The file is called OUT.part until it
-is finished. Its data sets get all their space at creation, so that later writes touch pixels only and never HDF5's own
-structure. The flag done[i] is set after image i has left this process.
+`pack` writes so that a kill at any moment costs at most the last few hundred images. The file is called OUT.part until
+it is finished. Its data sets get all their space at creation, so that later writes touch pixels only and never HDF5's
+own structure. The flag done[i] is set after image i and its checksum sums[i] have reached the disk. Reading and writing
+stand in one file, of over 300 lines, because they are the two sides of one layout.
 """
 
 from __future__ import annotations
@@ -10,24 +11,27 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from dcgan.data.formats.arrays import checked_labels
-from dcgan.data.formats.hdf5 import contents, dataset, open_hdf5
-from dcgan.data.formats.listing import Listing, digest, spread
+from dcgan.data.formats.arrays import BLACK_AND_WHITE, checked_labels, is_binary
+from dcgan.data.formats.hdf5 import contents, damage, dataset, open_hdf5, text_attribute, texts
+from dcgan.data.formats.listing import Listing, digest, one_line, spread
 from dcgan.data.limits import require_disk, reserve_disk
 from dcgan.data.recipe import ALL, Choice, Recipe
 from dcgan.data.source import ArraySource, Source, describe
-from dcgan.data.storage.reading import fingerprint, one_line, read_all, require_some
-from dcgan.data.storage.store import allocated
+from dcgan.data.storage.reading import fingerprint, read_all, require_some
+from dcgan.data.storage.store import allocated, checksum
 from dcgan.errors import UserError
 from dcgan.options import Size, size_text
 
+SUMS = "sums"  # a data set (N,): the checksum of every image
+READ_BYTES = 2**24  # read in one go
 CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
-FLUSH_EVERY = 128  # images
+FLUSH_EVERY = 512  # images
 
 
 class PackedSource(Source):
@@ -37,12 +41,16 @@ class PackedSource(Source):
     Files of `dcgan.prepare` also say what they were made from. A choice with a pattern is refused.
     """
 
-    def __init__(self, path: Path, what: str | None = None, choice: Choice = ALL):
-        self.path = path
-        self.file = open_hdf5(path)
+    def __init__(
+        self, path: Path, what: str | None = None, choice: Choice = ALL, own: bool = False, notes: Sequence[str] = ()
+    ):
+        """Open the file; `own`: this program wrote it just now or into its cache, so no helper has to check it."""
+        self.path, self.notes = path, list(notes)
+        self.file = open_hdf5(path, None if own else "images")
         try:
-            self._read(what or str(path), choice)
-        except UserError:
+            with damage(path):
+                self._read(one_line(what or str(path)), choice)
+        except BaseException:
             self.file.close()
             raise
 
@@ -54,34 +62,69 @@ class PackedSource(Source):
         count = len(self.images)
         self.rows = None if (choice.train_size or count) >= count else spread(count, choice.train_size or count)
         shape = (count if self.rows is None else len(self.rows), *self.images.shape[1:])
-        skipped = [(str(name), str(reason)) for name, reason in pairs(texts(file, "skipped"), path)]
+        self.sums = read_sums(file, count)
+        self.unchecked = np.ones(count, bool)
+        self._settle_numbers()
+        skipped = [(one_line(str(name)), one_line(str(reason))) for name, reason in pairs(texts(file, "skipped"), path)]
         labels, classes = (None, None) if choice.labels == "none" else read_labels(file, count)
         if labels is None and choice.labels == "folder":
             raise UserError(f"--labels folder: {path} holds no labels; --labels auto goes without")
         if labels is not None and self.rows is not None:
             labels = labels[self.rows]
         status = path.stat()
-        own = file.attrs.get("fingerprint") or digest([status.st_size, status.st_mtime_ns, shape])
+        own = text_attribute(file, "fingerprint") or digest(
+            [status.st_size, status.st_mtime_ns, shape, *(self.notes if self.factor > 1 else [])]
+        )
         fingerprint = own if self.rows is None else digest([own, shape])
-        super().__init__(shape, describe(shape, what, len(skipped), classes), fingerprint, skipped, labels, classes)
+        description = describe(shape, what, len(skipped), classes, self.notes)
+        super().__init__(shape, description, fingerprint, skipped, labels, classes)
+
+    def _settle_numbers(self) -> None:
+        """Find out whether 0 and 1, in a file of somebody else, mean black and white."""
+        self.recipe = as_recipe(text_attribute(self.file, "recipe"))
+        self.factor = np.uint8(255 if self.recipe is None and is_binary(self.images) else 1)
+        if self.factor > 1:
+            self.notes.append(BLACK_AND_WHITE.note)
 
     def batch(self, indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
         batch = np.empty((len(indices), *self.shape[1:]), np.uint8)
         rows = indices if self.rows is None else self.rows[indices]
-        for place in np.argsort(rows, kind="stable"):  # in the file's order: fewer seeks
-            batch[place] = self.images[int(rows[place])]
-        return batch
+        with damage(self.path):
+            for place in np.argsort(rows, kind="stable").tolist():  # in the file's order: fewer seeks
+                batch[place] = self.images[int(rows[place])]
+                if self.unchecked[rows[place]]:
+                    self._check(int(rows[place]), batch[place])
+        return batch * self.factor if self.factor > 1 else batch
+
+    def _check(self, row: int, image: np.ndarray) -> None:
+        """Raise UserError where the pixels of a row are not those that were packed."""
+        if self.sums is not None and checksum(image) != self.sums[row]:
+            raise UserError(
+                f"{self.path}: image {row} has other pixels than were packed: remove the file, it is damaged"
+            )
+        self.unchecked[row] = False
 
     def in_memory(self) -> ArraySource:
         """The same images, all read now; the file is closed."""
         try:
-            images = self.images[:] if self.rows is None else self.batch(np.arange(len(self)))
-        except OSError as error:
-            raise UserError(f"{self.path}: images can't be read ({error}): the file is damaged") from None
+            images = np.empty(self.shape, np.uint8)
+            step = max(1, READ_BYTES // images[0].nbytes)
+            for start in range(0, len(self), step):
+                images[start : start + step] = self._rows(np.arange(start, min(start + step, len(self))))
         finally:
             self.close()
         return ArraySource(images, self.description, self.fingerprint, self.skipped, self.labels, self.classes)
+
+    def _rows(self, indices: np.ndarray) -> np.ndarray:
+        """The images of neighbouring indices, read in one go where they are neighbours in the file too."""
+        if self.rows is not None:
+            return self.batch(indices)
+        with damage(self.path):
+            images = self.images[int(indices[0]) : int(indices[-1]) + 1]
+        for row, image in zip(indices.tolist(), images, strict=True):
+            self._check(row, image)
+        return images * self.factor if self.factor > 1 else images
 
     def close(self) -> None:
         self.file.close()
@@ -89,8 +132,7 @@ class PackedSource(Source):
     @property
     def crop(self) -> Size | None:
         """The centre crop that the file says it was made with, or None."""
-        crop = json.loads(self.file.attrs.get("recipe", "{}")).get("crop")
-        return tuple(crop) if crop else None
+        return self.recipe.crop if self.recipe else None
 
     def require(self, image_size: Size | None, crop: Size | None, channels: int | None) -> None:
         """Raise UserError where the images differ from what was asked for; None asks for nothing."""
@@ -111,6 +153,21 @@ class PackedSource(Source):
 def written(value: Size | int | None) -> str:
     """A size or a number as the user would type it."""
     return size_text(value) if isinstance(value, tuple) else str(value).lower()
+
+
+def as_recipe(text: str | None) -> Recipe | None:
+    """The recipe that a file says it was made with; None where it says none that can be understood."""
+    try:
+        raw = json.loads(text or "")
+        return Recipe(tuple(raw["image_size"]), raw["crop"] and tuple(raw["crop"]), raw["channels"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def read_sums(file: h5py.File, count: int) -> np.ndarray | None:
+    """The checksums (count,) of the images; None where the file has none, as older ones have not."""
+    sums = dataset(file, SUMS)
+    return sums[:] if sums is not None and sums.shape == (count,) and sums.dtype == np.uint32 else None
 
 
 def require_images(file: h5py.File) -> h5py.Dataset:
@@ -139,28 +196,21 @@ def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[st
     if data is None:
         return None, None
     labels = checked_labels(data[:], count, file.filename)
-    classes = [str(name) for name in texts(file, "classes").reshape(-1)]
+    classes = [one_line(str(name)) for name in texts(file, "classes").reshape(-1)]
     most = int(labels.max()) + 1
     return labels, classes if len(classes) >= most else [str(number) for number in range(most)]
-
-
-def texts(file: h5py.File, name: str) -> np.ndarray:
-    """A data set of texts; an empty one where the file has none."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        return np.empty(0, object)
-    data = file[name]
-    if not isinstance(data, h5py.Dataset) or h5py.check_string_dtype(data.dtype) is None:
-        raise UserError(f"{file.filename}: expected texts in the data set '{name}'")
-    return np.asarray(data.asstr(errors="backslashreplace")[...], object)
 
 
 def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None, progress: bool = True) -> int:
     """Pack every readable picture into `out`, going on where an earlier attempt stopped; return their number."""
     part = out.with_name(out.name + ".part")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with open_part(part, listing, recipe) as file:
-        skipped = write_images(file, listing, recipe, workers, progress)
-        count = finish(file, listing, skipped)
+    try:
+        with open_part(part, listing, recipe) as file:
+            skipped = write_images(file, listing, recipe, workers, progress)
+            count = finish(file, listing, skipped)
+    except (RuntimeError, KeyError) as error:  # from HDF5
+        raise UserError(f"{part} is damaged ({one_line(str(error))}): remove it and start again") from None
     with open(part, "rb") as written:
         os.fsync(written.fileno())
     os.replace(part, out)
@@ -180,11 +230,12 @@ def is_part(part: Path, key: str) -> bool:
     """Whether `part` is an unfinished file of that key. Raises BlockingIOError where another process writes it."""
     try:
         with h5py.File(part, "r+") as file:
-            return file.attrs.get("part") == key and "done" in file
+            fits = text_attribute(file, "part") == key and "done" in file and SUMS in file
+            return fits and len(file["images"]) == len(file[SUMS]) == len(file["done"])
     except BlockingIOError:
         message = "is being written by another process: start again when that has finished"
         raise BlockingIOError(errno.EAGAIN, message, str(part)) from None
-    except OSError:  # its process was killed while it created the file
+    except Exception:  # noqa: BLE001  (its process was killed while it created the file, or the file is damaged)
         return False
 
 
@@ -196,6 +247,7 @@ def new_part(part: Path, listing: Listing, recipe: Recipe, key: str) -> None:
     with h5py.File(part, "w") as file:
         rows = max(1, min(count, CHUNK_BYTES // nbytes))
         allocated(file, "images", (count, *recipe.shape), chunks=(rows, *recipe.shape))
+        allocated(file, SUMS, (count,), np.uint32, (min(count, CHUNK_BYTES),))
         allocated(file, "done", (count,), chunks=(min(count, CHUNK_BYTES),))[:] = 0
         if listing.labels is not None:
             allocated(file, "labels", (count,), np.int32, (min(count, CHUNK_BYTES),))[:] = listing.labels
@@ -208,6 +260,7 @@ def write_images(
     """Decode what is not done yet, picture i into row i; return (name, reason) of the pictures that failed."""
     skipped: list[tuple[str, str]] = list(listing.skipped)
     fresh: dict[int, np.ndarray] = {}  # images that are not written yet, by their row
+    forget_damaged(file)
     todo = np.flatnonzero(file["done"][:] == 0)
     for index, image in read_all(listing, recipe, todo, workers, progress):
         if isinstance(image, str):
@@ -221,36 +274,48 @@ def write_images(
     return skipped
 
 
+def forget_damaged(file: h5py.File) -> None:
+    """Take back the flags of rows whose pixels are not those that were written, so that they are decoded again."""
+    sums, images = file[SUMS][:], file["images"]
+    for row in np.flatnonzero(file["done"][:]).tolist():
+        try:
+            sound = checksum(images[row]) == sums[row]
+        except OSError:
+            sound = False
+        if not sound:
+            file["done"][row] = 0
+
+
 def write_rows(file: h5py.File, fresh: dict[int, np.ndarray]) -> None:
-    """Write images into their rows, and set their flags once the pixels have left this process.
+    """Write images into their rows, and set their flags once the pixels have reached the disk.
 
     Neighbouring rows are written in one go: rows 3 4 5 9 in two runs, 3 to 5 and 9.
     """
     rows = np.array(sorted(fresh), int)
     runs = [run for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(run)]
     for run in runs:
-        file["images"][run[0] : run[-1] + 1] = np.stack([fresh[row] for row in run.tolist()])
-    file.flush()
+        images = np.stack([fresh[row] for row in run.tolist()])
+        file["images"][run[0] : run[-1] + 1] = images
+        file[SUMS][run[0] : run[-1] + 1] = [checksum(image) for image in images]
+    sync(file)
     for run in runs:
         file["done"][run[0] : run[-1] + 1] = 1
     file.flush()
 
 
-def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) -> int:
-    """Close the gaps that skipped pictures left, and write down what the file holds; return the number of images.
+def sync(file: h5py.File) -> None:
+    """Wait until all that was written has reached the disk."""
+    file.flush()
+    os.fsync(file.id.get_vfd_handle())
 
-    Example: of pictures 0 1 2 3 number 1 failed. Row 2 moves to row 1, row 3 to row 2, and `images` gets 3 rows.
-    """
-    images = file["images"]
+
+def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) -> int:
+    """Close the gaps that skipped pictures left, and write down what the file holds; return the number of images."""
     good = np.flatnonzero(file["done"][:])
     require_some(len(good), skipped, "the data")
-    gap = int(np.argmax(good != np.arange(len(good)))) if len(good) and good[-1] >= len(good) else len(good)
-    if gap < len(good):
-        file["done"][gap:] = 0  # rows that are moving when the process is killed are decoded again
-        file.flush()
-        for row in range(gap, len(good)):
-            images[row] = images[int(good[row])]
-    images.resize(len(good), axis=0)
+    close_gaps(file, good)
+    for name in ("images", SUMS):
+        file[name].resize(len(good), axis=0)
     del file["done"], file.attrs["part"]
     text = h5py.string_dtype()
     if listing.labels is not None:
@@ -260,3 +325,18 @@ def finish(file: h5py.File, listing: Listing, skipped: list[tuple[str, str]]) ->
     file.create_dataset("skipped", data=np.array(skipped, dtype=object).reshape(-1, 2), dtype=text)
     file.attrs.update(count=len(good), files=len(listing), skipped_files=len(skipped))
     return len(good)
+
+
+def close_gaps(file: h5py.File, good: np.ndarray) -> None:
+    """Move the good rows together.
+
+    Example: of pictures 0 1 2 3 number 1 failed. Row 2 moves to row 1, row 3 to row 2, and `images` gets 3 rows.
+    """
+    images = file["images"]
+    gap = int(np.argmax(good != np.arange(len(good)))) if len(good) and good[-1] >= len(good) else len(good)
+    if gap < len(good):
+        file["done"][gap:] = 0  # rows that are moving when the process is killed are decoded again
+        sync(file)
+        for row in range(gap, len(good)):
+            images[row] = images[int(good[row])]
+        file[SUMS][: len(good)] = file[SUMS][:][good]

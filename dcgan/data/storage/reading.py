@@ -13,14 +13,15 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from dcgan.data.formats.listing import Listing, digest
+from dcgan.data.formats.listing import Listing, digest, one_line
 from dcgan.data.limits import Room, available_cores
 from dcgan.data.recipe import Recipe, Wanted
 from dcgan.data.source import ArraySource, describe
 from dcgan.errors import UserError
 
 BLOCK = 32  # pictures that a thread decodes before it hands them over
-GREY_SAMPLE = 128  # pictures looked at before a data set is called grey
+GREY_SAMPLE = 128  # pictures looked at first for colours
+GREY_MOST = 2_000  # pictures looked at before a data set is called grey: of 1% in colour, one is among them
 
 Indices = Sequence[int] | np.ndarray
 Decoded = np.ndarray | str  # an image (H, W, C), or the reason why there is none
@@ -34,12 +35,6 @@ def read_one(listing: Listing, index: int, recipe: Recipe) -> Decoded:
         return "not a picture of a known format"
     except Exception as error:  # noqa: BLE001  (damaged files make Pillow and zlib raise nearly anything)
         return one_line(f"{error}" if str(error) else type(error).__name__)
-
-
-def one_line(text: str) -> str:
-    """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
-    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def read_all(
@@ -74,17 +69,37 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
-    """The recipe with its channels settled: 1 where a sample spread over the data is all grey, else 3."""
+    """The recipe with its channels settled: 1 where a sample spread over the data is all grey, else 3.
+
+    Where the sample is not all of the data, a note of the listing says how many pictures were looked at.
+    """
     if recipe.channels:
         return recipe
-    sample = np.linspace(0, len(listing) - 1, min(GREY_SAMPLE, len(listing))).astype(int)
-    images = [
-        image
-        for _, image in read_all(listing, Recipe(recipe.image_size, recipe.crop, 3), sample, 1, False)
-        if not isinstance(image, str)
-    ]
-    grey = bool(images) and all((image == image[..., :1]).all() for image in images)
-    return Recipe(recipe.image_size, recipe.crop, 1 if grey else 3)
+    in_colour = Recipe(recipe.image_size, recipe.crop, 3)
+    for size in (GREY_SAMPLE, GREY_MOST):
+        sample = np.linspace(0, len(listing) - 1, min(size, len(listing))).astype(int)
+        with quiet_pillow():
+            if not is_grey(listing, in_colour, sample):
+                return in_colour
+    if len(listing) > GREY_MOST and not listing.grey:
+        listing.notes += (f"grey, as are all of the {GREY_MOST:,} pictures looked at (--channels 3: colour)",)
+    return Recipe(recipe.image_size, recipe.crop, 1)
+
+
+def is_grey(listing: Listing, recipe: Recipe, sample: np.ndarray) -> bool:
+    """Whether at least one picture of the sample can be read, and all that can are grey."""
+    if listing.grey:
+        return True
+    readable = False
+    for start in range(0, len(sample), GREY_SAMPLE):
+        unsure = [index for index in sample[start : start + GREY_SAMPLE].tolist() if not listing.is_grey(index)]
+        readable |= len(unsure) < len(sample[start : start + GREY_SAMPLE])
+        for _, image in read_all(listing, recipe, unsure, None, False):
+            if not isinstance(image, str):
+                readable = True
+                if not (image == image[..., :1]).all():
+                    return False
+    return readable
 
 
 def read_into_memory(listing: Listing, wanted: Wanted, room: Room) -> ArraySource:
@@ -101,7 +116,7 @@ def read_into_memory(listing: Listing, wanted: Wanted, room: Room) -> ArraySourc
     require_some(len(good), skipped, what)
     images = images[: len(good)]  # the rest was never written, so it takes no memory
     labels = None if listing.labels is None else listing.labels[good]
-    description = describe(images.shape, what, len(skipped), listing.classes)
+    description = describe(images.shape, one_line(what), len(skipped), listing.classes, listing.notes)
     return ArraySource(images, description, fingerprint(listing, recipe), skipped, labels, listing.classes)
 
 

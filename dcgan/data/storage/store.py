@@ -1,15 +1,16 @@
 """Store: a file with one row of pixels for every listed picture, filled in any order by several processes at once.
 
-The file is HDF5: `images` (N, H, W, C), `state` (N,) and `boot` (36,), each in one piece. HDF5's own structure is
-written once and never touched again; rows are written and read through a memory map of the pieces. So a picture costs
-no more than from an array in memory, the system keeps in memory what fits, and the file stays readable whenever a
-process dies. Two processes may decode the same picture; they write the same pixels.
+The file is HDF5: `images` (N, H, W, C), `state` (N,), `sums` (N, 4), the checksums of the rows, and `boot` (36,), each
+in one piece. HDF5's own structure is written once and never touched again; rows are written and read through a memory
+map of the pieces. So a picture costs no more than from an array in memory, the system keeps in memory what fits, and
+the file stays readable whenever a process dies. Two processes may decode the same picture; they write the same pixels.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -22,7 +23,7 @@ from dcgan.data.recipe import Recipe
 # What `state` says of a row: not decoded yet, can't be read, written, or written and known to be on the disk. After the
 # machine itself went down, rows that are THERE are decoded again: the disk may have got the state and not the pixels.
 MISSING, BROKEN, THERE, SAVED = range(4)
-PIECES = ("images", "state", "boot")
+PIECES = ("images", "state", "sums", "boot")
 SAVE_EVERY = 512  # pictures
 
 
@@ -33,11 +34,13 @@ class Store:
         self.path, self._maps = path, dict[str, np.memmap]()
         if path is None:
             self.images, self.state = np.empty((count, *recipe.shape), np.uint8), np.zeros(count, np.uint8)
+            self.sums, self.unchecked = np.zeros((count, 4), np.uint8), np.zeros(count, bool)
             return
         if not is_store(path, count, recipe):
             create(path, count, recipe)
         self._maps = mapped(path)
-        self.images, self.state = (np.asarray(self._maps[name]) for name in PIECES[:2])
+        self.images, self.state, self.sums = (np.asarray(self._maps[name]) for name in PIECES[:3])
+        self.unchecked = np.ones(count, bool)
 
     def recover(self) -> None:
         """Set rows back to MISSING that the last run left in doubt; called once, by the run that opens the data."""
@@ -50,7 +53,17 @@ class Store:
     def put(self, index: int, image: np.ndarray) -> None:
         """Keep a picture: first its pixels, then its state, so that a kill in between loses the picture and no more."""
         self.images[index] = image
+        self.sums[index] = as_bytes(checksum(image))
         self.state[index] = THERE
+
+    def is_sound(self, index: int) -> bool:
+        """Whether a row that is there holds the pixels that were put; it is looked at once."""
+        if self.unchecked[index]:
+            if (as_bytes(checksum(self.images[index])) != self.sums[index]).any():
+                self.state[index] = MISSING
+                return False
+            self.unchecked[index] = False
+        return True
 
     def there(self) -> np.ndarray:
         """Which rows hold their picture (N,)."""
@@ -61,6 +74,7 @@ class Store:
         rows = np.flatnonzero(self.state == THERE)
         if self._maps and len(rows):
             self._maps["images"].flush()
+            self._maps["sums"].flush()
             self.state[rows] = SAVED
             self._maps["state"].flush()
 
@@ -72,7 +86,7 @@ def is_store(path: Path, count: int, recipe: Recipe) -> bool:
             fits = file.attrs.get("recipe") == recipe.to_json() and file["images"].shape == (count, *recipe.shape)
             ends = [file[name].id.get_offset() + file[name].nbytes for name in PIECES]
             return fits and max(ends) <= path.stat().st_size
-    except (OSError, KeyError, AttributeError, TypeError):  # TypeError: a piece without space has no offset
+    except Exception:  # noqa: BLE001  (a damaged file makes HDF5 raise nearly anything)
         return False
 
 
@@ -85,7 +99,8 @@ def create(path: Path, count: int, recipe: Recipe) -> None:
     try:
         with h5py.File(temporary, "w") as file:
             file.attrs["recipe"] = recipe.to_json()
-            for name, shape in zip(PIECES, ((count, *recipe.shape), (count,), (len(boot_id()),)), strict=True):
+            shapes = (count, *recipe.shape), (count,), (count, 4), (len(boot_id()),)
+            for name, shape in zip(PIECES, shapes, strict=True):
                 allocated(file, name, shape)
         reserve_disk(Path(temporary), spare=0)
         for name in PIECES[1:]:
@@ -115,6 +130,16 @@ def mapped(path: Path) -> dict[str, np.memmap]:
     with h5py.File(path, "r") as file:
         places = {name: (file[name].id.get_offset(), file[name].shape) for name in PIECES}
     return {name: np.memmap(path, np.uint8, "r+", offset, shape) for name, (offset, shape) in places.items()}
+
+
+def checksum(image: np.ndarray) -> int:
+    """The CRC-32 of an image's bytes."""
+    return zlib.crc32(np.ascontiguousarray(image).data)
+
+
+def as_bytes(number: int) -> np.ndarray:
+    """A number of 32 bits as uint8 (4,), the least significant first."""
+    return np.frombuffer(number.to_bytes(4, "little"), np.uint8)
 
 
 def boot_id() -> bytes:
