@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import sys
@@ -81,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(prog="python -m dcgan.compare", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run folders to compare, two or more")

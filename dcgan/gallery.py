@@ -50,15 +50,7 @@ class Row(NamedTuple):
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m dcgan.gallery", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--presets", metavar="A,B", default=",".join(presets.PRESETS), help="presets to draw (all)")
-    parser.add_argument("--labelled", metavar="PATH", help="labelled data for presets that need it (left out without)")
-    parser.add_argument("--out", metavar="DIR", default="gallery", help="folder for the pictures, a PNG each (gallery)")
-    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    help = f"batches that every preset trains ({SHARED['steps']})"
-    parser.add_argument("--steps", metavar="N", default=argparse.SUPPRESS, help=help)
-    cli.add_options(parser, *(item.name for item in fields(Config) if item.name not in UNUSED))
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser().parse_args(arguments))
     names, labelled, out = given.pop("presets").split(","), given.pop("labelled"), Path(given.pop("out"))
     progress, configs = not given.pop("no_progress"), []
     for name in names:
@@ -77,6 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(row)
     cli.say(table(rows))
     return 0
+
+
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    parser = cli.Parser(prog="python -m dcgan.gallery", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("--presets", metavar="A,B", default=",".join(presets.PRESETS), help="presets to draw (all)")
+    parser.add_argument("--labelled", metavar="PATH", help="labelled data for presets that need it (left out without)")
+    parser.add_argument("--out", metavar="DIR", default="gallery", help="folder for the pictures, a PNG each (gallery)")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    help = f"batches that every preset trains ({SHARED['steps']})"
+    parser.add_argument("--steps", metavar="N", default=argparse.SUPPRESS, help=help)
+    cli.add_options(parser, *(item.name for item in fields(Config) if item.name not in UNUSED))
+    return parser
 
 
 def configuration(name: str, given: Mapping[str, Any]) -> Config:

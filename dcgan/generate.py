@@ -35,17 +35,22 @@ chunks. --label takes a name where the run knows the names of its classes.
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
-    generate_options.add_options(parser)
-    network: Any = parser.add_argument_group("network and machine")
-    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser().parse_args(arguments))
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
     cli.say(f"{draw(view, trained.load(path, given))} by {path}: {view.out}")
     return 0
+
+
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
+    generate_options.add_options(parser)
+    network: Any = parser.add_argument_group("network and machine")
+    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
+    return parser
 
 
 def draw(view: View, by: Trained) -> str:

@@ -63,6 +63,5 @@ def class_names(folder: Path) -> Sequence[str]:
         names = said["classes"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    if not isinstance(names, list) or names == [str(number) for number in range(len(names))]:
-        return ()  # digits are called by their numbers
-    return tuple(map(str, names))
+    named = tuple(map(str, names)) if isinstance(names, list) else ()
+    return () if named == tuple(map(str, range(len(named)))) else named  # "0", "1" ... say no more than the labels

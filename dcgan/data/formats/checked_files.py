@@ -1,4 +1,4 @@
-"""The program of the helper process that opens HDF5 and LMDB files first: it does what the reader will do (checker.py)."""
+"""The helper process that opens HDF5 and LMDB files first, and does what their reader will do (see checker.py)."""
 
 from __future__ import annotations
 
