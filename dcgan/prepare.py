@@ -11,7 +11,8 @@ from dcgan.config import Config
 from dcgan.data.formats import list_images
 from dcgan.data.formats.hdf5 import SUFFIXES
 from dcgan.data.recipe import Choice, Recipe, with_recipe
-from dcgan.data.storage.packed import PackedSource, pack
+from dcgan.data.storage.packed import PackedSource
+from dcgan.data.storage.packing import pack
 from dcgan.data.storage.reading import fingerprint, with_channels
 from dcgan.errors import UserError
 

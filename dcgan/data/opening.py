@@ -32,7 +32,8 @@ from dcgan.data.source import Source
 from dcgan.data.storage.cache import cache_path, forget_older, no_cache
 from dcgan.data.storage.decode_ahead import Job
 from dcgan.data.storage.growing import GrowingSource
-from dcgan.data.storage.packed import PackedSource, pack
+from dcgan.data.storage.packed import PackedSource
+from dcgan.data.storage.packing import pack
 from dcgan.data.storage.reading import fingerprint, read_into_memory, with_channels
 from dcgan.data.storage.store import Store
 from dcgan.errors import UserError

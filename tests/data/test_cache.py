@@ -10,7 +10,7 @@ from PIL import Image
 
 from dcgan.data import ArraySource, opening
 from dcgan.data.formats import listing
-from dcgan.data.storage import packed
+from dcgan.data.storage import packing
 from dcgan.data.storage.packed import PackedSource
 from dcgan.errors import UserError
 from opened import everything
@@ -44,7 +44,7 @@ def open_data(folder, tmp_path):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 2000, 2**16])
 def test_from_the_cache_as_from_memory(open_data, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(packed, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(packing, "CHUNK_BYTES", chunk_bytes)
     in_memory, cached = open_data(), open_data(memory_limit=1000)
     assert isinstance(in_memory, ArraySource) and isinstance(cached, PackedSource)
     assert (everything(cached) == everything(in_memory)).all()

@@ -13,7 +13,7 @@ from dcgan.data import opening
 from dcgan.data.formats import checker
 from dcgan.data.formats.folder import FolderListing
 from dcgan.data.recipe import Recipe
-from dcgan.data.storage import packed
+from dcgan.data.storage import packing
 from dcgan.errors import UserError
 from opened import everything, make, noise, only_skipped, open_small, opened, refusal, write_hdf5
 
@@ -105,7 +105,7 @@ def test_other_pixels_in_a_packed_file_are_noticed(tmp_path):
     for i in range(20):
         Image.fromarray(noise(8, 8, 3)).save(tmp_path / f"data/{i:02d}.png")
     out = tmp_path / "a.h5"
-    packed.pack(FolderListing(tmp_path / "data"), Recipe((8, 8), None, 3), out, progress=False)
+    packing.pack(FolderListing(tmp_path / "data"), Recipe((8, 8), None, 3), out, progress=False)
     good = everything(opened(out, (8, 8)))
     flip(out, good[7])
     assert "image 7 has other pixels" in refusal(out)
@@ -131,22 +131,22 @@ def test_damage_to_an_unfinished_file_and_a_cut_of_power(tmp_path, monkeypatch):
         (tmp_path / "data").mkdir(exist_ok=True)
         Image.fromarray(noise(8, 8, 3)).save(tmp_path / f"data/{i:02d}.png")
     listing, recipe, out = FolderListing(tmp_path / "data"), Recipe((8, 8), None, 3), tmp_path / "a.h5"
-    packed.pack(listing, recipe, out, progress=False)
+    packing.pack(listing, recipe, out, progress=False)
     with h5py.File(out) as file:
         good = file["images"][:]
     out.unlink()
     synced = []
     with monkeypatch.context() as patch:
-        patch.setattr(packed, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        patch.setattr(packed.os, "fsync", synced.append)
+        patch.setattr(packing, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(packing.os, "fsync", synced.append)
         with pytest.raises(KeyboardInterrupt):
-            packed.pack(listing, recipe, out, progress=False)
+            packing.pack(listing, recipe, out, progress=False)
     assert synced
     part = tmp_path / "a.h5.part"
     flip(part, good[7])
     with h5py.File(part, "a") as file:
         file["images"][11] = 0
-    packed.pack(listing, recipe, out, progress=False)
+    packing.pack(listing, recipe, out, progress=False)
     with h5py.File(out) as file:
         assert (file["images"][:] == good).all()
 

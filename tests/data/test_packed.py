@@ -7,7 +7,7 @@ from PIL import Image
 
 from dcgan.data.formats.folder import FolderListing
 from dcgan.data.recipe import Recipe
-from dcgan.data.storage.packed import pack
+from dcgan.data.storage.packing import pack
 from dcgan.errors import UserError
 from opened import everything, opened
 

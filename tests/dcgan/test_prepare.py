@@ -59,8 +59,8 @@ KILLED = """
 import os, sys
 from dcgan import prepare
 from dcgan.data.formats import listing
-from dcgan.data.storage import packed, reading
-packed.FLUSH_EVERY = 8
+from dcgan.data.storage import packing, reading
+packing.FLUSH_EVERY = 8
 decode, left = listing.decode, [40]
 def dying(file, recipe):
     left[0] -= 1
