@@ -10,8 +10,11 @@ from PIL import Image
 
 from dcgan.data import ArraySource, opening
 from dcgan.data.formats import listing
-from dcgan.data.storage import packing
+from dcgan.data.recipe import Recipe
+from dcgan.data.storage import packing, store
+from dcgan.data.storage.cache import forget_older
 from dcgan.data.storage.packed import PackedSource
+from dcgan.data.storage.store import Store
 from dcgan.errors import UserError
 from opened import everything
 
@@ -108,3 +111,19 @@ def test_the_users_cache_folder(open_data, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     open_data(memory_limit=1000, cache_dir=None).close()
     assert len(list((tmp_path / "home" / ".cache" / "dcgan").glob("data-*.h5"))) == 1
+
+
+def test_two_processes_that_begin_at_once_do_not_take_each_others_file_away(tmp_path, monkeypatch):
+    """Both make a store for the same data; the other one is ready, and tidies up, just before this one is."""
+    cached, recipe, reserve = tmp_path / "faces-0123456789-abcdef.h5", Recipe((8, 8), None, 3), store.reserve_disk
+
+    def other_is_ready(path, spare=0):
+        reserve(path, spare)
+        monkeypatch.setattr(store, "reserve_disk", reserve)
+        Store(4, recipe, cached)
+        forget_older(cached)
+
+    monkeypatch.setattr(store, "reserve_disk", other_is_ready)
+    (tmp_path / "faces-0123456789-older.h5").touch()
+    assert len(Store(4, recipe, cached).state) == 4
+    assert [path.name for path in tmp_path.iterdir()] == [cached.name]

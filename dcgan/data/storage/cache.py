@@ -28,10 +28,13 @@ def cache_path(listing: Listing, wanted: Wanted, room: Room, growing: bool) -> P
 
 
 def forget_older(cached: Path) -> None:
-    """Remove the files of the same NAME and KEY: the data has changed since they were written."""
-    prefix = cached.name.rsplit("-", 1)[0] + "-"
+    """Remove the files of the same NAME and KEY: the data has changed since they were written.
+
+    What another process may just be making for the same data stays: OUT.part, and files of a temporary name.
+    """
+    prefix, own = cached.name.rsplit("-", 1)[0] + "-", (cached.name, cached.name + ".part")
     for other in cached.parent.iterdir():
-        if other.name.startswith(prefix) and other != cached:
+        if other.name.startswith(prefix) and other.name.endswith((".h5", ".h5.part")) and other.name not in own:
             other.unlink(missing_ok=True)
 
 
