@@ -147,7 +147,7 @@ def matmul_stack(a: Array, b: Array, spans: Sequence[slice] | None = None, axis:
         p, rows, depth, cols = task
         xp.matmul(a[p][rows, depth], b[p][depth, cols], out=out[p][rows, cols])
 
-    run(multiply, tasks)
+    run(multiply, tasks, device_of(a))
     return out
 
 

@@ -38,17 +38,18 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-def run(task: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+def run(task: Callable[[Any], Any], items: Iterable[Any], device: str = "cpu") -> list[Any]:
     """Return [task(item) for item in items], computed on all cores with BLAS at one thread in each.
 
     BLAS gets one thread in each task, for two reasons. Many BLAS threads would meet once per product; tasks meet once,
     at the end. And BLAS's own threads, once woken, wait in a busy loop for some 30 ms: they would take the cores from
     whatever runs next. Each thread takes the next item when it has finished one.
 
-    A task must not call `run` itself: it would wait for the threads that wait for it.
+    A task must not call `run` itself: it would wait for the threads that wait for it. Tasks for "cuda" run in this
+    thread, because CuPy's current stream is that of a thread: another one would queue their work without an order.
     """
     items = list(items)
-    workers = min(thread_count(), len(items))
+    workers = min(thread_count(), len(items)) if device == "cpu" else 1
     if workers <= 1:
         with _blas().limit(limits=1) if thread_count() > 1 else contextlib.nullcontext():
             return [task(item) for item in items]

@@ -112,7 +112,7 @@ def conv2d_weight_grad(x: Array, dy: Array, sizes: Sizes, out: Array | None = No
         columns = view[:, :, :, p].reshape(-1, sizes.kw * sizes.c)  # (N*OH*OW, KW*C)
         array_module(x).matmul(columns.T, dy.reshape(-1, sizes.f), out=dweight[p].reshape(-1, sizes.f))
 
-    run(kernel_row, range(sizes.kh))
+    run(kernel_row, range(sizes.kh), device_of(x))
     return dweight
 
 

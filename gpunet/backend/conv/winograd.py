@@ -130,7 +130,7 @@ def transform_weight(weight: Array, tiling: Tiling) -> Array:
         points, g, taps = _taps(tiling, weight, place)
         _multiply_into(u, (points, place), g, taps.reshape(g.shape[1], -1))
 
-    run(transform, range(phases))
+    run(transform, range(phases), device_of(weight))
     return u.reshape(tiling.t**2, tiling.depth, f)
 
 
@@ -155,7 +155,7 @@ def transform_weight_adjoint(du: Array, tiling: Tiling, out: Array | None = None
         points, g, taps = _taps(tiling, dweight, place)
         taps[...] = (g.T @ du[points, place]).reshape(taps.shape)
 
-    run(transform, range(phases))
+    run(transform, range(phases), device_of(du))
     return dweight
 
 
