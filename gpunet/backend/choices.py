@@ -43,7 +43,7 @@ FORMS = ("auto", "direct", "winograd2", "winograd4")
 PRODUCTS = ("strided", "im2col", "tiled", "mma")
 ALGORITHMS = (*FORMS, *PRODUCTS)  # what use_conv takes
 
-# What holds now. None: the device's default (implementation, precision), or what suits the shape (product).
+# The choices that hold now. None: the device chooses (implementation, precision), or the shape does (product).
 _chosen: dict[str, str | None] = {"implementation": None, "form": "auto", "product": None, "precision": None}
 
 

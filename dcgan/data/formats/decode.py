@@ -16,8 +16,8 @@ from PIL import Image
 from dcgan.data.recipe import Box, Recipe
 from dcgan.options import Size
 
-# What Pillow may open: formats that it reads by itself. Left out are those that start another program (EPS, WMF) and
-# those that are no pictures. A TGA has no mark of its own, so that anything passes for one: its suffix decides.
+# Pillow may open these formats, which it reads by itself. Formats that start another program (EPS, WMF) or are no
+# pictures are left out. A TGA file begins with no mark of its own, so anything passes for one: its suffix decides.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "DIB", "ICO", "QOI", "PCX", "SGI")
 TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
 SUFFIXES = (

@@ -20,8 +20,8 @@ from h5py import h5d, h5p
 from dcgan.data.limits import require_disk, reserve_disk
 from dcgan.data.recipe import Recipe
 
-# What `state` says of a row: not decoded yet, can't be read, written, or written and known to be on the disk. After the
-# machine itself went down, rows that are THERE are decoded again: the disk may have got the state and not the pixels.
+# The state of a row: not decoded yet, can't be read, written, or written and known to be on the disk. After the machine
+# itself went down, rows that are THERE are decoded again: the disk may have got the state and not the pixels.
 MISSING, BROKEN, THERE, SAVED = range(4)
 PIECES = ("images", "state", "sums", "boot")
 SAVE_EVERY = 512  # pictures
