@@ -5,19 +5,26 @@
 // PENDING of its newest groups are unfinished: with groups 1, 2, 3 and PENDING = 1, groups 1 and 2 have arrived. Then
 // __syncthreads() shows them to the other threads.
 
+#include "shared_address.cuh"
+
 // Start to copy BYTES bytes: 4, 8 or 16, and both addresses are multiples of that. If `valid` is false, write zeros and
 // read nothing.
 template <int BYTES>
-__device__ void copy_async(void* shared, const void* global, bool valid) {
+__device__ void copy_async(SharedAddress target, const void* global, bool valid) {
 #if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
-    const unsigned target = (unsigned) __cvta_generic_to_shared(shared);
-    const int bytes = valid ? BYTES : 0;
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(global), "n"(BYTES), "r"(bytes)
+    asm volatile("{ .reg .pred ignore; setp.eq.u32 ignore, %3, 0;"
+                 " cp.async.ca.shared.global [%0], [%1], %2, ignore; }" ::"r"(target), "l"(global), "n"(BYTES),
+                 "r"((unsigned) valid)
                  : "memory");  // .ca: through the L1 cache, where overlapping patches find shared numbers
 #else
     struct alignas(BYTES) Piece { unsigned words[BYTES / 4]; };  // copied by one instruction
-    *(Piece*) shared = valid ? *(const Piece*) global : Piece{};
+    Piece* const to = (Piece*) pointer_to(target);
+    *to = valid ? *(const Piece*) global : Piece{};
 #endif
+}
+template <int BYTES>
+__device__ void copy_async(void* shared, const void* global, bool valid) {
+    copy_async<BYTES>(shared_address(shared), global, valid);
 }
 
 __device__ void copy_async_commit() {

@@ -12,6 +12,7 @@
 // the warp must come here together. On the CPU: the same fragments, multiplied by plain loops.
 
 #include "half.cuh"
+#include "shared_address.cuh"
 
 #ifdef ON_CPU
 struct MmaOperands {
@@ -82,3 +83,48 @@ __device__ unsigned to_tf32(float x) {
     return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u;
 #endif
 }
+
+// Reading operands from shared memory: four matrices of 8 lines of 16 bytes, one instruction of a whole warp. Lane
+// 8 i + j gives the address of line j of matrix i, a multiple of 16 bytes. Lane 4 g + t gets in r[i] of matrix i
+//   load_matrices          bytes 4t to 4t + 3 of line g
+//   load_matrices_turned   the g-th 16-bit numbers of lines 2t (low bits) and 2t + 1
+// PTX ISA, "Warp-level matrix load instruction: ldmatrix".
+#ifdef ON_CPU
+struct MatrixLines {
+    const void* line;
+    unsigned r[4];
+};
+inline void load_of_warp(MatrixLines* const* lanes, unsigned) {
+    for (int lane = 0; lane < 32; ++lane)
+        for (int i = 0; i < 4; ++i)
+            std::memcpy(&lanes[lane]->r[i], (const char*) lanes[8 * i + lane / 4]->line + lane % 4 * 4, 4);
+}
+inline void load_turned_of_warp(MatrixLines* const* lanes, unsigned) {
+    for (int lane = 0; lane < 32; ++lane)
+        for (int i = 0; i < 4; ++i) {
+            unsigned short pair[2];
+            for (int e = 0; e < 2; ++e)
+                std::memcpy(&pair[e], (const char*) lanes[8 * i + lane % 4 * 2 + e]->line + lane / 4 * 2, 2);
+            lanes[lane]->r[i] = pair[0] | (unsigned) pair[1] << 16;
+        }
+}
+#define LOAD_MATRICES(name, execute, turned) \
+    inline void name(unsigned (&r)[4], SharedAddress line) { \
+        MatrixLines mine = {line, {}}; \
+        warp_collective<MatrixLines>(0xffffffffu, mine, execute); \
+        for (int i = 0; i < 4; ++i) r[i] = mine.r[i]; \
+    }
+#elif __CUDA_ARCH__ >= 800
+#define LOAD_MATRICES(name, execute, turned) \
+    __device__ __forceinline__ void name(unsigned (&r)[4], SharedAddress line) { \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4" turned ".shared.b16 {%0, %1, %2, %3}, [%4];" \
+                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) \
+                     : "r"(line)); \
+    }
+#else
+#define LOAD_MATRICES(name, execute, turned) \
+    __device__ void name(unsigned (&)[4], SharedAddress) { __trap(); }
+#endif
+
+LOAD_MATRICES(load_matrices, load_of_warp, "")
+LOAD_MATRICES(load_matrices_turned, load_turned_of_warp, ".trans")

@@ -27,6 +27,7 @@ TYPES = {
 ENTRY = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(?P<name>\w+)\s*\((?P<list>[^)]*)\)\s*\{'
 )
+ALIAS = re.compile(r"^using\s+(\w+)\s*=\s*(\w+)\s*;", re.M)  # another name for a type: `using Number = half;`
 
 
 class Parameter(NamedTuple):
@@ -73,10 +74,16 @@ def matching_brace(text: str, start: int) -> int:
 def entries(text: str, real: np.dtype) -> list[Entry]:
     """Return the kernels of a source text. Raises ValueError for a parameter whose type is not in TYPES."""
     text = without_comments(text)
+    names = dict(ALIAS.findall(text))
+
+    def parameters(match: re.Match) -> tuple[Parameter, ...]:
+        parts = (re.sub(r"\w+", lambda word: names.get(word[0], word[0]), part) for part in match["list"].split(","))
+        return tuple(parameter(part, match["name"], real) for part in parts if part.strip())
+
     return [
         Entry(
             match["name"],
-            tuple(parameter(part, match["name"], real) for part in match["list"].split(",") if part.strip()),
+            parameters(match),
             match.span(),
             (match.end() - 1, matching_brace(text, match.end() - 1)),
         )

@@ -1,0 +1,87 @@
+// What a warp reads from the tiles, and multiplies: 16 x K by K x 8 numbers in one instruction (tensor_core.cuh).
+//
+// Thread -> element: WARPS_M x WARPS_N warps share the block's tile; a warp computes 16 TM rows by 8 TN columns as
+// TM x TN products. Lane 4 g + t of a warp holds, of each product, rows g and g + 8, columns 2t and 2t + 1.
+//
+// load_matrices reads four matrices of 8 lines of 16 bytes, and deals them out as a product wants them: lane 4 g + t
+// gets 4 bytes of line g, which are a number of tf32 (k = t) or two of 16 bits (k = 2t and 2t + 1). It serves tiles
+// whose lines are rows. load_matrices_turned serves tiles of 16 bits whose lines are k's: lane 4 g + t gets number g of
+// lines 2t and 2t + 1.
+//
+// Nothing turns matrices of 32 bits: there each lane reads its numbers one by one.
+
+// Where a lane begins to read a tile: `first` is the first row (or column) of its warp. SECOND is how many lines of 16
+// bytes lie between the matrices 0 and 1 of a load: for operand a, matrix 1 is the next 8 rows and matrix 2 the next
+// k's; for operand b, matrix 1 is the next k's and matrix 2 the next 8 columns.
+template <class Tile, bool A>
+__device__ int first_place(int first) {
+    const int matrix = threadIdx.x % 32 / 8, line = threadIdx.x % 8, rows = A ? matrix % 2 : matrix / 2;
+    const int ks = A ? matrix / 2 : matrix % 2;
+    if (Tile::ALONG_K) return Tile::place(first + rows * 8 + line, ks);
+    if (sizeof(Number) == 2) return Tile::place(ks * 8 + line, first / VEC + rows);
+    const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    return Tile::place(t, (first + g) / VEC) + g % VEC * sizeof(Number);
+}
+
+// Read two matrices of 8 rows (or columns), for the k's of one instruction, into the registers of operand a or b.
+template <class Tile, bool A>
+__device__ void read_16(unsigned (&r)[4], SharedAddress tile, int first, int i, int step) {
+    if constexpr (Tile::ALONG_K) load_matrices(r, tile + (first ^ step * 2 * CHUNK) + i * 16 * Tile::LINE);
+    else if constexpr (sizeof(Number) == 2)
+        load_matrices_turned(r, tile + (first ^ i % 4 * 2 * CHUNK) + i / 4 * 8 * CHUNK + step * 16 * Tile::LINE);
+    else
+UNROLL_ALL
+        for (int e = 0; e < 4; ++e) {
+            const int rows = i * 2 + (A ? e % 2 : e / 2), k = step * 8 + (A ? e / 2 : e % 2) * 4;
+            r[e] = read_word(tile + (first ^ rows % 4 * 2 * CHUNK) + rows / 4 * 8 * CHUNK + k * Tile::LINE);
+        }
+}
+
+// A block's tile: rows and columns, and the warps that share it.
+template <int ROWS_, int COLUMNS_, int WARPS_M, int WARPS_N>
+struct Shape {
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, THREADS = WARPS_M * WARPS_N * 32;
+    static constexpr int TM = ROWS / WARPS_M / 16, TN = COLUMNS / WARPS_N / 8;
+    __device__ static int first_row() { return threadIdx.x / 32 / WARPS_N * (ROWS / WARPS_M); }
+    __device__ static int first_column() { return threadIdx.x / 32 % WARPS_N * (COLUMNS / WARPS_N); }
+};
+
+// The sums of one thread.
+template <class Shape, class Pass>
+struct Sums {
+    static constexpr int TM = Shape::TM, TN = Shape::TN, COUNT = TM * TN * 4;
+    float sums[TM][TN][4] = {};
+    int a_first = first_place<typename Pass::A, true>(Shape::first_row());
+    int b_first = first_place<typename Pass::B, false>(Shape::first_column());
+
+    __device__ void multiply(SharedAddress a_tile, SharedAddress b_tile) {
+UNROLL_ALL
+        for (int step = 0; step < DEPTH / Format::K; ++step) {
+            unsigned a[TM][4], b[TN / 2][4];
+UNROLL_ALL
+            for (int i = 0; i < TM; ++i) read_16<typename Pass::A, true>(a[i], a_tile, a_first, i, step);
+UNROLL_ALL
+            for (int j = 0; j < TN / 2; ++j) read_16<typename Pass::B, false>(b[j], b_tile, b_first, j, step);
+UNROLL_ALL
+            for (int i = 0; i < TM; ++i)
+UNROLL_ALL
+                for (int j = 0; j < TN; ++j) {
+                    const unsigned of_j[2] = {b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]};
+                    Format::multiply(sums[i][j], a[i], of_j);
+                }
+        }
+    }
+    // Call body(row, column, two neighbours) for all sums; rows and columns count within the block's tile.
+    template <class Body>
+    __device__ void for_pairs(Body body) const {
+        const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+UNROLL_ALL
+        for (int i = 0; i < TM; ++i)
+UNROLL_ALL
+            for (int half = 0; half < 2; ++half)
+UNROLL_ALL
+                for (int j = 0; j < TN; ++j)
+                    body(Shape::first_row() + i * 16 + half * 8 + g, Shape::first_column() + j * 8 + t * 2,
+                         sums[i][j][half * 2], sums[i][j][half * 2 + 1]);
+    }
+};

@@ -1,0 +1,58 @@
+// The sum of what several blocks computed of one tile. Where the result has too few tiles to occupy a GPU, `splits`
+// blocks share each, and each takes its own range of k's. Their sums are added in pairs, then pairs of pairs:
+//
+//   splits   0   1   2   3   4
+//            0 + 1   2 + 3   4        the later of two blocks adds what the earlier one has left in memory,
+//            0   +   2       4        and stands for both from then on; the earlier one has finished
+//            0       +       4
+//
+// Which of two blocks is the later one varies from run to run. a + b and b + a are the same number, so results repeat
+// bit for bit.
+
+// Read what another block wrote: from the L2 cache, which all blocks share. The multiprocessor's own L1 cache may hold
+// older numbers.
+__device__ float4 read_shared_by_all(const float4* from) {
+#ifdef ON_CPU
+    return *from;
+#else
+    return __ldcg(from);
+#endif
+}
+
+// Add up the sums of all splits; true in the block that holds the total. parts (tiles, splits, COUNT, THREADS).
+// counters (tiles * splits): zeros, and zeros afterwards. A pair is told by its right half's first split.
+template <int THREADS, int COUNT>
+__device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, int split, int splits) {
+    __shared__ bool later;
+    const long long tile = (blockIdx.x + gridDim.x * blockIdx.y) * (long long) splits;
+    for (int reach = 1; reach < splits; reach *= 2) {
+        const int pair = split | reach;
+        split &= ~reach;
+        if (pair >= splits) continue;  // nobody to add
+        float4* const part = reinterpret_cast<float4*>(parts + (tile + pair) * COUNT * THREADS) + threadIdx.x;
+        int* const counter = counters + tile + pair;
+        if (threadIdx.x == 0) later = atomicAdd(counter, 1) % 2;  // 0 or 2: nobody came before
+        __syncthreads();
+        if (!later) {
+UNROLL_ALL
+            for (int i = 0; i < COUNT / 4; ++i)
+                part[i * THREADS] = float4{sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]};
+            __threadfence();  // the part reaches memory ...
+            __syncthreads();
+            if (threadIdx.x == 0) __threadfence(), atomicAdd(counter, 2);  // ... before the other block hears of it
+            return false;
+        }
+        if (threadIdx.x == 0) {
+            while (atomicAdd(counter, 0) < 4) {}  // the earlier block is running, and waits for nobody
+            *counter = 0;
+        }
+        __syncthreads();
+        __threadfence();
+UNROLL_ALL
+        for (int i = 0; i < COUNT / 4; ++i) {
+            const float4 other = read_shared_by_all(part + i * THREADS);
+            sums[4 * i] += other.x, sums[4 * i + 1] += other.y, sums[4 * i + 2] += other.z, sums[4 * i + 3] += other.w;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,59 @@
+// Tiles of the two factors in shared memory: ROWS rows of a (or columns of b) times DEPTH k's, 64 bytes along k.
+//
+// A tile keeps the order of the array that it comes from, so that a copy moves a chunk of 16 bytes at once:
+//   AlongK      numbers along k are neighbours:         line = row, 4 chunks of k's
+//   AlongRows   numbers along the rows are neighbours:  line = k,   ROWS / VEC chunks of rows
+//
+// Shared memory has 32 banks of 4 bytes, so 8 chunks of different banks can be read or written at once. Readers ask for
+// the same chunk of 8 lines (AlongK, and AlongRows in 16 bits), or for 2 chunks of each of 4 lines (AlongRows in 32
+// bits). An xor of the chunk's number with the line's puts these chunks into different banks:
+//
+//   AlongK: 2 lines fill the banks                             AlongRows: a line fills them once or more
+//     line 0 | c0 c1 c2 c3   line 1 | c0 c1 c2 c3                16 bits   chunk c of line k lies at c ^ (k & 7)
+//     line 2 | c1 c0 c3 c2   line 3 | c1 c0 c3 c2                32 bits   chunk c of line k lies at c ^ 2 (k & 3)
+//     line 4 | c2 c3 c0 c1   line 5 | c2 c3 c0 c1
+//     line 6 | c3 c2 c1 c0   line 7 | c3 c2 c1 c0
+//
+// The xor repeats every 8 lines. So a place 8 lines further on is a constant number of bytes further on, and a place 1,
+// 2 or 4 chunks to the right is `place ^ that many chunks`. Threads work out one place, before the loop.
+//
+// Neighbouring threads copy neighbouring chunks. Thread t copies chunk t % CHUNKS of line t / CHUNKS, and of EACH - 1
+// more lines, STEP apart.
+
+constexpr int CHUNK = 16;                    // bytes
+constexpr int VEC = CHUNK / sizeof(Number);  // numbers of a chunk
+constexpr int DEPTH = 64 / sizeof(Number);   // k's of a tile: 16 of tf32, 32 of 16 bits
+
+template <int ROWS, int THREADS>
+struct AlongK {
+    static constexpr bool ALONG_K = true;
+    static constexpr int BYTES = ROWS * 64, CHUNKS = 64 / CHUNK, LINE = 64;
+    static constexpr int EACH = ROWS * CHUNKS / THREADS, STEP = THREADS / CHUNKS;
+    __device__ static int place(int row, int chunk) { return row * LINE + (chunk ^ (row >> 1 & 3)) * CHUNK; }
+};
+
+template <int ROWS, int THREADS>
+struct AlongRows {
+    static constexpr bool ALONG_K = false;
+    static constexpr int BYTES = ROWS * 64, CHUNKS = ROWS / VEC, LINE = CHUNKS * CHUNK;
+    static constexpr int EACH = DEPTH * CHUNKS / THREADS, STEP = THREADS / CHUNKS;
+    __device__ static int place(int k, int chunk) {
+        return k * LINE + (chunk ^ (VEC == 8 ? k & 7 : 2 * (k & 3))) * CHUNK;
+    }
+};
+
+// The chunk and the lines of the calling thread, and the place of the first.
+template <class Tile> __device__ int chunk_of_thread() { return threadIdx.x % Tile::CHUNKS; }
+template <class Tile> __device__ int line_of_thread(int i) { return threadIdx.x / Tile::CHUNKS + i * Tile::STEP; }
+template <class Tile> __device__ int place_of_thread() {
+    return Tile::place(line_of_thread<Tile>(0), chunk_of_thread<Tile>());
+}
+
+// Start to copy the calling thread's i-th chunk into a tile; zeros where it is outside. `place`: of its first chunk.
+template <class Tile>
+__device__ void copy_chunk(SharedAddress tile, int place, int i, const Number* from, bool inside) {
+    constexpr int LINES = Tile::ALONG_K || VEC == 8 ? 8 : 4;  // after so many lines the xor begins again
+    const int turn = i * Tile::STEP % LINES * (VEC == 8 ? 1 : 2) * CHUNK;
+    static_assert(!Tile::ALONG_K || Tile::STEP % LINES == 0, "a thread's chunks would lie in different places");
+    copy_async<CHUNK>(tile + (place ^ turn) + i * Tile::STEP * Tile::LINE, from, inside);
+}

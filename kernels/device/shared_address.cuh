@@ -1,0 +1,22 @@
+// Addresses in shared memory, as the instructions for it take them: 32 bits on the GPU. There a pointer has 64 bits, and
+// the compiler would work out the 32 of them again and again.
+
+#ifdef ON_CPU
+typedef char* SharedAddress;
+inline SharedAddress shared_address(void* pointer) { return (char*) pointer; }
+inline void* pointer_to(SharedAddress address) { return address; }
+inline unsigned read_word(SharedAddress from) { unsigned word; std::memcpy(&word, from, 4); return word; }
+inline void keep(int&) {}
+#else
+typedef unsigned SharedAddress;
+__device__ SharedAddress shared_address(void* pointer) { return (unsigned) __cvta_generic_to_shared(pointer); }
+__device__ void* pointer_to(SharedAddress address) { return __cvta_shared_to_generic(address); }
+__device__ unsigned read_word(SharedAddress from) {
+    unsigned word;
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(word) : "r"(from));
+    return word;
+}
+// Make the compiler hold a number in a register. Otherwise it may work it out again in every turn of a loop.
+__device__ void keep(int& number) { asm volatile("" : "+r"(number)); }
+__device__ void keep(unsigned& number) { asm volatile("" : "+r"(number)); }
+#endif
