@@ -172,13 +172,13 @@ def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any
     blocks, parts, counters = grid[0] * grid[1] * cut.splits, None, None
     if cut.splits > 1:
         parts = empty(out, blocks * cut.tile.rows * cut.tile.columns)
-        counters = _counters(on_cuda(out), blocks)
+        counters = split_counters(on_cuda(out), blocks)
     inputs = [None if array is None else contiguous(array) for array in arrays[1:]]
     arguments = [out, *inputs, parts, counters, *sizes, cut.splits]
     kernels.launch(f"{entry}_{cut.tile.name}", (*grid, cut.splits), cut.tile.threads, arguments)
 
 
-def _counters(cuda: bool, blocks: int) -> Array:
+def split_counters(cuda: bool, blocks: int) -> Array:
     """Return zeros for a launch, which leaves them zero: on the GPU the same ones for all launches of a stream."""
     if not cuda:
         return np.zeros(3 * blocks, np.int32)

@@ -1,0 +1,143 @@
+"""Convolution on tensor cores: launches of kernels/conv2d_mma/.
+
+The three passes are matrix products as in tiled.py, out (M, N) = sum over K of left (M, K) right (K, N), in tiles and
+splits of K. Their factors were rounded before (factors.py); sums are float32.
+
+The kernels copy 16 bytes at a time and hold a mask of the taps. So they take channels that are multiples of 8 and up to
+15 x 15 taps, which `takes` checks: all of a DCGAN's layers but the first and the last of each network.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+from gpunet import kernels
+from gpunet.backend.devices import Array, on_cuda
+from gpunet.backend.launches import empty
+from gpunet.backend.sizes import Sizes, require_fit
+from gpunet.backend.tiled import split_counters
+
+CHANNELS = 8  # channels are a multiple of this: 16 bytes of 16-bit numbers
+TAPS = 15  # at most, on each axis
+STAGES = 4  # tiles of both factors in shared memory (loop.cuh)
+LINE = 64  # bytes along K of a row of a tile
+BLOCKS = 120  # occupy a large GPU: about one for each multiprocessor
+SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its part of the sum costs more than it saves
+
+# ---- how a product is cut into tiles and splits ---------------------------------------------------------------------
+
+
+class Tile(NamedTuple):
+    """A block's piece of the result, and how many threads compute it (kernels/conv2d_mma/entries.cuh)."""
+
+    name: str
+    rows: int
+    columns: int
+    threads: int
+
+    @property
+    def shared_bytes(self) -> int:
+        """The shared memory of a block."""
+        return STAGES * LINE * (self.rows + self.columns)
+
+    def blocks(self, m: int, n: int, phases: int) -> tuple[int, int]:
+        """Return how many tiles lie along the rows and the columns of `phases` results (M, N)."""
+        return phases * -(-m // self.rows), -(-n // self.columns)
+
+
+HUGE, WIDE = Tile("huge", 256, 128, 256), Tile("wide", 128, 128, 128)
+TALL, SMALL = Tile("tall", 256, 64, 128), Tile("small", 64, 64, 128)
+
+
+class Plan(NamedTuple):
+    """How a product is cut: the tile, and the number of ranges of K."""
+
+    tile: Tile
+    splits: int
+
+
+@functools.cache
+def plan(m: int, n: int, depth: int, phases: int = 1) -> Plan:
+    """Return the cut for `phases` products (M, N) whose sums have `depth` tiles along K.
+
+    A tile of R x C reads M N K (1/R + 1/C) numbers of the factors: large tiles spare the memory, many blocks fill the
+    GPU. It takes the largest tile that, with splits, still gives work to BLOCKS blocks. It depends on the sizes alone, so
+    the numbers that come out are the same on every GPU.
+    """
+    for tile in (HUGE, WIDE) if n > TALL.columns else (TALL,):
+        down, across = tile.blocks(m, n, phases)
+        splits = max(1, min(-(-BLOCKS // (down * across)), depth // SHORTEST))
+        if down * across * splits >= BLOCKS and m >= tile.rows:
+            return Plan(tile, splits)
+    down, across = SMALL.blocks(m, n, phases)
+    return Plan(SMALL, max(1, min(BLOCKS // (down * across), depth // SHORTEST)))
+
+
+def takes(sizes: Sizes) -> bool:
+    """Return whether the kernels take a convolution of these sizes."""
+    return not (sizes.c % CHANNELS or sizes.f % CHANNELS) and max(sizes.kh, sizes.kw) <= TAPS
+
+
+# ---- the three passes -----------------------------------------------------------------------------------------------
+# `cut` is for tests: the plan that is usual is chosen by itself.
+
+
+def conv2d(
+    x: Array, weight: Array, g: Sizes, precision: str, bias: Array | None = None, cut: Plan | None = None
+) -> Array:
+    """Return y (N, OH, OW, F), float32, of the factors x (N, H, W, C) and weight (KH, KW, C, F), plus bias (F,)."""
+    y = empty(x, *g.y_shape, dtype="float32")
+    require_fit(g, x, weight, y)
+    m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
+    return _launch(f"{precision}.conv2d_forward", cut or plan(m, g.f, depth), m, g.f, 1, [y, x, weight, bias], g)
+
+
+def conv2d_input_grad(
+    dy: Array, weight: Array, g: Sizes, precision: str, bias: Array | None = None, cut: Plan | None = None
+) -> Array:
+    """Return dx (N, H, W, C), float32, of the factors dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,).
+
+    Pixels with the same row and column modulo the stride meet the same taps: they are a phase, a product of its own.
+    """
+    dx = empty(dy, *g.x_shape, dtype="float32")
+    require_fit(g, dx, weight, dy)
+    phases = min(g.sh, g.h) * min(g.sw, g.w)
+    m, depth = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * _tiles(g.f, dy)
+    cut = cut or plan(m, g.c, depth, phases)
+    return _launch(f"{precision}.conv2d_input_grad", cut, m, g.c, phases, [dx, dy, weight, bias], g)
+
+
+def conv2d_weight_grad(
+    x: Array, dy: Array, g: Sizes, precision: str, out: Array | None = None, cut: Plan | None = None
+) -> Array:
+    """Return dweight (KH, KW, C, F), float32, in `out` if given, of the factors x (N, H, W, C) and dy (N, OH, OW, F)."""
+    dweight = empty(x, *g.weight_shape, dtype="float32") if out is None else out
+    require_fit(g, x, dweight, dy)
+    m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
+    cut = cut or plan(m, g.f, depth)
+    return _launch(f"{precision}.conv2d_weight_grad", cut, m, g.f, 1, [dweight, x, dy], g)
+
+
+def _tiles(numbers: int, factor: Array) -> int:
+    """Return how many tiles along K so many numbers of a factor fill."""
+    return -(-numbers * factor.itemsize // LINE)
+
+
+def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any], sizes: Sizes) -> Array:
+    """Start a kernel and return its result, the first of the arrays (`phases` times M, N)."""
+    out, tile = arrays[0], cut.tile
+    if not out.size:
+        return out
+    if not arrays[1].size:  # no images: a sum of nothing
+        out[...] = 0
+        return out
+    down, across = tile.blocks(m, n, phases)
+    parts, counters = None, None
+    if cut.splits > 1:
+        parts = empty(out, down * across * cut.splits * tile.rows * tile.columns)
+        counters = split_counters(on_cuda(out), down * across * cut.splits)
+    grid = down, across, cut.splits
+    arguments = [*arrays, parts, counters, *sizes, cut.splits]
+    kernels.launch(f"conv2d_mma/conv2d_mma_{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)
+    return out
