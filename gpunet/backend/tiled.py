@@ -5,8 +5,7 @@ factors are never gathered in memory (kernels/conv2d/passes.cuh says where their
 computes one tile of the result; where that gives too few blocks, the sum over K is split, and its parts are added in
 a tree. A matrix product is the convolution of images of one pixel.
 
-The file says how factors are multiplied: conv2d.cu in full precision, conv2d_tf32.cu, conv2d_bf16.cu and
-conv2d_fp16.cu on tensor cores.
+They multiply in full precision, on the CUDA cores; tensor_cores.py is for tensor cores.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunet import kernels
-from gpunet.backend import choices
 from gpunet.backend.columns import add_bias
-from gpunet.backend.devices import Array, device_of, on_cuda, written
+from gpunet.backend.devices import Array, on_cuda, written
 from gpunet.backend.launches import contiguous, empty
 from gpunet.backend.sizes import Sizes, require_fit
 
@@ -79,23 +77,22 @@ def plan(m: int, n: int, k: int, phases: int = 1) -> Plan:
 
 
 # ---- the three passes -----------------------------------------------------------------------------------------------
-# `file` and `cut` are for tests: the kernel file and the plan that are usual are chosen by themselves.
+# `cut` is for tests: the plan that is usual is chosen by itself.
 
 
 def conv2d(
-    x: Array, weight: Array, g: Sizes, bias: Array | None = None, file: str | None = None, cut: Plan | None = None
+    x: Array, weight: Array, g: Sizes, bias: Array | None = None, cut: Plan | None = None
 ) -> Array:
     """Return y (N, OH, OW, F) of x (N, H, W, C) and weight (KH, KW, C, F), plus bias (F,)."""
     y = empty(x, *g.y_shape)
     require_fit(g, x, weight, y)
     m, k = g.n * g.oh * g.ow, g.kh * g.kw * g.c
-    entry = f"{file or file_of(device_of(x), x.dtype)}.conv2d_forward"
-    _launch(entry, cut or plan(m, g.f, k), m, g.f, 1, [y, x, weight, bias], g)
+    _launch("conv2d_forward", cut or plan(m, g.f, k), m, g.f, 1, [y, x, weight, bias], g)
     return y
 
 
 def conv2d_input_grad(
-    dy: Array, weight: Array, g: Sizes, bias: Array | None = None, file: str | None = None, cut: Plan | None = None
+    dy: Array, weight: Array, g: Sizes, bias: Array | None = None, cut: Plan | None = None
 ) -> Array:
     """Return dx (N, H, W, C) of dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,).
 
@@ -105,20 +102,18 @@ def conv2d_input_grad(
     require_fit(g, dx, weight, dy)
     phases = min(g.sh, g.h) * min(g.sw, g.w)
     m, k = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * g.f
-    entry = f"{file or file_of(device_of(dy), dy.dtype)}.conv2d_input_grad"
-    _launch(entry, cut or plan(m, g.c, k, phases), m, g.c, phases, [dx, dy, weight, bias], g)
+    _launch("conv2d_input_grad", cut or plan(m, g.c, k, phases), m, g.c, phases, [dx, dy, weight, bias], g)
     return dx
 
 
 def conv2d_weight_grad(
-    x: Array, dy: Array, g: Sizes, out: Array | None = None, file: str | None = None, cut: Plan | None = None
+    x: Array, dy: Array, g: Sizes, out: Array | None = None, cut: Plan | None = None
 ) -> Array:
     """Return dweight (KH, KW, C, F), in `out` if given, of x (N, H, W, C) and dy (N, OH, OW, F)."""
     dweight = empty(x, *g.weight_shape) if out is None else out
     require_fit(g, x, dweight, dy)
     m, k = g.kh * g.kw * g.c, g.n * g.oh * g.ow
-    entry = f"{file or file_of(device_of(x), x.dtype)}.conv2d_weight_grad"
-    _launch(entry, cut or plan(m, g.f, k), m, g.f, 1, [dweight, x, dy], g)
+    _launch("conv2d_weight_grad", cut or plan(m, g.f, k), m, g.f, 1, [dweight, x, dy], g)
     return dweight
 
 
@@ -157,12 +152,6 @@ def _of_pixels(n: int, c: int, f: int) -> Sizes:
 # ---- launching ------------------------------------------------------------------------------------------------------
 
 
-def file_of(device: str, dtype: Any) -> str:
-    """Return the kernel file for arrays: "conv2d/conv2d", or "conv2d/conv2d_tf32" and so on for tensor cores."""
-    on_tensor_cores = choices.product(device, dtype) == "mma"
-    return f"conv2d/conv2d_{choices.precision(device)}" if on_tensor_cores else "conv2d/conv2d"
-
-
 def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any], sizes: Sizes) -> None:
     """Start a kernel; the first of the arrays is the result (`phases` times M, N)."""
     out = arrays[0]
@@ -175,7 +164,7 @@ def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any
         counters = split_counters(on_cuda(out), blocks)
     inputs = [None if array is None else contiguous(array) for array in arrays[1:]]
     arguments = [out, *inputs, parts, counters, *sizes, cut.splits]
-    kernels.launch(f"{entry}_{cut.tile.name}", (*grid, cut.splits), cut.tile.threads, arguments)
+    kernels.launch(f"conv2d/conv2d.{entry}_{cut.tile.name}", (*grid, cut.splits), cut.tile.threads, arguments)
 
 
 def split_counters(cuda: bool, blocks: int) -> Array:

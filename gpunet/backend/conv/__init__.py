@@ -4,11 +4,12 @@
     dx      = input_grad(Y, bias)       Y = output_form(dy)     dy (N, OH, OW, F)
     dweight = weight_grad(X, Y)
 
-X and Y are x and dy as the form wants them: the direct form takes them as they are, Winograd's takes their transforms V
-and E. Two of the three passes need each of them, so the layer makes each once. A convolutional layer goes from X to Y,
+X and Y are x and dy as the form wants them: the direct form takes them as they are, tensor cores take them rounded,
+Winograd's form takes their transforms V and E. Two of the three passes need each of them, so the layer makes each once. A convolutional layer goes from X to Y,
 a transposed one from Y to X.
 
     form.py       which form a convolution takes
+    tensor_cores.py, beside this folder: the sums on tensor cores
     direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or tiled.py (GPU)
     winograd.py   the same sums with fewer multiplications; tiles.py and toom.py hold its sizes and its matrices
 """
@@ -17,17 +18,22 @@ from __future__ import annotations
 
 import functools
 
+from gpunet.backend import tensor_cores
 from gpunet.backend.conv import direct, form, winograd
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
+from gpunet.backend.factors import rounded
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
 
 
-def convolution(weight: Array, sizes: Sizes) -> Direct | Whole | Winograd:
+def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | Whole | Winograd:
     """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
     if form.covers_image(sizes):
         return Whole(weight)
+    precision = form.rounding(sizes, device_of(weight), weight.dtype)
+    if precision:
+        return Rounded(weight, sizes, precision)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
@@ -52,6 +58,35 @@ class Direct:
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return direct.conv2d_weight_grad(x, dy, self.sizes, out)
+
+
+class Rounded:
+    """The sums as they stand, on tensor cores: of factors that are rounded once, before (tensor_cores.py).
+
+    The weight is rounded for the first pass that needs it: change it only after the last.
+    """
+
+    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+        self.weight, self.sizes, self.precision = weight, sizes, precision
+
+    @functools.cached_property
+    def factor(self) -> Array:
+        return rounded(self.weight, self.precision)  # (KH, KW, C, F)
+
+    def input_form(self, x: Array) -> Array:
+        return rounded(x, self.precision)
+
+    def output_form(self, dy: Array) -> Array:
+        return rounded(dy, self.precision)
+
+    def output(self, x: Array, bias: Array | None = None) -> Array:
+        return tensor_cores.conv2d(x, self.factor, self.sizes, self.precision, bias)
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        return tensor_cores.conv2d_input_grad(dy, self.factor, self.sizes, self.precision, bias)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
 
 
 class Whole:

@@ -3,6 +3,7 @@
 `convolution` (gpunet/backend/conv/__init__.py) asks in this order; the first that fits is taken:
 
     whole     the kernel is as large as the image: a linear layer between flat arrays
+    rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
 
@@ -10,7 +11,7 @@ and a direct convolution (direct.py) goes one of these ways:
 
     strided   CPU: patches are read where they lie in the image          where a line of the output is long
     im2col    CPU: patches are gathered into a matrix, one product       where lines are short
-    tiled     GPU: our tiled kernels, on tensor cores where there are any
+    tiled     GPU: our tiled kernels, on the CUDA cores
     folded    GPU: the input gradient as one product and a fold          where the image has few channels
 
 A choice of the user's (gpunet/backend/choices.py) comes before these rules.
@@ -21,7 +22,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpunet.backend import choices, tiled
+from gpunet.backend import choices, tensor_cores, tiled
 from gpunet.backend.conv.tiles import fewer_taps
 from gpunet.backend.sizes import Sizes
 
@@ -34,6 +35,13 @@ LONG = 8  # pixels in a line of the output, from which on `strided` fills its ti
 def covers_image(sizes: Sizes) -> bool:
     """Return whether the kernel is as large as the image, and stands at one place only."""
     return (sizes.kh, sizes.kw) == (sizes.h, sizes.w) and (sizes.oh, sizes.ow, sizes.top, sizes.left) == (1, 1, 0, 0)
+
+
+def rounding(sizes: Sizes, device: str, dtype: Any) -> str | None:
+    """Return how factors are rounded for tensor cores, a name of choices.PRECISIONS, None where they are not used."""
+    if choices.implementation(device) != "kernels" or choices.product(device, dtype) != "mma":
+        return None
+    return choices.precision(device) if choices.form() in ("auto", "direct") and tensor_cores.takes(sizes) else None
 
 
 def winograd_tile(sizes: Sizes, device: str) -> int:
@@ -70,7 +78,7 @@ def way(sizes: Sizes, device: str, dtype: Any) -> str:
     Raises RuntimeError where the device cannot do what was chosen.
     """
     wanted = choices.product(device, dtype) or ("strided" if sizes.ow >= LONG else "im2col")
-    return "tiled" if wanted == "mma" else wanted
+    return "tiled" if wanted == "mma" else wanted  # the sizes are not for tensor cores: full precision
 
 
 def folds(sizes: Sizes) -> bool:
