@@ -163,12 +163,14 @@ extern "C" __global__ void normalise(real* y, const real* x, const real* mean, c
                                      real slope) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
-    const long long batch = (long long) blockIdx.z * rows * channels;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        const long long i = batch + (long long) row * channels + c;
-        const real z = channel.z(x[i]);
-        y[i] = z > 0 ? z : slope * z;
-    });
+    const long long first = (long long) blockIdx.z * rows * channels + c;
+    const Column<real> to{y + first, channels};
+    const auto body = [=, &channel](int row, real x) {
+        const real z = channel.z(x);
+        to[row] = z > 0 ? z : slope * z;
+    };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Column<const real>{x + first, channels});
 }
 
 // rstd = 1 / sqrt(var + eps), one thread per channel
@@ -262,10 +264,12 @@ extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* 
     const real a = channel.scale * channel.rstd;
     const real by_x = -a * channel.rstd * sums[channels + c] / rows;
     const real constant = -a * sums[c] / rows;
-    const long long batch = (long long) blockIdx.z * rows * channels;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=, &channel](int row) {
-        const long long i = batch + (long long) row * channels + c;
-        const real dz = dy[i] * channel.activation_grad(x[i], slope);
-        dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
-    });
+    const long long first = (long long) blockIdx.z * rows * channels + c;
+    const Column<real> to{dx + first, channels};
+    const auto body = [=, &channel](int row, real dy, real x) {
+        const real dz = dy * channel.activation_grad(x, slope);
+        to[row] = a * dz + (by_x * (x - channel.mean) + constant);
+    };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Column<const real>{dy + first, channels}, Column<const real>{x + first, channels});
 }

@@ -24,6 +24,7 @@ extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int w
 extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int channels) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const real b = bias[c];  // read once: the compiler must assume that y overlaps it
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows,
-                      [=](int row) { y[(long long) row * channels + c] += b; });
+    const Column<real> column{y + c, channels};
+    const auto body = [=](int row, real before) { column[row] = before + b; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, column);
 }
