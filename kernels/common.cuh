@@ -44,48 +44,50 @@ __device__ double chosen(double x, double other, int mask) {
 // on the GPU 256 threads with four elements each. Thread 3 there owns elements 3, 259, 515 and 771 of its block.
 constexpr int ELEMENTS_PER_BLOCK = 1024, EACH = ON_GPU ? 4 : 1;
 
-// The numbers of one array that a thread has loaded.
-template <class Number>
+// N numbers of one array that a thread has loaded.
+template <int N, class Number>
 struct Loaded {
-    Number at[EACH];
+    Number at[N];
 };
 template <class Number>
 __device__ Number same(Number number) {
     return number;
 }
 
-// Load input[i] for a thread's elements i = first, first + step, ... < count.
-template <class Input>
+// Load input[i] for i = first, first + step, ... < count: N numbers at most.
+template <int N, class Input>
 __device__ auto load_each(bool whole, int first, int step, int count, const Input& input) {
-    Loaded<decltype(same(input[0]))> loaded;
+    Loaded<N, decltype(same(input[0]))> loaded;
 #pragma unroll
-    for (int k = 0; k < EACH; ++k)
+    for (int k = 0; k < N; ++k)
         if (whole || first + k * step < count) loaded.at[k] = input[first + k * step];
     return loaded;
 }
-template <class Body, class... Numbers>
+template <int N, class Body, class... Numbers>
 __device__ void call_each(bool whole, int first, int step, int count, const Body& body,
-                          const Loaded<Numbers>&... loaded) {
+                          const Loaded<N, Numbers>&... loaded) {
 #pragma unroll
-    for (int k = 0; k < EACH; ++k)
+    for (int k = 0; k < N; ++k)
         if (whole || first + k * step < count) body(first + k * step, loaded.at[k]...);
 }
 
-// Call body(i, a[i], b[i], ...) for a thread's elements; inputs: a, b, ..., which are arrays or anything else with [i].
+// Call body(i, a[i], b[i], ...) for i = first, first + step, ... < count, N times at most; inputs: a, b, ..., which are
+// arrays or anything else with [i].
 //
-// All numbers are loaded before body is called for the first element. So a GPU's thread has four loads under way for
-// each array, and waits for memory once instead of four times. The compiler could not change the order by itself: what
-// body writes might be what the next load reads.
-template <class Body, class... Inputs>
+// All numbers are loaded before body is called for the first element. So a GPU's thread has N loads under way for each
+// array, and waits for memory once instead of N times. The compiler could not change the order by itself: what body
+// writes might be what the next load reads.
+template <int N, class Body, class... Inputs>
 __device__ void for_each(bool whole, int first, int step, int count, const Body& body, const Inputs&... inputs) {
-    if constexpr (ON_GPU) call_each(whole, first, step, count, body, load_each(whole, first, step, count, inputs)...);
+    if constexpr (N > 1)
+        call_each<N>(whole, first, step, count, body, load_each<N>(whole, first, step, count, inputs)...);
     else if (whole || first < count) body(first, inputs[first]...);
 }
 
 // Call body(i, a[i], b[i], ...) for the elements i < count of one thread.
 template <class Body, class... Inputs>
 __device__ void for_elements(bool whole, int block, int thread, int count, const Body& body, const Inputs&... inputs) {
-    for_each(whole, block * ELEMENTS_PER_BLOCK + thread, ELEMENTS_PER_BLOCK / EACH, count, body, inputs...);
+    for_each<EACH>(whole, block * ELEMENTS_PER_BLOCK + thread, ELEMENTS_PER_BLOCK / EACH, count, body, inputs...);
 }
 
 // Elementwise kernels with a number per channel: a block owns neighbouring channels (threadIdx.x) of neighbouring rows
@@ -94,7 +96,7 @@ __device__ void for_elements(bool whole, int block, int thread, int count, const
 template <class Body, class... Inputs>
 __device__ void for_rows_of_block(bool whole, int block, int block_size, int thread, int rows, const Body& body,
                                   const Inputs&... inputs) {
-    for_each(whole, block * EACH * block_size + thread, block_size, rows, body, inputs...);
+    for_each<EACH>(whole, block * EACH * block_size + thread, block_size, rows, body, inputs...);
 }
 
 // One channel of a matrix (rows, channels): column[row]. It begins at the channel's number in the first row.
