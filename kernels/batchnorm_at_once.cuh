@@ -6,8 +6,6 @@
 
 #include "device/block_sums.cuh"
 
-constexpr int AHEAD = 8;  // loads of a thread that are under way at a time
-
 // Write mean and m2 of the block's columns. All threads of a column take the deviations from the block's first row, so
 // that their sums can be added (moments_of_group in batchnorm.cu says why from a row).
 template <int RUN>

@@ -17,6 +17,7 @@
 
 constexpr int BLOCK_THREADS = 256, BLOCK_COLUMNS = 32;  // also in gpunet/backend/launches.py
 constexpr int WIDE = 16 / sizeof(real);                 // the numbers of a 16-byte load
+constexpr int AHEAD = 8;                                // loads of a thread that are under way at a time
 
 template <int RUN>
 struct alignas(RUN * sizeof(real)) Run {
