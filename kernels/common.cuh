@@ -91,12 +91,15 @@ __device__ void for_elements(bool whole, int block, int thread, int count, const
 }
 
 // Elementwise kernels with a number per channel: a block owns neighbouring channels (threadIdx.x) of neighbouring rows
-// (threadIdx.y). A thread takes one row on the CPU and four rows, blockDim.y apart, on the GPU.
+// (threadIdx.y). A thread takes one row on the CPU and eight rows, blockDim.y apart, on the GPU: there it has to load
+// the numbers of its channel, too.
+constexpr int ROWS_EACH = ON_GPU ? 8 : 1;
+
 // Call body(row, a[row], b[row], ...) for the rows < `rows` of one thread; inputs: a, b, ..., mostly Columns.
 template <class Body, class... Inputs>
 __device__ void for_rows_of_block(bool whole, int block, int block_size, int thread, int rows, const Body& body,
                                   const Inputs&... inputs) {
-    for_each<EACH>(whole, block * EACH * block_size + thread, block_size, rows, body, inputs...);
+    for_each<ROWS_EACH>(whole, block * ROWS_EACH * block_size + thread, block_size, rows, body, inputs...);
 }
 
 // One channel of a matrix (rows, channels): column[row]. It begins at the channel's number in the first row.

@@ -26,9 +26,11 @@ from gpunet.backend.devices import Array, array_module, on_cuda
 
 ELEMENTS_PER_BLOCK = 1024
 ROWS_ON_CPU = 16
+ROWS_ON_CUDA = 8  # that a GPU thread takes which knows its channel
 MOST_ROWS_ON_CUDA = 512  # rows that one GPU thread walks: few enough to leave work for all cores
 BLOCK_THREADS, BLOCK_COLUMNS = 256, 32  # of a block that sums (kernels/device/block_sums.cuh)
 BLOCKS_THAT_SUM = 256  # two for each multiprocessor of a large GPU; each leaves a part for the last one to add
+ROWS_UNDER_WAY = 4  # a lane takes so many rows at least: it loads them at once
 FINISH_ON_CUDA = 256  # partial results per channel that a last level may still add up: few enough for one thread
 LINE = 64  # bytes that a CPU's cache holds together
 PAGE = 4096  # bytes; smaller arrays are not worth aligning
@@ -52,7 +54,7 @@ def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int, ba
     cuda = on_cuda(args[0])
     across = divisor(channels, cuda, 64)
     down = max(1, min(rows, (256 if cuda else 1024) // across))
-    per_block = down * (4 if cuda else 1)
+    per_block = down * (ROWS_ON_CUDA if cuda else 1)
     grid = -(-rows // per_block), channels // across, batches
     kernels.launch(entry, grid, (across, down), args, whole=rows % per_block == 0)
 
@@ -79,13 +81,13 @@ def block_sums(arrays: Sequence[Array], rows: int, width: int, batches: int = 1)
 
     A thread loads 16 bytes at once where every row of every array begins at a multiple of 16 bytes. The groups depend
     on the sizes alone, so that the sums are the same on every GPU. Example: 128 channels of 2 x 16384 rows make 4 groups
-    of columns and, in each batch, 32 groups of 512 rows: 256 blocks, whose 32 lanes take 16 rows each.
+    of columns and, in each batch, 32 groups of rows. These are 256 blocks, whose 32 lanes take 16 rows each.
     """
     wide = 16 // arrays[0].itemsize
     aligned = width % wide == 0 and all(_address(array) % 16 == 0 for array in arrays)
     run = wide if aligned else 1
     lanes, across = BLOCK_THREADS * run // BLOCK_COLUMNS, -(-width // BLOCK_COLUMNS)
-    each = -(-rows // max(1, BLOCKS_THAT_SUM // (across * batches)))
+    each = max(ROWS_UNDER_WAY * lanes, -(-rows // max(1, BLOCKS_THAT_SUM // (across * batches))))
     each = -(-each // lanes) * lanes
     return BlockSums((-(-rows // each), across, batches), (BLOCK_COLUMNS // run, lanes), each)
 
