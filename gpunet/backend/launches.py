@@ -80,8 +80,8 @@ def block_sums(arrays: Sequence[Array], rows: int, width: int, batches: int = 1)
     """Return the launch for arrays that hold (batches, rows, width) numbers each.
 
     A thread loads 16 bytes at once where every row of every array begins at a multiple of 16 bytes. The groups depend
-    on the sizes alone, so that the sums are the same on every GPU. Example: 128 channels of 2 x 16384 rows make 4 groups
-    of columns and, in each batch, 32 groups of rows. These are 256 blocks, whose 32 lanes take 16 rows each.
+    on the sizes alone, so that the sums are the same on every GPU. Example: 128 channels of 2 x 16384 rows make 4
+    groups of columns and, in each batch, 32 groups of rows: 256 blocks, whose 32 lanes take 16 rows each.
     """
     wide = 16 // arrays[0].itemsize
     aligned = width % wide == 0 and all(_address(array) % 16 == 0 for array in arrays)
