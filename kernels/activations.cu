@@ -8,40 +8,48 @@
 
 // y = max(x, 0)
 extern "C" __global__ void relu(real* y, const real* x, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { y[i] = x[i] < 0 ? real(0) : x[i]; });
+    const auto body = [=](int i, real x) { y[i] = x < 0 ? real(0) : x; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }
 
 // dx = dy where y > 0, else 0
 extern "C" __global__ void relu_backward(real* dx, const real* dy, const real* y, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dx[i] = y[i] > 0 ? dy[i] : dy[i] * 0; });
+    const auto body = [=](int i, real dy, real y) { dx[i] = y > 0 ? dy : dy * 0; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);
 }
 
 // y = x where x > 0, else slope * x
 extern "C" __global__ void leaky_relu(real* y, const real* x, int count, real slope) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { y[i] = x[i] > 0 ? x[i] : slope * x[i]; });
+    const auto body = [=](int i, real x) { y[i] = x > 0 ? x : slope * x; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }
 
 // dx = dy where y > 0, else slope * dy
 extern "C" __global__ void leaky_relu_backward(real* dx, const real* dy, const real* y, int count, real slope) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dx[i] = y[i] > 0 ? dy[i] : slope * dy[i]; });
+    const auto body = [=](int i, real dy, real y) { dx[i] = y > 0 ? dy : slope * dy; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);
 }
 
 // y = tanh(x)
 extern "C" __global__ void tanh_forward(real* y, const real* x, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { y[i] = simd_tanh(x[i]); });
+    const auto body = [=](int i, real x) { y[i] = simd_tanh(x); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }
 
 // dx = dy (1 - y^2)
 extern "C" __global__ void tanh_backward(real* dx, const real* dy, const real* y, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dx[i] = dy[i] * (1 - y[i] * y[i]); });
+    const auto body = [=](int i, real dy, real y) { dx[i] = dy * (1 - y * y); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);
 }
 
 // y = 1 / (1 + exp(-x)). Where exp overflows to infinity the quotient is 0, as it should be.
 extern "C" __global__ void sigmoid(real* y, const real* x, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { y[i] = 1 / (1 + simd_exp(-x[i])); });
+    const auto body = [=](int i, real x) { y[i] = 1 / (1 + simd_exp(-x)); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }
 
 // dx = dy y (1 - y)
 extern "C" __global__ void sigmoid_backward(real* dx, const real* dy, const real* y, int count) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dx[i] = dy[i] * y[i] * (1 - y[i]); });
+    const auto body = [=](int i, real dy, real y) { dx[i] = dy * y * (1 - y); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);
 }

@@ -30,11 +30,12 @@ extern "C" __global__ void adam_update(real* param, real* m, real* v, const real
                                        int count, real b1, real g1, real b2, real g2, real eps, real decay) {
     const real step_size = state[STEP_SIZE], rescale = state[RESCALE];
     const int mask = -(rescale != 0);
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
-        const real g = grad[i] + decay * param[i];
-        const real first = b1 * m[i] + g1 * g, second = b2 * v[i] + g2 * g * g;
-        m[i] = chosen(first, m[i], mask);
-        v[i] = chosen(second, v[i], mask);
-        param[i] -= masked(step_size * first / (sqrt(second) * rescale + eps), mask);
-    });
+    const auto body = [=](int i, real old_param, real old_m, real old_v, real gradient) {
+        const real g = gradient + decay * old_param;
+        const real first = b1 * old_m + g1 * g, second = b2 * old_v + g2 * g * g;
+        m[i] = chosen(first, old_m, mask);
+        v[i] = chosen(second, old_v, mask);
+        param[i] = old_param - masked(step_size * first / (sqrt(second) * rescale + eps), mask);
+    };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
 }

@@ -9,7 +9,6 @@ extern "C" __global__ void average_update(real* average, const real* values, con
                                           double most) {
     const double step = state[STEP], decay = (1 + step) / (10 + step);
     const real gain = real(1 - (decay < most ? decay : most));
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
-        average[i] += gain * (values[i] - average[i]);
-    });
+    const auto body = [=](int i, real old, real value) { average[i] = old + gain * (value - old); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, average, values);
 }

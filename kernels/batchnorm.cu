@@ -16,7 +16,7 @@
 //            finish       the last level, running averages        backward_finish   the last level
 //            normalise    y                                       backward_apply    dx
 //     GPU    statistics_at_once, normalise                        backward_reduce_at_once, backward_apply
-//            ("at once": the last threads to arrive do what finish does, in the same launch: last_to_arrive.cuh)
+//            ("at once": whole blocks add, and the last to arrive finishes, in one launch: batchnorm_at_once.cuh)
 //
 // Thread -> element: one thread takes one column of a few rows. No thread waits for another: columns.cu explains the
 // tree. Where channels are few, k rows lie side by side as one row of `width` = k * channels columns (channel_of in
@@ -26,13 +26,12 @@
 // counts the rows of one batch, and mean, var and rstd are (batches, channels). dx uses the sums of its own batch;
 // dshift and dscale are totals. scale or shift may be null, which means 1 or 0.
 
-#include "device/last_to_arrive.cuh"
-
 // The numbers of one channel that both passes need. Subtracting the mean first costs nothing and keeps digits where
 // the mean is large.
 struct Channel {
     real mean, rstd, scale, shift;
 
+    Channel() = default;
     // means, rstds (batches, channels); `batch` is where the batch's row of them begins
     __device__ Channel(int c, int batch, const real* means, const real* rstds, const real* scales, const real* shifts)
         : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)),
@@ -105,8 +104,21 @@ extern "C" __global__ void combine(real* mean, real* m2, const real* means, cons
     m2[larger * width + column] = moments.m2();
 }
 
-// The last level, for one channel: mean, var (biased) and rstd of each batch, and the running averages
+// Write mean, var (biased) and rstd of one batch and channel, and move the running averages:
 //     running = (1 - momentum) running + momentum batch         with the unbiased variance
+__device__ void write_statistics(int channel, int to, real* mean, real* var, real* rstd, real* running_mean,
+                                 real* running_var, const Moments& moments, int rows, real eps, real momentum) {
+    const real batch_mean = moments.mean(), m2 = moments.m2() < 0 ? real(0) : moments.m2();  // a NaN stays
+    mean[to] = batch_mean;
+    var[to] = m2 / rows;
+    rstd[to] = 1 / sqrt(m2 / rows + eps);
+    if (running_mean) {
+        running_mean[channel] += momentum * (batch_mean - running_mean[channel]);
+        running_var[channel] += momentum * (m2 / (rows - 1) - running_var[channel]);
+    }
+}
+
+// The last level, for one channel: the statistics of each batch, and the running averages.
 // means, m2s (batches, groups * k, channels): a row of k * channels columns counts as k rows of channels, so part i
 // comes from group i / k. The averages move once per batch, in order, so one thread takes all batches of a channel.
 __device__ void finish_channel(int channel, real* mean, real* var, real* rstd, real* running_mean, real* running_var,
@@ -119,14 +131,7 @@ __device__ void finish_channel(int channel, real* mean, real* var, real* rstd, r
             const int i = first + part * channels;
             moments.add(min(each, rows / k - part / k * each), means[i], m2s[i]);
         });
-        const real batch_mean = moments.mean(), m2 = moments.m2() < 0 ? real(0) : moments.m2();  // a NaN stays
-        mean[to] = batch_mean;
-        var[to] = m2 / rows;
-        rstd[to] = 1 / sqrt(m2 / rows + eps);
-        if (running_mean) {
-            running_mean[channel] += momentum * (batch_mean - running_mean[channel]);
-            running_var[channel] += momentum * (m2 / (rows - 1) - running_var[channel]);
-        }
+        write_statistics(channel, to, mean, var, rstd, running_mean, running_var, moments, rows, eps, momentum);
     }
 }
 
@@ -140,22 +145,6 @@ extern "C" __global__ void finish(real* mean, real* var, real* rstd, optional re
                        each, rows, eps, momentum);
 }
 
-// `statistics` and `finish` in one launch: the last of a channel's threads finishes the channel.
-// means, m2s (batches, groups, width): room for the groups' results; arrivals (channels): zeros, and zeros afterwards
-extern "C" __global__ void statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean,
-                                              optional real* running_var, real* means, real* m2s, int* arrivals,
-                                              const real* x, int rows, int width, int channels, int rows_per_thread,
-                                              real eps, real momentum) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x, channel = channel_of(column, channels);
-    const int to = (blockIdx.z * gridDim.x + blockIdx.x) * width + column, k = width / channels;
-    x += (long long) blockIdx.z * rows * width;
-    moments_of_group(false, means + to, m2s + to, x, blockIdx.x, column, rows, width, rows_per_thread);
-    const int parts = gridDim.x * k, batches = gridDim.z;
-    if (last_to_arrive(arrivals + channel, parts * batches))
-        finish_channel(channel, mean, var, rstd, running_mean, running_var, means, m2s, batches, parts, k, channels,
-                       rows_per_thread, rows * k, eps, momentum);
-}
-
 // y = leaky_relu(z, slope), one channel of a few rows per thread (for_rows_of_block in common.cuh). Given the running
 // averages as mean and rstd (from inverse_root below), this is inference.
 extern "C" __global__ void normalise(real* y, const real* x, const real* mean, const real* rstd,
@@ -163,12 +152,14 @@ extern "C" __global__ void normalise(real* y, const real* x, const real* mean, c
                                      real slope) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
-    const long long batch = (long long) blockIdx.z * rows * channels;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        const long long i = batch + (long long) row * channels + c;
-        const real z = channel.z(x[i]);
-        y[i] = z > 0 ? z : slope * z;
-    });
+    const long long first = (long long) blockIdx.z * rows * channels + c;
+    const Column<real> to{y + first, channels};
+    const auto body = [=, &channel](int row, real x) {
+        const real z = channel.z(x);
+        to[row] = z > 0 ? z : slope * z;
+    };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Column<const real>{x + first, channels});
 }
 
 // rstd = 1 / sqrt(var + eps), one thread per channel
@@ -232,23 +223,6 @@ extern "C" __global__ void backward_finish(real* dscale, real* dshift, real* per
                                 groups, k, channels);
 }
 
-// backward_reduce and backward_finish in one launch: the last of a channel's threads finishes the channel.
-// sums (batches, groups, 2, width): room for the groups' results; arrivals (channels): zeros, and zeros afterwards
-extern "C" __global__ void backward_reduce_at_once(
-    real* dscale, real* dshift, real* per_batch, real* sums, int* arrivals, const real* dy, const real* x,
-    const real* mean, const real* rstd, optional const real* scale, optional const real* shift, int rows, int width,
-    int channels, int rows_per_thread, real slope) {
-    const int column = blockIdx.y * blockDim.x + threadIdx.x, group = blockIdx.z * gridDim.x + blockIdx.x;
-    const int c = channel_of(column, channels), k = width / channels, groups = gridDim.x, batches = gridDim.z;
-    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
-    const long long batch = (long long) blockIdx.z * rows * width;
-    real* const to = sums + 2 * group * width + column;
-    backward_group(false, to, dy + batch, x + batch, channel, blockIdx.x, column, rows, width, rows_per_thread, slope);
-    if (last_to_arrive(arrivals + c, groups * k * batches))
-        for (int which = 0; which < 2; ++which)
-            backward_finish_channel(which, c, which ? dscale : dshift, per_batch, sums, batches, groups, k, channels);
-}
-
 // dx, which may be dy; one channel of a few rows per thread. Multiplied out, dx = a dz + by_x (x - mean) + constant.
 //
 // The body captures by reference: g++ copies a Channel captured by value as 16 bytes at once on some machines, and then
@@ -262,10 +236,14 @@ extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* 
     const real a = channel.scale * channel.rstd;
     const real by_x = -a * channel.rstd * sums[channels + c] / rows;
     const real constant = -a * sums[c] / rows;
-    const long long batch = (long long) blockIdx.z * rows * channels;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=, &channel](int row) {
-        const long long i = batch + (long long) row * channels + c;
-        const real dz = dy[i] * channel.activation_grad(x[i], slope);
-        dx[i] = a * dz + (by_x * (x[i] - channel.mean) + constant);
-    });
+    const long long first = (long long) blockIdx.z * rows * channels + c;
+    const Column<real> to{dx + first, channels};
+    const auto body = [=, &channel](int row, real dy, real x) {
+        const real dz = dy * channel.activation_grad(x, slope);
+        to[row] = a * dz + (by_x * (x - channel.mean) + constant);
+    };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Column<const real>{dy + first, channels}, Column<const real>{x + first, channels});
 }
+
+#include "batchnorm_at_once.cuh"

@@ -41,33 +41,75 @@ __device__ double chosen(double x, double other, int mask) {
 }
 
 // Elementwise kernels: a block owns 1024 neighbouring elements. On the CPU it has 1024 threads with one element each;
-// on the GPU 256 threads with four elements each, so that each has four loads under way. Thread 3 there owns elements
-// 3, 259, 515 and 771 of its block.
-constexpr int ELEMENTS_PER_BLOCK = 1024;
+// on the GPU 256 threads with four elements each. Thread 3 there owns elements 3, 259, 515 and 771 of its block.
+constexpr int ELEMENTS_PER_BLOCK = 1024, EACH = ON_GPU ? 4 : 1;
 
-// Call body(i) for the elements i < count of one thread.
-template <class Body>
-__device__ void for_elements(bool whole, int block, int thread, int count, Body body) {
-    constexpr int EACH = ON_GPU ? 4 : 1;
+// N numbers of one array that a thread has loaded.
+template <int N, class Number>
+struct Loaded {
+    Number at[N];
+};
+template <class Number>
+__device__ Number same(Number number) {
+    return number;
+}
+
+// Load input[i] for i = first, first + step, ... < count: N numbers at most.
+template <int N, class Input>
+__device__ auto load_each(bool whole, int first, int step, int count, const Input& input) {
+    Loaded<N, decltype(same(input[0]))> loaded;
 #pragma unroll
-    for (int k = 0; k < EACH; ++k) {
-        const int i = block * ELEMENTS_PER_BLOCK + k * (ELEMENTS_PER_BLOCK / EACH) + thread;
-        if (whole || i < count) body(i);
-    }
+    for (int k = 0; k < N; ++k)
+        if (whole || first + k * step < count) loaded.at[k] = input[first + k * step];
+    return loaded;
+}
+template <int N, class Body, class... Numbers>
+__device__ void call_each(bool whole, int first, int step, int count, const Body& body,
+                          const Loaded<N, Numbers>&... loaded) {
+#pragma unroll
+    for (int k = 0; k < N; ++k)
+        if (whole || first + k * step < count) body(first + k * step, loaded.at[k]...);
+}
+
+// Call body(i, a[i], b[i], ...) for i = first, first + step, ... < count, N times at most; inputs: a, b, ..., which are
+// arrays or anything else with [i].
+//
+// All numbers are loaded before body is called for the first element. So a GPU's thread has N loads under way for each
+// array, and waits for memory once instead of N times. The compiler could not change the order by itself: what body
+// writes might be what the next load reads.
+template <int N, class Body, class... Inputs>
+__device__ void for_each(bool whole, int first, int step, int count, const Body& body, const Inputs&... inputs) {
+    if constexpr (N > 1)
+        call_each<N>(whole, first, step, count, body, load_each<N>(whole, first, step, count, inputs)...);
+    else if (whole || first < count) body(first, inputs[first]...);
+}
+
+// Call body(i, a[i], b[i], ...) for the elements i < count of one thread.
+template <class Body, class... Inputs>
+__device__ void for_elements(bool whole, int block, int thread, int count, const Body& body, const Inputs&... inputs) {
+    for_each<EACH>(whole, block * ELEMENTS_PER_BLOCK + thread, ELEMENTS_PER_BLOCK / EACH, count, body, inputs...);
 }
 
 // Elementwise kernels with a number per channel: a block owns neighbouring channels (threadIdx.x) of neighbouring rows
-// (threadIdx.y). A thread takes one row on the CPU and four rows, blockDim.y apart, on the GPU.
-// Call body(row) for the rows < `rows` of one thread.
-template <class Body>
-__device__ void for_rows_of_block(bool whole, int block, int block_size, int thread, int rows, Body body) {
-    constexpr int EACH = ON_GPU ? 4 : 1;
-#pragma unroll
-    for (int k = 0; k < EACH; ++k) {
-        const int row = (block * EACH + k) * block_size + thread;
-        if (whole || row < rows) body(row);
-    }
+// (threadIdx.y). A thread takes one row on the CPU and eight rows, blockDim.y apart, on the GPU: there it has to load
+// the numbers of its channel, too.
+constexpr int ROWS_EACH = ON_GPU ? 8 : 1;
+
+// Call body(row, a[row], b[row], ...) for the rows < `rows` of one thread; inputs: a, b, ..., mostly Columns.
+template <class Body, class... Inputs>
+__device__ void for_rows_of_block(bool whole, int block, int block_size, int thread, int rows, const Body& body,
+                                  const Inputs&... inputs) {
+    for_each<ROWS_EACH>(whole, block * ROWS_EACH * block_size + thread, block_size, rows, body, inputs...);
 }
+
+// One channel of a matrix (rows, channels): column[row]. It begins at the channel's number in the first row.
+template <class Number>
+struct Column {
+    Number* first;
+    int channels;
+
+    __device__ Number& operator[](int row) const { return first[(long long) row * channels]; }
+};
 
 // Sums over rows: a thread owns one channel of several neighbouring rows: ROWS_ON_CPU rows on the CPU, and on the GPU
 // as many as the launch says by rows_per_thread (gpunet/backend/launches.py chooses).

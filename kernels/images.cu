@@ -2,7 +2,8 @@
 
 // x = factor * image + low, factor = (1 - low) / 255, elementwise (for_elements in common.cuh)
 extern "C" __global__ void images_to_real(real* x, const unsigned char* images, int count, real factor, real low) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { x[i] = images[i] * factor + low; });
+    const auto body = [=](int i, unsigned char byte) { x[i] = byte * factor + low; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, images);
 }
 
 // The same, mirrored left-right where flip[n] is true. `line` is W * C; flip (N).
@@ -22,9 +23,10 @@ extern "C" __global__ void flipped_images_to_real(real* x, const unsigned char* 
 // image = (x - low) * factor, factor = 255 / (1 - low), rounded to even and clipped to 0 ... 255; a NaN becomes 0.
 // Elementwise.
 extern "C" __global__ void real_to_images(unsigned char* images, const real* x, int count, real factor, real low) {
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
-        const real value = (x[i] - low) * factor;
+    const auto body = [=](int i, real x) {
+        const real value = (x - low) * factor;
         const real clipped = value > 255 ? real(255) : value > 0 ? value : real(0);
         images[i] = (unsigned char) (int) rint(clipped);
-    });
+    };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }

@@ -3,21 +3,33 @@
 // x (rows, channels), y (rows, wide), wide = channels + classes, labels (samples), where rows = samples * pixels.
 // Thread -> element: channel j of some rows (for_rows_of_block in common.cuh).
 
+// Number j of each row, before it is known whether j is a feature or a label.
+struct Joined {
+    const real* x;
+    const int* labels;
+    int j, channels, pixels;
+
+    __device__ real operator[](int row) const {
+        const bool feature = j < channels;
+        const real one_hot = labels[row / pixels] == j - channels ? real(1) : real(0);
+        return feature ? x[(long long) row * channels + (feature ? j : 0)] : one_hot;
+    }
+};
+
 // y[row, j] = x[row, j] for j < channels, else 1 where j - channels is the label of the row's sample, else 0
 extern "C" __global__ void join_labels(real* y, const real* x, const int* labels, int rows, int channels, int wide,
                                        int pixels) {
     const int j = blockIdx.y * blockDim.x + threadIdx.x;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        const bool feature = j < channels;
-        const real one_hot = labels[row / pixels] == j - channels ? real(1) : real(0);
-        y[(long long) row * wide + j] = feature ? x[(long long) row * channels + (feature ? j : 0)] : one_hot;
-    });
+    const Column<real> to{y + j, wide};
+    const auto body = [=](int row, real number) { to[row] = number; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Joined{x, labels, j, channels, pixels});
 }
 
 // dx[row, j] = dy[row, j] for j < channels: the labels' channels get no gradient
 extern "C" __global__ void join_labels_backward(real* dx, const real* dy, int rows, int channels, int wide) {
     const int j = blockIdx.y * blockDim.x + threadIdx.x;
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, [=](int row) {
-        dx[(long long) row * channels + j] = dy[(long long) row * wide + j];
-    });
+    const Column<real> to{dx + j, channels};
+    const auto body = [=](int row, real number) { to[row] = number; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, Column<const real>{dy + j, wide});
 }

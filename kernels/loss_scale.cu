@@ -9,18 +9,19 @@ constexpr int SCALE = 0, GOOD_STEPS = 1, SKIP = 2, FOUND = 3;  // indices in `sc
 // dlogits *= SCALE, elementwise (for_elements in common.cuh)
 extern "C" __global__ void scale(real* dlogits, const double* scaling, int count) {
     const real factor = scaling[SCALE];
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { dlogits[i] *= factor; });
+    const auto body = [=](int i, real before) { dlogits[i] = before * factor; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dlogits);
 }
 
 // grad /= SCALE, elementwise, and FOUND = 1 if a gradient is infinite or NaN: then x - x is NaN. Several threads may
 // write FOUND; all write the same number.
 extern "C" __global__ void unscale(real* grad, double* scaling, int count) {
     const real factor = 1 / scaling[SCALE];
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
-        const real x = grad[i];
+    const auto body = [=](int i, real x) {
         if (!(x - x == 0)) scaling[FOUND] = 1;
         grad[i] = x * factor;
-    });
+    };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, grad);
 }
 
 // One thread. After an overflow Adam skips these gradients and the scale halves; at scale 1 they are not skipped, since

@@ -48,7 +48,7 @@ def disassembler() -> str | None:
 
 def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections.Counter[str]:
     """Return the number of a kernel's instructions in each class of CLASSES; all others count as "other"."""
-    names = _sass(code.cubin, entry) if disassembler() else _ptx(ptx(stem, dtype, arch), entry)
+    names = machine_instructions(code.cubin, entry) if disassembler() else _ptx(ptx(stem, dtype, arch), entry)
     patterns = {name: re.compile(pair[0 if disassembler() else 1]) for name, pair in CLASSES.items()}
     counts: collections.Counter[str] = collections.Counter()
     for name in names:
@@ -57,7 +57,8 @@ def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections
     return counts
 
 
-def _sass(cubin: bytes, entry: str) -> list[str]:
+def machine_instructions(cubin: bytes, entry: str) -> list[str]:
+    """Return the names of a kernel's machine instructions, in the order of the program. It needs `disassembler()`."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()

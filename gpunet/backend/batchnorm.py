@@ -20,6 +20,7 @@ from gpunet.backend.devices import Array, array_module, on_cuda, operation, writ
 from gpunet.backend.launches import (
     arrivals,
     at_once,
+    block_sums,
     contiguous,
     empty,
     few_enough,
@@ -186,11 +187,12 @@ def batchnorm_kernel(x, scale, shift, eps, slope=1.0, running=None, batches=1) -
 def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
     """Fill mean, var, rstd and the running averages: of groups of rows, of groups of groups, of the rest."""
     rows, width, channels, k, each, batches = shape
-    moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
     if at_once(x):
-        counters = arrivals(x, channels)
+        grid, block, each = block_sums([x], rows, width, batches)
+        moments, counters = empty(x, 2, batches, grid[0], width), arrivals(x, grid[1])
         args = (*results, *moments, counters, x, rows, width, channels, each, eps, momentum)
-        return row_groups("batchnorm.statistics_at_once", args, rows, width, each, batches)
+        return kernels.launch("batchnorm.statistics_at_once", grid, block, args)
+    moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
     row_groups("batchnorm.statistics", (*moments, x, rows, width, each), rows, width, each, batches)
     groups = moments.shape[2]
     while not few_enough(groups * k, on_cuda(x)) and groups > 1:
@@ -236,12 +238,14 @@ def _reduce(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
     """Fill dscale, dshift and, per batch, both: sums of dz x_hat and of dz over groups of rows, then over the rest."""
     rows, width, channels, k, each, batches = shape
     x = given[1]
-    sums = empty(x, batches, -(-rows // each), 2 * width)  # (batches, groups, 2, k, C)
-    args = (*given, rows, width, channels, each, slope)
     if at_once(x):
-        args = (*results, sums, arrivals(x, channels), *args)
-        return row_groups("batchnorm.backward_reduce_at_once", args, rows, width, each, batches)
-    row_groups("batchnorm.backward_reduce", (sums, *args), rows, width, each, batches)
+        grid, block, each = block_sums(given[:2], rows, width, batches)
+        sums, counters = empty(x, 2, batches, grid[0], width), arrivals(x, grid[1])
+        args = (*results, sums, counters, *given, rows, width, channels, each, slope)
+        return kernels.launch("batchnorm.backward_reduce_at_once", grid, block, args)
+    sums = empty(x, batches, -(-rows // each), 2 * width)  # (batches, groups, 2, k, C)
+    args = (sums, *given, rows, width, channels, each, slope)
+    row_groups("batchnorm.backward_reduce", args, rows, width, each, batches)
     while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
         sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
     _per_channel("batchnorm.backward_finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)

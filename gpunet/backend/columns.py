@@ -2,16 +2,21 @@
 
     sum[c] = sum over rows of x[row, c],      y[row, c] += bias[c]
 
-The kernels add level by level: groups of rows, then groups of these sums, until one row remains. So results repeat bit
-for bit, and are more accurate than a running sum.
+On the CPU the kernels add level by level: groups of rows, then groups of these sums, until one row remains. On the GPU
+whole blocks add groups of rows, and the last block adds the groups. Either way results repeat bit for bit, and are more
+accurate than a running sum.
 """
 
 from __future__ import annotations
 
 import math
 
+from gpunet import kernels
 from gpunet.backend.devices import Array, on_cuda, operation, written
 from gpunet.backend.launches import (
+    arrivals,
+    at_once,
+    block_sums,
     contiguous,
     empty,
     few_enough,
@@ -39,11 +44,22 @@ def column_sum_kernel(dy: Array, out: Array | None = None) -> Array:
     rows = dy.size // channels
     k = rows_side_by_side(rows, channels)
     x = contiguous(dy).reshape(rows // k, k * channels)
+    if at_once(x):
+        return _sum_at_once(x, channels, out)
     while len(x) * k > 1:
         if len(x) == 1 or few_enough(len(x) * k, cuda):  # the last level adds the k parts of the remaining rows, too
             x, k = x.reshape(-1, channels), 1
         x = add_groups(x, rows_per_thread(len(x), k, cuda))
     return written(x[0], out)
+
+
+def _sum_at_once(x: Array, channels: int, out: Array | None) -> Array:
+    """Return the sums of x (rows, k * channels) over its rows and over the k columns of each channel, by one launch."""
+    total = empty(x, channels) if out is None or not out.flags.c_contiguous else out
+    (rows, width), (grid, block, each) = x.shape, block_sums([x], *x.shape)
+    parts, counters = empty(x, grid[0], width), arrivals(x, grid[1])
+    kernels.launch("columns.column_sum_at_once", grid, block, (total, parts, counters, x, rows, width, channels, each))
+    return total if total is out else written(total, out)
 
 
 def add_groups(x: Array, each: int) -> Array:

@@ -5,6 +5,10 @@ The shapes follow the helpers of kernels/common.cuh, whose constants stand here 
     elements         for_elements        one thread per element
     rows_of_blocks   for_rows_of_block   one thread per channel of a row; it knows its channel without a division
     row_groups       for_rows            one thread per column and group of rows: for sums over rows
+
+A sum that is begun and finished in one launch, on the GPU, has a grid of its own (kernels/device/block_sums.cuh):
+
+    block_sums       BlockPart           one block per 32 columns and group of rows
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import functools
 import math
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +26,11 @@ from gpunet.backend.devices import Array, array_module, on_cuda
 
 ELEMENTS_PER_BLOCK = 1024
 ROWS_ON_CPU = 16
+ROWS_ON_CUDA = 8  # that a GPU thread takes which knows its channel
 MOST_ROWS_ON_CUDA = 512  # rows that one GPU thread walks: few enough to leave work for all cores
+BLOCK_THREADS, BLOCK_COLUMNS = 256, 32  # of a block that sums (kernels/device/block_sums.cuh)
+BLOCKS_THAT_SUM = 256  # two for each multiprocessor of a large GPU; each leaves a part for the last one to add
+ROWS_UNDER_WAY = 4  # a lane takes so many rows at least: it loads them at once
 FINISH_ON_CUDA = 256  # partial results per channel that a last level may still add up: few enough for one thread
 LINE = 64  # bytes that a CPU's cache holds together
 PAGE = 4096  # bytes; smaller arrays are not worth aligning
@@ -46,7 +54,7 @@ def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int, ba
     cuda = on_cuda(args[0])
     across = divisor(channels, cuda, 64)
     down = max(1, min(rows, (256 if cuda else 1024) // across))
-    per_block = down * (4 if cuda else 1)
+    per_block = down * (ROWS_ON_CUDA if cuda else 1)
     grid = -(-rows // per_block), channels // across, batches
     kernels.launch(entry, grid, (across, down), args, whole=rows % per_block == 0)
 
@@ -58,6 +66,35 @@ def row_groups(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_
     if grid[0] > 1 and rows_per_thread != ROWS_ON_CPU and not on_cuda(args[0]):
         raise ValueError(f"kernel {entry}: got {rows_per_thread} rows per thread, expected {ROWS_ON_CPU} on the CPU")
     kernels.launch(entry, grid, block, args, whole=rows_per_thread == ROWS_ON_CPU and rows % ROWS_ON_CPU == 0)
+
+
+class BlockSums(NamedTuple):
+    """A launch of whole blocks that sum over the rows of (batches, rows, width), and finish the sums (`block_sums`)."""
+
+    grid: tuple[int, int, int]  # (groups of rows, groups of columns, batches)
+    block: tuple[int, int]
+    rows_per_block: int
+
+
+def block_sums(arrays: Sequence[Array], rows: int, width: int, batches: int = 1) -> BlockSums:
+    """Return the launch for arrays that hold (batches, rows, width) numbers each.
+
+    A thread loads 16 bytes at once where every row of every array begins at a multiple of 16 bytes. The groups depend
+    on the sizes alone, so that the sums are the same on every GPU. Example: 128 channels of 2 x 16384 rows make 4
+    groups of columns and, in each batch, 32 groups of rows: 256 blocks, whose 32 lanes take 16 rows each.
+    """
+    wide = 16 // arrays[0].itemsize
+    aligned = width % wide == 0 and all(_address(array) % 16 == 0 for array in arrays)
+    run = wide if aligned else 1
+    lanes, across = BLOCK_THREADS * run // BLOCK_COLUMNS, -(-width // BLOCK_COLUMNS)
+    each = max(ROWS_UNDER_WAY * lanes, -(-rows // max(1, BLOCKS_THAT_SUM // (across * batches))))
+    each = -(-each // lanes) * lanes
+    return BlockSums((-(-rows // each), across, batches), (BLOCK_COLUMNS // run, lanes), each)
+
+
+def _address(array: Array) -> int:
+    """Return where the numbers of an array begin."""
+    return array.data.ptr if on_cuda(array) else array.ctypes.data
 
 
 def divisor(size: int, cuda: bool, most: int = 0) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 from gpunet import backend
 from gpunet.backend import to_device, to_numpy
 from gpunet.backend.columns import add_bias
+from gpunet.backend.launches import block_sums
 from gpunet.kernels.loader import cpu
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -41,7 +44,9 @@ def close(got, expected, dtype, factor=20.0):
 
 @devices
 @dtypes
-def test_column_sum_and_bias(device, dtype):
+@pytest.mark.parametrize("blocks", [False, True])
+def test_column_sum_and_bias(device, dtype, blocks, monkeypatch):
+    add_by_blocks(monkeypatch, blocks)
     for shape in shapes(device):
         x, bias = draw(shape, dtype, offset=1), draw(shape[-1], dtype, 1)
         expected = x.astype("longdouble").reshape(-1, shape[-1]).sum(0)
@@ -53,6 +58,12 @@ def test_column_sum_and_bias(device, dtype):
 @devices
 def test_column_sum_of_no_rows_is_zero(device):
     assert np.array_equal(to_numpy(backend.column_sum(to_device(np.ones((0, 3), "float32"), device))), [0, 0, 0])
+
+
+def add_by_blocks(monkeypatch, blocks):
+    """Let sums run in one launch of whole blocks, as on a GPU, or level by level, as on a CPU."""
+    for page in ("batchnorm", "columns"):
+        monkeypatch.setattr(importlib.import_module(f"gpunet.backend.{page}"), "at_once", lambda array: blocks)
 
 
 def batchnorm_defined(x, dy, scale, shift, slope):
@@ -70,7 +81,9 @@ def batchnorm_defined(x, dy, scale, shift, slope):
 @devices
 @dtypes
 @pytest.mark.parametrize("slope, affine", [(1.0, True), (0.2, True), (0.0, False)])
-def test_batchnorm(device, dtype, slope, affine):
+@pytest.mark.parametrize("blocks", [False, True])
+def test_batchnorm(device, dtype, slope, affine, blocks, monkeypatch):
+    add_by_blocks(monkeypatch, blocks)
     for shape in shapes(device):
         channels, rows = shape[-1], int(np.prod(shape[:-1]))
         if rows < 15:  # so few rows nearly cancel in dx; test_layers.py has them, in float64
@@ -146,3 +159,35 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
         results.append([y, mean, var, rstd, *backend.batchnorm_backward(dy.copy(), x, mean, rstd, None, None, 0.2)])
         results[-1] += [backend.column_sum(x), *backend.bce_with_logits(x, 1.0)]
     assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def sums_of(x, dy):
+    """Return every result of batch norm, of two batches, and the column sums."""
+    y, mean, var, rstd = backend.batchnorm(x, None, None, 1e-5, 0.2, None, 2)
+    dx, dscale, dshift = backend.batchnorm_backward(dy.copy(), x, mean, rstd, None, None, 0.2)
+    return [to_numpy(a) for a in (y, mean, var, rstd, dx, dscale, dshift, backend.column_sum(x))]
+
+
+def test_the_order_in_which_blocks_arrive_changes_no_bit(monkeypatch):
+    """With several workers another block is the last in every run."""
+    add_by_blocks(monkeypatch, True)
+    for shape in [(4096, 36), (3000, 3), (1500, 64)]:
+        x, dy, results = draw(shape, "float32"), draw(shape, "float32", 1), []
+        for turn in range(50):
+            monkeypatch.setattr(cpu, "workers", lambda threads=1 + 3 * (turn > 0): threads)
+            results.append(sums_of(x, dy))
+        assert all(np.array_equal(a, b) for later in results[1:] for a, b in zip(results[0], later, strict=True))
+
+
+@devices
+def test_sums_of_arrays_that_are_not_aligned(device, monkeypatch):
+    """Their rows do not begin at a multiple of 16 bytes, so numbers are loaded one by one."""
+    add_by_blocks(monkeypatch, True)
+    for shape in [(70, 64), (300, 8), (66, 132)]:
+        x, dy = (to_device(draw(shape, "float32", seed), device) for seed in (0, 1))
+        moved = to_device(np.zeros((2, x.size + 1), "float32"), device).reshape(-1)
+        apart = moved[1 : x.size + 1].reshape(shape), moved[x.size + 2 :].reshape(shape)
+        apart[0][...], apart[1][...] = x, dy
+        assert block_sums([x], *shape).block != block_sums([apart[0]], *shape).block
+        for a, b in zip(sums_of(x, dy), sums_of(*apart), strict=True):
+            close(a, b, "float32", 50)

@@ -1,0 +1,130 @@
+// Batch norm's sums on a GPU: a launch for the statistics, and a launch for the two sums of the backward pass.
+//
+// Whole blocks add (device/block_sums.cuh says which thread owns what); the last block to arrive finishes its channels,
+// all batches of them, since the running averages move once per batch, in order. As on the CPU, blockIdx.z is the batch
+// and k rows of `channels` numbers may lie side by side as one row of `width`.
+
+#include "device/block_sums.cuh"
+
+// Write mean and m2 of the block's columns. All threads of a column take the deviations from the block's first row, so
+// that their sums can be added (moments_of_group in batchnorm.cu says why from a row).
+template <int RUN>
+__device__ void moments_of_block(real* means, real* m2s, const real* x, int rows, int width, int rows_per_block) {
+    const BlockPart<RUN> part(rows, width, rows_per_block);
+    const Rows<RUN> x_rows{x + part.start, width};
+    const Run<RUN> origin = x_rows[0];
+    real sums[2 * RUN] = {};  // of deviations, then of their squares
+    const auto add = [&](int, const Run<RUN>& x) {
+#pragma unroll
+        for (int e = 0; e < RUN; ++e) {
+            const real d = x.at[e] - origin.at[e];
+            sums[e] += d;
+            sums[RUN + e] += d * d;
+        }
+    };
+    for_lane<AHEAD>(threadIdx.y, blockDim.y, part.rows, add, x_rows);
+    add_lanes(sums, thread_of_block(), blockDim.x);
+    if (!part.writes()) return;
+#pragma unroll
+    for (int e = 0; e < RUN; ++e) {
+        const real mean = sums[e] / part.rows;
+        means[part.to + e] = origin.at[e] + mean;
+        m2s[part.to + e] = sums[RUN + e] - sums[e] * mean;
+    }
+}
+
+// means, m2s (batches, groups, width): room for the blocks' results, where group i / k has part i of a channel
+// arrivals (gridDim.y): zeros, and zeros afterwards. mean, var, rstd (batches, channels); running_mean, running_var
+// (channels); x (batches, rows, width)
+extern "C" __global__ void __launch_bounds__(256)
+    statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean, optional real* running_var,
+                       real* means, real* m2s, int* arrivals, const real* x, int rows, int width, int channels,
+                       int rows_per_block, real eps, real momentum) {
+    if (blockDim.x < BLOCK_COLUMNS) moments_of_block<WIDE>(means, m2s, x, rows, width, rows_per_block);
+    else moments_of_block<1>(means, m2s, x, rows, width, rows_per_block);
+    const Finish finish(width, channels);
+    if (!finish.mine(arrivals)) return;
+    const int k = width / channels, whole = (gridDim.x - 1) * k;  // parts of rows_per_block rows each; then smaller ones
+    const int rest = rows - (gridDim.x - 1) * rows_per_block;
+    finish.for_channels([&](int channel, bool writes) {
+        for (int batch = 0; batch < gridDim.z; ++batch) {
+            const int first = batch * finish.parts * channels + channel;
+            Moments moments(means[first]);
+            const auto add = [&](int part, real mean, real m2) {
+                moments.add(part < whole ? rows_per_block : rest, mean, m2);
+            };
+            for_lane<AHEAD>(finish.lane, finish.lanes, finish.parts, add, Column<const real>{means + first, channels},
+                            Column<const real>{m2s + first, channels});
+            real sums[3] = {moments.count, moments.sum, moments.squares};
+            add_lanes(sums, thread_of_block(), finish.across);
+            moments.count = sums[0], moments.sum = sums[1], moments.squares = sums[2];
+            if (writes)
+                write_statistics(channel, batch * channels + channel, mean, var, rstd, running_mean, running_var, moments,
+                                 rows * k, eps, momentum);
+        }
+    });
+}
+
+// Write sum dz and sum dz x_hat of the block's columns. parts (2, batches, groups, width)
+template <int RUN>
+__device__ void backward_by_block(real* parts, const real* dy, const real* x, const real* mean, const real* rstd,
+                                  const real* scale, const real* shift, int rows, int width, int channels,
+                                  int rows_per_block, real slope) {
+    const BlockPart<RUN> part(rows, width, rows_per_block);
+    Channel channel[RUN];
+#pragma unroll
+    for (int e = 0; e < RUN; ++e)
+        channel[e] = Channel(channel_of(part.column + e, channels), blockIdx.z * channels, mean, rstd, scale, shift);
+    real sums[2 * RUN] = {};
+    const auto add = [&](int, const Run<RUN>& dy, const Run<RUN>& x) {
+#pragma unroll
+        for (int e = 0; e < RUN; ++e) {
+            const real dz = dy.at[e] * channel[e].activation_grad(x.at[e], slope);
+            sums[e] += dz;
+            sums[RUN + e] += dz * (x.at[e] - channel[e].mean);
+        }
+    };
+    for_lane<AHEAD / 2>(threadIdx.y, blockDim.y, part.rows, add, Rows<RUN>{dy + part.start, width},
+                        Rows<RUN>{x + part.start, width});
+    add_lanes(sums, thread_of_block(), blockDim.x);
+    if (!part.writes()) return;
+    const int all = gridDim.z * gridDim.x * width;
+#pragma unroll
+    for (int e = 0; e < RUN; ++e) {
+        parts[part.to + e] = sums[e];
+        parts[all + part.to + e] = sums[RUN + e] * channel[e].rstd;
+    }
+}
+
+// parts: room for the blocks' results; arrivals (gridDim.y): zeros, and zeros afterwards. dscale, dshift (channels) are
+// totals, per_batch (batches, 2, channels) has dshift and dscale of each batch. dy, x (batches, rows, width)
+extern "C" __global__ void __launch_bounds__(256)
+    backward_reduce_at_once(real* dscale, real* dshift, real* per_batch, real* parts, int* arrivals, const real* dy,
+                            const real* x, const real* mean, const real* rstd, optional const real* scale,
+                            optional const real* shift, int rows, int width, int channels, int rows_per_block,
+                            real slope) {
+    if (blockDim.x < BLOCK_COLUMNS)
+        backward_by_block<WIDE>(parts, dy, x, mean, rstd, scale, shift, rows, width, channels, rows_per_block, slope);
+    else backward_by_block<1>(parts, dy, x, mean, rstd, scale, shift, rows, width, channels, rows_per_block, slope);
+    const Finish finish(width, channels);
+    if (!finish.mine(arrivals)) return;
+    finish.for_channels([&](int channel, bool writes) {
+        real total[2] = {};
+        for (int batch = 0; batch < gridDim.z; ++batch) {
+            const real* const first = parts + batch * finish.parts * channels + channel;
+            real sums[2] = {};
+            const auto add = [&](int, real dz, real with_x) {
+                sums[0] += dz;
+                sums[1] += with_x;
+            };
+            for_lane<AHEAD>(finish.lane, finish.lanes, finish.parts, add, Column<const real>{first, channels},
+                            Column<const real>{first + gridDim.z * finish.parts * channels, channels});
+            add_lanes(sums, thread_of_block(), finish.across);
+            for (int which = 0; which < 2; ++which) {
+                if (writes) per_batch[(2 * batch + which) * channels + channel] = sums[which];
+                total[which] += sums[which];
+            }
+        }
+        if (writes) dshift[channel] = total[0], dscale[channel] = total[1];
+    });
+}
