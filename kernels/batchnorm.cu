@@ -26,19 +26,7 @@
 // counts the rows of one batch, and mean, var and rstd are (batches, channels). dx uses the sums of its own batch;
 // dshift and dscale are totals. scale or shift may be null, which means 1 or 0.
 
-// The numbers of one channel that both passes need. Subtracting the mean first costs nothing and keeps digits where
-// the mean is large.
-struct Channel {
-    real mean, rstd, scale, shift;
-
-    Channel() = default;
-    // means, rstds (batches, channels); `batch` is where the batch's row of them begins
-    __device__ Channel(int c, int batch, const real* means, const real* rstds, const real* scales, const real* shifts)
-        : mean(means[batch + c]), rstd(rstds[batch + c]), scale(scales ? scales[c] : real(1)),
-          shift(shifts ? shifts[c] : real(0)) {}
-    __device__ real z(real x) const { return (x - mean) * (rstd * scale) + shift; }
-    __device__ real activation_grad(real x, real slope) const { return z(x) > 0 ? real(1) : slope; }
-};
+#include "batchnorm_channel.cuh"
 
 // ---- forward ----
 
@@ -223,7 +211,7 @@ extern "C" __global__ void backward_finish(real* dscale, real* dshift, real* per
                                 groups, k, channels);
 }
 
-// dx, which may be dy; one channel of a few rows per thread. Multiplied out, dx = a dz + by_x (x - mean) + constant.
+// dx, which may be dy; one channel of a few rows per thread.
 //
 // The body captures by reference: g++ copies a Channel captured by value as 16 bytes at once on some machines, and then
 // runs one thread after the other.
@@ -232,15 +220,11 @@ extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* 
                                           const real* per_batch, int rows, int channels, real slope) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
-    const real* sums = per_batch + blockIdx.z * 2 * channels;
-    const real a = channel.scale * channel.rstd;
-    const real by_x = -a * channel.rstd * sums[channels + c] / rows;
-    const real constant = -a * sums[c] / rows;
+    const ApplyBackward of(channel, per_batch + blockIdx.z * 2 * channels, c, rows, channels);
     const long long first = (long long) blockIdx.z * rows * channels + c;
     const Column<real> to{dx + first, channels};
-    const auto body = [=, &channel](int row, real dy, real x) {
-        const real dz = dy * channel.activation_grad(x, slope);
-        to[row] = a * dz + (by_x * (x - channel.mean) + constant);
+    const auto body = [=, &channel, &of](int row, real dy, real x) {
+        to[row] = of.dx(dy * channel.activation_grad(x, slope), x);
     };
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
                       Column<const real>{dy + first, channels}, Column<const real>{x + first, channels});

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gpunet import kernels
+from gpunet.backend import factors
 from gpunet.backend.activations import derivative
 from gpunet.backend.columns import add_groups
 from gpunet.backend.devices import Array, array_module, on_cuda, operation, written
@@ -48,12 +49,14 @@ def batchnorm(
     slope: float = 1.0,
     running: tuple[Array, Array, float] | None = None,
     batches: int = 1,
+    precision: str | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Normalise x (..., C) by its own statistics: y (as x), mean (C,), biased var (C,), rstd (C,).
 
     running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
     x may hold several batches, one after another, each normalised on its own: statistics are then (batches, C).
+    precision: y is then a Factor of it (factors.py); for the kernels only.
     """
     xp = array_module(x)
     y, statistics = xp.empty(x.shape, x.dtype), []
@@ -90,13 +93,15 @@ def batchnorm_backward(
     shift: Array | None,
     slope: float = 1.0,
     out: tuple[Array | None, Array | None] = (None, None),
+    precision: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """Return dx (written into dy), dscale (C,) and dshift (C,), in one reducing and one applying pass.
 
     dz = dy * (1 or slope),   dshift = sum dz,   dscale = sum dz * x_hat        over the M rows
     dx = scale * rstd * (dz - dshift / M - x_hat * dscale / M)
 
-    out: arrays for dscale and dshift. Several batches are told by mean and rstd (batches, C).
+    out: arrays for dscale and dshift. Several batches are told by mean and rstd (batches, C). precision: dx is then a
+    Factor of it, and a new array; for the kernels only.
     """
     batches = 1 if mean.ndim == 1 else len(mean)
     dy = array_module(x).ascontiguousarray(dy)  # else `parts` would be a copy of a strided view, and get dx
@@ -176,22 +181,37 @@ def _shape_of(x: Array, batches: int) -> Shape:
 
 
 @batchnorm.kernel
-def batchnorm_kernel(x, scale, shift, eps, slope=1.0, running=None, batches=1) -> tuple[Array, Array, Array, Array]:
+def batchnorm_kernel(
+    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None
+) -> tuple[Array, Array, Array, Array]:
     x, shape = contiguous(x), _shape_of(x, batches)
     mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
     running_mean, running_var, momentum = running or (None, None, 0.0)
-    _statistics(x, shape, (mean, var, rstd, running_mean, running_var), eps, momentum)
+    results = (mean, var, rstd, running_mean, running_var)
+    if at_once(x):
+        scale, shift = _statistics_at_once(x, shape, results, eps, momentum, scale, shift)
+    else:
+        _statistics(x, shape, results, eps, momentum)
+    if precision:
+        return factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
     return _normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
+
+
+def _statistics_at_once(
+    x: Array, shape: Shape, results: tuple, eps: float, momentum: float, scale: Array | None, shift: Array | None
+) -> Array:
+    """Fill mean, var, rstd and the running averages in one launch; return copies of scale and shift (2, C)."""
+    rows, width, channels, _, _, batches = shape
+    grid, block, each = block_sums([x], rows, width, batches)
+    moments, counters, affine = empty(x, 2, batches, grid[0], width), arrivals(x, grid[1]), empty(x, 2, channels)
+    args = (*results, *moments, counters, affine, x, scale, shift, rows, width, channels, each, eps, momentum)
+    kernels.launch("batchnorm.statistics_at_once", grid, block, args)
+    return affine
 
 
 def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
     """Fill mean, var, rstd and the running averages: of groups of rows, of groups of groups, of the rest."""
     rows, width, channels, k, each, batches = shape
-    if at_once(x):
-        grid, block, each = block_sums([x], rows, width, batches)
-        moments, counters = empty(x, 2, batches, grid[0], width), arrivals(x, grid[1])
-        args = (*results, *moments, counters, x, rows, width, channels, each, eps, momentum)
-        return kernels.launch("batchnorm.statistics_at_once", grid, block, args)
     moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
     row_groups("batchnorm.statistics", (*moments, x, rows, width, each), rows, width, each, batches)
     groups = moments.shape[2]
@@ -222,12 +242,16 @@ def batchnorm_inference_kernel(x, mean, var, scale, shift, eps, slope=1.0) -> Ar
 
 
 @batchnorm_backward.kernel
-def batchnorm_backward_kernel(dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None)) -> tuple:
+def batchnorm_backward_kernel(
+    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None
+) -> tuple:
     dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
     dscale, dshift = (empty(x, channels) if array is None else array for array in out)
     per_batch = empty(x, batches, 2, channels)
     given = (dy, x, mean, rstd, scale, shift)
     _reduce(_shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    if precision:
+        return factors.batchnorm_backward_apply(given, per_batch, slope, precision), dscale, dshift
     rows = x.size // channels // batches
     args = (dy, *given, per_batch, rows, channels, slope)
     rows_of_blocks("batchnorm.backward_apply", args, rows, channels, batches)

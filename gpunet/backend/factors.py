@@ -1,24 +1,93 @@
-"""Factors for the tensor cores: arrays rounded to the format that is multiplied (kernels/factors.cu).
+"""Factors for the tensor cores: arrays rounded to the format that is multiplied (kernels/factors/).
 
     tf32   float32 whose last 13 bits are 0: 10 bits of fraction
     bf16   uint16, which hold the bits of bfloat16 (NumPy has no such dtype): 7 bits of fraction
     fp16   float16: 10 bits of fraction, numbers up to 65504
 
 A convolution reads each number of its factors many times. So they are rounded once, before, and 16-bit factors take
-half the memory.
+half the memory. A layer whose result only a convolution reads hands it over as a Factor, rounded in the pass that
+computes it; the convolution rounds everything else itself.
 """
 
 from __future__ import annotations
 
 from gpunet.backend.devices import Array
-from gpunet.backend.launches import contiguous, elements, empty
+from gpunet.backend.launches import contiguous, elements, empty, rows_of_blocks
 
 DTYPES = {"tf32": "float32", "bf16": "uint16", "fp16": "float16"}
 
 
-def rounded(x: Array, precision: str) -> Array:
-    """Return x, float32, as a factor of this precision ("tf32", "bf16" or "fp16"): a new array."""
+class Factor:
+    """Numbers that are rounded to a precision. It stands for a float32 array of the same shape."""
+
+    dtype = "float32"
+
+    def __init__(self, numbers: Array, precision: str) -> None:
+        self.numbers, self.precision = numbers, precision
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.numbers.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.numbers.ndim
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def factor(x: Array | Factor, precision: str) -> Array:
+    """Return the numbers of x, float32, rounded to a precision: in a new array, unless x is a Factor already.
+
+    Raises ValueError for a Factor of another precision.
+    """
+    if not isinstance(x, Factor):
+        return _elementwise("round_factors", x, precision).numbers
+    if x.precision != precision:
+        raise ValueError(f"got a factor of {x.precision}, expected {precision}: choose the precision before a pass")
+    return x.numbers
+
+
+def leaky_relu(x: Array, slope: float, precision: str) -> Factor:
+    """Return y = x where x > 0, else slope * x, as a factor."""
+    return _elementwise("leaky_relu", x, precision, slope)
+
+
+def leaky_relu_backward(dy: Array, y: Factor, slope: float) -> Array:
+    """Return dx = dy where y > 0, else slope * dy, written into dy, which is no factor."""
+    dy = contiguous(dy)
+    elements(f"{_file(y.precision)}.leaky_relu_backward", (dy, dy, y.numbers, dy.size, slope), dy.size)
+    return dy
+
+
+def normalise(
+    x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float, precision: str
+) -> Factor:
+    """Return y = leaky_relu((x - mean) rstd scale + shift, slope) as a factor; mean and rstd (C,) or (batches, C)."""
+    y, channels, batches = empty(x, *x.shape, dtype=DTYPES[precision]), x.shape[-1], mean.size // x.shape[-1]
+    rows = x.size // channels // batches
+    args = (y, x, mean, rstd, scale, shift, rows, channels, slope)
+    rows_of_blocks(f"{_file(precision)}.normalise", args, rows, channels, batches)
+    return Factor(y, precision)
+
+
+def batchnorm_backward_apply(given: tuple, per_batch: Array, slope: float, precision: str) -> Factor:
+    """Return dx of batch norm as a factor; given: dy, x, mean, rstd, scale, shift; per_batch (batches, 2, C)."""
+    x, channels, batches = given[1], given[1].shape[-1], len(per_batch)
+    dx, rows = empty(x, *x.shape, dtype=DTYPES[precision]), x.size // channels // batches
+    args = (dx, *given, per_batch, rows, channels, slope)
+    rows_of_blocks(f"{_file(precision)}.backward_apply", args, rows, channels, batches)
+    return Factor(dx, precision)
+
+
+def _elementwise(entry: str, x: Array, precision: str, *scalars: float) -> Factor:
+    """Return y, a new factor, of a kernel (y, x, count, scalars...)."""
     x = contiguous(x)
     y = empty(x, *x.shape, dtype=DTYPES[precision])
-    elements(f"factors.round_{precision}", (y, x, x.size), x.size)
-    return y
+    elements(f"{_file(precision)}.{entry}", (y, x, x.size, *scalars), x.size)
+    return Factor(y, precision)
+
+
+def _file(precision: str) -> str:
+    return f"factors/factors_{precision}"

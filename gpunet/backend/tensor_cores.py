@@ -62,7 +62,7 @@ def plan(m: int, n: int, depth: int, phases: int = 1) -> Plan:
     """Return the cut for `phases` products (M, N) whose sums have `depth` tiles along K.
 
     A tile of R x C reads M N K (1/R + 1/C) numbers of the factors: large tiles spare the memory, many blocks fill the
-    GPU. It takes the largest tile that, with splits, still gives work to BLOCKS blocks. It depends on the sizes alone, so
+    GPU. So it is the largest tile that, with splits, still gives work to BLOCKS blocks. It depends on the sizes alone:
     the numbers that come out are the same on every GPU.
     """
     for tile in (HUGE, WIDE) if n > TALL.columns else (TALL,):
@@ -74,9 +74,10 @@ def plan(m: int, n: int, depth: int, phases: int = 1) -> Plan:
     return Plan(SMALL, max(1, min(BLOCKS // (down * across), depth // SHORTEST)))
 
 
-def takes(sizes: Sizes) -> bool:
-    """Return whether the kernels take a convolution of these sizes."""
-    return not (sizes.c % CHANNELS or sizes.f % CHANNELS) and max(sizes.kh, sizes.kw) <= TAPS
+def takes(weight: tuple[int, ...]) -> bool:
+    """Return whether the kernels take a convolution with a weight of shape (KH, KW, C, F)."""
+    kh, kw, c, f = weight
+    return not (c % CHANNELS or f % CHANNELS) and max(kh, kw) <= TAPS
 
 
 # ---- the three passes -----------------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def conv2d_input_grad(
 def conv2d_weight_grad(
     x: Array, dy: Array, g: Sizes, precision: str, out: Array | None = None, cut: Plan | None = None
 ) -> Array:
-    """Return dweight (KH, KW, C, F), float32, in `out` if given, of the factors x (N, H, W, C) and dy (N, OH, OW, F)."""
+    """Return dweight (KH, KW, C, F), float32, in `out` if given, of factors x (N, H, W, C) and dy (N, OH, OW, F)."""
     dweight = empty(x, *g.weight_shape, dtype="float32") if out is None else out
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)

@@ -18,6 +18,12 @@ import numpy as np
 
 from gpunet.backend.devices import Array, device_of, is_cupy, to_device
 
+Rounding = Callable[[], str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
+
+
+def unrounded() -> None:
+    """Say that no convolution wants a result as a Factor."""
+
 
 class Parameter:
     """A trainable array. `grad` is None until a backward pass, then gradients are added up in it.

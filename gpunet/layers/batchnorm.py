@@ -6,7 +6,8 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.devices import Array, written
-from gpunet.layers.base import Layer, Parameter
+from gpunet.backend.factors import Factor
+from gpunet.layers.base import Layer, Parameter, Rounding, unrounded
 
 
 class BatchNorm(Layer):
@@ -16,8 +17,11 @@ class BatchNorm(Layer):
     new = (1 - momentum) old + momentum batch, with the unbiased variance (PyTorch's convention); evaluation uses the
     running averages, so that a sample does not depend on its batch. scale and shift may each be left out.
     batch_statistics=True makes evaluation use the batch's statistics, too, as some published samplers do; the running
-    averages then stay as they are. `slope` is set by Sequential when a ReLU or LeakyReLU follows: both then run in one
-    pass (see gpunet.backend.batchnorm).
+    averages then stay as they are.
+
+    Sequential sets `slope` where a ReLU or LeakyReLU follows: both then run in one pass (see gpunet.backend.batchnorm).
+    It sets rounding_y and rounding_dx where the neighbour is a convolution, which may want y or dx as a Factor
+    (see gpunet.backend.factors).
     """
 
     def __init__(
@@ -34,11 +38,13 @@ class BatchNorm(Layer):
             raise ValueError(f"got channels={channels}, expected at least 1")
         self.channels, self.eps, self.momentum, self.slope = channels, eps, momentum, 1.0
         self.batch_statistics = batch_statistics
+        self.rounding_y: Rounding = unrounded
+        self.rounding_dx: Rounding = unrounded
         self.scale = Parameter(np.ones(channels, "float32")) if scale else None
         self.shift = Parameter(np.zeros(channels, "float32")) if shift else None
         self.buffers = {"running_mean": np.zeros(channels, "float32"), "running_var": np.ones(channels, "float32")}
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array) -> Array | Factor:
         running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
         if x.shape[-1] != self.channels or x.dtype != running_mean.dtype:
             raise ValueError(
@@ -53,14 +59,16 @@ class BatchNorm(Layer):
         if x.size // self.channels < 2 * self.batches:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
         running = (running_mean, running_var, self.momentum) if self.training else None
-        y, mean, _, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope, running, self.batches)
+        precision = self.rounding_y()
+        y, mean, _, rstd = backend.batchnorm(x, scale, shift, self.eps, self.slope, running, self.batches, precision)
         self.save(x, mean, rstd)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | Factor | None:
         x, mean, rstd = self.take()
         out = [parameter and parameter.first_grad() for parameter in (self.scale, self.shift)]
-        dx, dscale, dshift = backend.batchnorm_backward(dy, x, mean, rstd, *self._affine(), self.slope, out)
+        given = (dy, x, mean, rstd, *self._affine(), self.slope, out, self.rounding_dx())
+        dx, dscale, dshift = backend.batchnorm_backward(*given)
         if self.scale and self.scale.trainable:
             self.scale.add_grad(written, dscale)
         if self.shift and self.shift.trainable:

@@ -10,7 +10,8 @@ import contextlib
 from collections.abc import Iterator
 
 from gpunet import backend
-from gpunet.backend.devices import Array
+from gpunet.backend.conv import form
+from gpunet.backend.devices import Array, device_of
 from gpunet.backend.sizes import Sizes, conv_sizes
 from gpunet.layers.base import Layer, Parameter, torch_default
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
@@ -34,6 +35,11 @@ class _Conv(Layer):
     def sizes(self, x: Array) -> Sizes:
         """Return the sizes of the convolution for an input x. ValueError, which names the layer: x does not fit."""
         raise NotImplementedError
+
+    def rounding(self) -> str | None:
+        """Return the precision of a Factor that this layer takes for x or dy now, None if it takes none."""
+        weight = self.weight.data
+        return form.rounding(weight.shape, device_of(weight), weight.dtype)
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from gpunet.backend.devices import Array
 from gpunet.layers.activations import LeakyReLU, ReLU
 from gpunet.layers.base import Layer
 from gpunet.layers.batchnorm import BatchNorm
+from gpunet.layers.conv import Conv2d, ConvTranspose2d
 
 
 class Sequential(Layer):
     """y = layers[-1](... layers[1](layers[0](x))). Parameters are named by position: "0.weight".
 
     A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
-    trip through memory instead of two. The layer stays in the list; only its work moves.
+    trip through memory instead of two. The layer stays in the list; only its work moves. Where a convolution multiplies
+    rounded numbers, the layer that writes them for it rounds them (gpunet.backend.factors).
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -27,6 +30,11 @@ class Sequential(Layer):
                 before.slope = layer.slope
             else:
                 self._steps.append(layer)
+        for before, after in itertools.pairwise(self._steps):
+            if isinstance(before, BatchNorm | LeakyReLU) and isinstance(after, Conv2d | ConvTranspose2d):
+                before.rounding_y = after.rounding
+            if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm) and not before.bias:
+                after.rounding_dx = before.rounding  # the gradient of a bias would read dx, too
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))

@@ -19,3 +19,4 @@ template <> __device__ float factor_of<float>(float x) {
 }
 template <> __device__ half factor_of<half>(float x) { return to_half(x); }
 template <> __device__ bfloat16 factor_of<bfloat16>(float x) { return to_bfloat16(x); }
+__device__ float to_float(float x) { return x; }

@@ -5,7 +5,8 @@
     dweight = weight_grad(X, Y)
 
 X and Y are x and dy as the form wants them: the direct form takes them as they are, tensor cores take them rounded,
-Winograd's form takes their transforms V and E. Two of the three passes need each of them, so the layer makes each once. A convolutional layer goes from X to Y,
+Winograd's form takes their transforms V and E. Two of the three passes need each of them, so the layer makes each
+once. A convolutional layer goes from X to Y,
 a transposed one from Y to X.
 
     form.py       which form a convolution takes
@@ -22,7 +23,7 @@ from gpunet.backend import tensor_cores
 from gpunet.backend.conv import direct, form, winograd
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
-from gpunet.backend.factors import rounded
+from gpunet.backend.factors import Factor, factor
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
 
@@ -31,7 +32,7 @@ def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | Whole | Winog
     """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
     if form.covers_image(sizes):
         return Whole(weight)
-    precision = form.rounding(sizes, device_of(weight), weight.dtype)
+    precision = form.rounding(weight.shape, device_of(weight), weight.dtype)
     if precision:
         return Rounded(weight, sizes, precision)
     m = form.winograd_tile(sizes, device_of(weight))
@@ -70,20 +71,20 @@ class Rounded:
         self.weight, self.sizes, self.precision = weight, sizes, precision
 
     @functools.cached_property
-    def factor(self) -> Array:
-        return rounded(self.weight, self.precision)  # (KH, KW, C, F)
+    def rounded_weight(self) -> Array:
+        return factor(self.weight, self.precision)  # (KH, KW, C, F)
 
-    def input_form(self, x: Array) -> Array:
-        return rounded(x, self.precision)
+    def input_form(self, x: Array | Factor) -> Array:
+        return factor(x, self.precision)
 
-    def output_form(self, dy: Array) -> Array:
-        return rounded(dy, self.precision)
+    def output_form(self, dy: Array | Factor) -> Array:
+        return factor(dy, self.precision)
 
     def output(self, x: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d(x, self.factor, self.sizes, self.precision, bias)
+        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d_input_grad(dy, self.factor, self.sizes, self.precision, bias)
+        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)

@@ -37,11 +37,15 @@ def covers_image(sizes: Sizes) -> bool:
     return (sizes.kh, sizes.kw) == (sizes.h, sizes.w) and (sizes.oh, sizes.ow, sizes.top, sizes.left) == (1, 1, 0, 0)
 
 
-def rounding(sizes: Sizes, device: str, dtype: Any) -> str | None:
-    """Return how factors are rounded for tensor cores, a name of choices.PRECISIONS, None where they are not used."""
+def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
+    """Return how factors are rounded for tensor cores, a name of choices.PRECISIONS, None where they are not used.
+
+    weight: the shape (KH, KW, C, F).
+    """
     if choices.implementation(device) != "kernels" or choices.product(device, dtype) != "mma":
         return None
-    return choices.precision(device) if choices.form() in ("auto", "direct") and tensor_cores.takes(sizes) else None
+    fits = choices.form() in ("auto", "direct") and tensor_cores.takes(weight)
+    return choices.precision(device) if fits else None
 
 
 def winograd_tile(sizes: Sizes, device: str) -> int:

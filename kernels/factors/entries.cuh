@@ -1,0 +1,54 @@
+// Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. What they
+// compute beside that, activations.cu and batchnorm.cu compute, too; threads own the same elements as there.
+#include "device/factor.cuh"
+#include "batchnorm_channel.cuh"
+
+// y = x; y, x (count)
+extern "C" __global__ void round_factors(Number* y, const float* x, int count) {
+    const auto body = [=](int i, float x) { y[i] = factor_of<Number>(x); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
+}
+
+// y = x where x > 0, else slope * x
+extern "C" __global__ void leaky_relu(Number* y, const float* x, int count, float slope) {
+    const auto body = [=](int i, float x) { y[i] = factor_of<Number>(x > 0 ? x : slope * x); };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
+}
+
+// dx = dy where y > 0, else slope * dy; dx is no factor
+extern "C" __global__ void leaky_relu_backward(float* dx, const float* dy, const Number* y, int count, float slope) {
+    const auto body = [=](int i, float dy, Number y) { dx[i] = to_float(y) > 0 ? dy : slope * dy; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);
+}
+
+// batchnorm.cu's normalise: y = leaky_relu(z, slope)
+extern "C" __global__ void normalise(Number* y, const float* x, const float* mean, const float* rstd,
+                                     optional const float* scale, optional const float* shift, int rows, int channels,
+                                     float slope) {
+    const int c = blockIdx.y * blockDim.x + threadIdx.x;
+    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
+    const long long first = (long long) blockIdx.z * rows * channels + c;
+    const Column<Number> to{y + first, channels};
+    const auto body = [=, &channel](int row, float x) {
+        const float z = channel.z(x);
+        to[row] = factor_of<Number>(z > 0 ? z : slope * z);
+    };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Column<const float>{x + first, channels});
+}
+
+// batchnorm.cu's backward_apply: dx = a dz + by_x (x - mean) + constant
+extern "C" __global__ void backward_apply(Number* dx, const float* dy, const float* x, const float* mean,
+                                          const float* rstd, optional const float* scale, optional const float* shift,
+                                          const float* per_batch, int rows, int channels, float slope) {
+    const int c = blockIdx.y * blockDim.x + threadIdx.x, batch = blockIdx.z;
+    const Channel channel(c, batch * channels, mean, rstd, scale, shift);
+    const ApplyBackward of(channel, per_batch + 2 * batch * channels, c, rows, channels);
+    const long long first = (long long) batch * rows * channels + c;
+    const Column<Number> to{dx + first, channels};
+    const auto body = [=, &channel, &of](int row, float dy, float x) {
+        to[row] = factor_of<Number>(of.dx(dy * channel.activation_grad(x, slope), x));
+    };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
+                      Column<const float>{dy + first, channels}, Column<const float>{x + first, channels});
+}

@@ -1,0 +1,5 @@
+// Factors for the tensor cores: bfloat16.
+#include "device/half.cuh"
+
+using Number = bfloat16;
+#include "entries.cuh"

@@ -1,0 +1,5 @@
+// Factors for the tensor cores: float16.
+#include "device/half.cuh"
+
+using Number = half;
+#include "entries.cuh"
