@@ -73,9 +73,14 @@ def normalise(
 
 
 def batchnorm_backward_apply(given: tuple, per_batch: Array, slope: float, precision: str) -> Factor:
-    """Return dx of batch norm as a factor; given: dy, x, mean, rstd, scale, shift; per_batch (batches, 2, C)."""
-    x, channels, batches = given[1], given[1].shape[-1], len(per_batch)
-    dx, rows = empty(x, *x.shape, dtype=DTYPES[precision]), x.size // channels // batches
+    """Return dx of batch norm as a factor; given: dy, x, mean, rstd, scale, shift; per_batch (batches, 2, C).
+
+    A factor of 32 bits is written into dy.
+    """
+    dy, x, *_ = given
+    channels, batches = x.shape[-1], len(per_batch)
+    rows = x.size // channels // batches
+    dx = dy if precision == "tf32" else empty(x, *x.shape, dtype=DTYPES[precision])
     args = (dx, *given, per_batch, rows, channels, slope)
     rows_of_blocks(f"{_file(precision)}.backward_apply", args, rows, channels, batches)
     return Factor(dx, precision)
