@@ -15,6 +15,7 @@ import numpy as np
 from dcgan.data.formats.decode import decode, is_grey
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 
 
 class Listing:
@@ -151,12 +152,6 @@ def limited(listing: Listing, size: int | None) -> Listing:
     if size is None or size >= len(listing):
         return listing
     return Selected(listing, spread(len(listing), size))
-
-
-def one_line(text: str) -> str:
-    """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
-    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def digest(parts: Iterable) -> str:
