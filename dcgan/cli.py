@@ -18,6 +18,7 @@ from dcgan.errors import Diverged, UserError
 Main = Callable[..., int]
 MISTAKE, FAILURE = 2, 1  # exit statuses
 INTERRUPTED = 130  # the exit status that shells report of a program that Ctrl-C ended
+LONGEST = 1000  # letters of an error: it may quote a file or an argument of any length
 TOO_LARGE = ("Maximum allowed dimension exceeded", "array is too big", "Python int too large")  # NumPy's words
 
 
@@ -126,7 +127,8 @@ def _shown(name: Any) -> str:
 
 
 def _report(message: str, status: int) -> int:
-    print("error: " + streams.one_line(message), file=sys.stderr)
+    line = streams.one_line(message)
+    print("error: " + (line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} ... {line[-200:]}"), file=sys.stderr)
     return status
 
 

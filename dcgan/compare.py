@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from dcgan import cli, images, presets, session, summary
 from dcgan.config import Config, option_name
+from dcgan.data.formats.decode import check_pixels
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.run import log
@@ -129,30 +129,39 @@ def configurations(names: Sequence[str], given: Mapping[str, Any]) -> list[Confi
 
 def column(name: str, run: RunDir) -> Column:
     """Return the column of a run folder. UserError: it is none, or has no sample grid yet."""
-    from PIL import Image
-
     if not run.config.exists():
         raise UserError(f"{run.path} is no run folder: expected config.json in it")
-    config = Config.from_json(run.config.read_text(errors="replace"), str(run.config))
-    grids = [path for path in run.samples.glob("*.png") if path.stem.isdecimal()]
-    if not grids:
-        raise UserError(f"{run.path} has no sample grid yet: train it first")
-    with Image.open(max(grids, key=lambda path: int(path.stem))) as image:
-        samples = np.atleast_3d(np.asarray(image))
+    config, samples = Config.read(run.config), newest_grid(run)
     preset = presets.find(config.preset)
     parameters = summary.count(preset.generator(config)), summary.count(preset.discriminator(config))
     return Column(name, samples, log.read(run.log), config.preset, seconds_of(run, config.batch_size), parameters)
+
+
+def newest_grid(run: RunDir) -> np.ndarray:
+    """Return the newest sample grid (GH, GW, C). UserError: there is none yet, or it is damaged."""
+    from PIL import Image
+
+    grids = [path for path in run.samples.glob("*.png") if path.stem.isdecimal()]
+    if not grids:
+        raise UserError(f"{run.path} has no sample grid yet: train it first")
+    path = max(grids, key=lambda path: int(path.stem))
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            check_pixels(image.size)
+            return np.atleast_3d(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+    except Exception as error:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything)
+        raise UserError(f"{path} is no sample grid ({error}): remove it") from error
 
 
 def seconds_of(run: RunDir, batch_size: int) -> float:
     """Return how long a run trained: the sum of its steps' pictures over their speed, from timing.jsonl."""
     path = run.path / "timing.jsonl"
     seconds, before = 0.0, 0
-    for line in path.read_text().splitlines() if path.exists() else []:
-        timing = json.loads(line)
-        if timing["step"] > before and timing["images_per_second"]:
-            seconds += (timing["step"] - before) * batch_size / timing["images_per_second"]
-        before = timing["step"]  # smaller than the one before where a run was resumed from a checkpoint
+    for timing in log.read(path) if path.exists() else []:
+        step, speed = timing["step"], timing.get("images_per_second", 0)
+        if step > before and speed > 0:
+            seconds += (step - before) * batch_size / speed
+        before = step  # smaller than the one before where a run was resumed from a checkpoint
     return seconds
 
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from dcgan.errors import Diverged
+from dcgan.options import LARGEST
 from dcgan.steps import Stats
 from gpunet import backend
 
+LARGEST_NUMBER = float(np.finfo("float32").max)
 INTERVAL = 1.0  # seconds between two fetches: each waits for the device
 Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records once they are written
 
@@ -72,16 +74,23 @@ def require_finite(state: dict[str, Any], step: int) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log.jsonl; lines that are none are left out. Raises OSError where there is no log."""
-    found = map(_record, path.read_bytes().splitlines())
-    return [record for record in found if isinstance(record, dict) and type(record.get("step")) is int]
+    """Return the records of a log.jsonl or timing.jsonl; lines that are none are left out. OSError: there is none."""
+    return [record for record in map(record_of, path.read_bytes().splitlines()) if record]
 
 
-def _record(line: bytes) -> Any:
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a line, a step and numbers that a float32 can be; None where the line is none.
+
+    A damaged file may hold anything: other values of the line are left out.
+    """
     try:
-        return json.loads(line)
+        found = json.loads(line)
     except (ValueError, RecursionError):
         return None
+    step = found.get("step") if isinstance(found, dict) else None
+    if type(step) is not int or not 0 <= step <= LARGEST:
+        return None
+    return {key: value for key, value in found.items() if type(value) in (int, float) and abs(value) <= LARGEST_NUMBER}
 
 
 def _fetch(pending: list[tuple[int, int, Stats]]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan.device import precision_of
+from dcgan.options import LARGEST
 from dcgan.run.folder import RunDir
 from gpunet import __version__, backend
 from gpunet.files import write_atomically
@@ -55,7 +56,7 @@ class Record:
 def last_step(run: RunDir) -> int | None:
     """Return the step with which the run is finished, None where the file does not tell."""
     found = _read(run).get("last_step")
-    return found if type(found) is int else None
+    return found if type(found) is int and 0 <= found <= LARGEST else None
 
 
 def _read(run: RunDir) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("--case", type=int, help="do only this case, and leave its input in the folder --keep")
     parser.add_argument("--reader", choices=READERS, help="do only the cases of this reader")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="helper processes (one per core)")
-    parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where failing inputs are kept (build/fuzz)")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("build/fuzz"), help="where failing inputs are kept (build/fuzz)"
+    )
     given = parser.parse_args()
     cases = range(given.count) if given.case is None else [given.case]
     chosen = [case for case in cases if is_there(reader_of(case)) and given.reader in (None, reader_of(case))]

@@ -22,10 +22,31 @@ import numpy as np
 
 CANARY = b"CANARY-of-a-private-file-16x2=32"
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.link", "os.symlink", "os.truncate", "os.utime", "os.chown")
-STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class", "socket.connect", "os.startfile")
-# The project's own programs: the process that opens HDF5 and LMDB files first, and git, asked for the commit.
-OWN = ("dcgan.data.formats.checked_files", "'describe', '--always'")
+CHANGES = (
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.chmod",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.utime",
+    "os.chown",
+)
+STARTS = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "pickle.find_class",
+    "socket.connect",
+    "os.startfile",
+)
+# Programs that the project starts: the process that opens HDF5 and LMDB files first, git, asked for the commit, and
+# what Python's own search for libraries of the GPU starts.
+OWN = ("dcgan.data.formats.checked_files", "'describe', '--always'", "/sbin/ldconfig")
 OLD = 10**9  # seconds: a time of access before that of the last change
 
 
@@ -61,7 +82,9 @@ class Guards:
     def state(self) -> list[tuple]:
         """Return names, sizes and times of all that lies outside of the folder of the case."""
         top = [(entry.name,) for entry in os.scandir(self.box)]
-        inside = [(e.name, e.stat().st_size, e.stat().st_mtime_ns, int(e.stat().st_atime)) for e in os.scandir(self.private)]
+        inside = [
+            (e.name, e.stat().st_size, e.stat().st_mtime_ns, int(e.stat().st_atime)) for e in os.scandir(self.private)
+        ]
         return sorted(top) + sorted(inside)
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -35,9 +36,22 @@ def npy_listing(path: Path) -> ArrayListing:
 def mapped(path: Path) -> np.ndarray:
     """The array of a .npy file, left on the disk."""
     try:
+        with open(path, "rb") as file:
+            head = read_header(file)
+        if head is None:
+            raise ValueError("Python objects, or a format unknown here")
+        require_held(head, path.stat().st_size)
         return npy.open_memmap(path, mode="r")
     except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
         raise UserError(f"{path} is not a readable .npy file of numbers ({short(error)})") from None
+
+
+def require_held(head: Header, size: int) -> None:
+    """Raise ValueError where a header claims other numbers than a file of that many bytes can hold."""
+    shape, dtype = head
+    nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize  # as Python's numbers, which do not overflow
+    if min(shape, default=0) < 0 or nbytes > size:
+        raise ValueError(f"its header claims {dtype} {shape}, {nbytes:,} bytes; the file has {size:,}")
 
 
 def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
@@ -104,13 +118,18 @@ def short(error: Exception) -> str:
 
 
 def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header | None:
-    """Shape and type of a member; None where it holds Python objects or is of a format unknown here."""
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    """`read_header` of a member."""
     with archive.open(info) as member:
-        version = npy.read_magic(member)
-        if version not in readers:
-            return None
-        shape, _, dtype = readers[version](member)
+        return read_header(member)
+
+
+def read_header(file: IO[bytes]) -> Header | None:
+    """Shape and type of a .npy; None where it holds Python objects or is of a format unknown here."""
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(file)
+    if version not in readers:
+        return None
+    shape, _, dtype = readers[version](file)
     return None if dtype.hasobject else (shape, dtype)
 
 

@@ -16,12 +16,45 @@ from tests.fuzz.changes import WHOLE, as_json, damaged, fields, grafted, some_te
 from tests.fuzz.readers import cifar, folders, pictures
 from tests.fuzz.task import Task
 
-NAMES = ["a.png", "../private/x.png", "/etc/x.png", "C:\\x.png", "a\\b.png", "train/cat/1.png", "test/dog/2.png", "x" * 300 + ".png"]
-NAMES += ["__MACOSX/._a.png", "run/config.json", "run/samples/1.png", "é.png", "\u202egnp.exe", ".", "a/", "..png", "noext"]
+NAMES = [
+    "a.png",
+    "../private/x.png",
+    "/etc/x.png",
+    "C:\\x.png",
+    "a\\b.png",
+    "train/cat/1.png",
+    "test/dog/2.png",
+    "x" * 300 + ".png",
+]
+NAMES += [
+    "__MACOSX/._a.png",
+    "run/config.json",
+    "run/samples/1.png",
+    "é.png",
+    "\u202egnp.exe",
+    ".",
+    "a/",
+    "..png",
+    "noext",
+]
 # Fields of a local header, of an entry of the directory, and of the end record, by their marks.
 RECORDS = {
     b"PK\3\4": [(4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2)],
-    b"PK\1\2": [(4, 2), (6, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (38, 4), (42, 4)],
+    b"PK\1\2": [
+        (4, 2),
+        (6, 2),
+        (8, 2),
+        (10, 2),
+        (16, 4),
+        (20, 4),
+        (24, 4),
+        (28, 2),
+        (30, 2),
+        (32, 2),
+        (34, 2),
+        (38, 4),
+        (42, 4),
+    ],
     b"PK\5\6": [(4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2)],
 }
 
@@ -29,7 +62,9 @@ RECORDS = {
 def zipped(random: Random) -> bytes:
     """Return a .zip of a few members under odd names."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2))) as archive:
+    with zipfile.ZipFile(
+        buffer, "w", random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2))
+    ) as archive:
         for _ in range(random.randint(0, 5)):
             name = random.choice((*NAMES, some_text(random).encode(errors="replace").decode() + ".png"))
             number = random.randrange(len(pictures.KINDS))
@@ -71,15 +106,26 @@ def tar_header(random: Random, header: bytes) -> bytes:
     """Return a header of a .tar with another name, size, kind or link, and a right checksum."""
     block, kind = bytearray(header), random.randrange(4)
     if kind == 0:
-        block[156:157] = random.choice((b"0", b"1", b"2", b"3", b"5", b"6", b"7", b"L", b"K", b"x", b"g", b"S", b"\0", b"Z"))
+        block[156:157] = random.choice(
+            (b"0", b"1", b"2", b"3", b"5", b"6", b"7", b"L", b"K", b"x", b"g", b"S", b"\0", b"Z")
+        )
     elif kind == 1:
-        size = random.choice((b"%011o\0" % (random.choice(WHOLE) % 8**11), b"\x80" + random.choice(WHOLE).to_bytes(11, "big"), b"99999999999\0", b"\xff" * 12))
+        size = random.choice(
+            (
+                b"%011o\0" % (random.choice(WHOLE) % 8**11),
+                b"\x80" + random.choice(WHOLE).to_bytes(11, "big"),
+                b"99999999999\0",
+                b"\xff" * 12,
+            )
+        )
         block[124:136] = size[:12].ljust(12, b"\0")
     elif kind == 2:
         block[157:257] = random.choice((b"../private/secret.txt", b"/etc/passwd", os.urandom(0))).ljust(100, b"\0")
         block[156:157] = random.choice((b"1", b"2"))
     else:
-        block[:100] = random.choice((b"../data_batch_1", b"/data_batch_1", b"a/b/data_batch_2.bin", random.randbytes(100))).ljust(100, b"\0")
+        block[:100] = random.choice(
+            (b"../data_batch_1", b"/data_batch_1", b"a/b/data_batch_2.bin", random.randbytes(100))
+        ).ljust(100, b"\0")
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block)

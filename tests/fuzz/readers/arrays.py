@@ -15,9 +15,56 @@ from tests.fuzz.changes import NUMBERS, WHOLE, damaged, fields
 from tests.fuzz.readers.archives import change_zip
 from tests.fuzz.task import Task
 
-SHAPES = [(4, 8, 8), (4, 8, 8, 1), (4, 8, 8, 3), (4, 3, 8, 8), (0, 8, 8), (4, 0, 8), (1, 1, 1), (3, 3, 3, 3), (8, 8, 3), (4,), (), (2, 2, 2, 2, 2)]
-TYPES = ["|u1", "<u2", ">u4", "<u8", "|i1", "<i8", "<f2", "<f4", ">f8", "<f16", "|b1", "<c8", "|S3", "<U2", "|V4", "<M8[s]", "<m8"]
-ODD_TYPES = ["|O", "<f3", "", "x", "i", "3", "(2,)<f4", "|V0", "|S0", "<U0", "u1,u1", "9" * 60, "<f4" * 900, "|u1;", "\\x00"]
+SHAPES = [
+    (4, 8, 8),
+    (4, 8, 8, 1),
+    (4, 8, 8, 3),
+    (4, 3, 8, 8),
+    (0, 8, 8),
+    (4, 0, 8),
+    (1, 1, 1),
+    (3, 3, 3, 3),
+    (8, 8, 3),
+    (4,),
+    (),
+    (2, 2, 2, 2, 2),
+]
+TYPES = [
+    "|u1",
+    "<u2",
+    ">u4",
+    "<u8",
+    "|i1",
+    "<i8",
+    "<f2",
+    "<f4",
+    ">f8",
+    "<f16",
+    "|b1",
+    "<c8",
+    "|S3",
+    "<U2",
+    "|V4",
+    "<M8[s]",
+    "<m8",
+]
+ODD_TYPES = [
+    "|O",
+    "<f3",
+    "",
+    "x",
+    "i",
+    "3",
+    "(2,)<f4",
+    "|V0",
+    "|S0",
+    "<U0",
+    "u1,u1",
+    "9" * 60,
+    "<f4" * 900,
+    "|u1;",
+    "\\x00",
+]
 
 
 def values(random: Random, shape: tuple[int, ...], kind: str) -> np.ndarray:
@@ -60,9 +107,13 @@ def change_head(random: Random, data: bytes) -> bytes:
     elif kind == 2:
         head = head.replace("False", random.choice(("True", "1", "None", "False and f()")), 1)
     elif kind == 3:
-        head = head.replace(random.choice(("'descr'", "'shape'", "}", "{", ",")), random.choice(("", "'x'", "[", "1")), 1)
+        head = head.replace(
+            random.choice(("'descr'", "'shape'", "}", "{", ",")), random.choice(("", "'x'", "[", "1")), 1
+        )
     elif kind == 4:
-        head = random.choice(("", "{}", "[]", "1+1", "__import__('os').system('touch made')", "(" * 20_000, "-" * 60_000, "'a'*9**9"))
+        head = random.choice(
+            ("", "{}", "[]", "1+1", "__import__('os').system('touch made')", "(" * 20_000, "-" * 60_000, "'a'*9**9")
+        )
     version = random.choice((b"\1\0", b"\1\0", b"\1\0", b"\2\0", b"\3\0", b"\xff\xff"))
     size = random.choice((len(head), len(head), len(head) + 1, 65535, 2**31)) if kind == 5 else len(head)
     packed = struct.pack("<H", size % 65536) if version == b"\1\0" else struct.pack("<I", size)
@@ -85,11 +136,26 @@ def make_npy(random: Random, place: Path) -> Task:
     (place / "a.npy").write_bytes(npy(random))
     if random.random() < 0.4:
         labels = saved(values(random, random.choice(((4,), (4, 1), (3,), ())), random.choice(TYPES)))
-        (place / "a_labels.npy").write_bytes(random.choice((labels, damaged(random, labels), change_head(random, labels))))
+        (place / "a_labels.npy").write_bytes(
+            random.choice((labels, damaged(random, labels), change_head(random, labels)))
+        )
     return Task("open", ["a.npy"], size_options(random))
 
 
-NAMES = ["x_train", "x_test", "y_train", "y_test", "images", "labels", "y", "train_images", "train_labels", "arr_0", "../x", "a/b"]
+NAMES = [
+    "x_train",
+    "x_test",
+    "y_train",
+    "y_test",
+    "images",
+    "labels",
+    "y",
+    "train_images",
+    "train_labels",
+    "arr_0",
+    "../x",
+    "a/b",
+]
 
 
 def make_npz(random: Random, place: Path) -> Task:

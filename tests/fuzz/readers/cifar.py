@@ -57,7 +57,15 @@ def change_pickle(random: Random, data: bytes) -> bytes:
         elif kind == 2:
             parts[at] = damaged(random, parts[at], 1)
         elif kind == 3:
-            parts[at] = random.choice((b"K" + random.randbytes(1), b"J" + random.randbytes(4), b"N", b"\x88", b"\x8a\x08" + random.choice(WHOLE).to_bytes(8, "little")))
+            parts[at] = random.choice(
+                (
+                    b"K" + random.randbytes(1),
+                    b"J" + random.randbytes(4),
+                    b"N",
+                    b"\x88",
+                    b"\x8a\x08" + random.choice(WHOLE).to_bytes(8, "little"),
+                )
+            )
         elif kind == 4:
             text = some_text(random).encode("utf-8", "surrogatepass")
             parts[at] = b"X" + len(text).to_bytes(4, "little") + text

@@ -12,8 +12,35 @@ from tests.fuzz.changes import as_json, grafted, some_name, some_text
 from tests.fuzz.readers import pictures
 from tests.fuzz.task import Task
 
-FOLDERS = ["train", "test", "val", "cat", "dog", "1", "2", "10", "00000", "00001", "@eaDir", "__MACOSX", ".hidden", "raw", "samples"]
-FILES = ["a.png", "b.JPG", "Thumbs.db", "readme.txt", "data.mdb", "config.json", "log.jsonl", "dataset.json", "noext", "x.tga"]
+FOLDERS = [
+    "train",
+    "test",
+    "val",
+    "cat",
+    "dog",
+    "1",
+    "2",
+    "10",
+    "00000",
+    "00001",
+    "@eaDir",
+    "__MACOSX",
+    ".hidden",
+    "raw",
+    "samples",
+]
+FILES = [
+    "a.png",
+    "b.JPG",
+    "Thumbs.db",
+    "readme.txt",
+    "data.mdb",
+    "config.json",
+    "log.jsonl",
+    "dataset.json",
+    "noext",
+    "x.tga",
+]
 FILES += ["data_batch_1", "train-images-idx3-ubyte", "k-imgs.npz", "x.cr2", "c.h5"]
 
 

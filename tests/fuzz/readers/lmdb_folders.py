@@ -13,7 +13,19 @@ from tests.fuzz.readers import pictures
 from tests.fuzz.task import Task
 
 PAGE = 4096
-META = [(16, 4), (20, 4), (24, 8), (32, 8), *[(40 + 48 * i + at, size) for i in range(2) for at, size in ((0, 4), (4, 2), (6, 2), (8, 8), (16, 8), (24, 8), (32, 8), (40, 8))], (136, 8), (144, 8)]
+META = [
+    (16, 4),
+    (20, 4),
+    (24, 8),
+    (32, 8),
+    *[
+        (40 + 48 * i + at, size)
+        for i in range(2)
+        for at, size in ((0, 4), (4, 2), (6, 2), (8, 8), (16, 8), (24, 8), (32, 8), (40, 8))
+    ],
+    (136, 8),
+    (144, 8),
+]
 HEAD = [(0, 8), (8, 2), (10, 2), (12, 2), (14, 2), (12, 4)]  # of a page: number, flags, lower and upper end, pages
 
 
@@ -25,7 +37,9 @@ def sound(large: bool) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         with lmdb.open(folder, map_size=2**20) as file, file.begin(write=True) as transaction:
             for number in range(40 if large else 5):
-                transaction.put(b"%04d" % number, pictures.sound(number % 6) + bytes(6000 if large and number % 5 == 0 else 0))
+                transaction.put(
+                    b"%04d" % number, pictures.sound(number % 6) + bytes(6000 if large and number % 5 == 0 else 0)
+                )
         return (Path(folder) / "data.mdb").read_bytes()
 
 

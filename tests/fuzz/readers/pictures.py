@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import struct
@@ -18,7 +19,9 @@ from tests.fuzz.changes import WHOLE, damaged, fields
 from tests.fuzz.task import Task
 
 SIZE = (8, 8)
-PIXELS = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)  # of the sound picture beside the odd one
+PIXELS = np.random.default_rng(0).integers(
+    0, 256, (*SIZE, 3), dtype=np.uint8
+)  # of the sound picture beside the odd one
 # What is written: (suffix, format, mode, options of Pillow's writer).
 KINDS: list[tuple[str, str, str, dict[str, Any]]] = [
     (".png", "PNG", "RGB", {}), (".png", "PNG", "P", {"transparency": b"\0\x80"}), (".png", "PNG", "RGBA", {}),
@@ -49,7 +52,22 @@ HEADERS = {
     "TGA": [(0, 1, "little"), (1, 1, "little"), (2, 1, "little"), *[(i, 2, "little") for i in range(3, 16, 2)], (7, 1, "little"), (16, 1, "little"), (17, 1, "little")],
 }  # fmt: skip
 Part = bytes
-PNG_EXTRA = (b"tRNS", b"PLTE", b"eXIf", b"iCCP", b"zTXt", b"tEXt", b"iTXt", b"acTL", b"fcTL", b"fdAT", b"gAMA", b"pHYs", b"IDAT", b"IEND")
+PNG_EXTRA = (
+    b"tRNS",
+    b"PLTE",
+    b"eXIf",
+    b"iCCP",
+    b"zTXt",
+    b"tEXt",
+    b"iTXt",
+    b"acTL",
+    b"fcTL",
+    b"fdAT",
+    b"gAMA",
+    b"pHYs",
+    b"IDAT",
+    b"IEND",
+)
 
 
 @functools.cache
@@ -102,19 +120,33 @@ def change_png(random: Random, part: Part) -> Part:
     """Return a chunk of other content, sealed by a right checksum; or of another kind; or a new one."""
     kind, data = part[4:8], part[8:-4]
     if kind == b"IHDR" and random.random() < 0.8:
-        places = [(0, 4, "big"), (4, 4, "big"), (8, 1, "big"), (9, 1, "big"), (10, 1, "big"), (11, 1, "big"), (12, 1, "big")]
+        places = [
+            (0, 4, "big"),
+            (4, 4, "big"),
+            (8, 1, "big"),
+            (9, 1, "big"),
+            (10, 1, "big"),
+            (11, 1, "big"),
+            (12, 1, "big"),
+        ]
         return chunk(kind, fields(random, data, places))
     if random.random() < 0.3:
-        return chunk(random.choice(PNG_EXTRA), random.choice((data, b"", random.randbytes(random.choice((1, 3, 6, 26, 700))))))
+        return chunk(
+            random.choice(PNG_EXTRA), random.choice((data, b"", random.randbytes(random.choice((1, 3, 6, 26, 700)))))
+        )
     if kind == b"IDAT" and random.random() < 0.5:
-        pixels = zlib.decompress(data)
-        return chunk(kind, zlib.compress(random.choice((damaged(random, pixels), pixels[: len(pixels) // 2], bytes(10**6)))))
+        with contextlib.suppress(zlib.error):  # it was damaged before
+            pixels = zlib.decompress(data)
+            pixels = random.choice((damaged(random, pixels), pixels[: len(pixels) // 2], bytes(10**6)))
+            return chunk(kind, zlib.compress(pixels))
     return chunk(kind, damaged(random, data))
 
 
 def split_jpeg(data: bytes) -> list[Part]:
     """Return the segments of a JPEG; the entropy-coded pixels belong to the segment before them."""
-    starts = [at for at in range(len(data) - 1) if data[at] == 0xFF and data[at + 1] not in (0, 0xFF, *range(0xD0, 0xD8))]
+    starts = [
+        at for at in range(len(data) - 1) if data[at] == 0xFF and data[at + 1] not in (0, 0xFF, *range(0xD0, 0xD8))
+    ]
     return [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 

@@ -21,7 +21,20 @@ from tests.fuzz.readers import hdf5, pictures
 from tests.fuzz.task import Task
 
 CPU = ["--device", "cpu", "--implementation", "reference"]
-TINY = ["--width", "2", "--image-size", "16", "--z-dim", "3", "--batch-size", "2", "--samples", "4", "--no-progress", *CPU]
+TINY = [
+    "--width",
+    "2",
+    "--image-size",
+    "16",
+    "--z-dim",
+    "3",
+    "--batch-size",
+    "2",
+    "--samples",
+    "4",
+    "--no-progress",
+    *CPU,
+]
 HEAVY = ("width", "z_dim", "image_size", "samples", "batch_size", "steps", "epochs", "classes", "ratio", "crop")
 Files = dict[str, bytes]
 
@@ -66,9 +79,17 @@ def change_array(random: Random, array: np.ndarray) -> Any:
     kind = random.randrange(6)
     if kind == 0 and array.size:
         array = array.copy()
-        array.reshape(-1)[random.randrange(array.size)] = random.choice((0, 1, -1, np.nan, np.inf, 1e38)) if array.dtype.kind == "f" else 1
+        array.reshape(-1)[random.randrange(array.size)] = (
+            random.choice((0, 1, -1, np.nan, np.inf, 1e38)) if array.dtype.kind == "f" else 1
+        )
         return array
-    choices = [array.astype(random.choice(("f8", "f2", "i1", "?"))), array[:0], array[None], array.reshape(-1), array[..., :1]]
+    choices = [
+        array.astype(random.choice(("f8", "f2", "i1", "?"))),
+        array[:0],
+        array[None],
+        array.reshape(-1),
+        array[..., :1],
+    ]
     return [*choices, np.array(1, "f4"), 1.5, None, "text", []][random.randrange(10)] if array.ndim else None
 
 
@@ -97,7 +118,15 @@ def sealed(random: Random) -> bytes:
     """Return a file with a right checksum and any HDF5 content behind it."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", userblock_size=checkpoint.BLOCK) as file:
-        texts = [b'{"gan": {"__array__": "arrays/a"}, "config": "{}"}', b'{"__array__": 3}', b"[" * 10**5, b"", b"{}", b"\xff", b'{"__array__": "../a"}']
+        texts = [
+            b'{"gan": {"__array__": "arrays/a"}, "config": "{}"}',
+            b'{"__array__": 3}',
+            b"[" * 10**5,
+            b"",
+            b"{}",
+            b"\xff",
+            b'{"__array__": "../a"}',
+        ]
         if random.random() < 0.8:
             file["tree"] = np.frombuffer(random.choice(texts), "u1")
         for name in random.sample(["tree", "arrays/a", "arrays", "a"], 2):
@@ -131,9 +160,15 @@ def make_checkpoint(random: Random, place: Path) -> Task:
 def change_lines(random: Random, content: bytes) -> bytes:
     """Return a log in which lines are changed, doubled, exchanged or torn."""
     lines = [json.loads(line) for line in content.splitlines()]
-    lines = [grafted(random, line) if random.random() < 0.5 else line for line in lines for _ in range(random.choice((1, 1, 2)))]
+    lines = [
+        grafted(random, line) if random.random() < 0.5 else line
+        for line in lines
+        for _ in range(random.choice((1, 1, 2)))
+    ]
     if random.random() < 0.3:
-        lines += [{"step": random.choice(NUMBERS), "loss_d": some_value(random), "images_per_second": some_value(random)}]
+        lines += [
+            {"step": random.choice(NUMBERS), "loss_d": some_value(random), "images_per_second": some_value(random)}
+        ]
     random.shuffle(lines)
     data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     return damaged(random, data) if random.random() < 0.3 else data
@@ -155,7 +190,9 @@ def make_files(random: Random, place: Path) -> Task:
         if name not in files:
             continue
         if random.random() < 0.15:
-            files[random.choice(("samples/²³.png", "checkpoints/²³.h5", "checkpoints/99999999999.h5", name))] = files.pop(name)
+            files[random.choice(("samples/²³.png", "checkpoints/²³.h5", "checkpoints/99999999999.h5", name))] = (
+                files.pop(name)
+            )
         elif name == "config.json":
             files[name] = change_config(random, base[name])
         elif name.endswith(".jsonl"):
@@ -169,6 +206,11 @@ def make_files(random: Random, place: Path) -> Task:
         write(base, place / os.fsdecode(some_name(random)))
     if random.random() < 0.1:
         write(base, place / "other")
-        return Task(*random.choice((("plot", ["run"]), ("plot", ["run", "other"]), ("compare", ["run", "other", "--out", "."]))))
+        return Task(
+            *random.choice((("plot", ["run"]), ("plot", ["run", "other"]), ("compare", ["run", "other", "--out", "."])))
+        )
     command, *arguments = random.choice(COMMANDS)
-    return Task(command, [*arguments, *(["--samples", some_text(random)] if random.random() < 0.02 and command == "train" else [])])
+    return Task(
+        command,
+        [*arguments, *(["--samples", some_text(random)] if random.random() < 0.02 and command == "train" else [])],
+    )

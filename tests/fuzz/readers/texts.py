@@ -14,7 +14,22 @@ from tests.fuzz.readers import pictures, runs
 from tests.fuzz.task import Task
 
 OPTIONS = {item.name: item for item in fields(Config)}
-USUAL = ["64", "16", "5ep", "1,5,20ep", "1:1", "tanh", "dcgan64", "carpedm20-mnist", "cpu", "auto", "direct", "constant", "32x32", "0.5"]
+USUAL = [
+    "64",
+    "16",
+    "5ep",
+    "1,5,20ep",
+    "1:1",
+    "tanh",
+    "dcgan64",
+    "carpedm20-mnist",
+    "cpu",
+    "auto",
+    "direct",
+    "constant",
+    "32x32",
+    "0.5",
+]
 PATHS = ("data", "out", "config", "resume", "run")
 
 
@@ -23,7 +38,9 @@ def as_toml(random: Random, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict) or value is None:
-        return random.choice(("{}", "{a = 1}", "null", "", "2020-01-01", "07:32:00", "0x1F", "'''a\nb'''", "[[1], [2]]"))
+        return random.choice(
+            ("{}", "{a = 1}", "null", "", "2020-01-01", "07:32:00", "0x1F", "'''a\nb'''", "[[1], [2]]")
+        )
     if isinstance(value, list):
         return f"[{', '.join(as_toml(random, item) for item in value)}]"
     return json.dumps(value, ensure_ascii=random.random() < 0.5)
@@ -45,12 +62,18 @@ def make_config(random: Random, place: Path) -> Task:
     else:
         join = random.choice((" = ", "=", " ", ": "))
         lines = [f"{name}{join if random.random() < 0.2 else ' = '}{as_toml(random, value)}" for name, value in pairs]
-        lines += [random.choice(("", "# text", "[table]", "[[tables]]", "a.b.c = 1", "x = " + "[" * 2000, '"" = 1', "= 1", "\0"))]
+        lines += [
+            random.choice(
+                ("", "# text", "[table]", "[[tables]]", "a.b.c = 1", "x = " + "[" * 2000, '"" = 1', "= 1", "\0")
+            )
+        ]
         text = random.choice(("\n", "\n", "\r\n", "\r")).join(lines)
         data = text.encode(random.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16")), "surrogatepass")
         data = damaged(random, data, 2) if random.random() < 0.3 else data
     (place / "a.toml").write_bytes(data)
-    return Task("train", ["--config", "a.toml", "--dry-run", *random.choice(([], ["--preset", "paper"], ["--steps", "3"]))])
+    return Task(
+        "train", ["--config", "a.toml", "--dry-run", *random.choice(([], ["--preset", "paper"], ["--steps", "3"]))]
+    )
 
 
 def word(random: Random, name: str) -> str:
@@ -68,7 +91,20 @@ COMMANDS = {
     "runs": ([], ["run"]),
     "compare": (["run", "run"], ["presets", "out", "steps"]),
 }  # fmt: skip
-COUNTS = ("count", "rows", "seeds", "dimensions", "width", "z_dim", "image_size", "scale", "workers", "crop", "classes", "steps")
+COUNTS = (
+    "count",
+    "rows",
+    "seeds",
+    "dimensions",
+    "width",
+    "z_dim",
+    "image_size",
+    "scale",
+    "workers",
+    "crop",
+    "classes",
+    "steps",
+)
 
 
 def make_options(random: Random, place: Path) -> Task:
@@ -81,7 +117,11 @@ def make_options(random: Random, place: Path) -> Task:
         if name in COUNTS and command != "train" and value.isdecimal() and int(value[:9]) > 64:
             value = str(random.choice((9, 10**9, *NUMBERS[20:24])))  # a thousand pictures are no mistake but take long
         flag = option_name(name) if name in OPTIONS or random.random() < 0.9 else "--" + some_text(random)
-        arguments += random.choice(([flag, value], [f"{flag}={value}"], [flag], [f"--no-{name}"])) if random.random() < 0.3 else [flag, value]
+        arguments += (
+            random.choice(([flag, value], [f"{flag}={value}"], [flag], [f"--no-{name}"]))
+            if random.random() < 0.3
+            else [flag, value]
+        )
     if command in ("generate", "compare"):
         runs.write(runs.sound(place.parent / "base"), place / "run")
     if command == "prepare":
