@@ -22,14 +22,21 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import matplotlib.backends.backend_agg  # noqa: F401  (with the next two, all that a training loads later)
+import matplotlib.figure  # noqa: F401
+
+from dcgan import session, train  # noqa: F401
+from gpunet import checkpoint
 from tests.fuzz.pool import ROOT
 from tests.fuzz.readers import pictures
 
-TINY = "--width 2 --image-size 16 --z-dim 3 --batch-size 2 --samples 4 --no-progress --device cpu".split()
-TINY += "--implementation reference --steps 60 --checkpoint-every 3 --sample-every 4 --keep 99 --data ../data".split()
+TINY = ["--width", "2", "--image-size", "16", "--z-dim", "3", "--batch-size", "2", "--samples", "4", "--steps", "60"]
+TINY += ["--checkpoint-every", "3", "--sample-every", "4", "--keep", "99", "--data", "../data", "--no-progress"]
+TINY += ["--device", "cpu", "--implementation", "reference"]
 WAYS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, "no reader")
 LONGEST = 0.35, 2.5  # seconds from the start of a forked training, and of a process, to the latest kill
-PATIENCE = 120  # seconds for a training that was told to stop
+STOPPED = (130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)  # exit statuses
+ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a process with threads should not be forked
 NEW = ("timing.jsonl", "run.json")  # hold times and dates
 
 
@@ -44,29 +51,41 @@ class Training:
             if self.pid == 0:
                 train_here(folder, words, write)
         else:
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            environment = os.environ | ONE_CORE | {"PYTHONPATH": str(ROOT)}
             command = [sys.executable, "-m", "dcgan.train", *words]
             self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=write, stderr=write)
             self.pid = self.process.pid
         os.close(write)
 
-    def end(self, way: signal.Signals | str) -> tuple[int, str]:
-        """End the training one way; return its exit status and what it said."""
-        said = ""
-        if isinstance(way, signal.Signals):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, way)
-        else:
+    def end(self, way: signal.Signals | str, random: Random) -> tuple[int, str]:
+        """End the training one way; return its exit status and what it said.
+
+        Where the output just loses its reader, the training goes on: most often kill -9 ends it a little later.
+        """
+        if not isinstance(way, signal.Signals):
             os.close(self.output)
-        if isinstance(way, signal.Signals):
-            with os.fdopen(self.output, errors="replace") as output:
-                said = output.read()
+            if random.random() < 0.8:
+                time.sleep(random.uniform(0, LONGEST[0]))
+                self.send(signal.SIGKILL)
+            return self.wait(), ""
+        self.send(way)
+        return self.left_alone()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; the training may have ended meanwhile."""
+        if self.process is None or self.process.poll() is None:
+            os.kill(self.pid, number)
+
+    def left_alone(self) -> tuple[int, str]:
+        """Let the training end by itself; return its exit status and what it said."""
+        with os.fdopen(self.output, errors="replace") as output:
+            said = output.read()
         return self.wait(), said
 
     def wait(self) -> int:
         """Return the exit status; the number of a signal is negative."""
         if self.process:
-            return self.process.wait(PATIENCE)
+            return self.process.wait()
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -80,8 +99,6 @@ def train_here(folder: Path, words: list[str], write: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-        from dcgan import train
-
         status = train.main(words)
     finally:
         with contextlib.suppress(OSError, ValueError):
@@ -90,9 +107,7 @@ def train_here(folder: Path, words: list[str], write: int) -> None:
 
 
 def content(run: Path) -> dict[str, object]:
-    """Return every file of a run that is the same in every repetition: checkpoints without their config, all else whole."""
-    from gpunet import checkpoint
-
+    """Return every file of a run that is the same in every repetition; arrays of checkpoints as type, shape and bytes."""
     found: dict[str, object] = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file() and path.name not in NEW):
         name = str(path.relative_to(run))
@@ -108,10 +123,15 @@ def plain(value: object) -> object:
 
 
 def difference(run: Path, straight: dict[str, object]) -> str:
-    """Return what differs between a resumed run and the one left alone; a signal leaves a checkpoint of its own step."""
+    """Return what differs between a resumed run and the one left alone.
+
+    A run that a signal stopped has a checkpoint of that step, too.
+    """
     found = content(run)
     extra = {name for name in found if re.fullmatch(r"checkpoints/\d+\.h5", name)} - set(straight)
-    names = sorted((set(found) - extra) ^ set(straight)) + [n for n in straight if n in found and found[n] != straight[n]]
+    names = sorted((set(found) - extra) ^ set(straight)) + [
+        n for n in straight if n in found and found[n] != straight[n]
+    ]
     return f"{', '.join(names)} differ" if names else ""
 
 
@@ -123,39 +143,29 @@ def one_run(random: Random, folder: Path, straight: dict[str, object], kills: Co
         words = ["--resume", "runs/0001-dcgan64", "--no-progress"] if (run / "config.json").exists() else TINY
         if words is TINY:
             shutil.rmtree(folder / "runs", ignore_errors=True)  # it was killed before it had a config to resume from
-        forked, enough = random.random() < 0.9, sum(kills.values()) >= most
-        training = Training(folder, words, forked)
-        if enough:
-            status, said = training.end("nothing") if False else wait_for(training)
+        training = Training(folder, words, forked := random.random() < 0.9)
+        if sum(kills.values()) >= most:
+            status, said = training.left_alone()
         else:
             time.sleep(random.uniform(0, LONGEST[not forked]))
             way = random.choice(WAYS)
-            status, said = training.end(way)
-            kills[way if isinstance(way, str) else way.name] += status != 0 or way == "no reader"
-        if status not in (0, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
+            status, said = training.end(way, random)
+            kills[getattr(way, "name", way)] += status != 0 or way == "no reader"
+        if status not in (0, *STOPPED):
             return f"status {status}: {said}"
         if "Traceback" in said and "KeyboardInterrupt" not in said:
             return f"a traceback: {said}"
     return difference(run, straight)
 
 
-def wait_for(training: Training) -> tuple[int, str]:
-    """Let a training end by itself; return its exit status and what it said."""
-    with os.fdopen(training.output, errors="replace") as output:
-        said = output.read()
-    return training.wait(), said
-
-
 def killed(seed: int, count: int, folder: Path) -> tuple[Counter, list[str]]:
     """Kill trainings `count` times in a new folder; return how often in which way, and what was wrong."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     random, kills, faults = Random(seed), Counter[str](), list[str]()
     (folder / "data").mkdir(parents=True)
     for number in range(20):
         pictures.save_sound(folder / f"data/{number:02d}.png")
     (folder / "straight").mkdir()
-    straight = Training(folder / "straight", TINY, forked=False)
-    status, said = wait_for(straight)
+    status, said = Training(folder / "straight", TINY, forked=False).left_alone()
     if status:
         return kills, [f"the run left alone ended with {status}: {said}"]
     expected, number = content(folder / "straight/runs/0001-dcgan64"), 0
@@ -175,6 +185,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the moments and the ways (1)")
     parser.add_argument("--count", type=int, default=1000, help="number of kills (1000)")
     given = parser.parse_args()
+    if not os.environ.items() >= ONE_CORE.items():  # libraries look at it when they are loaded: start again with it
+        os.execve(sys.executable, [sys.executable, "-m", "tests.fuzz.kills", *sys.argv[1:]], os.environ | ONE_CORE)
     folder, start = Path(tempfile.mkdtemp(prefix="kills-")), time.monotonic()
     kills, faults = killed(given.seed, given.count, folder)
     ways = ", ".join(f"{count:,} by {way}" for way, count in kills.most_common())
