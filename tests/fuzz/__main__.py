@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -67,9 +69,11 @@ def kept(seed: int, case: int, keep: Path) -> Path:
     """Write the input of a case where it stays; return its folder."""
     folder, here = (keep / f"{seed}-{case}").absolute(), Path.cwd()
     shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as box:
+    with tempfile.TemporaryDirectory() as box, contextlib.redirect_stdout(io.StringIO()):
         try:
             worker.made(seed, case, Path(box) / "case")
+        except Exception as error:  # noqa: BLE001  (a mutation of ours that raises is a fault like any other)
+            (Path(box) / "case/not-made.txt").write_text(str(error))
         finally:
             os.chdir(here)
         shutil.copytree(Path(box) / "case", folder, symlinks=True, copy_function=copy)

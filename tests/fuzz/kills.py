@@ -107,7 +107,7 @@ def train_here(folder: Path, words: list[str], write: int) -> None:
 
 
 def content(run: Path) -> dict[str, object]:
-    """Return every file of a run that is the same in every repetition; arrays of checkpoints as type, shape and bytes."""
+    """Return every file of a run that is the same in every repetition; checkpoints as texts."""
     found: dict[str, object] = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file() and path.name not in NEW):
         name = str(path.relative_to(run))

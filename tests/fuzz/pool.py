@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -49,8 +50,9 @@ class Helper:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, cwd=ROOT, env=environment,
         )  # fmt: skip
         if self.answer(PATIENCE) != b"ready\n":
+            said = self.said()
             self.stop()
-            raise RuntimeError(f"the helper does not start: {self.said()}")
+            raise RuntimeError(f"the helper does not start: {said}")
 
     def answer(self, seconds: float) -> bytes:
         """Return the next line of the helper, nothing where it dies or says nothing for so many seconds."""
@@ -79,18 +81,21 @@ class Helper:
         hangs = self.process.poll() is None
         if hangs:
             self.process.send_signal(signal.SIGABRT)  # it writes where it hangs
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(min(5, PATIENCE))
+            self.process.kill()
         status = self.process.wait()
         return Fault(case, f"{f'no end after {PATIENCE} s' if hangs else f'death by {status}'}: {self.said()}")
 
     def stop(self) -> None:
-        """End the helper."""
+        """End the process."""
         self.process.kill()
         self.process.communicate()
+        self.log.close()
 
     def close(self) -> None:
         """End the helper and remove its folder."""
         self.stop()
-        self.log.close()
         shutil.rmtree(self.box, ignore_errors=True)
 
 

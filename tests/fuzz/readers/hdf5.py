@@ -118,6 +118,12 @@ WRITERS: list[Callable[[Random, h5py.File, str], None]] = [
 ]
 
 
+def add(random: Random, file: h5py.File, name: str) -> None:
+    """Write a data set in one of these ways; nothing where the name is there already, perhaps as a link to itself."""
+    with contextlib.suppress(RuntimeError, ValueError, OSError, KeyError, TypeError):
+        random.choice(WRITERS)(random, file, name)
+
+
 def add_attribute(random: Random, where: Any) -> None:
     """Write an attribute of odd type."""
     name = random.choice(("recipe", "fingerprint", "part", "x", "CLASS"))
@@ -142,8 +148,7 @@ def make(random: Random, place: Path) -> Task:
         path, "w", libver=random.choice(("earliest", "latest")), userblock_size=random.choice((0, 512))
     ) as file:
         for name in random.sample(NAMES, random.randint(0, 4)) + random.choice(([], ["images"])):
-            if name not in file:
-                random.choice(WRITERS)(random, file, name)
+            add(random, file, name)
         for _ in range(random.randrange(3)):
             add_attribute(random, file)
     if random.random() < 0.4:
@@ -189,7 +194,7 @@ def change_packed(random: Random, content: bytes) -> bytes:
             elif name in file and (kind > 1 or not is_plain(file[name])):
                 del file[name]
                 if kind == 2:
-                    random.choice(WRITERS)(random, file, name)
+                    add(random, file, name)
             elif name in file and file[name].size:
                 flat = np.array(file[name])
                 flat.reshape(-1)[random.randrange(flat.size)] = random.choice((0, 1, 2, 77, 200))
