@@ -24,13 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", metavar="FILE.png", help="the picture (RUN/loss.png; of several runs losses.png)")
     given = parser.parse_args(arguments)
     from dcgan.config import Config
+    from dcgan.run import log
     from dcgan.run.curves import curves_of, save_plot
     from dcgan.run.folder import RunDir
 
     runs = [RunDir(path) for path in given.runs]
     for run in runs:
-        if not run.log.is_file():
-            raise UserError(f"{run.path} is no run folder, or has no step yet: expected log.jsonl in it")
+        log.require(run.log)
     out = Path(given.out or (runs[0].plot if len(runs) == 1 else "losses.png"))
     if out.suffix.lower() != ".png" or out.is_dir():
         raise UserError(f"--out: got '{out}', expected a file name that ends in .png")

@@ -82,7 +82,7 @@ def save_plot(path: str | os.PathLike, *runs: Curves) -> None:
 
 
 def curves_of(run: RunDir, preset: str) -> Curves:
-    """Return what is drawn of a run. Raises OSError where its log cannot be read."""
+    """Return what is drawn of a run. Raises UserError where it has no log."""
     return f"{run.path.resolve().name}, preset {preset}", log.read(run.log)
 
 

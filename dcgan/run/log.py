@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.errors import Diverged
+from dcgan.errors import Diverged, UserError
 from dcgan.options import LARGEST
 from dcgan.steps import Stats
 from gpunet import backend
@@ -74,8 +74,15 @@ def require_finite(state: dict[str, Any], step: int) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log.jsonl or timing.jsonl; lines that are none are left out. OSError: there is none."""
+    """Return the records of a log.jsonl or timing.jsonl; lines that are none are left out. UserError: there is none."""
+    require(path)
     return [record for record in map(record_of, path.read_bytes().splitlines()) if record]
+
+
+def require(path: Path) -> None:
+    """Raise UserError where a run has no such file."""
+    if not path.is_file():
+        raise UserError(f"{path.parent} is no run folder, or has no step yet: expected {path.name} in it")
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ class Helper:
         """Start the process in an empty folder, and wait until it is ready."""
         shutil.rmtree(self.box, ignore_errors=True)
         self.box.mkdir()
-        self.log, self.done = tempfile.TemporaryFile(), 0
+        self.log, self.done = tempfile.TemporaryFile(), 0  # noqa: SIM115  (`stop` closes it)
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
         self.process = subprocess.Popen(

@@ -13,7 +13,8 @@ from typing import Any
 class Task:
     """A command of the project with its arguments, such as ("train", ["--config", "a.toml", "--dry-run"]).
 
-    command    a module of the package dcgan, or "open": open_source(arguments[0], **options), then every image is read
+    command    "open": open_source(arguments[0], **options), then every image is read; "store": the file of a growing
+               source is opened; or a module of the package dcgan
     arguments  what is typed behind it
     options    keyword arguments of open_source
     sound      whether the last image of an opened source is `task.SOUND`, whatever lies beside it

@@ -67,7 +67,11 @@ WRONG = {
 @pytest.mark.parametrize("program", WRONG)
 def test_the_guards_see(tmp_path, program):
     """In a process of its own: a hook of the interpreter stays until its end."""
-    lines = ["import contextlib, json, os, shutil, sys", "from pathlib import Path", "from tests.fuzz.guards import Guards"]
+    lines = [
+        "import contextlib, json, os, shutil, sys",
+        "from pathlib import Path",
+        "from tests.fuzz.guards import Guards",
+    ]
     lines += ["guards = Guards(Path(sys.argv[1]))", "guards.case.mkdir()", "os.chdir(guards.case)", "guards.begin()"]
     lines += ["with contextlib.suppress(RuntimeError):", f"    {program}", "print(json.dumps(guards.end()))"]
     command = [sys.executable, "-c", "\n".join(lines), str(tmp_path / "box")]

@@ -9,7 +9,7 @@ from tests.fuzz.readers import archives, arrays, cifar, folders, hdf5, lmdb_fold
 from tests.fuzz.task import Reader
 
 READERS = {
-    "picture": Reader(pictures.make, 200),
+    "picture": Reader(pictures.make, 180),
     "folder": Reader(folders.make, 60),
     "labels": Reader(folders.make_labels, 40),
     "zip": Reader(archives.make_zip, 100),
@@ -21,6 +21,7 @@ READERS = {
     "hdf5": Reader(hdf5.make, 90),
     "packed": Reader(hdf5.make_packed, 50),
     "cache": Reader(hdf5.make_cache, 20),
+    "store": Reader(hdf5.make_store, 20),
     "lmdb": Reader(lmdb_folders.make, 30, "lmdb"),
     "checkpoint": Reader(runs.make_checkpoint, 30),
     "run folder": Reader(runs.make_files, 40),

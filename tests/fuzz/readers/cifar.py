@@ -15,11 +15,16 @@ from tests.fuzz.task import Task
 PLANES = 3 * 32 * 32
 # Steps that no batch of CIFAR-10 takes: calls, imports, and what makes much of little.
 HOSTILE = [
-    b"cos\nsystem\n(S'touch ../private/made'\ntR", b"cbuiltins\neval\n(S'1'\ntR", b"\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R",
-    b"(S'touch made'\nios\nsystem\n", b"cbuiltins\nopen\n(S'../private/secret.txt'\ntR", b"c__main__\nx\n", b"R", b"b", b"\x81", b"\x92", b"P1\n", b"Q",
-    b"(" * 50, b"0", b"1", b"2", b"a", b"e", b"s", b"u", b"d", b"l", b"t", b"\x85", b"\x86", b"\x87", b"]", b"}", b")", b"\x8f", b"\x90", b"\x94",
-    b"\x98", b"\x96\x08" + bytes(7) + b"bytearra", b"h\x07", b"q\x07", b"j\xff\xff\xff\xff", b"r\xff\xff\xff\x7f", b"\x82\x01", b"I99999999999999999999\n",
-    b"L" + b"9" * 5000 + b"L\n", b"F1e999\n", b"Vtext\n", b"\x8b\xff\xff\xff\x7f", b"\x8d" + b"\xff" * 8, b"\x8e" + b"\xff" * 7 + b"\x7f", b"\x95" + b"\xff" * 8,
+    b"cos\nsystem\n(S'touch ../private/made'\ntR", b"cbuiltins\neval\n(S'1'\ntR",
+    b"\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R",
+    b"(S'touch made'\nios\nsystem\n", b"cbuiltins\nopen\n(S'../private/secret.txt'\ntR", b"c__main__\nx\n", b"R",
+    b"b", b"\x81", b"\x92", b"P1\n", b"Q",
+    b"(" * 50, b"0", b"1", b"2", b"a", b"e", b"s", b"u", b"d", b"l", b"t", b"\x85", b"\x86", b"\x87", b"]", b"}",
+    b")", b"\x8f", b"\x90", b"\x94",
+    b"\x98", b"\x96\x08" + bytes(7) + b"bytearra", b"h\x07", b"q\x07", b"j\xff\xff\xff\xff", b"r\xff\xff\xff\x7f",
+    b"\x82\x01", b"I99999999999999999999\n",
+    b"L" + b"9" * 5000 + b"L\n", b"F1e999\n", b"Vtext\n", b"\x8b\xff\xff\xff\x7f", b"\x8d" + b"\xff" * 8,
+    b"\x8e" + b"\xff" * 7 + b"\x7f", b"\x95" + b"\xff" * 8,
     b"]" + b"]a" * 3000, b"2a" * 60, b"(2" * 60 + b"t", b"\x85" * 3000,
 ]  # fmt: skip
 

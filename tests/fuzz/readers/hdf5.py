@@ -18,6 +18,7 @@ from dcgan.data import open_source
 from dcgan.data.formats.folder import FolderListing
 from dcgan.data.recipe import Recipe
 from dcgan.data.storage import packing
+from dcgan.data.storage.store import Store
 from tests.fuzz.changes import NUMBERS, damaged, grafted, number, some_text
 from tests.fuzz.readers import arrays, pictures
 from tests.fuzz.task import Task
@@ -171,9 +172,9 @@ def structure_damaged(random: Random, data: bytes) -> bytes:
 def packed(folder: str) -> bytes:
     """Return a file as dcgan.prepare packs it, of six pictures in two classes, one of them damaged."""
     data = Path(folder) / "packed"
-    for number in range(6):
-        (data / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
-        pictures.save_sound(data / "ab"[number % 2] / f"{number}.png")
+    for i in range(6):
+        (data / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        pictures.save_sound(data / "ab"[i % 2] / f"{i}.png")
     (data / "a/broken.png").write_bytes(b"\x89PNG")
     out, listing = data / "out.h5", FolderListing(data)
     listing.labels, listing.classes = np.arange(7) % 2, ["a", "b"]
@@ -203,13 +204,13 @@ def change_packed(random: Random, content: bytes) -> bytes:
 
 
 def is_plain(data: Any) -> bool:
-    """Whether it is a data set of numbers."""
-    return isinstance(data, h5py.Dataset) and data.dtype.kind in "iuf"
+    """Whether it is a data set of numbers in the file itself."""
+    return isinstance(data, h5py.Dataset) and data.dtype.kind in "iuf" and not (data.is_virtual or data.external)
 
 
 def make_packed(random: Random, place: Path) -> Task:
     """A mutated file of dcgan.prepare, opened, or asked of dcgan.prepare or dcgan.train again."""
-    content = packed(str(place.parent))
+    content = packed(str(place.parent / "base"))
     content = change_packed(random, content) if random.random() < 0.6 else structure_damaged(random, content)
     (place / "a.h5").write_bytes(content)
     if random.random() < 0.1:
@@ -236,3 +237,25 @@ def make_cache(random: Random, place: Path) -> Task:
     content = cached.read_bytes()
     cached.write_bytes(change_packed(random, content) if random.random() < 0.5 else structure_damaged(random, content))
     return Task("open", ["data"], options)
+
+
+@functools.cache
+def stored(folder: str) -> bytes:
+    """Return a file of a growing source, with the rows of IMAGES."""
+    path = Path(folder) / "store.h5"
+    store = Store(len(IMAGES), Recipe((8, 8), None, 3), path)
+    for row, image in enumerate(IMAGES):
+        store.put(row, image)
+    store.save()
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def make_store(random: Random, place: Path) -> Task:
+    """The file of a growing source, damaged since it was written."""
+    content = stored(str(place.parent / "base"))
+    (place / "a.h5").write_bytes(
+        structure_damaged(random, content) if random.random() < 0.8 else damaged(random, content)
+    )
+    return Task("store", ["a.h5"])

@@ -7,7 +7,7 @@ import functools
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,7 +27,8 @@ KINDS: list[tuple[str, str, str, dict[str, Any]]] = [
     (".png", "PNG", "RGB", {}), (".png", "PNG", "P", {"transparency": b"\0\x80"}), (".png", "PNG", "RGBA", {}),
     (".png", "PNG", "L", {"transparency": 7}), (".png", "PNG", "I;16", {}), (".png", "PNG", "1", {}),
     (".apng", "PNG", "RGB", {"save_all": True}), (".jpg", "JPEG", "RGB", {"exif": b"exif"}), (".jpe", "JPEG", "L", {}),
-    (".jpeg", "JPEG", "CMYK", {"progressive": True}), (".jpg", "JPEG", "RGB", {"progressive": True, "restart_marker_blocks": 1}),
+    (".jpeg", "JPEG", "CMYK", {"progressive": True}),
+    (".jpg", "JPEG", "RGB", {"progressive": True, "restart_marker_blocks": 1}),
     (".mpo", "MPO", "RGB", {"save_all": True}), (".gif", "GIF", "P", {"transparency": 3, "save_all": True}),
     (".bmp", "BMP", "RGB", {}), (".bmp", "BMP", "P", {}), (".bmp", "BMP", "RGBA", {}), (".dib", "DIB", "RGB", {}),
     (".webp", "WEBP", "RGB", {}), (".webp", "WEBP", "RGBA", {"lossless": True, "save_all": True}),
@@ -36,38 +37,32 @@ KINDS: list[tuple[str, str, str, dict[str, Any]]] = [
     (".tif", "TIFF", "I;16", {"compression": "packbits"}), (".tif", "TIFF", "RGB", {"compression": "jpeg"}),
     (".ppm", "PPM", "RGB", {}), (".pgm", "PPM", "L", {}), (".pbm", "PPM", "1", {}), (".pfm", "PPM", "F", {}),
     (".jp2", "JPEG2000", "RGB", {}), (".j2k", "JPEG2000", "L", {"no_jp2": True}), (".avif", "AVIF", "RGB", {}),
-    (".ico", "ICO", "RGBA", {"sizes": [(16, 16)]}), (".ico", "ICO", "RGBA", {"sizes": [(16, 16)], "bitmap_format": "bmp"}),
+    (".ico", "ICO", "RGBA", {"sizes": [(16, 16)]}),
+    (".ico", "ICO", "RGBA", {"sizes": [(16, 16)], "bitmap_format": "bmp"}),
     (".qoi", "QOI", "RGB", {}), (".pcx", "PCX", "P", {}), (".pcx", "PCX", "RGB", {}), (".sgi", "SGI", "RGB", {}),
     (".rgb", "SGI", "L", {"rle": True}), (".tga", "TGA", "RGBA", {"compression": "tga_rle"}), (".tga", "TGA", "P", {}),
 ]  # fmt: skip
-# Fields of headers (offset, size, order): lengths, widths, heights, depths, counts.
+
+
+def places(order: str, offsets: Mapping[int, Iterable[int]]) -> list[tuple[int, int, str]]:
+    """Return fields (offset, size, order) of a header, given as {size: offsets}."""
+    return [(at, size, order) for size in offsets for at in offsets[size]]
+
+
+# Fields of headers: lengths, widths, heights, depths, counts.
 HEADERS = {
-    "BMP": [(2, 4, "little"), (10, 4, "little"), *[(14 + 4 * i, 4, "little") for i in range(14)], (26, 2, "little"), (28, 2, "little")],
-    "DIB": [*[(4 * i, 4, "little") for i in range(10)], (12, 2, "little"), (14, 2, "little")],
-    "GIF": [(6, 2, "little"), (8, 2, "little"), (10, 1, "little"), (11, 1, "little")],
-    "ICO": [*[(i, 2, "little") for i in range(0, 22, 2)], (14, 4, "little"), (18, 4, "little"), *[(22 + 4 * i, 4, "little") for i in range(10)]],
-    "QOI": [(4, 4, "big"), (8, 4, "big"), (12, 1, "big"), (13, 1, "big")],
-    "PCX": [(1, 1, "little"), (3, 1, "little"), *[(i, 2, "little") for i in range(4, 16, 2)], (65, 1, "little"), (66, 2, "little")],
-    "SGI": [(2, 1, "big"), (3, 1, "big"), (4, 2, "big"), (6, 2, "big"), (8, 2, "big"), (10, 2, "big"), (104, 4, "big"), (512, 4, "big")],
-    "TGA": [(0, 1, "little"), (1, 1, "little"), (2, 1, "little"), *[(i, 2, "little") for i in range(3, 16, 2)], (7, 1, "little"), (16, 1, "little"), (17, 1, "little")],
-}  # fmt: skip
+    "BMP": places("little", {4: [2, 10, *range(14, 70, 4)], 2: [26, 28]}),
+    "DIB": places("little", {4: range(0, 40, 4), 2: [12, 14]}),
+    "GIF": places("little", {2: [6, 8], 1: [10, 11]}),
+    "ICO": places("little", {2: range(0, 22, 2), 4: [14, 18, *range(22, 62, 4)]}),
+    "QOI": places("big", {4: [4, 8], 1: [12, 13]}),
+    "PCX": places("little", {1: [1, 3, 65], 2: [*range(4, 16, 2), 66]}),
+    "SGI": places("big", {1: [2, 3], 2: [4, 6, 8, 10], 4: [104, 512]}),
+    "TGA": places("little", {1: [0, 1, 2, 7, 16, 17], 2: range(3, 16, 2)}),
+}
+IHDR = places("big", {4: [0, 4], 1: range(8, 13)})  # the head of a PNG: width, height, depth, colours and so on
+PNG_EXTRA = [b"tRNS", b"PLTE", b"eXIf", b"iCCP", b"zTXt", b"tEXt", b"iTXt", b"acTL", b"fcTL", b"fdAT", b"gAMA", b"IDAT"]
 Part = bytes
-PNG_EXTRA = (
-    b"tRNS",
-    b"PLTE",
-    b"eXIf",
-    b"iCCP",
-    b"zTXt",
-    b"tEXt",
-    b"iTXt",
-    b"acTL",
-    b"fcTL",
-    b"fdAT",
-    b"gAMA",
-    b"pHYs",
-    b"IDAT",
-    b"IEND",
-)
 
 
 @functools.cache
@@ -120,20 +115,10 @@ def change_png(random: Random, part: Part) -> Part:
     """Return a chunk of other content, sealed by a right checksum; or of another kind; or a new one."""
     kind, data = part[4:8], part[8:-4]
     if kind == b"IHDR" and random.random() < 0.8:
-        places = [
-            (0, 4, "big"),
-            (4, 4, "big"),
-            (8, 1, "big"),
-            (9, 1, "big"),
-            (10, 1, "big"),
-            (11, 1, "big"),
-            (12, 1, "big"),
-        ]
-        return chunk(kind, fields(random, data, places))
+        return chunk(kind, fields(random, data, IHDR))
     if random.random() < 0.3:
-        return chunk(
-            random.choice(PNG_EXTRA), random.choice((data, b"", random.randbytes(random.choice((1, 3, 6, 26, 700)))))
-        )
+        content = random.choice((data, b"", random.randbytes(random.choice((1, 3, 6, 26, 700)))))
+        return chunk(random.choice(PNG_EXTRA), content)
     if kind == b"IDAT" and random.random() < 0.5:
         with contextlib.suppress(zlib.error):  # it was damaged before
             pixels = zlib.decompress(data)
@@ -153,8 +138,7 @@ def split_jpeg(data: bytes) -> list[Part]:
 def change_jpeg(random: Random, part: Part) -> Part:
     """Return a segment with other fields, another marker or another length."""
     if part[1] in (0xC0, 0xC1, 0xC2) and random.random() < 0.8:  # the frame: depth, height, width, components
-        places = [(4, 1, "big"), (5, 2, "big"), (7, 2, "big"), *[(at, 1, "big") for at in range(9, len(part))]]
-        return fields(random, part, places)
+        return fields(random, part, places("big", {1: [4, *range(9, len(part))], 2: [5, 7]}))
     if part[1] == 0xE1 and random.random() < 0.8:  # EXIF: a TIFF directory
         return part[:10] + change_tiff(random, part[10:])
     if random.random() < 0.3:
@@ -194,10 +178,10 @@ def change_tiff(random: Random, data: bytes) -> bytes:
     order = "little" if data[:2] == b"II" else "big"
     first = int.from_bytes(data[4:8], order)  # type: ignore[arg-type]
     count = int.from_bytes(data[first : first + 2], order)  # type: ignore[arg-type]
-    places = [(4, 4, order), (first, 2, order)]
+    found = [(4, 4, order), (first, 2, order)]
     for at in range(first + 2, min(first + 2 + 12 * count, len(data) - 12), 12):
-        places += [(at, 2, order), (at + 2, 2, order), (at + 4, 4, order), (at + 8, 4, order), (at + 8, 2, order)]
-    return fields(random, data, places)
+        found += [(at, 2, order), (at + 2, 2, order), (at + 4, 4, order), (at + 8, 4, order), (at + 8, 2, order)]
+    return fields(random, data, found)
 
 
 def change_text(random: Random, data: bytes) -> bytes:

@@ -174,9 +174,12 @@ def change_lines(random: Random, content: bytes) -> bytes:
 
 
 COMMANDS: list[list[str]] = [
-    ["runs", "."], ["runs", "."], ["runs", "."], ["train", "--resume", "run", "--dry-run"], ["train", "--resume", "run", "--dry-run"],
-    ["train", "--resume", "run", "--steps", "4", "--no-progress", *CPU], ["train", "--config", "run/config.json", "--dry-run", *CPU],
-    ["generate", "run", "--count", "1", "--label", "a", "--out", "x.png", *CPU], ["generate", "run", "--count", "1", "--out", "x.png", *CPU],
+    ["runs", "."], ["runs", "."], ["runs", "."], ["train", "--resume", "run", "--dry-run"],
+    ["train", "--resume", "run", "--dry-run"],
+    ["train", "--resume", "run", "--steps", "4", "--no-progress", *CPU],
+    ["train", "--config", "run/config.json", "--dry-run", *CPU],
+    ["generate", "run", "--count", "1", "--label", "a", "--out", "x.png", *CPU],
+    ["generate", "run", "--count", "1", "--out", "x.png", *CPU],
 ]  # fmt: skip
 
 

@@ -85,8 +85,10 @@ def word(random: Random, name: str) -> str:
 COMMANDS = {
     "train": (["--dry-run"], [*OPTIONS, "config", "resume"]),
     "summary": ([], ["image_size", "channels", "width", "z_dim", "bias", "padding", "output", "bn_eps", "classes"]),
-    "generate": (["run", "--out", "x.png"], ["mode", "count", "seed", "seeds", "label", "dimensions", "rows", "scale", "fps"]),
-    "prepare": (["--data", "data", "--out", "x.h5", "--no-progress"], ["recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size", "workers"]),
+    "generate": (["run", "--out", "x.png"], ["mode", "count", "seed", "seeds", "label", "dimensions", "rows", "scale",
+    "fps"]),
+    "prepare": (["--data", "data", "--out", "x.h5", "--no-progress"],
+    ["recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size", "workers"]),
     "plot": (["nothing"], ["out"]),
     "runs": ([], ["run"]),
     "compare": (["run", "run"], ["presets", "out", "steps"]),
