@@ -84,6 +84,7 @@ OUTPUTS = [
     (2, "", "error: a.npy is no file\n", ""),
     (2, "", "a note\nerror: a.npy is no file\n", ""),
     (1, "", "error: out of memory (): try less\n", ""),
+    (1, "", "error: step 3: loss_d is nan: training stopped, no checkpoint was made before\n", ""),
     (1, "", "error: a.npy: input or output\n", "status 1"),
     (2, "", "", "expected one line"),
     (2, "", "error: a\nerror: b\n", "expected one line"),

@@ -81,7 +81,9 @@ class ArrayListing(Listing):
         if found is None:
             return None
         labels = checked_labels(found, len(self), self.path)
-        return labels, list(self._classes or map(str, range(int(labels.max()) + 1)))
+        count = int(labels.max()) + 1
+        named = self._classes if self._classes and len(self._classes) >= count else map(str, range(count))
+        return labels, list(named)
 
     def row(self, index: int) -> np.ndarray:
         """Row `index` as it lies in the file.

@@ -18,7 +18,7 @@ from dcgan.errors import UserError
 
 SUFFIXES = (".h5", ".hdf5")
 LABELS = ("labels", "label", "y")
-ATTRIBUTES = ("recipe", "fingerprint")  # texts of a packed file
+ATTRIBUTES = ("recipe", "fingerprint", "part")  # texts of a packed file; the last is that of an unfinished one
 MOST_TEXT, MOST_TEXTS = 2**20, 50_000_000  # bytes of an attribute, texts in a data set
 CHUNK_CACHE = 2**26  # bytes of unpacked chunks kept: rows are asked for one by one
 
