@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import functools
 import os
 import sys
@@ -19,6 +20,8 @@ Main = Callable[..., int]
 MISTAKE, FAILURE = 2, 1  # exit statuses
 INTERRUPTED = 130  # the exit status that shells report of a program that Ctrl-C ended
 LONGEST = 1000  # letters of an error: it may quote a file or an argument of any length
+# What the system says of a path that cannot be right: that is a mistake, not a failure.
+WRONG_PATH = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 TOO_LARGE = ("Maximum allowed dimension exceeded", "array is too big", "Python int too large")  # NumPy's words
 
 
@@ -97,7 +100,7 @@ def guarded(main: Main) -> Main:
                 failure = _failure(error)
                 if failure is None:  # a bug of ours: its traceback helps
                     raise
-                return _report(failure, FAILURE)
+                return _report(failure, MISTAKE if getattr(error, "errno", None) in WRONG_PATH else FAILURE)
 
     return run
 

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    cli.say(f"{draw(view, trained.load(path, given))} by {path}: {view.out}")
+    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
+        cli.say(f"{draw(view, trained.load(path, given))} by {path}: {view.out}")
     return 0
 
 
@@ -87,7 +88,7 @@ def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, 
 
 def one_class(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
     """Return the pictures of z (N, 1, 1, z_dim), all of one class if the network is told classes: (N, H, W, C)."""
-    return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"))
+    return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"), strict=True)
 
 
 def drawn(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
@@ -106,7 +107,7 @@ def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | 
         labels = sampling.balanced_labels(sampling.BATCH, config, done)
         if label is not None:
             labels = np.full(sampling.BATCH, label, "int32")
-        yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels)[: count - done]
+        yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels, strict=True)[: count - done]
 
 
 def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: int | None) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,14 +37,22 @@ def npy_listing(path: Path) -> ArrayListing:
 def mapped(path: Path) -> np.ndarray:
     """The array of a .npy file, left on the disk."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, quiet():
             head = read_header(file)
-        if head is None:
-            raise ValueError("Python objects, or a format unknown here")
-        require_held(head, path.stat().st_size)
-        return npy.open_memmap(path, mode="r")
+            if head is None:
+                raise ValueError("Python objects, or a format unknown here")
+            require_held(head, path.stat().st_size)
+            return npy.open_memmap(path, mode="r")
     except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
         raise UserError(f"{path} is not a readable .npy file of numbers ({short(error)})") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide Python's warnings of a header that is read as an expression, such as of an unknown escape in a text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def require_held(head: Header, size: int) -> None:
@@ -98,7 +107,8 @@ def labels_beside(path: Path, count: int) -> np.ndarray | None:
 def readable(path: Path) -> Iterator[None]:
     """While a .npz is read, turn whatever its archive, a header or an array raises into one UserError."""
     try:
-        yield
+        with quiet():
+            yield
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
