@@ -21,18 +21,22 @@ from tests.fuzz.pool import Fault, done
 from tests.fuzz.readers import READERS, is_there, reader_of
 
 
-def main() -> int:
-    """Run the command line; return 0 where no case went wrong, else 1."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of all cases (1)")
     parser.add_argument("--count", type=int, default=2000, help="number of cases (2000)")
     parser.add_argument("--case", type=int, help="do only this case, and leave its input in the folder --keep")
     parser.add_argument("--reader", choices=READERS, help="do only the cases of this reader")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="helper processes (one per core)")
-    parser.add_argument(
-        "--keep", type=Path, default=Path("build/fuzz"), help="where failing inputs are kept (build/fuzz)"
-    )
-    given = parser.parse_args()
+    keep = Path("build/fuzz")
+    parser.add_argument("--keep", type=Path, default=keep, help=f"folder where failing inputs are kept ({keep})")
+    return parser
+
+
+def main() -> int:
+    """Run the command line; return 0 where no case went wrong, else 1."""
+    given = parser().parse_args()
     cases = range(given.count) if given.case is None else [given.case]
     chosen = [case for case in cases if is_there(reader_of(case)) and given.reader in (None, reader_of(case))]
     start, faults = time.monotonic(), list[Fault]()

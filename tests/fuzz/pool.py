@@ -72,8 +72,9 @@ class Helper:
             self.start()
         self.done += 1
         assert self.process.stdin is not None
-        self.process.stdin.write(b"%d\n" % case)
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has just died, which is seen next
+            self.process.stdin.write(b"%d\n" % case)
+            self.process.stdin.flush()
         line = self.answer(PATIENCE)
         if line:
             found = json.loads(line)
@@ -114,28 +115,31 @@ def done(seed: int, cases: Iterable[int], jobs: int, each: Callable[[int, Fault 
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
-    answers: queue.SimpleQueue[tuple[int, Fault | None] | None] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[int, Fault | None] | BaseException | None] = queue.SimpleQueue()
+    for _ in range(jobs):
+        threading.Thread(target=work, args=(seed, waiting, answers), daemon=True).start()
+    while jobs:
+        answer = answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is None:
+            jobs -= 1
+        else:
+            each(*answer)
 
-    def work() -> None:
+
+def work(seed: int, waiting: queue.SimpleQueue, answers: queue.SimpleQueue) -> None:
+    """What a thread does: take cases while there are any; put each answer, None at the end, or an error of ours."""
+    try:
         helper = Helper(seed)
         try:
-            while not waiting.empty():
+            while True:
                 case = waiting.get_nowait()
                 fault = helper.do(case)
                 answers.put((case, again_alone(seed, fault) if fault else None))
-        except queue.Empty:
-            pass
         finally:
             helper.close()
-            answers.put(None)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
-    for thread in threads:
-        thread.start()
-    left = len(threads)
-    while left:
-        answer = answers.get()
-        if answer is None:
-            left -= 1
-        else:
-            each(*answer)
+    except queue.Empty:
+        answers.put(None)
+    except BaseException as error:  # noqa: BLE001  (the main thread raises it)
+        answers.put(error)

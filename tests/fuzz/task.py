@@ -17,7 +17,7 @@ class Task:
                source is opened; or a module of the package dcgan
     arguments  what is typed behind it
     options    keyword arguments of open_source
-    sound      whether the last image of an opened source is `task.SOUND`, whatever lies beside it
+    sound      whether the last image of an opened source is that of readers/pictures.py, whatever lies beside it
     """
 
     command: str

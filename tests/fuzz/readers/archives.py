@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gzip
 import io
-import os
 import struct
 import tarfile
 import zipfile
@@ -102,30 +101,24 @@ def make_zip(random: Random, place: Path) -> Task:
     return Task("open", ["data.zip"], options | {"pattern": random.choice((None, None, "*.png"))})
 
 
+TAR_NAMES = [b"../data_batch_1", b"/data_batch_1", b"a/b/data_batch_2.bin", b"\xff" * 100]
+TAR_LINKS = [b"../private/secret.txt", b"/etc/passwd", b""]
+TAR_SIZES = [b"99999999999\0", b"\xff" * 12, b"-1\0", b"\x80" + b"\xff" * 11, b"\x80" + bytes(10) + b"\7"]
+
+
 def tar_header(random: Random, header: bytes) -> bytes:
     """Return a header of a .tar with another name, size, kind or link, and a right checksum."""
     block, kind = bytearray(header), random.randrange(4)
     if kind == 0:
-        block[156:157] = random.choice(
-            (b"0", b"1", b"2", b"3", b"5", b"6", b"7", b"L", b"K", b"x", b"g", b"S", b"\0", b"Z")
-        )
+        block[156:157] = bytes([random.choice(b"0123567LKxgS\0Z")])
     elif kind == 1:
-        size = random.choice(
-            (
-                b"%011o\0" % (random.choice(WHOLE) % 8**11),
-                b"\x80" + random.choice(WHOLE).to_bytes(11, "big"),
-                b"99999999999\0",
-                b"\xff" * 12,
-            )
-        )
-        block[124:136] = size[:12].ljust(12, b"\0")
+        size = random.choice([*TAR_SIZES, b"%011o\0" % (random.choice(WHOLE) % 8**11)])
+        block[124:136] = size.ljust(12, b"\0")
     elif kind == 2:
-        block[157:257] = random.choice((b"../private/secret.txt", b"/etc/passwd", os.urandom(0))).ljust(100, b"\0")
+        block[157:257] = random.choice(TAR_LINKS).ljust(100, b"\0")
         block[156:157] = random.choice((b"1", b"2"))
     else:
-        block[:100] = random.choice(
-            (b"../data_batch_1", b"/data_batch_1", b"a/b/data_batch_2.bin", random.randbytes(100))
-        ).ljust(100, b"\0")
+        block[:100] = random.choice(TAR_NAMES).ljust(100, b"\0")
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block)

@@ -50,6 +50,12 @@ def steps(data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in zip(ends, [*ends[1:], len(data)], strict=True)]
 
 
+def plain_step(random: Random) -> bytes:
+    """Return a step that puts a number or a constant on the stack."""
+    number = b"\x8a\x08" + random.choice(WHOLE).to_bytes(8, "little")
+    return random.choice((b"K" + random.randbytes(1), b"J" + random.randbytes(4), b"N", b"\x88", number))
+
+
 def change_pickle(random: Random, data: bytes) -> bytes:
     """Return a pickle of which steps are left out, doubled, moved, damaged, or hostile ones put between."""
     parts = steps(data)
@@ -62,15 +68,7 @@ def change_pickle(random: Random, data: bytes) -> bytes:
         elif kind == 2:
             parts[at] = damaged(random, parts[at], 1)
         elif kind == 3:
-            parts[at] = random.choice(
-                (
-                    b"K" + random.randbytes(1),
-                    b"J" + random.randbytes(4),
-                    b"N",
-                    b"\x88",
-                    b"\x8a\x08" + random.choice(WHOLE).to_bytes(8, "little"),
-                )
-            )
+            parts[at] = plain_step(random)
         elif kind == 4:
             text = some_text(random).encode("utf-8", "surrogatepass")
             parts[at] = b"X" + len(text).to_bytes(4, "little") + text

@@ -183,26 +183,30 @@ COMMANDS: list[list[str]] = [
 ]  # fmt: skip
 
 
+def change_file(random: Random, files: Files, base: Files) -> None:
+    """Change, empty or rename one file of a run; `base` has them all as they were."""
+    name = random.choice(("config.json", "log.jsonl", "timing.jsonl", "run.json", random.choice(sorted(base))))
+    if name not in files:
+        return
+    if random.random() < 0.15:
+        other = random.choice(("samples/²³.png", "checkpoints/²³.h5", "checkpoints/99999999999.h5", name))
+        files[other] = files.pop(name)
+    elif name == "config.json":
+        files[name] = change_config(random, base[name])
+    elif name.endswith(".jsonl"):
+        files[name] = change_lines(random, base[name])
+    elif name == "run.json":
+        files[name] = as_json(random, grafted(random, {**json.loads(base[name]), "classes": ["a", "b"]}))
+    else:
+        files[name] = random.choice((damaged(random, base[name]), b""))
+
+
 def make_files(random: Random, place: Path) -> Task:
     """A run of which one or two files are mutated, missing or folders, and any command that reads runs."""
     base = sound(place.parent / "base")
     files = dict(base)
     for _ in range(random.randint(1, 2)):
-        name = random.choice(("config.json", "log.jsonl", "timing.jsonl", "run.json", random.choice(sorted(base))))
-        if name not in files:
-            continue
-        if random.random() < 0.15:
-            files[random.choice(("samples/²³.png", "checkpoints/²³.h5", "checkpoints/99999999999.h5", name))] = (
-                files.pop(name)
-            )
-        elif name == "config.json":
-            files[name] = change_config(random, base[name])
-        elif name.endswith(".jsonl"):
-            files[name] = change_lines(random, base[name])
-        elif name == "run.json":
-            files[name] = as_json(random, grafted(random, {**json.loads(base[name]), "classes": ["a", "b"]}))
-        else:
-            files[name] = random.choice((damaged(random, base[name]), b""))
+        change_file(random, files, base)
     write(files, place / "run")
     if random.random() < 0.1:
         write(base, place / os.fsdecode(some_name(random)))
