@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,8 @@ from dcgan import presets
 from dcgan.config import Config
 from dcgan.device import choose_device
 from dcgan.errors import UserError
-from dcgan.run import resume
+from dcgan.run import record, resume
+from dcgan.run.folder import RunDir
 from gpunet.layers import Sequential
 
 NETWORKS = ("average_G", "G")  # the parts of a checkpoint that draw: the moving average, where there is one, draws
@@ -58,10 +58,6 @@ def folder_of(path: Path) -> Path:
 
 def class_names(folder: Path) -> Sequence[str]:
     """Return the names of a run's classes, by label: the list "classes" of its run.json; () where there is none."""
-    try:
-        said = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        names = said["classes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+    names = record.read(RunDir(folder)).get("classes")
     named = tuple(map(str, names)) if isinstance(names, list) else ()
     return () if named == tuple(map(str, range(len(named)))) else named  # "0", "1" ... say no more than the labels

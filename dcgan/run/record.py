@@ -31,7 +31,7 @@ class Record:
     """The run.json of a run, with an entry for this start; `end` completes it."""
 
     def __init__(self, run: RunDir, device: str, step: int, last_step: int, data: dict[str, Any]) -> None:
-        self.run, earlier = run, _read(run)
+        self.run, earlier = run, read(run)
         self.start = {"from_step": step, "started": _now(), **_surroundings(device)}
         starts = earlier.get("starts")
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]
@@ -55,11 +55,12 @@ class Record:
 
 def last_step(run: RunDir) -> int | None:
     """Return the step with which the run is finished, None where the file does not tell."""
-    found = _read(run).get("last_step")
+    found = read(run).get("last_step")
     return found if type(found) is int and 0 <= found <= LARGEST else None
 
 
-def _read(run: RunDir) -> dict[str, Any]:
+def read(run: RunDir) -> dict[str, Any]:
+    """Return what the file says, {} where there is none or it is damaged."""
     try:
         found = json.loads(run.record.read_bytes())
     except (OSError, ValueError, RecursionError):  # an older version has written none

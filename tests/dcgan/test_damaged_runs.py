@@ -9,7 +9,7 @@ from dcgan import compare, plot, runs
 from dcgan.run import log
 from gpunet import checkpoint
 from gpunet.checkpoint import CheckpointError
-from running import run_train
+from running import PLACE, run_generate, run_train
 
 pytestmark = pytest.mark.usefixtures("numbers_for_plot")
 LINES = [
@@ -50,6 +50,14 @@ def test_commands_read_over_odd_values(trained, capsys, name, value):
     assert plot.main([str(trained)]) == 0
     assert compare.main([str(trained), str(trained), "--out", str(trained)]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"7", b'{"classes": 7}', b'{"classes": [[1]]}', b""])
+def test_a_damaged_run_json_names_no_classes_and_stops_nothing(trained, content, capsys):
+    (trained / "run.json").write_bytes(content)
+    assert run_generate(trained, "--count 1", "--out", trained / "x.png", *PLACE) == 0
+    assert runs.main([str(trained.parent)]) == 0
+    assert run_train("--resume", trained, "--steps 3 --no-progress") == 0
 
 
 DAMAGE = {
