@@ -192,19 +192,23 @@ def change_packed(random: Random, content: bytes) -> bytes:
             name, kind = random.choice(("images", "labels", "classes", "skipped", "sums")), random.randrange(4)
             if kind == 0:
                 add_attribute(random, file)
-            elif name in file and (kind > 1 or not is_plain(file[name])):
-                del file[name]
+            elif kind > 1 or not is_plain(file, name):
+                if name in set(file):  # a link that leads nowhere, too
+                    del file[name]
                 if kind == 2:
                     add(random, file, name)
-            elif name in file and file[name].size:
+            elif file[name].size:
                 flat = np.array(file[name])
                 flat.reshape(-1)[random.randrange(flat.size)] = random.choice((0, 1, 2, 77, 200))
                 file[name][...] = flat
     return buffer.getvalue()
 
 
-def is_plain(data: Any) -> bool:
-    """Whether it is a data set of numbers in the file itself."""
+def is_plain(file: h5py.File, name: str) -> bool:
+    """Whether a name is that of a data set of numbers in the file itself."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        return False
+    data = file[name]
     return isinstance(data, h5py.Dataset) and data.dtype.kind in "iuf" and not (data.is_virtual or data.external)
 
 
