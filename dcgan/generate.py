@@ -27,8 +27,8 @@ examples:
   python -m dcgan.generate runs/0003-dcgan64 --mode merged-gif --out sweeps.gif  all of them side by side
   python -m dcgan.generate runs/0003-dcgan64 --mode interpolation --out ways.gif from z to z; ways.png: a row each
 
-Every PNG names its run, step, seed and index (the number of the picture among those of its seed, from 1) in its text
-chunks. --label takes a name where the run knows the names of its classes.
+Every PNG names its run, step, weights, seed and index (the number of the picture among those of its seed, from 1) in
+its text chunks. --label takes a name where the run knows the names of its classes.
 """
 
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    cli.say(f"{draw(view, trained.load(path, given))} by {path}: {view.out}")
+    cli.say(f"{draw(view, trained.load(path, given, view.weights))} by {path}: {view.out}")
     return 0
 
 
@@ -57,7 +57,8 @@ def draw(view: View, by: Trained) -> str:
     """Draw and write what is asked for; return what it is, in words. Raises UserError."""
     config, label = by.config, view.number_of_class(by.config, by.classes)
     which = latent_walks.dimensions(view.dimensions, config.z_dim)
-    texts = {"run": by.run, "step": str(by.step), "seed": ",".join(map(str, view.seeds or [view.seed]))}
+    seeds = ",".join(map(str, view.seeds or [view.seed]))
+    texts = {"run": by.run, "step": str(by.step), "weights": by.weights, "seed": seeds}
     if label is not None:
         texts["label"] = by.classes[label] if label < len(by.classes) else str(label)
     if view.overwrite and (others := picture_files.clear(view.out)):
