@@ -26,9 +26,20 @@ CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4")
 INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.parts
 
 
+# The groups that --help shows the options in, and the first option of each.
+GROUPS = {
+    "pictures": "data",
+    "machine": "device",
+    "files of the run": "out",
+    "networks": "preset",
+    "networks, where a preset leaves the choice": "bias",
+    "training": "epochs",
+}
+
+
 @dataclass(frozen=True)
 class Config:
-    """Every option of a run. Values may be given as text; a bad one raises UserError."""
+    """Every option of a run, group by group (GROUPS). Values may be given as text; a bad one raises UserError."""
 
     # The pictures: where they come from, which of them, what they are cut and resized to (docs/data.md)
     data: str | None = option(
@@ -100,8 +111,8 @@ class Config:
 
     # The networks
     preset: str = option("dcgan64", options.text, "DCGAN to train: its networks and its settings", "NAME")
-    width: int = option(64, options.integer(1), "filters of the layer next to the pictures")
-    z_dim: int = option(100, options.integer(1), "numbers in a z, the random vector that a picture is made from")
+    width: int = option(64, options.integer(1), "filters of the layer next to the pictures (ngf and ndf)")
+    z_dim: int = option(100, options.integer(1), "numbers in a z, the random vector that a picture is made from (nz)")
     z_dist: str = option(
         "normal",
         options.choice("normal", "uniform", "unsigned"),
@@ -147,7 +158,7 @@ class Config:
     epochs: int = option(25, options.integer(1), "passes over the data in total, those before a resume included")
     steps: int | None = option(None, options.integer(1), "batches in total, instead of --epochs")
     batch_size: int = option(64, options.integer(1), "pictures per step")
-    lr: float = option(2e-4, options.number("(0, inf)"), "Adam's learning rate", "X")
+    lr: float = option(2e-4, options.number("(0, inf)"), "learning rate, of Adam", "X")
     beta1: float = option(0.5, options.number("[0, 1)"), "Adam's decay of the first moment", "X")
     beta2: float = option(0.999, options.number("[0, 1)"), "Adam's decay of the second moment", "X")
     ratio: tuple[int, int] = option((1, 1), options.ratio, "m generator steps after every n discriminator steps", "n:m")

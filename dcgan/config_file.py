@@ -129,7 +129,7 @@ def _is_toml(line: str) -> bool:
 def _checked(where: str, name: str, value: Any) -> Any:
     """Return the value of an option as Config would have it. UserError: no option of that name, or a bad value."""
     if name not in OPTIONS:
-        raise UserError(f"{where}: unknown option {name}")
+        raise UserError(f"{where}: unknown option {name}{options.meant(name, OPTIONS)}")
     if value is None and OPTIONS[name].default is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Draw new pictures with a trained generator: python -m dcgan.generate RUN [--mode MODE] --out FILE|DIR"""
+"""Draw new pictures by a run's generator: python -m dcgan.generate RUN --out OUT"""
 
 from __future__ import annotations
 
@@ -18,17 +18,27 @@ from gpunet.layers import Sequential
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.generate runs/0003-dcgan64 --count 100 --out grid.png          one picture with 100 on it
-  python -m dcgan.generate runs/0003-dcgan64 --count 1 --scale 4 --out one.png   one of them, four times as large
-  python -m dcgan.generate runs/0003-dcgan64 --count 5000 --out made/ --seed 1   made/000001.png and so on
-  python -m dcgan.generate runs/0003-dcgan64 --seeds 1,5-9 --out seeds.png       the first picture of each seed
-  python -m dcgan.generate runs/0003-dcgan64 --mode sweep --out sweeps           a grid for each number of z
-  python -m dcgan.generate runs/0003-dcgan64 --mode gif --dimensions 0,5,10-19 --out gifs
-  python -m dcgan.generate runs/0003-dcgan64 --mode merged-gif --out sweeps.gif  all of them side by side
-  python -m dcgan.generate runs/0003-dcgan64 --mode interpolation --out ways.gif from z to z; ways.png: a row each
+  python -m dcgan.generate RUN --count 100 --out grid.png      100 in a picture
+  python -m dcgan.generate RUN --count 1 --scale 4 --out one.png
+                                               one, four times as large
+  python -m dcgan.generate RUN --count 5000 --out made/ --seed 1
+                                               made/000001.png and so on
+  python -m dcgan.generate RUN --seeds 1,5-9 --out seeds.png
+                                               the first picture of each seed
+  python -m dcgan.generate RUN --weights raw --out raw.png
+                                               without the moving average
+  python -m dcgan.generate RUN --mode sweep --out sweeps
+                                               a grid for each number of z
+  python -m dcgan.generate RUN --mode gif --dimensions 0,5,10-19 --out gifs
+  python -m dcgan.generate RUN --mode merged-gif --out sweeps.gif
+                                               all of them side by side
+  python -m dcgan.generate RUN --mode interpolation --out ways.gif
+                                               from z to z; ways.png: a row each
 
-Every PNG names its run, step, weights, seed and index (the number of the picture among those of its seed, from 1) in
-its text chunks. --label takes a name where the run knows the names of its classes.
+RUN is a folder such as runs/0003-dcgan64. Every PNG names its run, step,
+weights, seed and index (the number of the picture among those of its seed, from
+1) in its text chunks. --label takes a name where the run knows the names of its
+classes.
 """
 
 
@@ -45,10 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
-    parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
+    prog = "python -m dcgan.generate"
+    usage = f"{prog} RUN_OR_CHECKPOINT --out FILE|DIR [options]"
+    parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
     generate_options.add_options(parser)
-    network: Any = parser.add_argument_group("network and machine")
+    network: Any = parser.add_argument_group("machine and network")
     cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
     return parser
 

@@ -34,7 +34,7 @@ MODES = {
 }
 KINDS = {".png": "a .png file", ".gif": "a .gif file", "": "a folder"}
 OTHER_PICTURES = tuple(ending for ending in PICTURES if ending not in KINDS)
-CHECKED = {
+CHECKED: dict[str, options.Kind] = {
     "seed": options.integer(0),
     "rows": options.integer(1),
     "fps": options.integer(1, 50),
