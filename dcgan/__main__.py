@@ -22,7 +22,7 @@ For zsh the last line of ~/.zshrc, behind compinit; for fish config.fish.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print every command with the first line of its docstring, or the script of a shell; return the exit status."""
     parser = cli.Parser(prog="python -m dcgan", description="List the commands.", epilog=EPILOG)
-    parser.add_argument("--completion", metavar="SHELL", help="print the script of bash, zsh or fish that completes options")
+    parser.add_argument("--completion", metavar="SHELL", help="print the completion script of bash, zsh or fish")
     shell = parser.parse_args(arguments).completion
     if shell is not None:
         from dcgan import completion, options  # not above: the list needs no parsers
