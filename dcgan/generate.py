@@ -86,7 +86,7 @@ def draw(view: View, by: Trained) -> str:
     z = sampling.draw_z(rng, 1, config)[0]
     sweeps = latent_walks.sweeps(lambda zs: one_class(by.G, zs, label), z, which, view.count, config.z_dist)
     if view.mode == "merged-gif":
-        latent_walks.write_merged(files, sweeps)
+        latent_walks.write_merged(files, which, sweeps, config.z_dist)
     else:
         latent_walks.write_each(files, which, sweeps, config.z_dist, gif=view.mode == "gif")
     return f"{len(which):,} x {view.count:,} pictures"

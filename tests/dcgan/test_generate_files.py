@@ -95,7 +95,7 @@ def test_scale_in_every_mode(own, tmp_path):
         path = next((tmp_path / mode).iterdir())
         with Image.open(path) as image:
             sizes[path.name] = image.size
-    assert sizes["m.gif"] == (2 + 2 * 50, 2 + 50) and sizes["z001.gif"] == (48, 48)
+    assert sizes["m.gif"] == (2 + 2 * 50, 2 + 50 + images.LETTERS + 3) and sizes["z001.gif"] == (48, 48)
     assert sizes["g.png"] == (102, 102) and sizes["i.png"] == (202, 102)
     assert sizes["z001.png"] == (2 + 2 * 50, 2 + 2 * (50 + images.LETTERS + 3))
 
