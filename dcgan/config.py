@@ -45,7 +45,7 @@ class Config:
     data: str | None = option(
         None,
         options.text,
-        "pictures: a folder, .zip, idx (MNIST), CIFAR-10, .npy, .npz, LMDB or .h5; without it, built-in drawn faces",
+        "pictures: a folder, .zip, .tar, idx (MNIST), CIFAR-10, .npy, .npz, LMDB or .h5; without it, drawn faces",
         "PATH",
     )
     recipe: str | None = option(

@@ -1,7 +1,7 @@
 """open_source: from what the user typed after --data to a source.
 
-path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder or .zip of
-              picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
+path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder, .zip
+              or .tar of picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
 image_size    (H, W) of an image; None: that of a packed file, else (64, 64)
 crop          see Recipe.box; one number: a square
 channels      1 or 3; None: 1 where the pictures are grey, else 3; see decode for colours

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tarfile
 import zipfile
 
 import numpy as np
@@ -31,10 +32,22 @@ def zipped(folder, change=lambda name: name):
     return path
 
 
-@pytest.fixture(params=["folder", "zip"])
+def tarred(folder, ending):
+    """The folder as a .tar or .tar.gz beside it."""
+    path = folder.with_name(folder.name + ending)
+    with tarfile.open(path, "w:gz" if ending.endswith("gz") else "w") as archive:
+        archive.add(folder, ".")  # names such as ./cat/a.png
+    return path
+
+
+PACKED = {"zip": zipped, "tar": lambda folder: tarred(folder, ".tar"), "tar.gz": lambda folder: tarred(folder, ".tgz")}
+
+
+@pytest.fixture(params=["folder", *PACKED])
 def kept(request):
-    """Open a folder as it is, and as a .zip."""
-    return open_small if request.param == "folder" else lambda folder, **options: open_small(zipped(folder), **options)
+    """Open a folder as it is, and as an archive."""
+    packed = PACKED.get(request.param, lambda folder: folder)
+    return lambda folder, **options: open_small(packed(folder), **options)
 
 
 @pytest.mark.parametrize("splits", SPLITS)

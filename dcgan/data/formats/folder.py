@@ -1,4 +1,4 @@
-"""Picture files in a folder or a .zip, in an order that depends on their names alone.
+"""Picture files in a folder or an archive, in an order that depends on their names alone.
 
 What systems and programs leave lying about is left out: hidden files, thumbnails, waste baskets, our own runs.
 """
@@ -10,9 +10,9 @@ import io
 import os
 import stat
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dcgan.data.formats.decode import SUFFIXES, is_known
 from dcgan.data.formats.listing import Listing, digest, one_line
@@ -173,12 +173,55 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
-    """The line for a folder or a .zip without any picture."""
+    """The line for a folder or an archive without any picture."""
     out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
     return f"no images found in {where}: looked for files ending in {LOOKED_FOR} (upper or lower case){out}"
 
 
-class ZipListing(Listing):
+class ArchiveListing(Listing):
+    """The pictures among named members of a file `path`, sorted by name; a subclass reads the members."""
+
+    path: Path
+
+    def _head(self, member: Any) -> bytes:
+        """The first bytes of a member. Raises anything where it is damaged."""
+        raise NotImplementedError
+
+    def _chosen(self, named: Sequence[tuple[str, str, Any]]) -> list[tuple[str, Any]]:
+        """(name, member) of the pictures among (name, name to sort by, member), which become the listing's names."""
+        runs = run_folders(name for name, _, _ in named)
+        chosen = [item for item in named if self._is_taken(item[0], item[2], runs)]
+        for folder in sorted(runs):
+            self._skip(folder, OWN_RUN)
+        chosen.sort(key=lambda item: item[1])
+        self.names: list[str] = [name for name, _, _ in chosen]
+        if not chosen:
+            self.close()
+            raise UserError(no_images(str(self.path), self.skipped))
+        return [(name, member) for name, _, member in chosen]
+
+    def _is_taken(self, name: str, member: Any, runs: set[str]) -> bool:
+        """Whether a member is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
+        if not name or any(map(is_clutter, name.split("/"))) or name.startswith(tuple(runs)):
+            return False
+        if is_picture(name) or is_companion(name):
+            return is_picture(name)
+        try:
+            if name.lower().endswith(RAW) or not is_known(self._head(member)):
+                raise ValueError(NO_PICTURE)
+        except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
+            self._skip(name, str(error) or type(error).__name__)
+            return False
+        return True
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class ZipListing(ArchiveListing):
     """The pictures in a .zip, sorted by name. They are read in place; nothing is ever unpacked to the disk."""
 
     def __init__(self, path: Path):
@@ -191,33 +234,13 @@ class ZipListing(Listing):
             raise UserError(
                 f"{path} is not a readable .zip file ({one_line(str(error))}): copy or download it again"
             ) from None
-        named = [(member_name(info), info) for info in members]
-        runs = run_folders(name for name, _ in named)
-        chosen = [(name, info) for name, info in named if self._is_taken(name, info, runs)]
-        for folder in sorted(runs):
-            self._skip(folder, OWN_RUN)
-        chosen.sort(key=lambda pair: pair[1].filename.replace("\\", "/"))
-        self.names: list[str] = [name for name, _ in chosen]
-        self.members = [info for _, info in chosen]
-        if not self.members:
-            self._archive.close()
-            raise UserError(no_images(str(path), self.skipped))
+        named = [(member_name(info), info.filename.replace("\\", "/"), info) for info in members]
+        self.members: list[zipfile.ZipInfo] = [info for _, info in self._chosen(named)]
         self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
-        self._all = dict(named)
+        self._all = {name: info for name, _, info in named}
 
-    def _is_taken(self, name: str, info: zipfile.ZipInfo, runs: set[str]) -> bool:
-        """Whether a member is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
-        if not name or any(map(is_clutter, name.split("/"))) or name.startswith(tuple(runs)):
-            return False
-        if is_picture(name) or is_companion(name):
-            return is_picture(name)
-        try:
-            if name.lower().endswith(RAW) or not is_known(self._read(info, FIRST_BYTES)):
-                raise ValueError(NO_PICTURE)
-        except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
-            self._skip(name, str(error) or type(error).__name__)
-            return False
-        return True
+    def _head(self, member: zipfile.ZipInfo) -> bytes:
+        return self._read(member, FIRST_BYTES)
 
     def _read(self, info: zipfile.ZipInfo, count: int) -> bytes:
         """The first `count` bytes of a member, unpacked."""
@@ -240,26 +263,28 @@ class ZipListing(Listing):
         except Exception:  # noqa: BLE001  (as above)
             return None
 
-    def name(self, index: int) -> str:
-        return self.names[index]
-
     def close(self) -> None:
         self._archive.close()
-
-    def __len__(self) -> int:
-        return len(self.members)
 
 
 def member_name(info: zipfile.ZipInfo) -> str:
     """The path of a .zip member, relative, with slashes and in the right letters.
 
-    Windows wrote backslashes; `/a`, `../a` and `C:/a` are all just `a`, for nothing is unpacked. Where a member does
-    not say that its name is UTF-8, zipfile reads it as cp437; if those bytes are UTF-8, they were meant so.
+    Where a member does not say that its name is UTF-8, zipfile reads it as cp437; if those bytes are UTF-8, they were
+    meant so.
     """
     name = info.filename
     if not info.flag_bits & 0x800:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
+    return plain_path(name)
+
+
+def plain_path(name: str) -> str:
+    """The path of a member of an archive, relative, with slashes.
+
+    Windows wrote backslashes; `/a`, `../a` and `C:/a` are all just `a`, for nothing is unpacked.
+    """
     parts = name.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", ".", "..") and not (len(part) == 2 and part[1] == ":"))
 

@@ -46,7 +46,7 @@ class PackedSource(Source):
         file, path = self.file, self.path
         self.images = require_images(file)
         if choice.pattern is not None:
-            raise UserError(f"--pattern: {path} is no folder or .zip of image files, so there are no names to match")
+            raise UserError(f"--pattern: {path} is no folder, .zip or .tar of image files: there are no names")
         count = len(self.images)
         self.rows = None if (choice.train_size or count) >= count else spread(count, choice.train_size or count)
         shape = (count if self.rows is None else len(self.rows), *self.images.shape[1:])
