@@ -10,44 +10,29 @@ import io
 import os
 import stat
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dcgan.data.formats.decode import SUFFIXES, is_known
+from dcgan.data.formats.decode import is_known
+from dcgan.data.formats.file_names import (
+    NO_PICTURE,
+    OWN_RUN,
+    RAW,
+    is_clutter,
+    is_companion,
+    is_picture,
+    is_run,
+    no_images,
+    plain_path,
+    run_folders,
+)
 from dcgan.data.formats.listing import Listing, digest, one_line
 from dcgan.errors import UserError
 
 MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
-LOOKED_FOR = ", ".join(SUFFIXES)
-CLUTTER = {
-    *("__macosx", "@eadir", "@tmp", "@recycle", "@__thumb", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
-    *("lost+found", "system volume information", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
-}
-# Files that often lie beside pictures and are none: they are passed over, neither opened nor listed.
-COMPANIONS = (
-    *(".txt", ".md", ".rst", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".htm", ".yaml", ".yml", ".toml"),
-    *(".ini", ".cfg", ".log", ".py", ".ipynb", ".sh", ".bat", ".pdf", ".doc", ".docx", ".url", ".lnk", ".license"),
-    *(".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".part", ".parquet", ".arrow", ".db"),
-    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".md5", ".sha1", ".sha256", ".sqlite", ".lock", ".tmp"),
-)
-COMPANION_NAMES = {"license", "readme", "copying", "makefile", "authors", "notice", "citation", "version", "checksums"}
-RUN_PARTS = {"log.jsonl", "samples", "checkpoints"}  # one of them beside a config.json: a folder that we trained in
-OWN_RUN = "a run of dcgan: what it drew is no data"
-# Raw files of cameras are TIFFs whose first picture is a thumbnail, or none.
-RAW = (".cr2", ".nef", ".nrw", ".dng", ".arw", ".srf", ".sr2", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".kdc", ".erf")
+NO_FILE = "a pipe, a socket or a device, no file"
 FIRST_BYTES = 64  # that tell a picture from other files
-
-
-def is_clutter(part: str) -> bool:
-    """Whether a file or folder of this name is hidden or was left by a system: ._a.png, .ipynb_checkpoints, @eaDir."""
-    return part.startswith(".") or part.casefold() in CLUTTER
-
-
-def is_companion(name: str) -> bool:
-    """Whether a file's name says that it is no picture: readme.txt, LICENSE."""
-    last = name.rsplit("/", 1)[-1].lower()
-    return last.endswith(COMPANIONS) or last in COMPANION_NAMES
 
 
 class FolderListing(Listing):
@@ -56,7 +41,7 @@ class FolderListing(Listing):
     What is neither a picture nor a companion is listed in `skipped`; a pipe or a device is never opened.
 
     fingerprint  of names and sizes: stays when the folder is copied
-    version      of names, sizes and times of change: names the cache file
+    version      of names, sizes and times of change
     """
 
     def __init__(self, root: Path):
@@ -146,21 +131,6 @@ class FolderListing(Listing):
         return len(self.names)
 
 
-NO_FILE = "a pipe, a socket or a device, no file"
-NO_PICTURE = "not a picture of a known format"
-
-
-def is_picture(name: str) -> bool:
-    """Whether a path's last part ends as a picture file does."""
-    return name.lower().endswith(SUFFIXES)
-
-
-def is_run(names: Iterable[str]) -> bool:
-    """Whether a folder of these entries is one that dcgan.train wrote."""
-    names = set(names)
-    return "config.json" in names and bool(names & RUN_PARTS)
-
-
 def open_file(path: Path) -> BinaryIO:
     """An ordinary file, for reading; ValueError for anything else. Opening a pipe would wait for its other end."""
     if not hasattr(os, "O_NONBLOCK"):  # not on this system
@@ -170,12 +140,6 @@ def open_file(path: Path) -> BinaryIO:
         file.close()
         raise ValueError(NO_FILE)
     return file
-
-
-def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
-    """The line for a folder or an archive without any picture."""
-    out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
-    return f"no images found in {where}: looked for files ending in {LOOKED_FOR} (upper or lower case){out}"
 
 
 class ArchiveListing(Listing):
@@ -278,23 +242,3 @@ def member_name(info: zipfile.ZipInfo) -> str:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
     return plain_path(name)
-
-
-def plain_path(name: str) -> str:
-    """The path of a member of an archive, relative, with slashes.
-
-    Windows wrote backslashes; `/a`, `../a` and `C:/a` are all just `a`, for nothing is unpacked.
-    """
-    parts = name.replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..") and not (len(part) == 2 and part[1] == ":"))
-
-
-def run_folders(names: Iterable[str]) -> set[str]:
-    """The folders among these paths that dcgan.train wrote, as `runs/0001/`; the topmost folder is none."""
-    inside: dict[str, set[str]] = {}
-    for name in names:
-        if "config.json" in name or name.endswith("log.jsonl") or "/samples/" in name or "/checkpoints/" in name:
-            parts = name.split("/")
-            for depth in range(1, len(parts)):
-                inside.setdefault("/".join(parts[:depth]) + "/", set()).add(parts[depth])
-    return {folder for folder, entries in inside.items() if is_run(entries)}
