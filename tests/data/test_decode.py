@@ -288,3 +288,15 @@ def test_a_large_picture_is_converted_in_strips(tmp_path, monkeypatch):
     whole = images()
     monkeypatch.setattr("dcgan.data.formats.decode.STRIP", 3 * W)
     assert (images() == whole).all()
+
+
+@pytest.mark.parametrize("value, expected", [(100, None), (255, None), (0, 0), (25_700, 100), (65_535, 255)])
+def test_a_tiff_of_32_bits(tmp_path, value, expected):
+    """Its numbers are those of 16 bits; where all would fit into 8, nobody can tell what they mean."""
+    Image.fromarray(np.full((8, 8), value, np.int32)).save(tmp_path / "a.tif")
+    Image.new("L", (8, 8), 7).save(tmp_path / "b.png")
+    source = opened(tmp_path, (8, 8), channels=1)
+    if expected is None:
+        assert source.skipped == [("a.tif", "whole numbers of 32 bits that are all at most 255: save them as 8 bits")]
+    else:
+        assert (everything(source)[0] == expected).all() and source.skipped == []

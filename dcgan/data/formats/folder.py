@@ -1,38 +1,72 @@
-"""Picture files in a folder or an archive, in an order that depends on their names alone.
+"""Picture files in a folder, in an order that depends on their names alone.
 
 What systems and programs leave lying about is left out: hidden files, thumbnails, waste baskets, our own runs.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import stat
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from dcgan.data.formats.decode import is_known
-from dcgan.data.formats.file_names import (
-    NO_PICTURE,
-    OWN_RUN,
-    RAW,
-    is_clutter,
-    is_companion,
-    is_picture,
-    is_run,
-    no_images,
-    plain_path,
-    run_folders,
-)
-from dcgan.data.formats.listing import Listing, digest, one_line
+from dcgan.data.formats.decode import SUFFIXES, is_known
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
 
-MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
+MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside an archive, unpacked
+LOOKED_FOR = ", ".join(SUFFIXES)
+CLUTTER = {
+    *("__macosx", "@eadir", "@tmp", "@recycle", "@__thumb", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
+    *("lost+found", "system volume information", "network trash folder", "temporary items", "@recently-snapshot"),
+    *("found.000", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "zbthumbnail.info", "desktop.ini", "icon\r"),
+    *("cvs", "__pycache__", "node_modules", "site-packages"),
+}
+# Files that often lie beside pictures and are none: they are passed over, neither opened nor listed.
+COMPANIONS = (
+    *(".txt", ".md", ".rst", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".htm", ".yaml", ".yml", ".toml"),
+    *(".ini", ".cfg", ".log", ".py", ".ipynb", ".sh", ".bat", ".pdf", ".doc", ".docx", ".url", ".lnk", ".license"),
+    *(".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".part", ".parquet", ".arrow", ".db"),
+    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".md5", ".sha1", ".sha256", ".sqlite", ".lock", ".tmp", ".bak"),
+    *(".crdownload", ".partial", ".download", ".filepart", ".aria2"),  # of pictures that are not complete yet
+)
+COMPANION_NAMES = {"license", "readme", "copying", "makefile", "authors", "notice", "citation", "version", "checksums"}
+RUN_PARTS = {"log.jsonl", "samples", "checkpoints"}  # one of them beside a config.json: a folder that we trained in
+NO_PICTURE = "not a picture of a known format"
+OWN_RUN = "a run of dcgan: what it drew is no data"
+# Raw files of cameras are TIFFs whose first picture is a thumbnail, or none.
+RAW = (".cr2", ".nef", ".nrw", ".dng", ".arw", ".srf", ".sr2", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".kdc", ".erf")
 NO_FILE = "a pipe, a socket or a device, no file"
 FIRST_BYTES = 64  # that tell a picture from other files
+
+
+def is_clutter(part: str) -> bool:
+    """Whether a file or folder of this name is hidden or was left by a system or an editor: ._a.png, @eaDir, a.png~."""
+    return part.startswith((".", "~$")) or part.endswith("~") or part.casefold() in CLUTTER
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file's name says that it is no picture: readme.txt, LICENSE."""
+    last = name.rsplit("/", 1)[-1].lower()
+    return last.endswith(COMPANIONS) or last in COMPANION_NAMES
+
+
+def is_picture(name: str) -> bool:
+    """Whether a path ends as a picture file does."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_run(names: Iterable[str]) -> bool:
+    """Whether a folder of these entries is one that dcgan.train wrote."""
+    names = set(names)
+    return "config.json" in names and bool(names & RUN_PARTS)
+
+
+def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
+    """The line for a folder or an archive without any picture."""
+    out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
+    return f"no images found in {where}: looked for files ending in {LOOKED_FOR} (upper or lower case){out}"
 
 
 class FolderListing(Listing):
@@ -140,105 +174,3 @@ def open_file(path: Path) -> BinaryIO:
         file.close()
         raise ValueError(NO_FILE)
     return file
-
-
-class ArchiveListing(Listing):
-    """The pictures among named members of a file `path`, sorted by name; a subclass reads the members."""
-
-    path: Path
-
-    def _head(self, member: Any) -> bytes:
-        """The first bytes of a member. Raises anything where it is damaged."""
-        raise NotImplementedError
-
-    def _chosen(self, named: Sequence[tuple[str, str, Any]]) -> list[tuple[str, Any]]:
-        """(name, member) of the pictures among (name, name to sort by, member), which become the listing's names."""
-        runs = run_folders(name for name, _, _ in named)
-        chosen = [item for item in named if self._is_taken(item[0], item[2], runs)]
-        for folder in sorted(runs):
-            self._skip(folder, OWN_RUN)
-        chosen.sort(key=lambda item: item[1])
-        self.names: list[str] = [name for name, _, _ in chosen]
-        if not chosen:
-            self.close()
-            raise UserError(no_images(str(self.path), self.skipped))
-        return [(name, member) for name, _, member in chosen]
-
-    def _is_taken(self, name: str, member: Any, runs: set[str]) -> bool:
-        """Whether a member is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
-        if not name or any(map(is_clutter, name.split("/"))) or name.startswith(tuple(runs)):
-            return False
-        if is_picture(name) or is_companion(name):
-            return is_picture(name)
-        try:
-            if name.lower().endswith(RAW) or not is_known(self._head(member)):
-                raise ValueError(NO_PICTURE)
-        except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
-            self._skip(name, str(error) or type(error).__name__)
-            return False
-        return True
-
-    def name(self, index: int) -> str:
-        return self.names[index]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-class ZipListing(ArchiveListing):
-    """The pictures in a .zip, sorted by name. They are read in place; nothing is ever unpacked to the disk."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.skipped: list[tuple[str, str]] = []
-        try:
-            self._archive = zipfile.ZipFile(path)  # several threads may read from it at once
-            members = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
-        except Exception as error:  # noqa: BLE001  (damaged files make zipfile raise nearly anything)
-            raise UserError(
-                f"{path} is not a readable .zip file ({one_line(str(error))}): copy or download it again"
-            ) from None
-        named = [(member_name(info), info.filename.replace("\\", "/"), info) for info in members]
-        self.members: list[zipfile.ZipInfo] = [info for _, info in self._chosen(named)]
-        self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
-        self._all = {name: info for name, _, info in named}
-
-    def _head(self, member: zipfile.ZipInfo) -> bytes:
-        return self._read(member, FIRST_BYTES)
-
-    def _read(self, info: zipfile.ZipInfo, count: int) -> bytes:
-        """The first `count` bytes of a member, unpacked."""
-        if info.flag_bits & 1:
-            raise ValueError("encrypted in the .zip")
-        if info.file_size > MEMBER_LIMIT:
-            raise ValueError(f"claims {info.file_size:,} bytes unpacked, more than {MEMBER_LIMIT:,}")
-        with self._archive.open(info) as member:
-            return member.read(count)
-
-    def open(self, index: int) -> BinaryIO:
-        """Member `index`, unpacked into memory; its name is set as a file's is, for `decode` looks at the suffix."""
-        file = io.BytesIO(self._read(self.members[index], MEMBER_LIMIT))
-        file.name = self.names[index]
-        return file
-
-    def beside(self, name: str) -> bytes | None:
-        try:
-            return self._read(self._all[name], MEMBER_LIMIT) if name in self._all else None
-        except Exception:  # noqa: BLE001  (as above)
-            return None
-
-    def close(self) -> None:
-        self._archive.close()
-
-
-def member_name(info: zipfile.ZipInfo) -> str:
-    """The path of a .zip member, relative, with slashes and in the right letters.
-
-    Where a member does not say that its name is UTF-8, zipfile reads it as cp437; if those bytes are UTF-8, they were
-    meant so.
-    """
-    name = info.filename
-    if not info.flag_bits & 0x800:
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return plain_path(name)

@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 
 from dcgan.data.formats import cifar, hdf5, idx, lsun, numpy_files
-from dcgan.data.formats.file_names import LOOKED_FOR
-from dcgan.data.formats.folder import FolderListing, ZipListing
+from dcgan.data.formats.archives import ZipListing
+from dcgan.data.formats.folder import LOOKED_FOR, FolderListing
 from dcgan.data.formats.labels import label
 from dcgan.data.formats.listing import Listing, limited, matching
 from dcgan.data.formats.tar_files import TarListing, first_names

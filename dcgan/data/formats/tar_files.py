@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from dcgan.data.formats.archives import ArchiveListing, plain_path
 from dcgan.data.formats.decode import is_known
-from dcgan.data.formats.file_names import is_clutter, is_companion, is_picture, plain_path
-from dcgan.data.formats.folder import FIRST_BYTES, MEMBER_LIMIT, ArchiveListing
+from dcgan.data.formats.folder import FIRST_BYTES, MEMBER_LIMIT, is_clutter, is_companion, is_picture
 from dcgan.data.formats.labels import STYLEGAN
 from dcgan.data.formats.listing import digest, one_line
 from dcgan.data.formats.tar_headers import Member, members
