@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dcgan.data import open_source
+from opened import everything, opened
 
 H, W = 12, 16
 
