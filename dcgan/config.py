@@ -55,7 +55,7 @@ class Config:
         "NAME",
     )
     image_size: Size = option((64, 64), options.size, "height and width of the pictures", "N|HxW")
-    channels: int | None = option(None, options.integer(1, 3), "1 grey, 3 colour; without it, as the data is")
+    channels: int | None = option(None, options.channels, "1 grey, 3 colour; without it, as the data is")
     crop: Size | None = option(None, options.size, "size of the centre that is cut out before resizing", "PX|HxW")
     pattern: str | None = option(None, options.text, "only files whose path or name matches, such as '*.png'", "GLOB")
     train_size: int | None = option(None, options.integer(1), "at most so many pictures, spread over the data")

@@ -45,6 +45,11 @@ def integer(least: int, most: int = LARGEST) -> Kind:
     return read
 
 
+def channels(value: Any) -> int:
+    """The channels of a picture: 1 or 3."""
+    return int(value) if str(value) in ("1", "3") else _refuse(value, "1 (grey) or 3 (RGB)")
+
+
 def number(interval: str) -> Kind:
     """A number in an interval written as "(0, 1]": round brackets leave the end out."""
     low, high = (float(end) for end in interval[1:-1].split(","))
