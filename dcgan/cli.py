@@ -154,7 +154,7 @@ def _shown(name: Any) -> str:
 
 
 def _report(message: str, status: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print(f"error: {streams.one_line(message)}", file=sys.stderr)
     return status
 
 

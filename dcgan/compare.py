@@ -16,6 +16,7 @@ from dcgan.config import Config, option_name
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.run import log
+from dcgan.run.curves import PANELS, draw
 from dcgan.run.folder import RunDir
 from gpunet.files import write_atomically
 
@@ -184,8 +185,6 @@ def save_picture(path: Path, columns: Sequence[Column]) -> None:
     """Draw sample grids in a row, their pixels unchanged, over the losses on a common scale, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from dcgan.run.curves import PANELS, draw
 
     grids = [images.enlarged(one.samples, max(1, LEAST // one.samples.shape[1])) for one in columns]
     width = 2 * MARGIN + max(LEAST, *(grid.shape[1] for grid in grids))

@@ -7,6 +7,7 @@ replace those, and options given on the command line replace all (`presets.confi
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,6 +27,13 @@ CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4")
 INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.parts
 
 
+# The marks of text files in UTF-16 and UTF-32; that of UTF-32 begins with that of UTF-16, so it comes first.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 # The groups that --help shows the options in, and the first option of each.
 GROUPS = {
     "pictures": "data",
@@ -207,7 +215,7 @@ class Config:
     def read(cls, path: Path) -> Config:
         """Return the config of a `to_json` file. UserError, which names the file: it cannot be read, or see below."""
         try:
-            text = path.read_text(encoding="utf-8-sig")  # -sig: an editor may have put a byte-order mark in front
+            text = decoded(path.read_bytes())
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is no text in UTF-8") from error
         except OSError as error:
@@ -222,6 +230,15 @@ class Config:
             return cls(**given)
         except UserError as error:
             raise UserError(f"{origin}: {error}") from error
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file that an editor wrote: in UTF-8, or in UTF-16 or UTF-32 with its mark in front.
+
+    Every end of a line becomes one newline. Raises UnicodeDecodeError for any other encoding.
+    """
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
+    return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def options_of_json(text: str, origin: str) -> dict[str, Any]:

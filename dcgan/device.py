@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 from gpunet import backend, kernels
 
 NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
@@ -52,7 +53,7 @@ def _device(config: Config) -> str:
 
 def _in_words(error: Exception) -> str:
     """Return why there is no GPU: in plain words where CUDA's own text is a riddle, else as CuPy says it."""
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     return next((words for name, words in NO_GPU.items() if name in text), text)
 
 
@@ -80,7 +81,7 @@ def _in_short(text: str) -> str:
     """Return the first line of a compiler's message, and the first that speaks of an error."""
     first, *others = text.splitlines()
     error = next((line for line in others if "error" in line), others[0]) if others else ""
-    return " ".join(f"{first} {error}".split())[:300]
+    return one_line(f"{first} {error}")[:300]
 
 
 def _use_precision(name: str, device: str) -> None:

@@ -39,9 +39,6 @@ def check(config: Config) -> None:
         tensorboard.require()
     if config.data:
         split(config.data)
-    elif config.pattern or config.labels == "folder":
-        name = "--pattern" if config.pattern else "--labels folder"
-        raise UserError(f"{name}: the built-in faces have neither names nor folders: name data of yours, --data PATH")
     _require_memory(config)
     if config.batch_size == 1:
         _require_rows(config)

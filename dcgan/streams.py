@@ -12,6 +12,11 @@ from typing import Any
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # whoever read the output has ended, or its terminal was closed
 
 
+def one_line(text: str) -> str:
+    """Return a text on one line, without the codes that would make a terminal do something: "\\x1b" instead."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(text.split()))
+
+
 class Lenient:
     """A text stream that writes to nowhere once its reader is gone; all else is the stream's."""
 

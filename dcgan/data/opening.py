@@ -60,6 +60,9 @@ def open_source(
     recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels)
     room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
     if path is None:
+        if pattern is not None or labels == "folder":
+            name = "--labels folder" if pattern is None else "--pattern"
+            raise UserError(f"{name}: the built-in faces have neither names nor folders: name data of yours, --data PATH")
         return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
     wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
     file, name = split(path)

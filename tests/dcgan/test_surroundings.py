@@ -43,6 +43,21 @@ def test_a_compiler_that_fails_is_said_and_the_reference_runs(on_kernels, tmp_pa
     assert asked.stderr.startswith(b"error: --implementation kernels: ") and b"unknown option" in asked.stderr
 
 
+def test_a_compiler_that_writes_rubbish(on_kernels, tmp_path):
+    """What it says is shown on one line, without codes for the terminal."""
+    (tmp_path / "cxx").write_text("#!/bin/sh\nprintf '\\033[31m\\001\\377\\007\\n\\010' >&2\nexit 1\n")
+    cache = {"CXX": str(tmp_path / "cxx"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = train(tmp_path, *on_kernels, *STEPS, **cache)
+    said = ended.stderr.decode()
+    assert ended.returncode == 0 and said.count("\n") == 1 and said[:-1].isprintable()
+    assert said.endswith("running the NumPy reference instead of the kernels\n")
+
+
+def test_no_place_for_matplotlib_s_fonts_is_not_spoken_of(tmp_path):
+    ended = train(tmp_path, *TINY, *STEPS, MPLCONFIGDIR="/proc/nowhere", HOME="/nonexistent")
+    assert ended.returncode == 0 and ended.stderr == b"" and (tmp_path / "runs/0001-dcgan64/loss.png").exists()
+
+
 @pytest.mark.parametrize("shell", ["2>&-", ">&-", ">&- 2>&-"])
 def test_closed_outputs(tmp_path, shell):
     assert train(tmp_path, *TINY, *STEPS, shell=shell).returncode == 0

@@ -16,7 +16,7 @@ from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
 
 MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside an archive, unpacked
-LOOKED_FOR = ", ".join(SUFFIXES)
+LOOKED_FOR = f"{', '.join(SUFFIXES[:6])} and {len(SUFFIXES) - 6} more endings"
 CLUTTER = {
     *("__macosx", "@eadir", "@tmp", "@recycle", "@__thumb", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
     *("lost+found", "system volume information", "network trash folder", "temporary items", "@recently-snapshot"),
@@ -66,7 +66,7 @@ def is_run(names: Iterable[str]) -> bool:
 def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
     """The line for a folder or an archive without any picture."""
     out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
-    return f"no images found in {where}: looked for files ending in {LOOKED_FOR} (upper or lower case){out}"
+    return f"no images found in {where}: looked for {LOOKED_FOR}{out}"
 
 
 class FolderListing(Listing):
