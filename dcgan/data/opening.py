@@ -62,7 +62,7 @@ def open_source(
     if path is None:
         if pattern is not None or labels == "folder":
             name = "--labels folder" if pattern is None else "--pattern"
-            raise UserError(f"{name}: the built-in faces have neither names nor folders: name data of yours, --data PATH")
+            raise UserError(f"{name}: the built-in faces have neither names nor folders: give data of yours by --data")
         return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
     wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
     file, name = split(path)

@@ -183,7 +183,11 @@ def test_a_line_as_typed_is_refused_and_said_in_toml(tmp_path, capsys, line, beh
 
 @pytest.mark.parametrize(
     "name, reason",
-    [("nowhere", "No such file or directory"), ("folder", "Is a directory"), ("picture", "it is no text in UTF-8 (save it as such)")],
+    [
+        ("nowhere", "No such file or directory"),
+        ("folder", "Is a directory"),
+        ("picture", "it is no text in UTF-8 (save it as such)"),
+    ],
 )
 def test_files_that_cannot_be_read(tmp_path, capsys, name, reason):
     (tmp_path / "folder").mkdir()
