@@ -120,6 +120,34 @@ def test_ctrl_c_while_starting(tmp_path, seconds):
     assert errors == "interrupted\n" or "everything is saved" in out
 
 
+INTERRUPTED = """
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            raise KeyboardInterrupt  # as Ctrl-C would while modules are loaded
+sys.meta_path.insert(0, Interrupting())
+sys.argv = {argv}
+{start}
+"""
+
+
+@pytest.mark.parametrize("name", ["generate", "compare", "summary", "gallery", "prepare", "train"])
+@pytest.mark.parametrize("way", ["python -m", "an installed command"])
+def test_ctrl_c_while_modules_are_loaded(tmp_path, name, way):
+    """Whatever the moment, one word and no traceback."""
+    if way == "python -m":
+        start = f"runpy.run_module('dcgan.{name}', run_name='__main__', alter_sys=True)"
+        program = INTERRUPTED.format(argv=["-m"], start=start)
+    else:
+        start = f"from dcgan.{name} import main; main()"
+        program = INTERRUPTED.format(argv=[f"/usr/bin/dcgan-{name}", "--list-presets"], start=start)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.stderr == "interrupted\n"
+
+
 @pytest.mark.parametrize("value", ["", "abc", "0", "-1", "2,3", "999999"])
 def test_any_number_of_threads(on_kernels, tmp_path, value):
     assert train(tmp_path, *on_kernels, *STEPS, OMP_NUM_THREADS=value).returncode == 0
