@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = cli.Parser(prog="python -m dcgan.prepare", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--data", metavar="PATH", required=True, help="images of any format: see docs/data.md")
+    parser.add_argument("--data", metavar="PATH", required=True, help="pictures of any kind that dcgan.train takes")
     parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
     parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")

@@ -20,6 +20,9 @@ examples:
                                                the options of a run; or .toml
   python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80
                                                go on where a run stopped
+
+The defaults are those of the preset dcgan64; --preset NAME --dry-run shows what
+another preset sets.
 """
 
 

@@ -61,8 +61,8 @@ def open_source(
     room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
     if path is None:
         if pattern is not None or labels == "folder":
-            name = "--labels folder" if pattern is None else "--pattern"
-            raise UserError(f"{name}: the built-in faces have neither names nor folders: give data of yours by --data")
+            option = "--labels folder" if pattern is None else "--pattern"
+            raise UserError(f"{option}: the built-in faces have neither names nor folders: give data of yours by --data")
         return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
     wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
     file, name = split(path)
