@@ -62,7 +62,7 @@ def open_source(
     if path is None:
         if pattern is not None or labels == "folder":
             option = "--labels folder" if pattern is None else "--pattern"
-            raise UserError(f"{option}: the built-in faces have neither names nor folders: give data of yours by --data")
+            raise UserError(f"{option}: the built-in faces have neither names nor folders: give data by --data")
         return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
     wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
     file, name = split(path)
