@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,9 +125,23 @@ def as_output(out: str, kinds: tuple[str, ...]) -> Path:
     ending = path.suffix.lower()
     if ((ending if ending in KINDS else "") not in kinds) or ending in OTHER_PICTURES:
         raise UserError(f"--out: got '{out}', expected {' or '.join(KINDS[kind] for kind in kinds)}")
-    if path.is_dir() if ending in kinds and ending else path.is_file():
-        raise UserError(f"--out: {out} is there already and is not a {'file' if path.is_dir() else 'folder'}")
+    _require_place(path, is_file=ending in kinds and ending != "")
     return path
+
+
+def _require_place(path: Path, is_file: bool) -> None:
+    """Raise UserError where a file, or a folder, cannot be made at a path: before anything is drawn."""
+    try:
+        there = [place for place in (path, *path.absolute().parents) if place.exists()]
+    except OSError as error:  # such as a name that is too long
+        raise UserError(f"--out: {str(path)[:100]}: {error.strerror}") from error
+    if there[0] == path and not (path.is_file() if is_file else path.is_dir()):
+        raise UserError(f"--out: {path} is there already and is not a {'file' if is_file else 'folder'}")
+    home = there[1] if is_file and there[0] == path else there[0]  # what the file or the folder is made in
+    if not home.is_dir():
+        raise UserError(f"--out: {home} is a file, so there can be nothing in it")
+    if not os.access(home, os.W_OK):
+        raise UserError(f"--out: {home} may not be written to: permission denied")
 
 
 def as_label(label: str | None, config: Config, names: Sequence[str] = ()) -> int | None:
