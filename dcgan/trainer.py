@@ -105,9 +105,7 @@ class Trainer:
             step_bar(self.step, self.last_step, progress) as bar,
             warnings.catch_warnings(),
         ):
-            watches: list[log.Watch] = [Balance(bar.write)]
-            if board:
-                watches.append(board.scalars)
+            watches = [Balance(bar.write)] + ([board.scalars] if board else [])
             plot = LossPlot(run, self.config.preset)
             output = Output(run, log.Log(run.path, self.config.batch_size, watches), board, plot)
             self.first_save = Early(self.config.checkpoint_minutes)
