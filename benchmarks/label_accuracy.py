@@ -1,4 +1,4 @@
-"""Measure how often a conditional generator's pictures show the class it was told, with a classifier trained here.
+"""Measure how often labelled samples show their class, by a classifier.
 
     python -m benchmarks.label_accuracy runs/0001-carpedm20-mnist --test t10k-images-idx3-ubyte.gz
 
@@ -66,7 +66,7 @@ def accuracy(net: layers.Sequential, images: np.ndarray, labels: np.ndarray) -> 
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m benchmarks.label_accuracy", description=__doc__)
+    parser = cli.Parser(prog="python -m benchmarks.label_accuracy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", help="run folder or checkpoint of a conditional preset")
     parser.add_argument("--test", metavar="PATH", default=None, help="labelled pictures, to test the classifier")
     parser.add_argument("--count", type=int, default=320, help="number of generated pictures per class (320)")

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
-from benchmarks.measure.settings import add_options, prepare
+from benchmarks.measure.settings import add_options, prepare, without_torch
 from benchmarks.measure.timing import alternate, timers
 from gpunet import backend
 
@@ -30,7 +30,7 @@ try:
 
     from benchmarks.op_cases import Case, Maker, batch_norms, convolutions, others
 except ImportError as error:
-    sys.exit(f"benchmarks.ops compares with PyTorch ({error}): pip install 'gpunet[torch]'")
+    without_torch("ops", error)
 
 TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # relative root mean square errors
 

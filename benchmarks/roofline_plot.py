@@ -72,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"benchmarks.roofline_plot: {error!r}: expected a file of benchmarks.ops on the CPU", file=sys.stderr)
         return 2
+    print(f"plot: {options.out}")
     return 0
 
 

@@ -10,6 +10,7 @@ alternate in one process.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import json
 import statistics
@@ -21,7 +22,7 @@ from benchmarks.measure.machine import machine, versions
 from benchmarks.measure.text_table import table
 from benchmarks.measure.workloads import Workload
 from benchmarks.processes import once
-from benchmarks.rivals.torch_step import Rival
+from benchmarks.rivals.names import Rival
 from gpunet.files import write_atomically
 
 AXES = {  # the size that grows: (its values, the name of the workload at a value)
@@ -81,6 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to draw the plot in")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     options = parser.parse_args(arguments)
+    if importlib.util.find_spec("torch") is None:
+        print("benchmarks.scaling compares with PyTorch: pip install 'gpunet[torch]'", file=sys.stderr)
+        return 2
     found = points(options.scale, max(2, options.steps))
     rows = [[row["axis"], row["value"], row["side"], row["ms"], row["peak_mb"]] for row in found]
     print(table(HEAD, rows, options.markdown))

@@ -1,4 +1,4 @@
-"""Runs side by side, finished or trained now: python -m dcgan.compare RUN RUN, or --presets A,B --steps N"""
+"""Put runs side by side, finished or trained now: python -m dcgan.compare RUN RUN"""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from dcgan.data.formats.decode import check_pixels
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.run import log
+from dcgan.run.curves import PANELS, draw
 from dcgan.run.folder import RunDir
 from gpunet.files import write_atomically
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.compare runs/0001-dcgan64 runs/0002-basicgan                      finished runs, as they are
-  python -m dcgan.compare --presets dcgan64,basicgan --steps 500                    what convolutions are worth
-  python -m dcgan.compare --presets paper,carpedm20,tf-nw --data celeba/ --crop 108 --steps 2000
+  python -m dcgan.compare runs/0001-dcgan64 runs/0002-basicgan
+                                               finished runs, as they are
+  python -m dcgan.compare --presets dcgan64,basicgan --steps 500
+                                               what convolutions are worth
+  python -m dcgan.compare --presets paper,carpedm20 --data celeba/ --steps 2000
 
-The picture shows the newest sample grid of each run over its losses; a table in the terminal holds the numbers. Presets
-that are trained now all see the same pictures in the same order, with the same steps, batch size (64) and picture size
-(64); other options that are not given on the command line are each preset's own, and each preset leaves a run folder.
+The picture shows the newest sample grid of each run over its losses; a table in
+the terminal holds the numbers. Presets that are trained now all see the same
+pictures in the same order, with the same steps, batch size (64) and picture
+size (64); other options that are not given on the command line are each
+preset's own, and each preset leaves a run folder. All options but --out are for
+such a training.
 """
 SHARED = {"batch_size": Config.batch_size, "image_size": Config.image_size}
 TRAINED = "dcgan64,basicgan"  # the presets that are trained where neither runs nor presets are given
@@ -82,12 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
-    parser = cli.Parser(prog="python -m dcgan.compare", description=__doc__, epilog=EXAMPLES)
+    prog = "python -m dcgan.compare"
+    usage = f"{prog} RUN RUN ... [--out DIR]\n       {prog} --presets A,B --steps N [options]"
+    parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run folders to compare, two or more")
     parser.add_argument("--presets", metavar="A,B", help=f"presets to train instead ({TRAINED})")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    options: Any = parser.add_argument_group("training of --presets")
-    cli.add_options(options, *(name for name in Config.__dataclass_fields__ if name != "preset"))
+    cli.add_options(parser, *(name for name in Config.__dataclass_fields__ if name != "preset"))
     return parser
 
 
@@ -187,8 +194,6 @@ def save_picture(path: Path, columns: Sequence[Column]) -> None:
     """Draw sample grids in a row, their pixels unchanged, over the losses on a common scale, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from dcgan.run.curves import PANELS, draw
 
     grids = [images.enlarged(one.samples, max(1, LEAST // one.samples.shape[1])) for one in columns]
     width = 2 * MARGIN + max(LEAST, *(grid.shape[1] for grid in grids))

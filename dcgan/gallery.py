@@ -1,4 +1,4 @@
-"""A small picture per preset, all trained now, equally long: python -m dcgan.gallery --steps N --out DIR"""
+"""Train a small picture for every preset: python -m dcgan.gallery --steps N"""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from dcgan.run.folder import RunDir
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.gallery --steps 1000                                         on the built-in drawn faces
-  python -m dcgan.gallery --presets dcgan64,paper --steps 300 --width 16       two of them, narrow
-  python -m dcgan.gallery --steps 3000 --data celeba.zip --crop 108 --labelled fashion-mnist/ --out docs/presets
+  python -m dcgan.gallery --steps 1000         on the built-in drawn faces
+  python -m dcgan.gallery --presets dcgan64,paper --steps 300 --width 16
+                                               two of them, narrow
+  python -m dcgan.gallery --data celeba.zip --crop 108 --labelled fashion-mnist/
 
-All presets train for the same number of steps (1,000) with the same batch size (64) on the same data, so the pictures
-can be compared. Other options that are not given on the command line are each preset's own, as the picture size is.
-Networks that are told labels train on --labelled. The table at the end, in Markdown, holds the time that each took.
+All presets train for the same number of steps (1,000) with the same batch size
+(64) on the same data, so the pictures can be compared. Other options that are
+not given on the command line are each preset's own, as the picture size is.
+Networks that are told labels train on --labelled. The table at the end, in
+Markdown, holds the time that each took.
 """
 SHARED = {"steps": 1000, "batch_size": Config.batch_size}
 UNUSED = (  # a gallery trains in a folder that it throws away, keeps one grid, and says of steps what it means
@@ -73,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
-    parser = cli.Parser(prog="python -m dcgan.gallery", description=__doc__, epilog=EXAMPLES)
+    prog = "python -m dcgan.gallery"
+    usage = f"{prog} [--presets A,B] [--steps N] [--out DIR] [options]"
+    parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("--presets", metavar="A,B", default=",".join(presets.PRESETS), help="presets to draw (all)")
     parser.add_argument("--labelled", metavar="PATH", help="labelled data for presets that need it (left out without)")
     parser.add_argument("--out", metavar="DIR", default="gallery", help="folder for the pictures, a PNG each (gallery)")

@@ -126,6 +126,7 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     """
     found = resume.find(path, say)
     config = resume.changed(found.config, given)
+    _require_steps_left(found, config, path)
     trainer = open_trainer(config, progress)
     if found.state:
         _restore(trainer, found.state, path)
@@ -143,6 +144,13 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
     _tidy(run, trainer.step, found, path)
     return trainer, run
+
+
+def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:
+    """Raise UserError where a checkpoint has all steps that --steps asks for, before any data is read."""
+    step = (found.state or {}).get("step")
+    if config.steps and type(step) is int and (step > config.steps or (step == config.steps and not found.run)):
+        raise UserError(f"{path} is at step {step} of {config.steps}: ask for more --steps or --epochs")
 
 
 def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:

@@ -25,9 +25,9 @@ Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records 
 class Log:
     """Appends to log.jsonl the numbers that every repetition of the run repeats, and to timing.jsonl the speed."""
 
-    def __init__(self, folder: Path, batch_size: int, watch: Watch | None = None) -> None:
+    def __init__(self, folder: Path, batch_size: int, watches: Sequence[Watch] = ()) -> None:
         self.path, self.timing, self.batch_size = folder / "log.jsonl", folder / "timing.jsonl", batch_size
-        self.watch = watch
+        self.watches = watches
         self.pending: list[tuple[int, int, Stats]] = []
         self.since = time.perf_counter()
         self.newest: dict[str, Any] = {}  # the last record written
@@ -59,8 +59,8 @@ class Log:
         timing = {"step": records[-1]["step"], "images_per_second": self.speed}
         _append(self.timing, [timing])
         self.since = now
-        if self.watch:
-            self.watch([*good, timing])
+        for watch in self.watches:
+            watch([*good, timing])
         if wrong:
             raise Diverged(f"step {record['step']}: {', '.join(wrong)}")
 

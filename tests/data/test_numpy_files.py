@@ -105,7 +105,7 @@ def test_labels_beside_a_npy(tmp_path):
     write(tmp_path / "a_labels.npy", np.array([2, 0, 1, 1, 0, 2]))
     source = opened(tmp_path / "a.npy", (5, 7))
     assert source.labels.tolist() == [2, 0, 1, 1, 0, 2] and source.classes == ["0", "1", "2"]
-    for wrong in (np.arange(5), np.zeros(6), np.array([-1] * 6), np.array([10**9] * 6)):
+    for wrong in (np.arange(5), np.full(6, 0.5), np.array([-1] * 6), np.array([10**9] * 6)):
         write(tmp_path / "a_labels.npy", wrong)
         assert "labels" in refusal(tmp_path / "a.npy")
         assert opened(tmp_path / "a.npy", (5, 7), labels="none").labels is None

@@ -59,7 +59,8 @@ def look_at_hdf5(path: str, name: str) -> None:
         group = name.rstrip("/").rpartition("/")[0]
         reads: list[tuple[Any, str]] = [(hdf5.text_attribute, attribute) for attribute in hdf5.ATTRIBUTES]
         reads += [(hdf5.texts, texts) for texts in ("skipped", "classes") if name == "images"]
-        reads += [(read_all, f"{group}/{beside}") for beside in (*hdf5.LABELS, "sums", "done")]
+        reads += [(hdf5.label_values, f"{group}/{labels}") for labels in hdf5.LABELS]
+        reads += [(read_all, f"{group}/{beside}") for beside in ("sums", "done")]
         for read, what in reads:
             with contextlib.suppress(Exception):
                 read(file, what)

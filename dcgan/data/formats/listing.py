@@ -119,7 +119,7 @@ def matching(listing: Listing, pattern: str, path: object) -> Listing:
     """The pictures whose path, or its last part, matches a pattern such as '*.png' or 'train/*'."""
     names = listing.names
     if names is None:
-        raise UserError(f"--pattern: {path} is no folder or .zip of image files, so there are no names to match")
+        raise UserError(f"--pattern: {path} is no folder, .zip or .tar of image files, so there are no names to match")
     fits = [matches(name, pattern) for name in names]
     if not any(fits):
         raise UserError(f"--pattern: none of the {len(names):,} images matches '{pattern}'; the first is {names[0]}")
