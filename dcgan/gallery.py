@@ -37,6 +37,7 @@ UNUSED = (  # a gallery trains in a folder that it throws away, keeps one grid, 
     "checkpoint_minutes",
     "steps",
 )  # fmt: skip
+OWN = ("presets", "labelled", "out", "no_progress", "narrow")  # options that are none of a training
 SIDE = 360  # pixels: smaller grids are enlarged to be about as wide
 
 
@@ -58,16 +59,8 @@ class Row(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = vars(parser().parse_args(arguments))
-    names, labelled, out = given.pop("presets").split(","), given.pop("labelled"), Path(given.pop("out"))
-    narrow = options.named("--narrow", options.integer(1), given.pop("narrow"))
-    progress, configs = not given.pop("no_progress"), []
-    for name in names:
-        if not presets.find(name).conditional:
-            configs.append(configuration(name, given, narrow))
-        elif labelled is None:
-            cli.say(f"{name}: left out, because it needs --labelled PATH, data with labels")
-        else:
-            configs.append(configuration(name, given | {"data": labelled}, narrow))
+    out, progress = Path(given["out"]), not given["no_progress"]
+    configs = configurations(given)
     out.mkdir(parents=True, exist_ok=True)
     rows = []
     for config in configs:
@@ -92,6 +85,21 @@ def parser() -> cli.Parser:
     parser.add_argument("--narrow", metavar="N", default=1, help=help)
     cli.add_options(parser, *(item.name for item in fields(Config) if item.name not in UNUSED))
     return parser
+
+
+def configurations(given: Mapping[str, Any]) -> list[Config]:
+    """Return the configs of a command line, a preset each; say which preset lacks labels. Raises UserError."""
+    narrow, labelled = options.named("--narrow", options.integer(1), given["narrow"]), given["labelled"]
+    shared = {name: value for name, value in given.items() if name not in OWN}
+    configs = []
+    for name in given["presets"].split(","):
+        if not presets.find(name).conditional:
+            configs.append(configuration(name, shared, narrow))
+        elif labelled is None:
+            cli.say(f"{name}: left out, because it needs --labelled PATH, data with labels")
+        else:
+            configs.append(configuration(name, shared | {"data": labelled}, narrow))
+    return configs
 
 
 def configuration(name: str, given: Mapping[str, Any], narrow: int = 1) -> Config:

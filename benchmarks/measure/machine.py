@@ -34,6 +34,11 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     return found | (measured_peaks() if device == "cpu" else {})
 
 
+def described(found: dict[str, Any]) -> str:
+    """Return a machine in a few words, for the title of a plot: "Intel(R) Xeon(R) Processor, 2 threads"."""
+    return f"{found['cpu']}, {found['threads']} threads"
+
+
 def cpu_name() -> str:
     """Return the processor's name."""
     try:
