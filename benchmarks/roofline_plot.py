@@ -37,7 +37,7 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
     axes = figure.subplots()
     rows = [row for row in found["rows"] if "ours_gflops" in row and row["gflop"] > LEAST]
     draw_roof(axes, found["machine"], [intensity(row) for row in rows])
@@ -52,6 +52,7 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
     axes.set_title(f"The operations of a step of dcgan64, {described(found['machine'])}", fontsize=13)
     name_layers(axes, rows)
     finish(axes)
+    figure.legend(loc="outside lower center", ncols=5, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())
@@ -63,11 +64,10 @@ def intensity(row: dict[str, Any]) -> float:
 
 
 def finish(axes: Any) -> None:
-    """Write plain numbers on the axes; draw the grid and the legend."""
+    """Write plain numbers on the axes; draw the grid."""
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small", loc="upper left")
 
 
 def name_layers(axes: Any, rows: list[dict[str, Any]]) -> None:

@@ -23,6 +23,7 @@ from benchmarks.measure.text_table import table
 from benchmarks.measure.workloads import Workload
 from benchmarks.processes import once
 from benchmarks.rivals.torch_step import Rival
+from dcgan import quick
 from gpunet.files import write_atomically
 
 AXES = {  # the size that grows: (its values, the name of the workload at a value)
@@ -116,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to draw the plot in")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     options = parser.parse_args(arguments)
+    quick.cap(options, steps=2, rounds=1, scale=1 / 32)
     found, where = points(options.scale, max(2, options.steps), max(1, options.rounds)), machine()
     rows = [[row["axis"], row["value"], row["side"], row["ms"], row["peak_mb"]] for row in found]
     print(table(HEAD, rows, options.markdown))

@@ -27,6 +27,7 @@ from benchmarks.measure.machine import machine, versions
 from benchmarks.measure.settings import add_options, prepare
 from benchmarks.measure.timing import Timed, alternate, timers, within
 from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
+from dcgan import quick
 from gpunet import backend
 
 try:
@@ -108,6 +109,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 1 where a row was not verified, 2 for a wrong name."""
     options = parse(arguments)
+    quick.cap(options, repeats=1, generate=8)
     try:
         workloads = [Workload.named(name) for name in options.workloads]
         rivals = chosen(options.rivals, options.device)
