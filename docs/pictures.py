@@ -34,13 +34,13 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.measure.text_table import write_between  # noqa: E402
 from dcgan import gallery  # noqa: E402
+from dcgan.presets import find  # noqa: E402
 from gpunet.files import write_atomically  # noqa: E402
 
 MAKER = "maker"  # the text chunk of the fingerprint
-GALLERY = (
-    "--steps 900 --narrow 3 --batch-size 32 --lr 1e-3 --beta1 0 --lr-schedule constant "
-    "--labelled fashion-mnist/data/fashion --device cpu"
-)
+GALLERY = "--steps 900 --narrow 3 --batch-size 32"  # of all presets
+FAST = "--lr 1e-3 --beta1 0 --lr-schedule constant"  # of those that train on the drawn faces
+LABELLED = "--labelled fashion-mnist/data/fashion"  # for the one that needs labels
 FACES = "dcgan/data/faces/*.py"
 TRAINING = ("dcgan/steps.py", "dcgan/presets/parts.py")
 
@@ -56,10 +56,11 @@ def _figure(name: str, *sources: str) -> Picture:
     return Picture((f"python docs/figures.py {name} --out {{folder}}",), ("docs/figures.py", *sources))
 
 
-def _preset(name: str, *pages: str, faces: bool = True) -> Picture:
+def _preset(name: str, *pages: str) -> Picture:
     pages = tuple(f"dcgan/presets/{page}.py" for page in (name.replace("-", "_"), *pages))
-    command = f"python -m dcgan.gallery --presets {name} {GALLERY} --no-progress --out {{folder}}"
-    return Picture((command,), (*pages, *TRAINING, *([FACES] if faces else [])))
+    own, faces = (LABELLED, ()) if find(name).conditional else (FAST, (FACES,))
+    command = f"python -m dcgan.gallery --presets {name} {GALLERY} {own} --device cpu --no-progress --out {{folder}}"
+    return Picture((command,), (*pages, *TRAINING, *faces))
 
 
 def _demo(name: str, steps: str = "") -> Picture:
@@ -90,7 +91,7 @@ PICTURES = {
     "presets/dcgan64.png": _preset("dcgan64"),
     "presets/paper.png": _preset("paper", "kernel5"),
     "presets/carpedm20.png": _preset("carpedm20", "kernel5"),
-    "presets/carpedm20-mnist.png": _preset("carpedm20-mnist", faces=False),
+    "presets/carpedm20-mnist.png": _preset("carpedm20-mnist"),
     "presets/tf-nw.png": _preset("tf-nw", "kernel5"),
     "presets/basicgan.png": _preset("basicgan"),
     "presets/anime96.png": _preset("anime96"),

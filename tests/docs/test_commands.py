@@ -94,6 +94,14 @@ def test_installed_commands_exist():
     assert len(extras) > 3 and {part for name in extras for part in name.split(",")} <= known
 
 
+def test_the_readme_lists_every_command():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    modules = re.findall(r"= (dcgan\.[a-z]+):main", setup["options.entry_points"]["console_scripts"])
+    text = (ROOT / "README.md").read_text()
+    assert len(modules) > 5 and all(f"| `python -m {module}` |" in text for module in modules)
+
+
 def test_code_runs(run):
     snippets = [code for page in PAGES for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)]
     assert snippets

@@ -19,7 +19,8 @@ def test_the_page_shows_every_preset():
 def test_the_table_is_that_of_the_pictures():
     (table,) = re.findall(r"<!-- gallery -->\n(.*?)\n<!-- end of gallery -->", TEXT, re.S)
     assert table == pictures.presets_table()
-    assert pictures.GALLERY.replace(" --device cpu", "") in TEXT  # the command that the page names has made them
+    for options in (f"{pictures.GALLERY} {pictures.FAST}", f"{pictures.GALLERY} {pictures.LABELLED}"):
+        assert f" {options}\n" in TEXT  # the commands that the page names have made the pictures
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
