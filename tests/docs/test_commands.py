@@ -63,6 +63,7 @@ def test_commands_run_as_pasted(page, run, record_property):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_benchmarks_run_as_pasted(page, run):
     assert not (failed := wrong(page, run, slow=True)), "\n\n".join(failed)
