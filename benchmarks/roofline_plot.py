@@ -52,7 +52,7 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
     axes.set_title(f"The operations of a step of dcgan64, {described(found['machine'])}", fontsize=13)
     name_layers(axes, rows)
     finish(axes)
-    figure.legend(loc="outside lower center", ncols=5, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())

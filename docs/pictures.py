@@ -7,7 +7,8 @@ Each PNG holds a fingerprint of its maker as text: a hash of the commands and of
 Comments, docstrings and blank lines do not count. A picture whose maker has another fingerprint today is stale. A
 preset's picture also holds every option of its training; it is stale where one of them has another value today.
 
-The presets' pictures need Fashion-MNIST in the folder fashion-mnist (docs/presets.md), the plots of benchmarks PyTorch.
+carpedm20-mnist needs Fashion-MNIST in the folder fashion-mnist (docs/presets.md), the plots of benchmarks need PyTorch
+and a machine that does nothing else meanwhile.
 """
 
 from __future__ import annotations

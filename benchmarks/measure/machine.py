@@ -35,8 +35,8 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def described(found: dict[str, Any]) -> str:
-    """Return a machine in a few words, for the title of a plot: "Intel(R) Xeon(R) Processor, 2 threads"."""
-    return f"{found['cpu']}, {found['threads']} threads"
+    """Return a machine in a few words, for the title of a plot: "Intel(R) Xeon(R) Processor, threads: 2"."""
+    return f"{found['cpu']}, threads: {found['threads']}"
 
 
 def cpu_name() -> str:
