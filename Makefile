@@ -38,7 +38,7 @@ demo: $(VENV)/.installed  ## train the built-in faces for about two minutes and 
 test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which, JOBS= how many at once
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(TESTS) $(TEST_ARGS)
 
-slow-test: $(VENV)/.installed-test,nvrtc  ## the slow ones: every large kernel for every GPU architecture
+slow-test: $(VENV)/.installed-test,nvrtc  ## the slow ones: every large kernel for every GPU architecture, the benchmarks of the pages
 	$(BIN)/python -m pytest -m slow $(TESTS)
 
 fuzz: $(VENV)/.installed-test  ## 50,000 mutated inputs and 1,000 kills; FUZZ_SEED=, FUZZ_COUNT= and KILLS= choose

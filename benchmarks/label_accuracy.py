@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate
+from dcgan import cli, generate, quick
 from dcgan.config import Config
 from dcgan.data import Source, open_source
 from dcgan.errors import UserError
@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=320, help="number of generated pictures per class (320)")
     parser.add_argument("--epochs", type=int, default=2, help="epochs that the classifier trains (2)")
     options = parser.parse_args(arguments)
+    quick.cap(options, count=8, epochs=1)
     G, config = generate.trained_generator(options.run, {"device": "cpu"})
     if config.classes is None:
         raise UserError(f"{options.run}: {config.preset} is told no labels, expected a conditional preset")

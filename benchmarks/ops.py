@@ -23,6 +23,7 @@ from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
 from benchmarks.measure.settings import add_options, prepare, without_torch
 from benchmarks.measure.timing import alternate, timers
+from dcgan import quick
 from gpunet import backend
 
 try:
@@ -83,6 +84,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 1 where a row was not verified."""
     options = parse(arguments)
+    quick.cap(options, width=4, batch_size=2, repeats=1)
     prepare(options)
     make, sizes = Maker(options.device), (options.batch_size, options.width)
     found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dcgan import quick
 from dcgan.config import Config
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
@@ -44,8 +45,11 @@ def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_of(given: Mapping[str, Any]) -> Config:
-    """Return the config of a preset's settings, a recipe's over them, and over both the given options."""
-    return Config(**settings(given.get("preset", Config.preset), with_recipe(given)))
+    """Return the config of a preset's settings, a recipe's over them, and over both the given options.
+
+    DCGAN_QUICK lowers its numbers (dcgan/quick.py).
+    """
+    return quick.shortened(Config(**settings(given.get("preset", Config.preset), with_recipe(given))))
 
 
 def initialiser(config: Config) -> Initialise:

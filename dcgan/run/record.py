@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dcgan import quick
 from dcgan.device import precision_of
 from dcgan.options import LARGEST
 from dcgan.run.folder import RunDir
@@ -33,6 +34,7 @@ class Record:
     def __init__(self, run: RunDir, device: str, step: int, last_step: int, data: dict[str, Any]) -> None:
         self.run, earlier = run, read(run)
         self.start = {"from_step": step, "started": _now(), **_surroundings(device)}
+        self.start |= {"quick": quick.notice()} if quick.notice() else {}
         starts = earlier.get("starts")
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]
         self.head = {**data, "last_step": last_step}
