@@ -63,7 +63,6 @@ extern "C" __global__ void __launch_bounds__(256)
 extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int channels) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const real b = bias[c];  // read once: the compiler must assume that y overlaps it
-    const Column<real> column{y + c, channels};
-    const auto body = [=](int row, real before) { column[row] = before + b; };
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, column);
+    const auto body = [=](int row, real before) { y[(long long) row * channels + c] = before + b; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, Column<real>{y + c, channels});
 }
