@@ -42,7 +42,7 @@ __device__ void sums_of_block(real* sums, const real* x, int rows, int width, in
 // total[c] = sum over all rows of x[row, c], by whole blocks in one launch: total (channels), x (rows, width), where
 // k rows of `channels` numbers may lie side by side as one row of `width` (channel_of in common.cuh)
 // parts (groups, width): room for the blocks' sums; arrivals (gridDim.y): zeros, and zeros afterwards
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     column_sum_at_once(real* total, real* parts, int* arrivals, const real* x, int rows, int width, int channels,
                        int rows_per_block) {
     if (blockDim.x < BLOCK_COLUMNS) sums_of_block<WIDE>(parts, x, rows, width, rows_per_block);
