@@ -54,11 +54,17 @@ extern "C" __global__ void backward_apply(Number* dx, const float* dy, const flo
                       Column<const float>{dy + first, channels}, Column<const float>{x + first, channels});
 }
 
-// im2col.cu's unfold: columns (N, OH, OW, KH, KW, C) of x (N, H, W, C)
-extern "C" __global__ void unfold(Number* columns, const float* x, int height, int line, int channels, int out_height,
-                                  int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
-    const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
-    const int j = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, ow = tile * blockDim.y + threadIdx.y;
-    unfold_number(columns, x, blockIdx.x, ow, j, height, line, channels, out_height, out_width, kernel_h, run, stride_h,
-                  stride_w, top, left, [](float number) { return factor_of<Number>(number); });
+// im2col.cu's unfold: columns (N, OH, OW, KH, KW, C) of x (N, H, W, C). A thread writes 4 neighbours of a run, which is
+// a multiple of 4; blockDim.x divides a quarter of it.
+extern "C" __global__ void unfold(aligned16 Number* columns, const float* x, int height, int line, int channels,
+                                  int out_height, int out_width, int kernel_h, int run, int stride_h, int stride_w,
+                                  int top, int left) {
+    struct alignas(4 * sizeof(Number)) Four { Number numbers[4]; } four;
+    const int pieces = run / 4 / blockDim.x, tile = blockIdx.y / pieces;
+    const int j = 4 * ((blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x), ow = tile * blockDim.y + threadIdx.y;
+    const PatchRow row(x, blockIdx.x, height, line, out_height, out_width, kernel_h, run, stride_h, top);
+    const int begin = (ow * stride_w - left) * channels;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) four.numbers[e] = factor_of<Number>(row.number(begin, run, j + e));
+    *reinterpret_cast<Four*>(columns + row.target + (long long) ow * kernel_h * run + j) = four;
 }
