@@ -18,12 +18,16 @@ DTYPES = {"tf32": "float32", "bf16": "uint16", "fp16": "float16"}
 
 
 class Factor:
-    """Numbers that are rounded to a precision. It stands for a float32 array of the same shape."""
+    """Numbers that are rounded to a precision. It stands for a float32 array of the same shape.
+
+    slope, where it is not 1: the numbers are a leaky ReLU's result with that slope; or they are the gradient in front
+    of it, which was multiplied by its derivative already.
+    """
 
     dtype = "float32"
 
-    def __init__(self, numbers: Array, precision: str) -> None:
-        self.numbers, self.precision = numbers, precision
+    def __init__(self, numbers: Array, precision: str, slope: float = 1.0) -> None:
+        self.numbers, self.precision, self.slope = numbers, precision, slope
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,6 +39,10 @@ class Factor:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def reshape(self, *shape: int) -> Factor:
+        """Return the same numbers in another shape."""
+        return Factor(self.numbers.reshape(shape), self.precision, self.slope)
 
 
 def factor(x: Array | Factor, precision: str) -> Array:
@@ -51,7 +59,7 @@ def factor(x: Array | Factor, precision: str) -> Array:
 
 def leaky_relu(x: Array, slope: float, precision: str) -> Factor:
     """Return y = x where x > 0, else slope * x, as a factor."""
-    return _elementwise("leaky_relu", x, precision, slope)
+    return Factor(_elementwise("leaky_relu", x, precision, slope).numbers, precision, slope)
 
 
 def leaky_relu_backward(dy: Array, y: Factor, slope: float) -> Array:

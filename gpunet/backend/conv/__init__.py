@@ -18,6 +18,7 @@ a transposed one from Y to X.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from gpunet.backend import tensor_cores
 from gpunet.backend.columns import add_bias
@@ -28,6 +29,7 @@ from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.factors import Factor, factor
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
+from gpunet.backend.tensor_cores import NOTHING, After
 
 
 def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
@@ -84,11 +86,11 @@ class Rounded:
     def output_form(self, dy: Array | Factor) -> Array:
         return factor(dy, self.precision)
 
-    def output(self, x: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias)
+    def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias, after)
 
-    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias)
+    def input_grad(self, dy: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias, after)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
@@ -113,8 +115,8 @@ class RoundedPatches:
     def output_form(self, dy: Array | Factor) -> Array:
         return self.product.output_form(dy).reshape(self.product.sizes.y_shape)  # (N*OH*OW, 1, 1, F)
 
-    def output(self, x: Array, bias: Array | None = None) -> Array:
-        return self.product.output(x, bias).reshape(self.sizes.y_shape)
+    def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return self.product.output(x, bias, after).reshape(*self.sizes.y_shape)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         dx = fold(self.product.input_grad(dy), self.sizes)
