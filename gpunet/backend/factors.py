@@ -57,6 +57,11 @@ def factor(x: Array | Factor, precision: str) -> Array:
     return x.numbers
 
 
+def round_into(out: Factor, x: Array) -> None:
+    """Write x, rounded, into a factor of its shape."""
+    elements(f"{file_of(out.precision)}.round_factors", (out.numbers, x, x.size), x.size)
+
+
 def leaky_relu(x: Array, slope: float, precision: str) -> Factor:
     """Return y = x where x > 0, else slope * x, as a factor."""
     return Factor(_elementwise("leaky_relu", x, precision, slope).numbers, precision, slope)
@@ -65,7 +70,7 @@ def leaky_relu(x: Array, slope: float, precision: str) -> Factor:
 def leaky_relu_backward(dy: Array, y: Factor, slope: float) -> Array:
     """Return dx = dy where y > 0, else slope * dy, written into dy, which is no factor."""
     dy = contiguous(dy)
-    elements(f"{_file(y.precision)}.leaky_relu_backward", (dy, dy, y.numbers, dy.size, slope), dy.size)
+    elements(f"{file_of(y.precision)}.leaky_relu_backward", (dy, dy, y.numbers, dy.size, slope), dy.size)
     return dy
 
 
@@ -76,7 +81,7 @@ def normalise(
     y, channels, batches = empty(x, *x.shape, dtype=DTYPES[precision]), x.shape[-1], mean.size // x.shape[-1]
     rows = x.size // channels // batches
     args = (y, x, mean, rstd, scale, shift, rows, channels, slope)
-    rows_of_blocks(f"{_file(precision)}.normalise", args, rows, channels, batches)
+    rows_of_blocks(f"{file_of(precision)}.normalise", args, rows, channels, batches)
     return Factor(y, precision)
 
 
@@ -90,7 +95,7 @@ def batchnorm_backward_apply(given: tuple, per_batch: Array, slope: float, preci
     rows = x.size // channels // batches
     dx = dy if precision == "tf32" else empty(x, *x.shape, dtype=DTYPES[precision])
     args = (dx, *given, per_batch, rows, channels, slope)
-    rows_of_blocks(f"{_file(precision)}.backward_apply", args, rows, channels, batches)
+    rows_of_blocks(f"{file_of(precision)}.backward_apply", args, rows, channels, batches)
     return Factor(dx, precision)
 
 
@@ -98,9 +103,10 @@ def _elementwise(entry: str, x: Array, precision: str, *scalars: float) -> Facto
     """Return y, a new factor, of a kernel (y, x, count, scalars...)."""
     x = contiguous(x)
     y = empty(x, *x.shape, dtype=DTYPES[precision])
-    elements(f"{_file(precision)}.{entry}", (y, x, x.size, *scalars), x.size)
+    elements(f"{file_of(precision)}.{entry}", (y, x, x.size, *scalars), x.size)
     return Factor(y, precision)
 
 
-def _file(precision: str) -> str:
+def file_of(precision: str) -> str:
+    """Return the kernel file for factors of a precision."""
     return f"factors/factors_{precision}"

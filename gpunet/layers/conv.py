@@ -102,7 +102,7 @@ class Conv2d(_Conv):
     slope = 1.0
 
     def forward(self, x: Array | Factor) -> Array | Factor:
-        conv = backend.convolution(self.weight.data, self.sizes(x))
+        conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         X = conv.input_form(x)  # x, or rounded, or its Winograd transform
         y = self._activated(conv, X)
         before = x.slope if isinstance(x, Factor) else 1.0  # of a leaky ReLU whose result x is
@@ -173,7 +173,7 @@ class ConvTranspose2d(_Conv):
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
     def forward(self, x: Array) -> Array:
-        conv = backend.convolution(self.weight.data, self.sizes(x))
+        conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
         return conv.input_grad(Y, self.bias.data if self.bias else None)

@@ -1,6 +1,7 @@
 // Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. What they
 // compute beside that, activations.cu and batchnorm.cu compute, too; threads own the same elements as there.
 #include "device/factor.cuh"
+#include "adam_step.cuh"
 #include "batchnorm_channel.cuh"
 #include "im2col_unfold.cuh"
 
@@ -67,4 +68,16 @@ extern "C" __global__ void unfold(aligned16 Number* columns, const float* x, int
 #pragma unroll
     for (int e = 0; e < 4; ++e) four.numbers[e] = factor_of<Number>(row.number(begin, run, j + e));
     *reinterpret_cast<Four*>(columns + row.target + (long long) ow * kernel_h * run + j) = four;
+}
+
+// adam.cu's adam_update, which also writes the rounded parameters
+extern "C" __global__ void adam_update(Number* rounded, float* param, float* m, float* v, const float* grad,
+                                       const double* state, int count, float b1, float g1, float b2, float g2,
+                                       float eps, float decay) {
+    const AdamStep step(state, b1, g1, b2, g2, eps, decay);
+    const auto body = [=](int i, float old_param, float old_m, float old_v, float gradient) {
+        param[i] = step.update(m + i, v + i, old_param, old_m, old_v, gradient);
+        rounded[i] = factor_of<Number>(param[i]);
+    };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
 }

@@ -32,15 +32,20 @@ from gpunet.backend.sizes import Sizes
 from gpunet.backend.tensor_cores import NOTHING, After
 
 
-def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
-    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
+def convolution(
+    weight: Array, sizes: Sizes, rounded: Factor | None = None
+) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
+    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it.
+
+    rounded: the weight as a factor, if somebody has rounded it already.
+    """
     if form.covers_image(sizes):
         return Whole(weight)
     asked = weight.shape, device_of(weight), weight.dtype
     if precision := form.rounding(*asked):
-        return Rounded(weight, sizes, precision)
+        return Rounded(rounded or weight, sizes, precision)
     if precision := form.patches_rounding(*asked):
-        return RoundedPatches(weight, sizes, precision)
+        return RoundedPatches(rounded or weight, sizes, precision)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
@@ -73,7 +78,7 @@ class Rounded:
     The weight is rounded for the first pass that needs it: change it only after the last.
     """
 
-    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
         self.weight, self.sizes, self.precision = weight, sizes, precision
 
     @functools.cached_property
@@ -102,7 +107,7 @@ class RoundedPatches:
     It serves pictures: their 3 channels would leave most of a tile empty, a patch of 4x4 pixels has 48 numbers.
     """
 
-    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
         kh, kw, c, f = weight.shape
         self.sizes, pixels = sizes, sizes.n * sizes.oh * sizes.ow
         of_pixels = Sizes(pixels, 1, 1, kh * kw * c, 1, 1, f, 1, 1, 1, 1, 0, 0)

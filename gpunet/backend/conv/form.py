@@ -49,10 +49,7 @@ def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
 
     weight: the shape (KH, KW, C, F).
     """
-    if choices.implementation(device) != "kernels" or choices.product(device, dtype) != "mma":
-        return None
-    fits = choices.form() in ("auto", "direct") and tensor_cores.takes(weight)
-    return choices.precision(device) if fits else None
+    return choices.rounding(device, dtype) if tensor_cores.takes(weight) else None
 
 
 def winograd_tile(sizes: Sizes, device: str) -> int:
