@@ -70,7 +70,7 @@ def adam(device):
     assert to_numpy(state)[:2].tolist() == [1e-3, 3]
     scaling = new_scaling(device, 2.0)
     gradient = backend.scale_gradient(to_device(grads[0].astype("float32"), device), scaling)
-    backend.unscale_gradients(gradient, scaling)
+    backend.unscale_gradients(scaling, gradient)
     backend.adam_update(param, gradient, m_, v_, state, (0.5, 0.999), 1e-8, 0.0, scaling)
     backend.average_update(m_, param, state, 0.999)
     return [param, m_, v_, scaling]
