@@ -4,7 +4,9 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot as plt
+import pytest
+
+plt = pytest.importorskip("matplotlib.pyplot")
 
 PLACE = Path(__file__).parents[2] / "docs/figures.py"
 
