@@ -6,7 +6,9 @@ size, -reference chooses the NumPy implementation instead of the kernels.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +99,11 @@ class Batch:
 
 
 class Ours:
-    """Our training step, as `dcgan.train` runs it: from bytes on the host to two updated networks."""
+    """Our training step, as `dcgan.train` runs it: from bytes on the host to two updated networks.
+
+    On a GPU the step is queued and not waited for: whatever steps, or reads and writes the networks, does so within the
+    `running()` block.
+    """
 
     def __init__(self, workload: Workload, device: str) -> None:
         self.gan = GAN(workload.config, np.random.default_rng(0), device)
@@ -110,7 +116,12 @@ class Ours:
         """Train with this learning rate from here on."""
         self.gan.adam_G.lr = self.gan.adam_D.lr = lr
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Compute in the workload's implementation, on the stream of the steps."""
+        with backend.use(self.implementation), self.stepper.running():
+            yield
+
     def step(self) -> dict[str, Any]:
         """Train D, and G as often as the preset says; return the losses, on the device."""
-        with backend.use(self.implementation), self.stepper.running():
-            return self.stepper(self.number, Inputs(self.batch.images, self.batch.zs, labels=self.batch.labels))
+        return self.stepper(self.number, Inputs(self.batch.images, self.batch.zs, labels=self.batch.labels))

@@ -73,10 +73,14 @@ class Comparison:
 
     def __init__(self, ours: Ours, lr: float) -> None:
         self.values, self.low, self.lr = weights(ours), lowest(ours.gan.G), lr
+        with ours.running():
+            self._run(ours)
+
+    def _run(self, ours: Ours) -> None:
         ours.set_lr(0.0)
         self.losses = [_numbers(ours.step())]
         self.gradients = {"G": _gradients(ours.gan.G), "D": _gradients(ours.gan.D)}
-        ours.set_lr(lr)
+        ours.set_lr(self.lr)
         before = _values(ours.gan.D)
         self.losses.append(_numbers(ours.step()))
         self.after = _values(ours.gan.D)

@@ -6,7 +6,8 @@ come in through arrays that stay in place, and no result may be needed on the ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,23 @@ def computing_stream() -> Any:
 
     cupy.cuda.Device().synchronize()
     return cupy.cuda.Stream(non_blocking=True)
+
+
+@contextlib.contextmanager
+def working_on(stream: Any) -> Iterator[None]:
+    """Queue all work of the block on a `computing_stream`, behind all that was queued before; wait for it at the end.
+
+    Such a stream and CuPy's default stream do not wait for each other. Weights that were loaded just before a block, or
+    are read just after it, would else be read while they are written.
+    """
+    import cupy
+
+    cupy.cuda.Device().synchronize()
+    with stream:
+        try:
+            yield
+        finally:
+            stream.synchronize()
 
 
 class Graph:

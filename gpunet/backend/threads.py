@@ -34,7 +34,7 @@ def _pool() -> ThreadPoolExecutor:
 
 @functools.cache
 def _blas() -> Any:
-    """Return the controller of BLAS's threads. Where threadpoolctl is missing BLAS keeps them all; a warning says so."""
+    """Return the controller of BLAS's threads. Without threadpoolctl it limits nothing, and a warning says so."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError as error:

@@ -59,6 +59,23 @@ def test_a_graph_is_the_step_bit_for_bit(options):
         assert losses(True, **options) == losses(False, **options)
 
 
+@pytest.mark.cuda
+def test_steps_come_behind_what_was_loaded_and_before_what_is_read():
+    """The stream of the steps does not wait for the one that loads and reads; a device that checks the order says so."""
+    config, found = config_of(TINY), []
+    with backend.use("kernels"):
+        for graph in (True, False):
+            gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+            state, stepper = gan.state_dict(), Stepper(gan, "cuda", graph)
+            for _ in range(2):
+                gan.load_state_dict(state)
+                images, labels = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), np.zeros(4, "int32")
+                with stepper.running():
+                    stepper(1, Inputs(images, [draw_z(rng, 4, config)], None, labels))
+                found.append(np.concatenate([gan.adam_D.m.get(), gan.adam_G.data.get()]))
+    assert np.array_equal(found[:2], found[2:])
+
+
 @pytest.mark.parametrize("flip, labels", [(False, False), (True, False), (False, True), (True, True)])
 def test_inputs_are_the_arrays_that_there_are_and_back(flip, labels):
     arrays = {name: np.full(2, i) for i, name in enumerate(("images", "flip", "labels", "z", "another z"))}
@@ -107,6 +124,7 @@ def test_uploads_and_graphs_of_every_plan(monkeypatch, options):
     monkeypatch.setattr(page, "Graph", GraphOnTheCpu)
     monkeypatch.setattr(GraphOnTheCpu, "made", [])
     monkeypatch.setattr(page, "computing_stream", contextlib.nullcontext)
+    monkeypatch.setattr(page, "working_on", lambda stream: stream)
     monkeypatch.setattr(backend, "to_device", lambda array, device: array)
     with backend.use("reference"):
         assert losses(True, "cpu", **options) == losses(False, "cpu", **options)
