@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from dcgan.presets import PRESETS, config_of, find
 from dcgan.sampling import draw_z
 from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
+from gpunet.backend.loss_scale import new_scaling
 
 NAME = re.compile(
     r"(?P<preset>.+?)-nf(?P<width>\d+)-b(?P<batch>\d+)(-s(?P<size>\d+))?(-(?P<implementation>reference))?"
@@ -32,6 +33,7 @@ ALL = (
     *(f"{preset}-nf64-b64" for preset in PRESETS if preset != "dcgan64"),
     "dcgan64-nf64-b64-reference",
 )
+LOSS_SCALE = 2.0**10  # in fp16, on both sides; with the usual first scale the first gradients would be infinite
 CLASSES = 3  # number of classes of networks with labels; the labels of a batch are 0, 1, 2, 0, 1 ...
 
 
@@ -76,7 +78,7 @@ class Workload:
         c, betas = self.config, (self.config.beta1, self.config.beta2)
         sizes = (self.size,) if self.size else ()
         return {"preset": self.preset, "network": (c.z_dim, self.width, *sizes), "lr": c.lr, "betas": betas,
-                "weight_decay": c.l2, "g_steps": c.ratio[1], "fresh_z": c.fresh_z,
+                "weight_decay": c.l2, "g_steps": c.ratio[1], "fresh_z": c.fresh_z, "loss_scale": LOSS_SCALE,
                 "targets": (c.real_target, c.fake_target, c.generator_target)}  # fmt: skip
 
 
@@ -106,7 +108,12 @@ class Ours:
     """
 
     def __init__(self, workload: Workload, device: str) -> None:
-        self.gan = GAN(workload.config, np.random.default_rng(0), device)
+        rounding = backend.precision(device) if workload.implementation == "kernels" else "fp32"
+        config = replace(workload.config, precision=rounding)  # fp16 has a scaled loss
+        self.gan = GAN(config, np.random.default_rng(0), device)
+        for adam in (self.gan.adam_G, self.gan.adam_D):
+            if adam.scaling is not None:
+                adam.scaling[...] = new_scaling(device, LOSS_SCALE)
         self.number = workload.config.ratio[0]  # a batch that trains both networks
         self.batch = Batch.drawn(workload, self.gan.draws(self.number))
         self.stepper = Stepper(self.gan, device, graph=True)

@@ -61,7 +61,7 @@ def test_a_graph_is_the_step_bit_for_bit(options):
 
 @pytest.mark.cuda
 def test_steps_come_behind_what_was_loaded_and_before_what_is_read():
-    """The stream of the steps does not wait for the one that loads and reads; a device that checks the order says so."""
+    """Nothing else orders the stream of the steps and the one that loads and reads."""
     config, found = config_of(TINY), []
     with backend.use("kernels"):
         for graph in (True, False):
