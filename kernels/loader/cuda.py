@@ -31,6 +31,13 @@ class CudaModule:
         self._module = cupy.RawModule(code=text, options=options(dtype))
         self._functions: dict[str, Any] = {}
 
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Compile the file now, not at its first launch; return what the driver says of each kernel."""
+        names = {"registers": "num_regs", "local_bytes": "local_size_bytes", "shared_bytes": "shared_size_bytes"}
+        names |= {"most_threads": "max_threads_per_block"}
+        found = {name: self._module.get_function(name) for name in self.entries}
+        return {name: {word: getattr(kernel, own) for word, own in names.items()} for name, kernel in found.items()}
+
     def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int, whole: bool) -> None:
         """Start a kernel on CuPy's current stream, without waiting."""
         entry = self.entries[name]
