@@ -67,17 +67,29 @@ class Graph:
             else:
                 if self.graph is None:
                     self._capture(stream)
-                self.graph.launch(stream)
+                self._replay(stream)
         self.calls += 1
         return self.result
+
+    def _replay(self, stream: Any) -> None:
+        from gpunet.kernels.loader.cuda import errors
+
+        try:
+            self.graph.launch(stream)
+        except Exception as error:
+            errors.append(f"graph: {error}")
+            raise
 
     def _capture(self, stream: Any) -> None:
         self.result = None
         stream.begin_capture()  # from here launches are recorded, not run
         try:
             self.result = self.function(*self.inputs)
-        finally:
-            self.graph = stream.end_capture()
+        except BaseException:
+            with contextlib.suppress(Exception):  # that the graph is incomplete is not what went wrong
+                stream.end_capture()
+            raise
+        self.graph = stream.end_capture()
 
 
 class Upload:

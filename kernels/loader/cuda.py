@@ -13,6 +13,7 @@ from gpunet.kernels.loader.arguments import Grid, convert
 from gpunet.kernels.loader.cpu import C_REAL
 from gpunet.kernels.loader.signature import entries
 
+errors: list[str] = []  # of launches and replays: what these kernels were to leave behind may be incomplete
 STATIC_SHARED_LIMIT = 48 * 1024  # a kernel that wants more shared memory must say so beforehand
 
 
@@ -46,7 +47,11 @@ class CudaModule:
         function = self._functions.get(name) or self._functions.setdefault(name, self._module.get_function(name))
         if shared > STATIC_SHARED_LIMIT and function.max_dynamic_shared_size_bytes < shared:
             function.max_dynamic_shared_size_bytes = shared
-        function(grid, block, typed, shared_mem=shared)
+        try:
+            function(grid, block, typed, shared_mem=shared)
+        except Exception as error:
+            errors.append(f"{self.stem}.{name}: {error}")
+            raise
 
 
 def _typed(parameter: Any, value: Any, arg: Any) -> Any:
