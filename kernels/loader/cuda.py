@@ -22,6 +22,15 @@ def options(dtype: str) -> tuple[str, ...]:
     return ("-std=c++17", "-lineinfo", f"-DREAL={C_REAL[dtype]}")
 
 
+def options_of_nvrtc(dtype: str) -> tuple[str, ...]:
+    """Return the options of a compilation through CuPy, which adds two: for whoever calls NVRTC by itself.
+
+    The first lets lambdas be called on the device (before NVRTC 13.2 kernels/winograd/ needs it), the second makes
+    float32 numbers below 1.2e-38 zero, as they are not on the CPU.
+    """
+    return (*options(dtype), "--device-as-default-execution-space", "-ftz=true")
+
+
 class CudaModule:
     """A kernel file compiled for one dtype; `launch` starts one of its kernels on CuPy arrays."""
 
