@@ -10,6 +10,8 @@ section alone. Before the first one the command writes down what it expects (pre
 
     sized.py          what a section is given: the sizes of its work, and where its results go
     findings.py       the file of results
+    environment.py, compiling.py, ceilings.py, correctness.py, graphs.py, racing.py, launch_times.py, plans.py, tools.py,
+    inductor.py       the sections, in the order in which they run
     tables.py         its tables
     predictions.py    a model of the step's time, written before anything is measured
     products.py       the matrix products of a training step's convolutions, which two sections go through
