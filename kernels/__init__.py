@@ -125,7 +125,7 @@ def _without_ladders() -> list[str]:
 def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
     """Return the files that a training step on a GPU may use, with products in any of these precisions."""
     products = ["conv2d/conv2d" if name == "fp32" else f"conv2d/conv2d_{name}" for name in precisions]
-    others = ("conv2d/", "im2col") if winograd else ("conv2d/", "im2col", "winograd/")
+    others = ("conv2d/",) if winograd else ("conv2d/", "winograd/")
     return [*products, *(stem for stem in _without_ladders() if not stem.startswith(others))]
 
 

@@ -10,9 +10,10 @@ section alone. Before the first one the command writes down what it expects (pre
 
     sized.py          what a section is given: the sizes of its work, and where its results go
     findings.py       the file of results
-    environment.py, compiling.py, ceilings.py, correctness.py, graphs.py, racing.py, launch_times.py, plans.py, tools.py,
-    inductor.py       the sections, in the order in which they run
+    environment.py, compiling.py, ceilings.py, correctness.py, graphs.py, racing.py, launch_times.py, plans.py,
+    tools.py          the sections, in the order in which they run; a short page each, even below 40 lines
     tables.py         its tables
     predictions.py    a model of the step's time, written before anything is measured
+    operations.py     the other operations of a step
     products.py       the matrix products of a training step's convolutions, which two sections go through
 """

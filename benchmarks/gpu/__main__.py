@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.gpu import findings, predictions
+from benchmarks.gpu.environment import nvidia_smi
 from benchmarks.gpu.tables import report
 from gpunet.backend import use_precision
 
@@ -46,7 +47,7 @@ SECTIONS = {  # in the order of their value: after the sixth the main question i
     "sanitize": Place("tools", "sanitize", 40),
     "tests": Place("tools", "tests", 70),
     "train": Place("tools", "train", 60),
-    "inductor": Place("inductor", "run", 120),
+    "inductor": Place("racing", "inductor", 120),
 }
 
 
@@ -116,7 +117,8 @@ def run_all(options: argparse.Namespace) -> int:
     findings.write(path, found)
     for name in (name for name in SECTIONS if name in names):
         seconds = min(SECTIONS[name].seconds * options.minutes / MINUTES, end - time.monotonic())
-        found["sections"][name] = in_a_process(name, seconds, options)
+        before, section = nvidia_smi(), in_a_process(name, seconds, options)
+        found["sections"][name] = section | {"gpu_before_and_after": [before, nvidia_smi()]}
         findings.write(path, found)
         print(f"{name}: {found['sections'][name]['status']}", file=sys.stderr, flush=True)
     print(report(found))

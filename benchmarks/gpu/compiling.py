@@ -11,7 +11,7 @@ QUICK = ("arrays", "activations", "adam")  # what a scaled run compiles
 
 
 def run(settings: Settings) -> None:
-    """Compile what training in any precision uses, then float64 for the reference checks of a full run."""
+    """Compile what training in any precision uses, Winograd's form included; a scaled run takes a few quick files."""
     files = kernels.of_training_on_cuda(settings.precisions, winograd=True) if settings.full else list(QUICK)
     began, rows = time.perf_counter(), []
 

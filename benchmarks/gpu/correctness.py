@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.gpu.operations import OPERATIONS, numbers
 from benchmarks.gpu.products import Product, products
 from benchmarks.gpu.sized import Settings
 from gpunet import backend
-from gpunet.backend import batchnorm, batchnorm_backward, bce_with_logits, use, use_precision
+from gpunet.backend import use, use_precision
 
 GUARD, POISON = 4096, 0xFF  # bytes; four of them are a NaN
 REPEATS = 50
@@ -109,33 +110,10 @@ def _outside(check: Any) -> bool:
 
 
 def others(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield batch norm (forward, backward), the loss and Adam, each against the reference in float64."""
-    rng, shape = np.random.default_rng(1), (settings.batch, settings.size // 4, settings.size // 4, 2 * settings.width)
-    x, dy = (backend.to_device(rng.standard_normal(shape), "cuda") for _ in range(2))
-    scale, shift = (backend.to_device(rng.standard_normal(shape[3]), "cuda") for _ in range(2))
-    grad, zero = backend.to_device(rng.standard_normal(100_003), "cuda"), backend.to_device(np.zeros(100_003), "cuda")
-
-    def forward(x: Any, dy: Any, scale: Any, shift: Any, *rest: Any) -> list[Any]:
-        return list(batchnorm(x, scale, shift, 1e-5, 0.2)[:2])
-
-    def backward(x: Any, dy: Any, scale: Any, shift: Any, *rest: Any) -> list[Any]:
-        _, mean, _, rstd = batchnorm(x, scale, shift, 1e-5, 0.2)
-        return list(batchnorm_backward(dy.copy(), x, mean, rstd, scale, shift, 0.2))
-
-    def loss(x: Any, *rest: Any) -> list[Any]:
-        return [value.reshape(-1) for value in bce_with_logits(x, 0.9)]
-
-    def adam(*arrays: Any) -> list[Any]:
-        grad, zero = arrays[4:]
-        param, m, v, state = grad + 1, zero.copy(), zero.copy(), backend.to_device(np.array([2e-4, 0, 0, 0]), "cuda")
-        for _ in range(3):
-            backend.adam_update(param, grad, m, v, state, (0.5, 0.999), 1e-8)
-        return [param, m, v]
-
-    double = (x, dy, scale, shift, grad, zero)
-    for call in (forward, backward, loss, adam):
+    """Yield each operation of OPERATIONS, float32 by the kernels against float64 by the reference."""
+    double = numbers(settings)
+    single = {name: array.astype("float32") for name, array in double.items()}
+    for name, call in OPERATIONS.items():
         with use("reference"):
-            exact = call(*double)
-        single = [a.astype("float32") for a in double]
-        name = {"forward": "batchnorm", "backward": "batchnorm backward"}.get(call.__name__, call.__name__)
-        yield name, checked(lambda call=call, single=single: call(*single), exact, settings.times(REPEATS))
+            exact = call(**double)
+        yield name, checked(partial(call, **single), exact, settings.times(REPEATS))

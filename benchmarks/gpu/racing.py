@@ -18,12 +18,24 @@ from gpunet.backend import use_precision
 ROUNDS, REPLAYS, STEPS = 7, 100, 300
 RIVALS = ("eager", "frozen+fused+channels_last", "frozen+fused+channels_last+graph")
 
+COMPILED = ("frozen+fused+channels_last+compiled+graph",)  # takes long to start
+OTHERS, TINY = ("dcgan64-nf128-b128", "carpedm20-nf64-b64", "paper-nf64-b64"), ("basicgan-nf2-b4",)
+
 
 def run(settings: Settings) -> None:
     """Keep a row per precision and batch; the rivals' times only where both sides agree."""
     for factor in (1, 2):
         for precision in reversed(settings.precisions):  # bf16 and fp16 first: the deadline may cut the rest
             settings.add("steps", row(settings, settings.workload(factor), precision, RIVALS))
+
+
+def inductor(settings: Settings) -> None:
+    """Keep a row for the compiled rival in the fastest precision, then other workloads against a captured step."""
+    precision = "bf16" if "bf16" in settings.precisions else "fp32"
+    if settings.has_torch:
+        settings.add("steps", row(settings, settings.workload(), precision, COMPILED))
+    for name in OTHERS if settings.full else TINY:
+        settings.add("steps", row(settings, name, precision, RIVALS[-1:]))
 
 
 def row(settings: Settings, name: str, precision: str, rivals: tuple[str, ...]) -> dict[str, Any]:

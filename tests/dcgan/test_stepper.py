@@ -49,6 +49,7 @@ def test_launches_of_a_step(monkeypatch):
             patch.setattr(kernels, "launch", noted)
             stepper(1, Inputs(np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)]))
         counts.append(len(launched))
+        assert {entry.rpartition(".")[0] for entry in launched} <= set(kernels.of_training_on_cuda([precision]))
     assert counts[0] <= 95 and counts[1] == counts[0] + 2 * 3  # for either network: scale, unscale and decide
 
 
