@@ -34,7 +34,7 @@ try:
 
     from benchmarks.rivals.chosen import Jax, Unfit, chosen, start
     from benchmarks.rivals.same_step import Comparison
-    from benchmarks.rivals.torch_step import RIVALS, Rival
+    from benchmarks.rivals.torch_step import ON_CUDA, RIVALS, Rival
 except ImportError as error:
     sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
@@ -96,8 +96,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--workloads", nargs="+", metavar="NAME", help=f"workloads, as PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
     add("--all", action="store_true", help="measure dcgan64 at every width and batch size, and every preset")
-    names = [rival.name for rival in RIVALS]
-    add("--rivals", nargs="+", metavar="NAME", help=f"ways to run PyTorch, or jax (default: {names}, and jax)")
+    names, on_cuda = ([rival.name for rival in rivals] for rivals in (RIVALS, ON_CUDA))
+    text = f"ways to run PyTorch, or jax (default: {names}, and jax; on cuda {on_cuda})"
+    add("--rivals", nargs="+", metavar="NAME", help=text)
     add("--repeats", type=int, default=7, metavar="N", help="rounds of one run per side (default 7)")
     add("--start-up", action="store_true", help="also time new processes to the end of their first step")
     add("--memory", action="store_true", help="also measure the peak memory of processes that train")
