@@ -25,6 +25,7 @@ CLASSES = {
     "global load": (r"LDG\b", r"ld\.(volatile\.)?global"),
     "global store": (r"STG", r"st\.(volatile\.)?global"),
     "async copy": (r"LDGSTS", r"cp\.async\.c[ag]"),
+    "matrix load": (r"LDSM", r"ldmatrix"),
     "wide shared load": (r"LDS[\w.]*\.128", r"ld\.(volatile\.)?shared\.v4\.\w32|ld\.(volatile\.)?shared\.v2\.\w64"),
     "shared load": (r"LDS", r"ld\.(volatile\.)?shared"),
     "shared store": (r"STS", r"st\.(volatile\.)?shared"),
