@@ -27,7 +27,8 @@ def theirs(given: dict[str, Any]) -> Callable[[], Any]:
     """Return PyTorch's step, with weights, pictures and z of its own."""
     import torch
 
-    from benchmarks.rivals.torch_step import Rival, TorchStep, networks
+    from benchmarks.rivals.names import Rival
+    from benchmarks.rivals.torch_step import TorchStep, networks
 
     torch.set_num_threads(given["threads"])
     plain = given["plain"]

@@ -21,8 +21,9 @@ import numpy as np
 
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
-from benchmarks.measure.settings import add_options, prepare
+from benchmarks.measure.settings import add_options, prepare, without_torch
 from benchmarks.measure.timing import alternate, timers
+from dcgan import quick
 from gpunet import backend
 
 try:
@@ -30,7 +31,7 @@ try:
 
     from benchmarks.op_cases import Case, Maker, batch_norms, convolutions, others
 except ImportError as error:
-    sys.exit(f"benchmarks.ops compares with PyTorch ({error}): pip install 'gpunet[torch]'")
+    without_torch("ops", error)
 
 TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # relative root mean square errors
 
@@ -83,6 +84,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 1 where a row was not verified."""
     options = parse(arguments)
+    quick.cap(options, width=4, batch_size=2, repeats=1)
     prepare(options)
     make, sizes = Maker(options.device), (options.batch_size, options.width)
     found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}

@@ -21,22 +21,24 @@ import contextlib
 import sys
 from typing import Any
 
-from benchmarks import generation, processes
+from benchmarks import processes
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
-from benchmarks.measure.settings import add_options, prepare
+from benchmarks.measure.settings import add_options, prepare, without_torch
 from benchmarks.measure.timing import Timed, alternate, timers, within
 from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
+from benchmarks.rivals.names import RIVALS, Rival
+from dcgan import quick
 from gpunet import backend
 
 try:
     import torch
 
+    from benchmarks import generation
     from benchmarks.rivals.chosen import Jax, Unfit, chosen, start
     from benchmarks.rivals.same_step import Comparison
-    from benchmarks.rivals.torch_step import RIVALS, Rival
 except ImportError as error:
-    sys.exit(f"benchmarks.step compares with PyTorch ({error}): pip install 'gpunet[torch]'")
+    without_torch("step", error)
 
 COMPILING = 300.0  # seconds that a rival's compiler has for a workload
 
@@ -108,6 +110,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 1 where a row was not verified, 2 for a wrong name."""
     options = parse(arguments)
+    quick.cap(options, repeats=1, generate=8, start_up=False, memory=False)
+    if quick.notice():
+        options.workloads = options.workloads[:1]
     try:
         workloads = [Workload.named(name) for name in options.workloads]
         rivals = chosen(options.rivals, options.device)

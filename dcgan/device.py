@@ -11,7 +11,13 @@ from tqdm import tqdm
 
 from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 from gpunet import backend, kernels
+
+NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
+    "cudaErrorInsufficientDriver": "no NVIDIA driver found, or one too old for CuPy (nvidia-smi shows it)",
+    "cudaErrorNoDevice": "no NVIDIA GPU found",
+}
 
 
 def choose_device(config: Config, build: bool = True) -> str:
@@ -38,11 +44,17 @@ def _device(config: Config) -> str:
         backend.to_device(np.zeros(1, "float32"), "cuda")
     except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
         if config.device == "cuda":
-            raise UserError(f"--device cuda: {error}") from error
+            raise UserError(f"--device cuda: {_in_words(error)}") from error
         if importlib.util.find_spec("cupy"):  # whoever installed CuPy expects the GPU
-            print(f"--device auto takes the CPU: {' '.join(str(error).split())}", flush=True)
+            print(f"--device auto takes the CPU: {_in_words(error)}", flush=True)
         return "cpu"
     return "cuda"
+
+
+def _in_words(error: Exception) -> str:
+    """Return why there is no GPU: in plain words where CUDA's own text is a riddle, else as CuPy says it."""
+    text = one_line(str(error))
+    return next((words for name, words in NO_GPU.items() if name in text), text)
 
 
 def _build_kernels(asked: bool) -> None:
@@ -69,7 +81,7 @@ def _in_short(text: str) -> str:
     """Return the first line of a compiler's message, and the first that speaks of an error."""
     first, *others = text.splitlines()
     error = next((line for line in others if "error" in line), others[0]) if others else ""
-    return " ".join(f"{first} {error}".split())[:300]
+    return one_line(f"{first} {error}")[:300]
 
 
 def _use_precision(name: str, device: str) -> None:

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from gpunet import backend
-from gpunet.backend.devices import Array, array_module
+from gpunet import backend, flat
+from gpunet.backend.devices import Array
 from gpunet.layers.base import Layer
 from gpunet.optim import Adam
 
@@ -44,9 +44,9 @@ class Average:
         parameters, layers = self.optimizer.parameters, [layer for layer in self.net.walk() if layer.buffers]
         before = [parameter.data for parameter in parameters], [layer.buffers for layer in layers]
         try:
-            for parameter, view in zip(parameters, _views(self.parameters_average, before[0]), strict=True):
+            for parameter, view in zip(parameters, flat.views(self.parameters_average, before[0]), strict=True):
                 parameter.data = view
-            views = iter(_views(self.buffers_average, [array for own in before[1] for array in own.values()]))
+            views = iter(flat.views(self.buffers_average, [array for own in before[1] for array in own.values()]))
             for layer in layers:
                 layer.buffers = {name: next(views) for name in layer.buffers}
             yield self.net
@@ -71,19 +71,10 @@ def _flat(net: Layer, like: Array) -> Array:
     """Move the buffers of all layers into one new array, of which they become views; return it."""
     layers = [layer for layer in net.walk() if layer.buffers]
     arrays = [array for layer in layers for array in layer.buffers.values()]
-    flat = array_module(like).zeros(sum(array.size for array in arrays), like.dtype)
-    views = iter(_views(flat, arrays))
+    buffers = flat.buffer(arrays, like)
+    views = iter(flat.views(buffers, arrays))
     for layer in layers:
         for name, array in layer.buffers.items():
             layer.buffers[name] = next(views)
             layer.buffers[name][...] = array
-    return flat
-
-
-def _views(flat: Array, arrays: list[Array]) -> list[Array]:
-    """Return views of a flat array, one after another, in the shapes of these arrays."""
-    views, start = [], 0
-    for array in arrays:
-        views.append(flat[start : start + array.size].reshape(array.shape))
-        start += array.size
-    return views
+    return buffers

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gpunet import backend
+from gpunet import backend, flat
 from gpunet.backend.adam import LR, STEP
-from gpunet.backend.devices import Array, array_module, device_of, to_device
+from gpunet.backend.devices import Array, device_of, to_device
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
 from gpunet.layers.base import Parameter
 
@@ -45,22 +45,15 @@ class Adam:
                 "expected lr >= 0, 0 <= betas < 1, eps > 0 and weight_decay >= 0"
             )
         self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), float(eps), float(weight_decay)
-        first = self.parameters[0].data
-        xp, size = array_module(first), sum(parameter.data.size for parameter in self.parameters)
-        self.data, self.grad, self.m, self.v = (xp.zeros(size, first.dtype) for _ in range(4))
+        values = [parameter.data for parameter in self.parameters]
+        first = values[0]
+        self.data, self.grad, self.m, self.v = (flat.buffer(values, first) for _ in range(4))
         self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
         self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
-        self._views = list(self._move_in())
-
-    def _move_in(self) -> Iterable[Array]:
-        start = 0
-        for parameter in self.parameters:
-            cut, shape = slice(start, start + parameter.data.size), parameter.data.shape
-            self.data[cut] = parameter.data.ravel()
-            parameter.data = self.data[cut].reshape(shape)
-            parameter.grad_buffer, parameter.grad = self.grad[cut].reshape(shape), None
-            start = cut.stop
-            yield parameter.data
+        self._views = flat.views(self.data, values)
+        for parameter, data, grad in zip(self.parameters, self._views, flat.views(self.grad, values), strict=True):
+            data[...] = parameter.data
+            parameter.data, parameter.grad_buffer, parameter.grad = data, grad, None
 
     @property
     def lr(self) -> float:
@@ -96,7 +89,8 @@ class Adam:
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the moments, flat in declared order, and the numbers step and lr, and of a scaled loss."""
-        state = {"m": self.m.copy(), "v": self.v.copy(), "step": int(self.state[STEP]), "lr": self.lr}
+        m, v = (flat.packed(moments, self._views) for moments in (self.m, self.v))
+        state = {"m": m, "v": v, "step": int(self.state[STEP]), "lr": self.lr}
         if self.scaling is not None:
             state |= {"loss_scale": float(self.scaling[SCALE]), "good_steps": int(self.scaling[GOOD_STEPS])}
         return state
@@ -106,10 +100,11 @@ class Adam:
 
         The scale of the loss is restored if both had one: a run may go on in another precision.
         """
-        if set(state) - SCALING != {"m", "v", "step", "lr"} or any(state[k].shape != self.m.shape for k in ("m", "v")):
-            raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {self.m.size}, step and lr")
-        device = device_of(self.m)
-        self.m[...], self.v[...] = to_device(state["m"], device), to_device(state["v"], device)
+        size, device = sum(view.size for view in self._views), device_of(self.m)
+        if set(state) - SCALING != {"m", "v", "step", "lr"} or any(state[k].shape != (size,) for k in ("m", "v")):
+            raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {size}, step and lr")
+        for name, moments in (("m", self.m), ("v", self.v)):
+            flat.unpack(to_device(state[name], device), moments, self._views)
         self.state[:2] = to_device(np.array([state["lr"], state["step"]], "float64"), device)
         if self.scaling is not None and set(state) >= SCALING:
             self.scaling[...] = new_scaling(device, state["loss_scale"])

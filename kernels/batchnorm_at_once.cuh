@@ -37,7 +37,7 @@ __device__ void moments_of_block(real* means, real* m2s, const real* x, int rows
 // affine (2, channels): copies of scale and shift, so that all that the next kernels read of a channel lies together
 // arrivals (gridDim.y): zeros, and zeros afterwards. mean, var, rstd (batches, channels); running_mean, running_var
 // (channels); x (batches, rows, width)
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean, optional real* running_var,
                        real* means, real* m2s, int* arrivals, optional real* affine, const real* x,
                        optional const real* scale, optional const real* shift, int rows, int width, int channels,
@@ -104,7 +104,7 @@ __device__ void backward_by_block(real* parts, const real* dy, const real* x, co
 
 // parts: room for the blocks' results; arrivals (gridDim.y): zeros, and zeros afterwards. dscale, dshift (channels) are
 // totals, per_batch (batches, 2, channels) has dshift and dscale of each batch. dy, x (batches, rows, width)
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     backward_reduce_at_once(real* dscale, real* dshift, real* per_batch, real* parts, int* arrivals, const real* dy,
                             const real* x, const real* mean, const real* rstd, optional const real* scale,
                             optional const real* shift, int rows, int width, int channels, int rows_per_block,

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.measure.text_table import table
 from benchmarks.measure.timing import Timed
+from dcgan import quick
 from gpunet.files import write_atomically
 
 HEAD = ("workload", "ours ms", "spread", "rival ms", "spread", "fastest way", "ratio", "verified")
@@ -71,6 +72,7 @@ def finish(name: str, found: dict[str, Any], options: argparse.Namespace) -> int
     for title in ("processes", "generation"):
         for side, values in found.get(title, {}).items():
             print(f"{side}: {values}")
+    found |= {"quick": quick.notice()} if quick.notice() else {}
     found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
     if options.json:
         write_atomically(options.json, (json.dumps(found, indent=1) + "\n").encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from gpunet import backend, kernels
 from gpunet.backend import PRECISIONS
@@ -15,6 +16,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=PRECISIONS[:2], help="rounding of products on cuda (default: tf32 where the GPU has it)")
     add("--markdown", action="store_true", help="print Markdown tables")
     add("--json", metavar="FILE", help="write everything to this file")
+
+
+def without_torch(command: str, error: ImportError) -> None:
+    """End a command that needs PyTorch with one line, unless it is asked for its help alone."""
+    if not {"-h", "--help"} & set(sys.argv):
+        sys.exit(f"benchmarks.{command} compares with PyTorch ({error}): pip install 'gpunet[torch]'")
 
 
 def prepare(options: argparse.Namespace) -> None:

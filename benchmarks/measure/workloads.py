@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure.work import step_work
+from dcgan import quick
 from dcgan.config import Config
 from dcgan.gan import GAN
 from dcgan.presets import PRESETS, config_of, find
@@ -53,6 +54,8 @@ class Workload:
         if match["size"] and match["preset"] != "dcgan64":
             raise ValueError(f"got workload {name!r}: only dcgan64 can have another picture size here")
         size = int(match["size"]) if match["size"] else None
+        if quick.notice() and name != (small := small_name(match)):
+            return cls.named(small)
         numbers = int(match["width"]), int(match["batch"]), size
         return cls(name, match["preset"], *numbers, match["implementation"] or "kernels")
 
@@ -76,6 +79,12 @@ class Workload:
         return {"preset": self.preset, "network": (c.z_dim, self.width, *sizes), "lr": c.lr, "betas": betas,
                 "weight_decay": c.l2, "g_steps": c.ratio[1], "fresh_z": c.fresh_z,
                 "targets": (c.real_target, c.fake_target, c.generator_target)}  # fmt: skip
+
+
+def small_name(match: re.Match[str]) -> str:
+    """Return the name of a workload with width and batch as DCGAN_QUICK lowers them."""
+    width, batch = min(int(match["width"]), quick.MOST["width"]), min(int(match["batch"]), quick.MOST["batch_size"])
+    return f"{match['preset']}-nf{width}-b{batch}{match.string[match.end('batch') :]}"
 
 
 @dataclass(frozen=True)

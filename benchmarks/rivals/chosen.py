@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure.workloads import Batch, Workload
+from benchmarks.rivals.names import ON_CUDA, RIVALS, Rival
 from benchmarks.rivals.same_step import pictures, torch_side
-from benchmarks.rivals.torch_step import ON_CUDA, RIVALS, Rival, TorchStep
+from benchmarks.rivals.torch_step import TorchStep
 from gpunet import kernels
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure.workloads import Batch, Ours, Workload
-from benchmarks.rivals.torch_step import Rival, TorchStep, networks
+from benchmarks.rivals.names import Rival
+from benchmarks.rivals.torch_step import TorchStep, networks
 from dcgan.sampling import lowest
 from gpunet.backend import to_numpy
 from gpunet.layers import Sequential

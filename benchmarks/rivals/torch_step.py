@@ -1,15 +1,9 @@
-"""PyTorch's training step, in the ways in which its users make it fast. Imports nothing of our library.
-
-"eager" is the step of pytorch/examples. Each other part of a rival's name switches one thing on: "frozen" computes no
-gradients of D's parameters in G's update, "channels_last" is a memory format, "fused" is Adam in one kernel, "compiled"
-is torch.compile, and "graphs" replays CUDA graphs on a GPU (the mode "reduce-overhead").
-"""
+"""PyTorch's training step, in the ways that benchmarks/rivals/names.py names. Imports nothing of our library."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +11,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.rivals import torch_networks
+from benchmarks.rivals.names import Rival
 
 # All networks share the code of nn.Sequential.forward. Compiled more often than this limit, PyTorch would run it
 # uncompiled without saying so.
@@ -24,33 +19,6 @@ torch._dynamo.config.recompile_limit = 64
 torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 Losses = dict[str, torch.Tensor]
-PARTS = ("eager", "frozen", "channels_last", "fused", "compiled", "graphs")
-
-
-@dataclass(frozen=True)
-class Rival:
-    """One way to run the step; its name lists the parts that are switched on, with + between them."""
-
-    name: str
-
-    def __post_init__(self) -> None:
-        if not set(self.parts) <= set(PARTS):
-            raise ValueError(f"got rival {self.name!r}, expected some of {', '.join(PARTS)}, with + between")
-
-    @property
-    def parts(self) -> list[str]:
-        return self.name.split("+")
-
-    def has(self, part: str) -> bool:
-        """Return whether this part is switched on."""
-        return part in self.parts
-
-
-RIVALS = tuple(map(Rival, (
-    "eager", "frozen", "frozen+channels_last", "frozen+fused", "frozen+fused+channels_last",
-    "frozen+fused+compiled", "frozen+fused+channels_last+compiled",
-)))  # fmt: skip
-ON_CUDA = (Rival("frozen+fused+channels_last+compiled+graphs"),)
 
 
 def networks(plain: dict[str, Any]) -> tuple[torch.nn.Module, torch.nn.Module]:

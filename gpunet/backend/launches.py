@@ -142,13 +142,13 @@ def few_enough(parts: int, cuda: bool) -> bool:
 def at_once(array: Array) -> bool:
     """Return whether sums are finished in the launch that begins them: on the GPU, where every launch costs time.
 
-    On the CPU, counting the threads that have arrived would cost the SIMD loop (kernels/device/last_to_arrive.cuh).
+    On the CPU, counting who has arrived would cost the SIMD loop (kernels/device/last_to_arrive.cuh).
     """
     return on_cuda(array)
 
 
 def arrivals(like: Array, count: int) -> Array:
-    """Return at least `count` int32 counters for `last_to_arrive`, all zero; every kernel leaves them zero."""
+    """Return at least `count` int32 counters for device/last_to_arrive.cuh, all zero; every kernel leaves them zero."""
     size = max(1024, 1 << (count - 1).bit_length())
     if not on_cuda(like):
         return _arrivals(np, threading.get_ident(), size)

@@ -2,6 +2,7 @@
 // compute beside that, activations.cu and batchnorm.cu compute, too; threads own the same elements as there.
 #include "device/factor.cuh"
 #include "batchnorm_channel.cuh"
+#include "im2col_unfold.cuh"
 
 // y = x; y, x (count)
 extern "C" __global__ void round_factors(Number* y, const float* x, int count) {
@@ -51,4 +52,13 @@ extern "C" __global__ void backward_apply(Number* dx, const float* dy, const flo
     };
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
                       Column<const float>{dy + first, channels}, Column<const float>{x + first, channels});
+}
+
+// im2col.cu's unfold: columns (N, OH, OW, KH, KW, C) of x (N, H, W, C)
+extern "C" __global__ void unfold(Number* columns, const float* x, int height, int line, int channels, int out_height,
+                                  int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
+    const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
+    const int j = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, ow = tile * blockDim.y + threadIdx.y;
+    unfold_number(columns, x, blockIdx.x, ow, j, height, line, channels, out_height, out_width, kernel_h, run, stride_h,
+                  stride_w, top, left, [](float number) { return factor_of<Number>(number); });
 }

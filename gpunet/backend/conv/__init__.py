@@ -20,7 +20,9 @@ from __future__ import annotations
 import functools
 
 from gpunet.backend import tensor_cores
+from gpunet.backend.columns import add_bias
 from gpunet.backend.conv import direct, form, winograd
+from gpunet.backend.conv.patches import fold, unfold_rounded
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.factors import Factor, factor
@@ -28,13 +30,15 @@ from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
 
 
-def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | Whole | Winograd:
+def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
     """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
     if form.covers_image(sizes):
         return Whole(weight)
-    precision = form.rounding(weight.shape, device_of(weight), weight.dtype)
-    if precision:
+    asked = weight.shape, device_of(weight), weight.dtype
+    if precision := form.rounding(*asked):
         return Rounded(weight, sizes, precision)
+    if precision := form.patches_rounding(*asked):
+        return RoundedPatches(weight, sizes, precision)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
@@ -88,6 +92,38 @@ class Rounded:
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
+
+
+class RoundedPatches:
+    """The sums on tensor cores of patches that lie in memory, which count as pixels of KH*KW*C channels.
+
+    It serves pictures: their 3 channels would leave most of a tile empty, a patch of 4x4 pixels has 48 numbers.
+    """
+
+    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+        kh, kw, c, f = weight.shape
+        self.sizes, pixels = sizes, sizes.n * sizes.oh * sizes.ow
+        of_pixels = Sizes(pixels, 1, 1, kh * kw * c, 1, 1, f, 1, 1, 1, 1, 0, 0)
+        self.product = Rounded(weight.reshape(1, 1, -1, f), of_pixels, precision)
+
+    def input_form(self, x: Array) -> Array:
+        columns = unfold_rounded(x, self.sizes, self.product.precision).numbers
+        return columns.reshape(self.product.sizes.x_shape)  # (N*OH*OW, 1, 1, KH*KW*C)
+
+    def output_form(self, dy: Array | Factor) -> Array:
+        return self.product.output_form(dy).reshape(self.product.sizes.y_shape)  # (N*OH*OW, 1, 1, F)
+
+    def output(self, x: Array, bias: Array | None = None) -> Array:
+        return self.product.output(x, bias).reshape(self.sizes.y_shape)
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        dx = fold(self.product.input_grad(dy), self.sizes)
+        return dx if bias is None else add_bias(dx, bias)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        into = None if out is None else out.reshape(self.product.weight.shape)
+        dweight = self.product.weight_grad(x, dy, into)
+        return dweight.reshape(self.sizes.weight_shape) if out is None else out
 
 
 class Whole:

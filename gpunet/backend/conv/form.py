@@ -4,6 +4,7 @@
 
     whole     the kernel is as large as the image: a linear layer between flat arrays
     rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
+    patches   GPU: the same of patches gathered in memory, where the image has few channels
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
 
@@ -35,6 +36,12 @@ LONG = 8  # pixels in a line of the output, from which on `strided` fills its ti
 def covers_image(sizes: Sizes) -> bool:
     """Return whether the kernel is as large as the image, and stands at one place only."""
     return (sizes.kh, sizes.kw) == (sizes.h, sizes.w) and (sizes.oh, sizes.ow, sizes.top, sizes.left) == (1, 1, 0, 0)
+
+
+def patches_rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
+    """Return the same for patches of few channels, which are then the channels of a 1x1 convolution."""
+    kh, kw, c, f = weight
+    return rounding((1, 1, kh * kw * c, f), device, dtype) if c <= tiled.NARROW.columns else None
 
 
 def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
