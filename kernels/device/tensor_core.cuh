@@ -90,7 +90,7 @@ __device__ unsigned to_tf32(float x) {
 //   load_matrices_turned   the g-th 16-bit numbers of lines 2t (low bits) and 2t + 1
 // PTX ISA, "Warp-level matrix load instruction: ldmatrix".
 #ifdef ON_CPU
-struct __attribute__((may_alias)) alignas(16) MatrixLine { unsigned short numbers[8]; };
+struct alignas(16) [[gnu::may_alias]] MatrixLine { unsigned short numbers[8]; };
 struct MatrixLines {
     MatrixLine line;  // what this lane reads, for others
     unsigned r[4];    // what it gets

@@ -62,7 +62,8 @@ struct Copies {
     __device__ void fetch(SharedAddress stage) {
 #pragma unroll
         for (int i = 0; i < COPIES; ++i) {
-            copy_async<CHUNK>(stage + a_place + i * A_STEP * A_LINE, a + i * A_STEP * K, i * A_STEP < a_rows && a_ks > 0);
+            const bool row_inside = i * A_STEP < a_rows;
+            copy_async<CHUNK>(stage + a_place + i * A_STEP * A_LINE, a + i * A_STEP * K, row_inside && a_ks > 0);
             copy_async<CHUNK>(stage + b_place + i * B_STEP * B_LINE, b + i * B_STEP * N, i * B_STEP < b_ks);
         }
         a += DEPTH, b += DEPTH * N, a_ks -= DEPTH, b_ks -= DEPTH;

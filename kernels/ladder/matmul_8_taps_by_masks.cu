@@ -12,10 +12,10 @@
 //   the row's patch begins; a thread computes it once for each of its 4 rows. The second says how far tap and channel
 //   lie from there; it is the same for all rows. So a copy costs one addition, no division and no table.
 //
-//   Whether: a tap may lie outside the image. Which taps lie inside is known before the loop: bit p of a row's mask says
-//   it for row p of the kernel, bit 16 + q for its column q. Example: 4 x 4 taps, a patch that begins one pixel above
-//   and one to the left of the image: rows 1 to 3 and columns 1 to 3 are inside, the mask is 0x000e000e. Tap (0, 2) is
-//   the bits 0x00040001: one of them is not in the mask, so zeros are copied. Tap (1, 2), 0x00040002: both are in it.
+//   Whether: a tap may lie outside the image. Which taps lie inside is known before the loop: bit p of a row's mask is
+//   1 if row p of the kernel lies inside, bit 16 + q if column q does. Example: 4 x 4 taps, a patch that begins one
+//   pixel above and one pixel to the left of the image. Rows 1 to 3 and columns 1 to 3 are inside: mask 0x000e000e.
+//   Tap (0, 2) has the bits 0x00040001; bit 0 is not in the mask: zeros are copied. Tap (1, 2), 0x00040002, is inside.
 //
 //   Order: all taps of 32 channels, then all taps of the next 32. The patches of neighbours overlap; so a pixel is read
 //   again soon, while it is still in the L1 cache.
@@ -69,9 +69,10 @@ struct Copies {
         const unsigned tap = 1u << p | 0x10000u << q;
 #pragma unroll
         for (int i = 0; i < COPIES; ++i) {
-            const bool valid = (inside[i] & tap) == tap && channel < a_channels;
-            copy_async<CHUNK>(stage + a_place + i * A_STEP * A_LINE, a + begin[i], valid);
-            copy_async<CHUNK>(stage + b_place + i * B_STEP * B_LINE, b + i * B_STEP * F, channel + i * B_STEP < b_channels);
+            const bool a_inside = (inside[i] & tap) == tap && channel < a_channels;
+            const bool b_inside = channel + i * B_STEP < b_channels;
+            copy_async<CHUNK>(stage + a_place + i * A_STEP * A_LINE, a + begin[i], a_inside);
+            copy_async<CHUNK>(stage + b_place + i * B_STEP * B_LINE, b + i * B_STEP * F, b_inside);
         }
         if (++q == KW) q = 0, ++p;
         if (p == KH) p = 0, channel += DEPTH;
@@ -119,9 +120,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) matmul_taps_by_masks(
     }
     copy_async_wait<0>();
 #pragma unroll
-    for (int e = 0; e < ROWS * COLUMNS * 2; ++e) {  // pairs of neighbours in f: row 16 i + 8 r, column 8 j of the warp
+    for (int e = 0; e < ROWS * COLUMNS * 2; ++e) {  // pairs of neighbours in f
         const int i = e / 2 / COLUMNS, j = e / 2 % COLUMNS, r = e % 2;
-        const int m = blockIdx.y * TILE + row + 16 * i + 8 * r + lane / 4, f = blockIdx.x * TILE + column + 8 * j + lane % 4 * 2;
+        const int m = blockIdx.y * TILE + row + 16 * i + 8 * r + lane / 4;
+        const int f = blockIdx.x * TILE + column + 8 * j + lane % 4 * 2;
         if (m < N * OH * OW && f < F)
             *reinterpret_cast<float2*>(y + size_t(m) * F + f) = {sums[i][j][2 * r], sums[i][j][2 * r + 1]};
     }
