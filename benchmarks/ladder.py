@@ -25,7 +25,7 @@ from benchmarks.static.gpus import ARCHITECTURES
 from gpunet.kernels import ladder
 
 STEPS = {"channel_sum": ladder.CHANNEL_SUM, "matmul": ladder.MATMUL}
-SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256), which steps 7 and 8 take as float16"}
+SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256), float16 from step 7 on"}
 TRAFFIC = ("step", "global requests", "sectors per load", "sectors per store", "times the least traffic")
 SHARED = ("shared requests", "wavefronts per request", "bank conflicts")
 PRODUCT = "instructions per product"  # of the loop over tiles, for each product on tensor cores

@@ -29,7 +29,7 @@ COUNTERS = 2 * BLOCKS  # one for each split and level of the tree that adds the 
 
 
 class Tile(NamedTuple):
-    """A block's piece of the result, and how many threads compute it (kernels/conv2d/conv2d.cu, mma.cuh)."""
+    """A block's piece of the result, and how many threads compute it (kernels/conv2d/entries.cuh)."""
 
     name: str
     rows: int

@@ -2,26 +2,25 @@
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]     a (M, K) and b (K, N) half, c (M, N) float; K and N multiples of 8
 //
-// Defects removed: rounding inside the loop (whoever writes a and b rounds them, once, to 16 bits; that halves the
-// copies, and one mma takes 16 k's); reading number by number (ldmatrix brings four 8 x 8 matrices in one instruction);
-// addresses computed for every copy (a thread computes its first addresses before the loop, then adds constants).
+// Defects removed: numbers were rounded inside the loop (now whoever writes a and b rounds them, once, to 16 bits; that
+// halves the copies and lets one mma take 16 k's); numbers were read one by one (ldmatrix brings four 8 x 8 matrices in
+// one instruction); addresses were computed for each copy (now before the loop; inside it constants are added to them).
 // Thread -> element: as in step 6, but a warp computes 64 x 64 numbers of c, as 4 x 8 products of 16 x 8.
 //
-//   ldmatrix: lane 8 i + j gives the address of line j of matrix i, 16 bytes. Lane 4 g + t gets numbers 2t and 2t + 1
-//   of line g: two neighbours in k of row g, as mma wants a. In b the neighbours of a line are columns, so there the
-//   turned form is used: lane 4 g + t gets number g of the lines 2t and 2t + 1.
+//   ldmatrix: lane 8 i + j gives the address of line j of matrix i: 16 bytes, 8 numbers. Lane 4 g + t gets numbers 2t
+//   and 2t + 1 of line g of each matrix. In a they are two neighbours in k of one row, as mma wants them. In b they
+//   would be two columns; its turned form gives lane 4 g + t number g of lines 2t and 2t + 1: two k's of one column.
 //
-//   Banks: ldmatrix reads the same chunk (16 bytes) of 8 neighbouring lines at once. An xor with the line's number puts
-//   these into different banks. A line of a has 64 bytes, so two lines fill the 32 banks, and chunk c of line m lies at
-//   c ^ m / 2 % 4; a line of b has 256 bytes, and chunk c of line k lies at c ^ k % 8. Chunk 1 of 8 lines of a:
+//   Banks: ldmatrix reads the same chunk (16 bytes) of 8 neighbouring lines at once. These lie in different banks since
+//   each line keeps its chunks in an order of its own. Chunk c of line m of a lies at c ^ (m / 2 % 4), as two lines of
+//   64 bytes fill the 32 banks; chunk c of line k of b lies at c ^ (k % 8), as a line of 256 bytes fills them twice.
+//   Example: chunk 1 of the lines 0, 2, 4, 6 of a lies at 1, 1 ^ 1 = 0, 1 ^ 2 = 3, 1 ^ 3 = 2, in the first 16 banks;
+//   that of the lines 1, 3, 5, 7 lies at the same four places of the other 16 banks.
+//   8 lines further on the order is the same again: the place there is the first place plus a constant.
 //
-//     line 0 at 1, line 2 at 1 ^ 1 = 0, line 4 at 1 ^ 2 = 3, line 6 at 1 ^ 3 = 2; the odd lines in the other 16 banks
-//
-//   8 lines further on the xor is the same: the place there is the first place plus a constant.
-//
-// What remains: c is written in pairs, half a sector at a time; and of a matrix product that is a convolution, a would
-// have to be written out first.
-// In the counters: LDSM and HMMA, hardly anything else in the loop; 4 wavefronts per 512 bytes, no bank conflict.
+// Defects left: c is written in pairs, half a sector at a time. And a convolution is a product only once its patches
+// are written out as the matrix a.
+// In the counters: LDSM and HMMA, two instructions per product; 4 wavefronts per 512 bytes, no bank conflict.
 
 #include "device/tensor_core.cuh"
 #include "device/copy_async.cuh"
