@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from gpunet import backend, flat
+from gpunet.backend import factors
 from gpunet.backend.adam import LR, STEP
-from gpunet.backend.devices import Array, device_of, to_device
+from gpunet.backend.devices import Array, array_module, device_of, to_device
+from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
 from gpunet.layers.base import Parameter
 
@@ -50,6 +53,7 @@ class Adam:
         self.data, self.grad, self.m, self.v = (flat.buffer(values, first) for _ in range(4))
         self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
         self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
+        self.rounded: Factor | None = None  # the parameters for tensor cores: see `rounding`
         self._views = flat.views(self.data, values)
         for parameter, data, grad in zip(self.parameters, self._views, flat.views(self.grad, values), strict=True):
             data[...] = parameter.data
@@ -76,7 +80,36 @@ class Adam:
         if self.scaling is not None:
             backend.unscale_gradients(self.grad, self.scaling)
         buffers = self.data, self.grad, self.m, self.v, self.state
-        backend.adam_update(*buffers, self.betas, self.eps, self.weight_decay, self.scaling)
+        backend.adam_update(*buffers, self.betas, self.eps, self.weight_decay, self.scaling, self.rounded)
+
+    # ---- rounded parameters, for products on tensor cores ----
+
+    @contextlib.contextmanager
+    def rounding(self, precision: str | None) -> Iterator[None]:
+        """Within the block convolutions take parameters that are rounded already (gpunet.backend.factors).
+
+        They are rounded at the first use, then by `step` in its own pass. So call `changed` after anything else that
+        writes into the parameters. None: nothing is rounded here.
+        """
+        if precision is None:
+            yield
+            return
+        if self.rounded is None or self.rounded.precision != precision:
+            numbers = array_module(self.data).empty(self.data.shape, DTYPES[precision])
+            self.rounded = Factor(numbers, precision)
+            self.changed()
+        try:
+            for parameter, view in zip(self.parameters, flat.views(self.rounded.numbers, self._views), strict=True):
+                parameter.rounded = Factor(view, precision)
+            yield
+        finally:
+            for parameter in self.parameters:
+                parameter.rounded = None
+
+    def changed(self) -> None:
+        """Round the parameters anew: something other than `step` has written into them."""
+        if self.rounded is not None:
+            factors.round_into(self.rounded, self.data)
 
     def scaled(self, dlogits: Array) -> Array:
         """Return what to give to backward for dlogits, the gradient of the loss; it may be overwritten."""

@@ -18,8 +18,8 @@ extern "C" __global__ void unfold(real* columns, const real* x, int height, int 
                                   int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
     const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
     const int j = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, ow = tile * blockDim.y + threadIdx.y;
-    unfold_number(columns, x, blockIdx.x, ow, j, height, line, channels, out_height, out_width, kernel_h, run, stride_h,
-                  stride_w, top, left, [](real number) { return number; });
+    const PatchRow row(x, blockIdx.x, height, line, out_height, out_width, kernel_h, run, stride_h, top);
+    columns[row.target + (long long) ow * kernel_h * run + j] = row.number((ow * stride_w - left) * channels, run, j);
 }
 
 // Add up the columns that hold pixel (h, w), where h and w count from the padded image's edge.

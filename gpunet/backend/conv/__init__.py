@@ -17,6 +17,7 @@ once. A convolutional layer goes from X to Y, a transposed one from Y to X.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from gpunet.backend import tensor_cores
 from gpunet.backend.columns import add_bias
@@ -27,17 +28,23 @@ from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.factors import Factor, factor
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
+from gpunet.backend.tensor_cores import NOTHING, After
 
 
-def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
-    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
+def convolution(
+    weight: Array, sizes: Sizes, rounded: Factor | None = None
+) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
+    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it.
+
+    rounded: the weight as a factor, if somebody has rounded it already.
+    """
     if form.covers_image(sizes):
         return Whole(weight)
     asked = weight.shape, device_of(weight), weight.dtype
     if precision := form.rounding(*asked):
-        return Rounded(weight, sizes, precision)
+        return Rounded(rounded or weight, sizes, precision)
     if precision := form.patches_rounding(*asked):
-        return RoundedPatches(weight, sizes, precision)
+        return RoundedPatches(rounded or weight, sizes, precision)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
@@ -70,7 +77,7 @@ class Rounded:
     The weight is rounded for the first pass that needs it: change it only after the last.
     """
 
-    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
         self.weight, self.sizes, self.precision = weight, sizes, precision
 
     @functools.cached_property
@@ -83,11 +90,11 @@ class Rounded:
     def output_form(self, dy: Array | Factor) -> Array:
         return factor(dy, self.precision)
 
-    def output(self, x: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias)
+    def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias, after)
 
-    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias)
+    def input_grad(self, dy: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias, after)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
@@ -99,7 +106,7 @@ class RoundedPatches:
     It serves pictures: their 3 channels would leave most of a tile empty, a patch of 4x4 pixels has 48 numbers.
     """
 
-    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
         kh, kw, c, f = weight.shape
         self.sizes, pixels = sizes, sizes.n * sizes.oh * sizes.ow
         of_pixels = Sizes(pixels, 1, 1, kh * kw * c, 1, 1, f, 1, 1, 1, 1, 0, 0)
@@ -112,8 +119,8 @@ class RoundedPatches:
     def output_form(self, dy: Array | Factor) -> Array:
         return self.product.output_form(dy).reshape(self.product.sizes.y_shape)  # (N*OH*OW, 1, 1, F)
 
-    def output(self, x: Array, bias: Array | None = None) -> Array:
-        return self.product.output(x, bias).reshape(self.sizes.y_shape)
+    def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return self.product.output(x, bias, after).reshape(*self.sizes.y_shape)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         dx = fold(self.product.input_grad(dy), self.sizes)

@@ -41,7 +41,7 @@ def covers_image(sizes: Sizes) -> bool:
 def patches_rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
     """Return the same for patches of few channels, which are then the channels of a 1x1 convolution."""
     kh, kw, c, f = weight
-    return rounding((1, 1, kh * kw * c, f), device, dtype) if c <= tiled.NARROW.columns else None
+    return None if c > tiled.NARROW.columns or kw * c % 4 else rounding((1, 1, kh * kw * c, f), device, dtype)
 
 
 def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
@@ -49,10 +49,7 @@ def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
 
     weight: the shape (KH, KW, C, F).
     """
-    if choices.implementation(device) != "kernels" or choices.product(device, dtype) != "mma":
-        return None
-    fits = choices.form() in ("auto", "direct") and tensor_cores.takes(weight)
-    return choices.precision(device) if fits else None
+    return choices.rounding(device, dtype) if tensor_cores.takes(weight) else None
 
 
 def winograd_tile(sizes: Sizes, device: str) -> int:
