@@ -1,6 +1,6 @@
 // Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. Apart from
-// the rounding they compute what the kernels of the same names in activations.cu, batchnorm.cu and im2col.cu compute,
-// and their threads own the same elements.
+// the rounding they compute what the kernels of the same names in activations.cu, batchnorm.cu, im2col.cu and adam.cu
+// compute, and their threads own the same elements unless a comment says otherwise.
 #include "device/factor.cuh"
 #include "adam_step.cuh"
 #include "batchnorm_channel.cuh"
