@@ -25,6 +25,7 @@ CLASSES = {
     "global load": (r"LDG\b", r"ld\.(volatile\.)?global"),
     "global store": (r"STG", r"st\.(volatile\.)?global"),
     "async copy": (r"LDGSTS", r"cp\.async\.c[ag]"),
+    "matrix load": (r"LDSM", r"ldmatrix"),
     "wide shared load": (r"LDS[\w.]*\.128", r"ld\.(volatile\.)?shared\.v4\.\w32|ld\.(volatile\.)?shared\.v2\.\w64"),
     "shared load": (r"LDS", r"ld\.(volatile\.)?shared"),
     "shared store": (r"STS", r"st\.(volatile\.)?shared"),
@@ -33,7 +34,10 @@ CLASSES = {
     "shuffle": (r"SHFL", r"shfl\."),
     "barrier": (r"BAR", r"(bar|barrier)\."),
 }
-SASS_LINE = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", re.M)
+# An instruction under the condition @!PT is never carried out, and not counted.
+SASS_LINE = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@(?!!PT)!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", re.M)
+LABEL = re.compile(r"^(\.L_x_\d+):", re.M)
+JUMP = re.compile(r"\bBRA\b.*`\((\.L_x_\d+)\)")
 PTX_LINE = re.compile(r"^\s*(?:@!?%p\d+\s+)?([a-z][\w.]*)[ \t;]", re.M)
 
 
@@ -59,6 +63,27 @@ def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections
 
 def machine_instructions(cubin: bytes, entry: str) -> list[str]:
     """Return the names of a kernel's machine instructions, in the order of the program. It needs `disassembler()`."""
+    return SASS_LINE.findall(_machine_code(cubin, entry))
+
+
+def main_loop(cubin: bytes, entry: str) -> list[str]:
+    """Return the instructions of the loop with most products on tensor cores, [] where no loop has any.
+
+    A loop reaches from a label to the jump behind it that leads back there. It needs `disassembler()`.
+    """
+    code = _machine_code(cubin, entry)
+    begin = {label.group(1): label.end() for label in LABEL.finditer(code)}
+    jumps = [(begin.get(jump.group(1), len(code)), jump.end()) for jump in JUMP.finditer(code)]
+    loops = [SASS_LINE.findall(code[first:last]) for first, last in jumps if first < last]
+    return max(filter(products, loops), key=products, default=[])
+
+
+def products(names: list[str]) -> int:
+    """Return how many of these machine instructions are products on tensor cores."""
+    return sum(bool(re.match(CLASSES["tensor core"][0], name)) for name in names)
+
+
+def _machine_code(cubin: bytes, entry: str) -> str:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -67,7 +92,7 @@ def machine_instructions(cubin: bytes, entry: str) -> list[str]:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     parts = re.split(r"^\.text\.(\w+):", done.stdout, flags=re.M)  # text, name, text, name, text, ...
-    return SASS_LINE.findall(dict(zip(parts[1::2], parts[2::2], strict=True))[entry])
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[entry]
 
 
 def _ptx(text: str, entry: str) -> list[str]:
