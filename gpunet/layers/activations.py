@@ -34,7 +34,7 @@ class LeakyReLU(Layer):
         self.rounding_y: Rounding = unrounded  # set by Sequential where a convolution follows
 
     def forward(self, x: Array) -> Array | Factor:
-        precision = self.rounding_y()
+        precision = self.rounding_y(x)
         y = factors.leaky_relu(x, self.slope, precision) if precision else backend.leaky_relu(x, self.slope)
         self.save(y)
         return y

@@ -18,10 +18,10 @@ import numpy as np
 
 from gpunet.backend.devices import Array, device_of, is_cupy, to_device
 
-Rounding = Callable[[], str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
+Rounding = Callable[..., str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
 
 
-def unrounded() -> None:
+def unrounded(*_: Array) -> None:
     """Say that no convolution wants a result as a Factor."""
 
 

@@ -10,8 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 from gpunet import backend
-from gpunet.backend.conv import form
-from gpunet.backend.devices import Array, device_of
+from gpunet.backend.devices import Array
 from gpunet.backend.sizes import Sizes, conv_sizes
 from gpunet.layers.base import Layer, Parameter, torch_default
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
@@ -36,10 +35,13 @@ class _Conv(Layer):
         """Return the sizes of the convolution for an input x. ValueError, which names the layer: x does not fit."""
         raise NotImplementedError
 
-    def rounding(self) -> str | None:
-        """Return the precision of a Factor that this layer takes for x or dy now, None if it takes none."""
-        weight = self.weight.data
-        return form.rounding(weight.shape, device_of(weight), weight.dtype)
+    def rounding_x(self, x: Array) -> str | None:
+        """Return the precision in which this layer takes an x of this shape as a Factor, None if it takes none."""
+        return backend.convolution(self.weight.data, self.sizes(x)).precision
+
+    def rounding_dy(self) -> str | None:
+        """Return the precision in which the backward pass that is due takes dy as a Factor, None if it takes none."""
+        return self._saved[0].precision if self._saved else None
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:

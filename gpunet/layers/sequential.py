@@ -32,9 +32,9 @@ class Sequential(Layer):
                 self._steps.append(layer)
         for before, after in itertools.pairwise(self._steps):
             if isinstance(before, BatchNorm | LeakyReLU) and isinstance(after, Conv2d | ConvTranspose2d):
-                before.rounding_y = after.rounding
+                before.rounding_y = after.rounding_x
             if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm) and not before.bias:
-                after.rounding_dx = before.rounding  # the gradient of a bias would read dx, too
+                after.rounding_dx = before.rounding_dy  # the gradient of a bias would read dx, too
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))

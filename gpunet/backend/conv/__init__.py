@@ -6,8 +6,8 @@
 
 X and Y are x and dy as the form wants them: the direct form takes them as they are, tensor cores take them rounded,
 Winograd's form takes their transforms V and E. Two of the three passes need each of them, so the layer makes each
-once. A convolutional layer goes from X to Y,
-a transposed one from Y to X.
+once. A convolutional layer goes from X to Y, a transposed one from Y to X. `precision` says in which one X and Y are
+rounded, None where they are not.
 
     form.py       which form a convolution takes
     tensor_cores.py, beside this folder: the sums on tensor cores
@@ -41,6 +41,8 @@ def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | Whole | Winog
 
 class Direct:
     """The sums as they stand: direct.py."""
+
+    precision: str | None = None  # in which x and dy are rounded
 
     def __init__(self, weight: Array, sizes: Sizes) -> None:
         self.weight, self.sizes = weight, sizes
@@ -93,6 +95,8 @@ class Rounded:
 class Whole:
     """A kernel as large as the image: one output pixel, every weight used once; a linear layer between flat arrays."""
 
+    precision: str | None = None
+
     def __init__(self, weight: Array) -> None:
         self.weight, self.matrix = weight, weight.reshape(-1, weight.shape[3])  # (H*W*C, F)
 
@@ -123,6 +127,8 @@ class Winograd:
     The weight's transform U is made for the first pass that needs it and serves the others: change the weight only
     after the last.
     """
+
+    precision: str | None = None
 
     def __init__(self, weight: Array, sizes: Sizes, m: int) -> None:
         self.weight, self.tiling = weight, Tiling(sizes, m)
