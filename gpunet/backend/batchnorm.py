@@ -57,8 +57,8 @@ def batchnorm(
     running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
     x may hold several batches, one after another, each normalised on its own: statistics are then (batches, C).
-    precision: y is then a Factor of it (factors.py); affine (2, C) then gets copies of scale and shift, for the backward
-    pass: all that it reads of a channel lies together. Both are for the kernels only.
+    precision: y is then a Factor of it (factors.py); affine (2, C) then gets copies of scale and shift, for the
+    backward pass: all that it reads of a channel lies together. Both are for the kernels only.
     """
     xp = array_module(x)
     y, statistics = xp.empty(x.shape, x.dtype), []
@@ -192,7 +192,7 @@ def batchnorm_kernel(
     results = (mean, var, rstd, running_mean, running_var)
     _statistics(x, shape, results, eps, momentum, (affine, scale, shift))
     if precision:
-        return factors.normalise(x, mean, rstd, *affine, slope, precision), mean, var, rstd
+        return factors.normalise(x, mean, rstd, affine[0], affine[1], slope, precision), mean, var, rstd
     return _normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
 
 

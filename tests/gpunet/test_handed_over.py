@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 
 import numpy as np
 import pytest
@@ -99,17 +98,21 @@ def net_device(x):
 def note(net, monkeypatch):
     """Return two lists that will hold which layers return a factor: forward and backward, by position."""
     handed = [], []
-    for (i, layer), (name, found) in itertools.product(
-        enumerate(net.layers), zip(("forward", "backward"), handed, strict=True)
-    ):
-
-        def noted(*args, run=getattr(layer, name), position=i, into=found, **more):
-            result = run(*args, **more)
-            into.extend([position] * isinstance(result, Factor))
-            return result
-
-        monkeypatch.setattr(layer, name, noted)
+    for i, layer in enumerate(net.layers):
+        monkeypatch.setattr(layer, "forward", noting(layer.forward, i, handed[0]))
+        monkeypatch.setattr(layer, "backward", noting(layer.backward, i, handed[1]))
     return handed
+
+
+def noting(function, position, found):
+    """Return a function that adds a position to a list where its result is a factor."""
+
+    def noted(*args, **more):
+        result = function(*args, **more)
+        found.extend([position] * isinstance(result, Factor))
+        return result
+
+    return noted
 
 
 @everywhere
