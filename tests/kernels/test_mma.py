@@ -21,7 +21,7 @@ from conv_shapes import (
     random_shape,
     rounded,
 )
-from gpunet import backend
+from gpunet import backend, kernels
 from gpunet.backend import tensor_cores, tiled
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE, Plan
@@ -178,6 +178,13 @@ def test_a_given_result_may_begin_anywhere(device, precision):
         assert tensor_cores.conv2d_weight_grad(there["x"], there["dy"], shape.sizes, precision, out) is out
         np.testing.assert_array_equal(host(out), wanted)
         assert (host(flat)[[*range(before), -1]] == 7).all()
+
+
+def test_every_kernel_has_a_cut():
+    """So every one is launched above."""
+    names = {f"conv2d_{which}_{tile.name}" for which in PASSES for tile in {cut.tile for cut in MMA_CUTS}}
+    for precision in PRECISIONS:
+        assert names == set(kernels.load(f"conv2d_mma/conv2d_mma_{precision}", "float32", "cpu").entries)
 
 
 @pytest.mark.parametrize(
