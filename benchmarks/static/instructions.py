@@ -59,6 +59,11 @@ def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections
 
 def machine_instructions(cubin: bytes, entry: str) -> list[str]:
     """Return the names of a kernel's machine instructions, in the order of the program. It needs `disassembler()`."""
+    return SASS_LINE.findall(disassembled(cubin)[entry])
+
+
+def disassembled(cubin: bytes) -> dict[str, str]:
+    """Return the machine code of every kernel as text, by the kernel's name. It needs `disassembler()`."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -67,7 +72,7 @@ def machine_instructions(cubin: bytes, entry: str) -> list[str]:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     parts = re.split(r"^\.text\.(\w+):", done.stdout, flags=re.M)  # text, name, text, name, text, ...
-    return SASS_LINE.findall(dict(zip(parts[1::2], parts[2::2], strict=True))[entry])
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def _ptx(text: str, entry: str) -> list[str]:
