@@ -18,8 +18,8 @@ from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
 FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
 # In these the loop is longer today; none may be added.
 LONGER = {
-    *((f"conv2d_mma/conv2d_mma_tf32.conv2d_weight_grad_{tile}", arch) for tile in ("wide", "tall") for arch in ARCHITECTURES),
-}  # fmt: skip
+    (f"conv2d_mma/conv2d_mma_tf32.conv2d_weight_grad_{tile}", arch) for tile in ("wide", "tall") for arch in ARCHITECTURES
+}
 ORDINARY = ("conv2d_mma/conv2d_mma_tf32", "conv2d_mma/conv2d_mma_bf16")  # of the files that take long to compile
 SLOW = ("conv2d/", "conv2d_mma/")
 FILES = [
