@@ -34,7 +34,8 @@ def losses(graph, device="cuda", **options):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize(
-    "precision, launches, megabytes", [("fp32", 96, 1948), ("tf32", 105, 2239), ("bf16", 105, 1922), ("fp16", 111, 1947)]
+    "precision, launches, megabytes",
+    [("fp32", 96, 1948), ("tf32", 105, 2239), ("bf16", 105, 1922), ("fp16", 111, 1947)],
 )
 def test_launches_and_bytes_of_a_step(monkeypatch, precision, launches, megabytes):
     """A step of dcgan64, width 64, batch 64, with both its numbers for the log; nothing runs here.
