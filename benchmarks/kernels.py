@@ -43,8 +43,7 @@ Job = tuple[str, str, str]  # file, dtype, architecture
 
 def jobs_of(files: Iterable[str], dtypes: Iterable[str], archs: Iterable[str]) -> list[Job]:
     """Return every build that training (float32) or a gradient check (float64) may ask for."""
-    rounded = {stem for stem in files if stem.startswith(ROUNDED)}
-    pairs = [(stem, dtype) for stem in files for dtype in dtypes if not (stem in rounded and dtype == "float64")]
+    pairs = [(s, dtype) for s in files for dtype in dtypes if dtype == "float32" or not s.startswith(ROUNDED)]
     return [(*pair, arch) for pair in pairs for arch in archs]
 
 
