@@ -18,11 +18,16 @@ TEST_ARGS ?= -m "not slow"
 # Processes that share the tests; JOBS=0 runs them in one, as --pdb needs.
 JOBS ?= auto
 
+# `make fuzz`: how many mutated inputs and how many kills, and the seed of both.
+FUZZ_SEED ?= 1
+FUZZ_COUNT ?= 50000
+KILLS ?= 1000
+
 # CuPy for `make cuda-test`: cuda12 or cuda13, as the machine's NVIDIA driver has it.
 CUDA ?= cuda13
 
 SETTINGS := setup.cfg pyproject.toml
-.PHONY: help demo test slow-test cuda-test lint types bench wheel clean
+.PHONY: help demo test slow-test fuzz cuda-test lint types bench wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,8 +38,12 @@ demo: $(VENV)/.installed  ## train the built-in faces for about two minutes and 
 test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which, JOBS= how many at once
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(TESTS) $(TEST_ARGS)
 
-slow-test: $(VENV)/.installed-test,nvrtc  ## the slow ones: every large kernel for every GPU architecture
+slow-test: $(VENV)/.installed-test,nvrtc  ## the slow ones: every large kernel for every GPU architecture, the benchmarks of the pages
 	$(BIN)/python -m pytest -m slow $(TESTS)
+
+fuzz: $(VENV)/.installed-test  ## 50,000 mutated inputs and 1,000 kills; FUZZ_SEED=, FUZZ_COUNT= and KILLS= choose
+	$(BIN)/python -m tests.fuzz --seed $(FUZZ_SEED) --count $(FUZZ_COUNT)
+	$(BIN)/python -m tests.fuzz.kills --seed $(FUZZ_SEED) --count $(KILLS)
 
 cuda-test: $(VENV)/.installed-test,$(CUDA)  ## run the tests that need a CUDA device; CUDA=cuda12 or cuda13
 	$(BIN)/python -m pytest -m cuda $(TESTS)

@@ -82,12 +82,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--file", nargs="+", default=None, metavar="FILE", help="kernel files, such as batchnorm (default: all)")
-    add("--arch", nargs="+", default=None, choices=list(ARCHITECTURES), help="GPU architectures (default: all)")
-    add("--dtype", nargs="+", default=None, choices=DTYPES, help="dtypes, float32 or float64 (default: both)")
+    archs, gpus = list(ARCHITECTURES), [gpu.name for gpu in GPUS]
+    some: dict[str, Any] = {"nargs": "+", "default": None, "metavar": "NAME"}
+    add("--arch", **some, choices=archs, help=f"GPU architectures, of {', '.join(archs)} (default: all)")
+    add("--dtype", **some, choices=DTYPES, help="dtypes, float32 or float64 (default: both)")
     add("--quick", action="store_true", help="sm_80, float32, batch 64 by default")
     add("--batch-size", nargs="+", type=int, default=None, help="pictures per batch (default 64 128)")
-    add("--precision", default="tf32", choices=PRECISIONS, help="precision of products (default tf32)")
-    add("--gpu", nargs="+", default=None, choices=[g.name for g in GPUS], help="GPU models (default: all)")
+    help = f"precision of products: {', '.join(PRECISIONS)} (default tf32)"
+    add("--precision", default="tf32", choices=PRECISIONS, metavar="NAME", help=help)
+    add("--gpu", **some, choices=gpus, help=f"GPU models, of {', '.join(gpus)} (default: all)")
     add("--markdown", action="store_true", help="print Markdown tables")
     add("--json", type=Path, metavar="FILE", help="write all figures to this file")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Measure how often a conditional generator's pictures show the class it was told, with a classifier trained here.
+"""Measure how often labelled samples show their class, by a classifier.
 
     python -m benchmarks.label_accuracy runs/0001-carpedm20-mnist --test t10k-images-idx3-ubyte.gz
 
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate
+from dcgan import cli, generate, quick
 from dcgan.config import Config
 from dcgan.data import Source, open_source
 from dcgan.errors import UserError
@@ -66,12 +66,13 @@ def accuracy(net: layers.Sequential, images: np.ndarray, labels: np.ndarray) -> 
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m benchmarks.label_accuracy", description=__doc__)
+    parser = cli.Parser(prog="python -m benchmarks.label_accuracy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", help="run folder or checkpoint of a conditional preset")
     parser.add_argument("--test", metavar="PATH", default=None, help="labelled pictures, to test the classifier")
     parser.add_argument("--count", type=int, default=320, help="number of generated pictures per class (320)")
     parser.add_argument("--epochs", type=int, default=2, help="epochs that the classifier trains (2)")
     options = parser.parse_args(arguments)
+    quick.cap(options, count=8, epochs=1)
     G, config = generate.trained_generator(options.run, {"device": "cpu"})
     if config.classes is None:
         raise UserError(f"{options.run}: {config.preset} is told no labels, expected a conditional preset")

@@ -80,8 +80,13 @@ def static(name: str, step: str, arch: str, blocks: Blocks) -> tuple[list[Any], 
 
 
 def report(name: str, arch: str, markdown: bool = False) -> str:
-    """Return both tables of a ladder, each below a line that says what it shows."""
+    """Return both tables of a ladder, each below a line that says what it shows.
+
+    In Markdown, which goes into a page, both are needed: RuntimeError at once where NVRTC is missing.
+    """
     rows, blocks = [], []
+    if markdown:
+        machine_code.nvrtc()
     for step in STEPS[name]:
         row, threads = traffic(name, step)
         rows.append(row)
@@ -109,7 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ladder", description=__doc__.partition("\n")[0])
     parser.add_argument("ladder", nargs="*", choices=[[], *STEPS], help="ladders to measure (default: both)")
-    parser.add_argument("--arch", default="sm_80", choices=list(ARCHITECTURES), help="GPU architecture (default sm_80)")
+    help = f"GPU architecture: {', '.join(ARCHITECTURES)} (sm_80)"
+    parser.add_argument("--arch", default="sm_80", choices=list(ARCHITECTURES), metavar="NAME", help=help)
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the tables into this page")
     options = parser.parse_args(arguments)

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dcgan import session
+from dcgan import quick, session
 from dcgan.presets import config_of
 from dcgan.run import log
 
@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=16, help="filters of the networks' first layer (16)")
     parser.add_argument("--batch-size", type=int, default=32, help="pictures per step (32)")
     options = parser.parse_args(arguments)
+    if options.seeds < 2:
+        parser.error(f"--seeds: got {options.seeds}, expected at least 2: one training has no spread to compare with")
+    quick.cap(options, steps=2, width=4, batch_size=4, seeds=2)
     curves = {name: np.stack([losses(options, name, seed) for seed in range(options.seeds)]) for name in ALGORITHMS}
     lines, strays = compare(curves, options.window)
     print(f"dcgan64, width {options.width}, batch {options.batch_size}, {options.seeds} seeds, built-in faces")

@@ -20,14 +20,21 @@ def ours(given: dict[str, Any]) -> Callable[[], Any]:
     """Return our step."""
     from benchmarks.measure.workloads import Ours, Workload
 
-    return Ours(Workload.named(given["workload"]), "cpu").step
+    found = Ours(Workload.named(given["workload"]), "cpu")
+
+    def step() -> None:
+        with found.running():
+            found.step()
+
+    return step
 
 
 def theirs(given: dict[str, Any]) -> Callable[[], Any]:
     """Return PyTorch's step, with weights, pictures and z of its own."""
     import torch
 
-    from benchmarks.rivals.torch_step import Rival, TorchStep, networks
+    from benchmarks.rivals.names import Rival
+    from benchmarks.rivals.torch_step import TorchStep, networks
 
     torch.set_num_threads(given["threads"])
     plain = given["plain"]

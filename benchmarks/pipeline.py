@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.jpegs import RECIPE, SIZE, decoding, make_jpegs, seconds
 from benchmarks.measure.text_table import table
 from benchmarks.turns import Bench
+from dcgan import quick
 from dcgan.config import Config
 from dcgan.data import ArraySource, Source, opening
 from dcgan.data.formats.folder import FolderListing
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, metavar="N", help="number of steps to time (30)")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="device that trains (auto)")
     given = parser.parse_args()
+    quick.cap(given, count=40, width=4, batch_size=4, steps=2)
     config = Config(width=given.width, batch_size=given.batch_size, device=given.device, channels=3)
     opening.CACHE_FROM = 0  # any number of files gets a cache, as CelebA's 200,000 do
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.workloads import Workload
-from benchmarks.rivals.torch_step import Rival
+from benchmarks.rivals.names import Rival
 from gpunet import kernels
 
 ROOT = Path(__file__).parents[1]

@@ -17,11 +17,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure.machine import described
 from gpunet.files import write_atomically
 
-KINDS = {"conv-k4": "#0072B2", "conv-k5": "#56B4E9", "batchnorm": "#009E73", "": "#CC79A7"}  # how a name begins: colour
-
+KINDS = {  # how a name begins: (what the legend calls it, colour)
+    "conv-k4": ("4x4 convolutions", "#0072B2"),
+    "conv-k5": ("5x5 convolutions", "#56B4E9"),
+    "batchnorm": ("batch norm", "#009E73"),
+    "": ("Adam, pictures from bytes", "#CC79A7"),
+}
 LEAST = 1e-4  # GFLOP; smaller operations, such as the loss of a batch, cost the time of a call and are not drawn
+NEAR = 1.2  # operations whose FLOP per byte differ by a smaller factor share a name
 
 
 def save_plot(path: Path, found: dict[str, Any]) -> None:
@@ -31,29 +37,58 @@ def save_plot(path: Path, found: dict[str, Any]) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
     axes = figure.subplots()
     rows = [row for row in found["rows"] if "ours_gflops" in row and row["gflop"] > LEAST]
-    draw_roof(axes, found["machine"], [row["gflop"] / row["mbytes"] * 1e3 for row in rows])
-    for kind, colour in KINDS.items():
+    draw_roof(axes, found["machine"], [intensity(row) for row in rows])
+    for kind, (label, colour) in KINDS.items():
         mine = [row for row in rows if next(k for k in KINDS if row["workload"].startswith(k)) == kind]
-        intensity = [row["gflop"] / row["mbytes"] * 1e3 for row in mine]
+        across = [intensity(row) for row in mine]
         style = {"linestyle": "none", "marker": "o", "color": colour}
-        axes.plot(intensity, [row["ours_gflops"] for row in mine], label=f"{kind or 'others'}, ours", **style)
+        axes.plot(across, [row["ours_gflops"] for row in mine], label=f"{label}, ours", **style)
         theirs = [row.get("best_gflops", float("nan")) for row in mine]
-        axes.plot(intensity, theirs, fillstyle="none", label=f"{kind or 'others'}, PyTorch", **style)
-    axes.set(xscale="log", yscale="log", xlabel="FLOP per byte (direct form)", ylabel="GFLOP/s (direct form)")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small")
+        axes.plot(across, theirs, fillstyle="none", label=f"{label}, PyTorch", **style)
+    axes.set(xscale="log", yscale="log", xlabel="FLOP per byte moved (direct form)", ylabel="GFLOP/s (direct form)")
+    axes.set_title(f"The operations of a step of dcgan64, {described(found['machine'])}", fontsize=13)
+    name_layers(axes, rows)
+    finish(axes)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getbuffer())
 
 
+def intensity(row: dict[str, Any]) -> float:
+    """Return FLOP per byte of an operation."""
+    return row["gflop"] / row["mbytes"] * 1e3
+
+
+def finish(axes: Any) -> None:
+    """Write plain numbers on the axes; draw the grid."""
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3, which="both")
+
+
+def name_layers(axes: Any, rows: list[dict[str, Any]]) -> None:
+    """Write the layers of the 4x4 convolutions below their marks, from the bottom up; make room for it."""
+    layers: list[tuple[float, set[str]]] = []
+    for row in sorted((row for row in rows if row["workload"].startswith("conv-k4")), key=intensity):
+        name = " to ".join(row["workload"].split("-")[2:4])
+        if layers and intensity(row) < NEAR * layers[-1][0]:
+            layers[-1][1].add(name)
+        else:
+            layers.append((intensity(row), {name}))
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom / 30, top)
+    for across, names in layers:
+        axes.text(across, bottom / 20, "\n".join(sorted(names)), rotation=90, ha="center", va="bottom", fontsize=9)
+
+
 def draw_roof(axes: Any, machine: dict[str, Any], intensities: list[float]) -> None:
     """Draw the two limits over the range of intensities (FLOP per byte)."""
     ends = [min(intensities) / 2, max(intensities) * 2]
-    for key, label, style in (("sgemm_gflops", "sgemm", "-"), ("fma_gflops", "FMA", "--")):
+    for key, label, style in (("sgemm_gflops", "limit of sgemm", "-"), ("fma_gflops", "limit of FMA", "--")):
         corner = machine[key] / machine["memory_gbs"]
         xs = [ends[0], *([corner] if ends[0] < corner < ends[1] else []), ends[1]]
         axes.plot(xs, [min(x * machine["memory_gbs"], machine[key]) for x in xs], f"k{style}", linewidth=1, label=label)
@@ -72,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"benchmarks.roofline_plot: {error!r}: expected a file of benchmarks.ops on the CPU", file=sys.stderr)
         return 2
+    print(f"plot: {options.out}")
     return 0
 
 

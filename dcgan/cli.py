@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import errno
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from dcgan import signals, streams
-from dcgan.config import Config, option_name
+from dcgan.config import GROUPS, Config, option_name
 from dcgan.errors import Diverged, UserError
+from dcgan.options import meant
 
 Main = Callable[..., int]
 MISTAKE, FAILURE = 2, 1  # exit statuses
 INTERRUPTED = 130  # the exit status that shells report of a program that Ctrl-C ended
+LONGEST = 1000  # letters of an error: it may quote a file or an argument of any length
+# What the system says of a path that cannot be right: that is a mistake, not a failure.
+WRONG_PATH = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+# What other programs for GANs call our options: pytorch/examples, carpedm20/DCGAN-tensorflow, StyleGAN.
+ELSEWHERE = {
+    "--ngf": "--width", "--ndf": "--width", "--nz": "--z-dim", "--niter": "--epochs", "--dataroot": "--data",
+    "--dataset": "--data", "--outf": "--out", "--outdir": "--out", "--manualseed": "--seed", "--netg": "--resume",
+    "--learning-rate": "--lr", "--imagesize": "--image-size", "--batchsize": "--batch-size", "--batch": "--batch-size",
+    "--cuda": "--device", "--gpus": "--device", "--ngpu": "--device", "--nc": "--channels", "--mirror": "--flip",
+    "--snap": "--checkpoint-every", "--cfg": "--preset", "--model": "--preset",
+}  # fmt: skip
 TOO_LARGE = ("Maximum allowed dimension exceeded", "array is too big", "Python int too large")  # NumPy's words
 
 
@@ -52,25 +64,45 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Raise the message as UserError, with the options that an unknown one may have been meant as."""
-        unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
-        if message.startswith("unrecognized arguments") and unknown:
-            close = difflib.get_close_matches(unknown[0].replace("_", "-"), self._option_string_actions, 1, 0.7)
-            message += f": did you mean {close[0]}?" if close else ""
+        """Raise the message as UserError, with what unknown arguments may have been meant as."""
+        if message.startswith("unrecognized arguments: "):
+            message += self._meant(message.split()[2])
         raise UserError(f"{message} (--help lists the options)")
 
+    def _meant(self, word: str) -> str:
+        """Return ": did you mean --lr?" for an unknown argument, "" where nothing is near."""
+        options = self._option_string_actions
+        if not word.startswith("-"):
+            return f": did you mean --data {word}?" if "--data" in options and os.path.exists(word) else ""
+        typed = "--" + word.lstrip("-").partition("=")[0].replace("_", "-").lower()
+        if ELSEWHERE.get(typed) in options:
+            return f": did you mean {ELSEWHERE[typed]}?"
+        longer = [name for name in options if name.startswith(f"{typed}-")]  # --image for --image-size
+        return f": did you mean {longer[0]}?" if len(longer) == 1 else meant(typed, options)
 
-def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add options of Config, all or those named; what is not given on the command line stays out of the namespace."""
+
+def add_options(parser: Any, *names: str) -> None:
+    """Add options of Config, all or those named: to a Parser in its groups, to a group of a parser as they are.
+
+    What is not given on the command line stays out of the namespace.
+    """
+    titles, title, groups = {first: title for title, first in GROUPS.items()}, "", dict[str, Any]()
     for item in fields(Config):
+        title = titles.get(item.name, title)
         if names and item.name not in names:
             continue
-        name, kind = option_name(item.name), item.metadata
-        help = kind["help"] + ("" if item.default is None or item.default is False else f" ({_written(item.default)})")
-        if isinstance(item.default, bool):
-            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
-        else:
-            parser.add_argument(name, default=argparse.SUPPRESS, metavar=kind["metavar"], help=help)
+        if isinstance(parser, Parser) and title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        _add_option(groups.get(title, parser), item.name, item.default, item.metadata)
+
+
+def _add_option(group: Any, name: str, default: Any, metadata: Mapping[str, Any]) -> None:
+    help = metadata["help"] + ("" if default is None or default is False else f" ({_written(default)})")
+    if isinstance(default, bool):
+        form: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+    else:
+        form = {"metavar": metadata["metavar"]}
+    group.add_argument(option_name(name), default=argparse.SUPPRESS, help=help, **form)
 
 
 def say(line: str) -> None:
@@ -96,7 +128,7 @@ def guarded(main: Main) -> Main:
                 failure = _failure(error)
                 if failure is None:  # a bug of ours: its traceback helps
                     raise
-                return _report(failure, FAILURE)
+                return _report(failure, MISTAKE if getattr(error, "errno", None) in WRONG_PATH else FAILURE)
 
     return run
 
@@ -126,7 +158,8 @@ def _shown(name: Any) -> str:
 
 
 def _report(message: str, status: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    line = streams.one_line(message)
+    print("error: " + (line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} ... {line[-200:]}"), file=sys.stderr)
     return status
 
 

@@ -1,9 +1,8 @@
-"""Runs side by side, finished or trained now: python -m dcgan.compare RUN RUN, or --presets A,B --steps N"""
+"""Put runs side by side, finished or trained now: python -m dcgan.compare RUN RUN"""
 
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,21 +12,28 @@ import numpy as np
 
 from dcgan import cli, images, presets, session, summary
 from dcgan.config import Config, option_name
+from dcgan.data.formats.decode import check_pixels
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.run import log
+from dcgan.run.curves import PANELS, draw
 from dcgan.run.folder import RunDir
 from gpunet.files import write_atomically
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.compare runs/0001-dcgan64 runs/0002-basicgan                      finished runs, as they are
-  python -m dcgan.compare --presets dcgan64,basicgan --steps 500                    what convolutions are worth
-  python -m dcgan.compare --presets paper,carpedm20,tf-nw --data celeba/ --crop 108 --steps 2000
+  python -m dcgan.compare runs/0001-dcgan64 runs/0002-basicgan
+                                               finished runs, as they are
+  python -m dcgan.compare --presets dcgan64,basicgan --steps 500
+                                               what convolutions are worth
+  python -m dcgan.compare --presets paper,carpedm20 --data celeba/ --steps 2000
 
-The picture shows the newest sample grid of each run over its losses; a table in the terminal holds the numbers. Presets
-that are trained now all see the same pictures in the same order, with the same steps, batch size (64) and picture size
-(64); other options that are not given on the command line are each preset's own, and each preset leaves a run folder.
+The picture shows the newest sample grid of each run over its losses; a table in
+the terminal holds the numbers. Presets that are trained now all see the same
+pictures in the same order, with the same steps, batch size (64) and picture
+size (64); other options that are not given on the command line are each
+preset's own, and each preset leaves a run folder. All options but --out are for
+such a training.
 """
 SHARED = {"batch_size": Config.batch_size, "image_size": Config.image_size}
 TRAINED = "dcgan64,basicgan"  # the presets that are trained where neither runs nor presets are given
@@ -82,12 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
-    parser = cli.Parser(prog="python -m dcgan.compare", description=__doc__, epilog=EXAMPLES)
+    prog = "python -m dcgan.compare"
+    usage = f"{prog} RUN RUN ... [--out DIR]\n       {prog} --presets A,B --steps N [options]"
+    parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run folders to compare, two or more")
     parser.add_argument("--presets", metavar="A,B", help=f"presets to train instead ({TRAINED})")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    options: Any = parser.add_argument_group("training of --presets")
-    cli.add_options(options, *(name for name in Config.__dataclass_fields__ if name != "preset"))
+    cli.add_options(parser, *(name for name in Config.__dataclass_fields__ if name != "preset"))
     return parser
 
 
@@ -129,30 +136,39 @@ def configurations(names: Sequence[str], given: Mapping[str, Any]) -> list[Confi
 
 def column(name: str, run: RunDir) -> Column:
     """Return the column of a run folder. UserError: it is none, or has no sample grid yet."""
-    from PIL import Image
-
     if not run.config.exists():
         raise UserError(f"{run.path} is no run folder: expected config.json in it")
-    config = Config.from_json(run.config.read_text(errors="replace"), str(run.config))
-    grids = [path for path in run.samples.glob("*.png") if path.stem.isdecimal()]
-    if not grids:
-        raise UserError(f"{run.path} has no sample grid yet: train it first")
-    with Image.open(max(grids, key=lambda path: int(path.stem))) as image:
-        samples = np.atleast_3d(np.asarray(image))
+    config, samples = Config.read(run.config), newest_grid(run)
     preset = presets.find(config.preset)
     parameters = summary.count(preset.generator(config)), summary.count(preset.discriminator(config))
     return Column(name, samples, log.read(run.log), config.preset, seconds_of(run, config.batch_size), parameters)
+
+
+def newest_grid(run: RunDir) -> np.ndarray:
+    """Return the newest sample grid (GH, GW, C). UserError: there is none yet, or it is damaged."""
+    from PIL import Image
+
+    grids = [path for path in run.samples.glob("*.png") if path.stem.isdecimal()]
+    if not grids:
+        raise UserError(f"{run.path} has no sample grid yet: train it first")
+    path = max(grids, key=lambda path: int(path.stem))
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            check_pixels(image.size)
+            return np.atleast_3d(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+    except Exception as error:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything)
+        raise UserError(f"{path} is no sample grid ({error}): remove it") from error
 
 
 def seconds_of(run: RunDir, batch_size: int) -> float:
     """Return how long a run trained: the sum of its steps' pictures over their speed, from timing.jsonl."""
     path = run.path / "timing.jsonl"
     seconds, before = 0.0, 0
-    for line in path.read_text().splitlines() if path.exists() else []:
-        timing = json.loads(line)
-        if timing["step"] > before and timing["images_per_second"]:
-            seconds += (timing["step"] - before) * batch_size / timing["images_per_second"]
-        before = timing["step"]  # smaller than the one before where a run was resumed from a checkpoint
+    for timing in log.read(path) if path.exists() else []:
+        step, speed = timing["step"], timing.get("images_per_second", 0)
+        if step > before and speed > 0:
+            seconds += (step - before) * batch_size / speed
+        before = step  # smaller than the one before where a run was resumed from a checkpoint
     return seconds
 
 
@@ -178,8 +194,6 @@ def save_picture(path: Path, columns: Sequence[Column]) -> None:
     """Draw sample grids in a row, their pixels unchanged, over the losses on a common scale, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from dcgan.run.curves import PANELS, draw
 
     grids = [images.enlarged(one.samples, max(1, LEAST // one.samples.shape[1])) for one in columns]
     width = 2 * MARGIN + max(LEAST, *(grid.shape[1] for grid in grids))

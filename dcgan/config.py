@@ -7,6 +7,7 @@ replace those, and options given on the command line replace all (`presets.confi
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,15 +27,33 @@ CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4")
 INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.parts
 
 
+# The marks of text files in UTF-16 and UTF-32; that of UTF-32 begins with that of UTF-16, so it comes first.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# The groups that --help shows the options in, and the first option of each.
+GROUPS = {
+    "pictures": "data",
+    "machine": "device",
+    "files of the run": "out",
+    "networks": "preset",
+    "networks, where a preset leaves the choice": "bias",
+    "training": "epochs",
+}
+
+
 @dataclass(frozen=True)
 class Config:
-    """Every option of a run. Values may be given as text; a bad one raises UserError."""
+    """Every option of a run, group by group (GROUPS). Values may be given as text; a bad one raises UserError."""
 
     # The pictures: where they come from, which of them, what they are cut and resized to (docs/data.md)
     data: str | None = option(
         None,
         options.text,
-        "pictures: a folder, .zip, idx (MNIST), CIFAR-10, .npy, .npz, LMDB or .h5; without it, built-in drawn faces",
+        "pictures: a folder, .zip, .tar, idx (MNIST), CIFAR-10, .npy, .npz, LMDB or .h5; without it, drawn faces",
         "PATH",
     )
     recipe: str | None = option(
@@ -44,7 +63,7 @@ class Config:
         "NAME",
     )
     image_size: Size = option((64, 64), options.size, "height and width of the pictures", "N|HxW")
-    channels: int | None = option(None, options.integer(1, 3), "1 grey, 3 colour; without it, as the data is")
+    channels: int | None = option(None, options.channels, "1 grey, 3 colour; without it, as the data is")
     crop: Size | None = option(None, options.size, "size of the centre that is cut out before resizing", "PX|HxW")
     pattern: str | None = option(None, options.text, "only files whose path or name matches, such as '*.png'", "GLOB")
     train_size: int | None = option(None, options.integer(1), "at most so many pictures, spread over the data")
@@ -100,8 +119,8 @@ class Config:
 
     # The networks
     preset: str = option("dcgan64", options.text, "DCGAN to train: its networks and its settings", "NAME")
-    width: int = option(64, options.integer(1), "filters of the layer next to the pictures")
-    z_dim: int = option(100, options.integer(1), "numbers in a z, the random vector that a picture is made from")
+    width: int = option(64, options.integer(1), "filters of the layer next to the pictures (ngf and ndf)")
+    z_dim: int = option(100, options.integer(1), "numbers in a z, the random vector that a picture is made from (nz)")
     z_dist: str = option(
         "normal",
         options.choice("normal", "uniform", "unsigned"),
@@ -147,7 +166,7 @@ class Config:
     epochs: int = option(25, options.integer(1), "passes over the data in total, those before a resume included")
     steps: int | None = option(None, options.integer(1), "batches in total, instead of --epochs")
     batch_size: int = option(64, options.integer(1), "pictures per step")
-    lr: float = option(2e-4, options.number("(0, inf)"), "Adam's learning rate", "X")
+    lr: float = option(2e-4, options.number("(0, inf)"), "learning rate, of Adam", "X")
     beta1: float = option(0.5, options.number("[0, 1)"), "Adam's decay of the first moment", "X")
     beta2: float = option(0.999, options.number("[0, 1)"), "Adam's decay of the second moment", "X")
     ratio: tuple[int, int] = option((1, 1), options.ratio, "m generator steps after every n discriminator steps", "n:m")
@@ -196,7 +215,7 @@ class Config:
     def read(cls, path: Path) -> Config:
         """Return the config of a `to_json` file. UserError, which names the file: it cannot be read, or see below."""
         try:
-            text = path.read_text(encoding="utf-8-sig")  # -sig: an editor may have put a byte-order mark in front
+            text = decoded(path.read_bytes())
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is no text in UTF-8") from error
         except OSError as error:
@@ -211,6 +230,15 @@ class Config:
             return cls(**given)
         except UserError as error:
             raise UserError(f"{origin}: {error}") from error
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file that an editor wrote: in UTF-8, or in UTF-16 or UTF-32 with its mark in front.
+
+    Every end of a line becomes one newline. Raises UnicodeDecodeError for any other encoding.
+    """
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
+    return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def options_of_json(text: str, origin: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan import options, presets
-from dcgan.config import Config, options_of_json
+from dcgan.config import Config, decoded, options_of_json
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import option_name
@@ -47,9 +47,9 @@ def merged(path: str, given: Mapping[str, Any], resumed: bool) -> dict[str, Any]
 def read(path: str) -> dict[str, Any]:
     """Return the options of a file, checked. Raises UserError, which names the file."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # -sig: a byte-order mark in front is left out
+        text = decoded(Path(path).read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 (save it as such)"
         raise UserError(f"--config: cannot read {path}: {reason}") from error
     if LOOKS_LIKE_JSON.match(text):
         found = [(path, name, value) for name, value in options_of_json(text, path).items()]
@@ -99,11 +99,11 @@ def _refusal(path: str, text: str, error: tomllib.TOMLDecodeError) -> UserError:
 def _as_toml(where: str, line: str, otherwise: str = "") -> str:
     """Return "got '--flip', expected TOML: write flip = true" for a line as one would type it on the command line.
 
-    Understands "--flag value", "--flag=value", "flag = word", "--flag" and "--no-flag". For a line that is TOML (and
-    is wrong for another reason, such as being there twice) or none of these, return `otherwise` instead. Raises
-    UserError for no option or a bad value.
+    Understands "--flag value", "--flag=value", "flag = word", YAML's "flag: value", "--flag" and "--no-flag". For a
+    line that is TOML (and is wrong for another reason, such as being there twice) or none of these, return `otherwise`
+    instead. Raises UserError for no option or a bad value.
     """
-    match = re.fullmatch(r"(?:--)?([A-Za-z][\w-]*)(?:\s*=\s*|\s+|$)(.*)", line)
+    match = re.fullmatch(r"(?:--)?([A-Za-z][\w-]*)(?:\s*[=:]\s*|\s+|$)(.*)", line)
     if match is None or (not line.startswith("--") and _is_toml(line)):
         return f"got '{line}', expected TOML such as lr = 1e-4 ({otherwise})"
     name, value = match[1].replace("-", "_"), match[2].strip("'\"")
@@ -129,7 +129,7 @@ def _is_toml(line: str) -> bool:
 def _checked(where: str, name: str, value: Any) -> Any:
     """Return the value of an option as Config would have it. UserError: no option of that name, or a bad value."""
     if name not in OPTIONS:
-        raise UserError(f"{where}: unknown option {name}")
+        raise UserError(f"{where}: unknown option {name}{options.meant(name, OPTIONS)}")
     if value is None and OPTIONS[name].default is None:
         return None
     try:

@@ -11,13 +11,19 @@ from tqdm import tqdm
 
 from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 from gpunet import backend, kernels
+
+NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
+    "cudaErrorInsufficientDriver": "no NVIDIA driver found, or one too old for CuPy (nvidia-smi shows it)",
+    "cudaErrorNoDevice": "no NVIDIA GPU found",
+}
 
 
 def choose_device(config: Config, build: bool = True) -> str:
     """Switch to the config's implementation, precision and convolution; return its device, "cpu" or "cuda".
 
-    "auto" is cuda if an array can be put there. build: compile the kernels that the CPU needs and the cache lacks.
+    "auto" is cuda if an array can be put there. build: compile the kernels that the device needs and the cache lacks.
     UserError: the machine cannot do what was chosen.
     """
     if config.implementation:
@@ -28,6 +34,8 @@ def choose_device(config: Config, build: bool = True) -> str:
     if config.precision:
         _use_precision(config.precision, device)
     backend.use_conv(config.conv)
+    if build and device == "cuda" and backend.implementation(device) == "kernels":
+        _build_for_gpu(config)
     return device
 
 
@@ -38,11 +46,17 @@ def _device(config: Config) -> str:
         backend.to_device(np.zeros(1, "float32"), "cuda")
     except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
         if config.device == "cuda":
-            raise UserError(f"--device cuda: {error}") from error
+            raise UserError(f"--device cuda: {_in_words(error)}") from error
         if importlib.util.find_spec("cupy"):  # whoever installed CuPy expects the GPU
-            print(f"--device auto takes the CPU: {' '.join(str(error).split())}", flush=True)
+            print(f"--device auto takes the CPU: {_in_words(error)}", flush=True)
         return "cpu"
     return "cuda"
+
+
+def _in_words(error: Exception) -> str:
+    """Return why there is no GPU: in plain words where CUDA's own text is a riddle, else as CuPy says it."""
+    text = one_line(str(error))
+    return next((words for name, words in NO_GPU.items() if name in text), text)
 
 
 def _build_kernels(asked: bool) -> None:
@@ -65,11 +79,26 @@ def _build_kernels(asked: bool) -> None:
         backend.use("reference")
 
 
+def _build_for_gpu(config: Config) -> None:
+    """Compile the kernels that the cache lacks, in parallel and with progress. UserError: a file does not compile."""
+    files = kernels.of_training_on_cuda([backend.precision("cuda")], config.conv.startswith("winograd"))
+    try:
+        missing = kernels.unbuilt(files, device="cuda")
+        if missing:
+            count = min(kernels.threads(), len(missing))
+            say = f"compiling {len(missing)} kernel files for this GPU, {count} at a time, which is done once"
+            print(say, flush=True)
+            bar = partial(tqdm, total=len(missing), unit="file", disable=None)
+            kernels.build(missing, watch=bar, device="cuda")
+    except kernels.BuildError as error:
+        raise UserError(f"--device cuda: {_in_short(str(error))}") from error
+
+
 def _in_short(text: str) -> str:
     """Return the first line of a compiler's message, and the first that speaks of an error."""
     first, *others = text.splitlines()
     error = next((line for line in others if "error" in line), others[0]) if others else ""
-    return " ".join(f"{first} {error}".split())[:300]
+    return one_line(f"{first} {error}")[:300]
 
 
 def _use_precision(name: str, device: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import repeat
 from typing import Any
 
@@ -14,7 +14,8 @@ from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
 from gpunet.average import Average
-from gpunet.backend.devices import Array
+from gpunet.backend.choices import rounding
+from gpunet.backend.devices import Array, device_of
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 
@@ -64,7 +65,7 @@ class GAN:
         (trains_D, g_steps), config = self.plan(number), self.config
         fake, stats = None, Stats()
         next_z = iter(zs) if config.fresh_z else repeat(zs[0])
-        with self.G.given(labels), self.D.given(labels):
+        with self.G.given(labels), self.D.given(labels), self._rounding():
             if trains_D:
                 targets = config.real_target, config.fake_target
                 fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, next(next_z), *targets)
@@ -77,6 +78,13 @@ class GAN:
                     self.average_G.update()
         self.G.forget()  # if no generator step used the pictures
         return stats
+
+    @contextmanager
+    def _rounding(self) -> Iterator[None]:
+        """Within the block convolutions on tensor cores take weights that Adam has rounded."""
+        precision = rounding(device_of(self.adam_G.data[0]), self.adam_G.data[0].dtype)
+        with self.adam_G.rounding(precision), self.adam_D.rounding(precision):
+            yield
 
     def averaged(self) -> AbstractContextManager:
         """Within the block G computes with the moving average of its weights, if there is one."""
@@ -96,6 +104,8 @@ class GAN:
                 part.load_state_dict(state[name])
             else:
                 part.restart()
+        for adam in (self.adam_G, self.adam_D):
+            adam.changed()
 
     def _parts(self) -> dict[str, Any]:
         parts = {"G": self.G, "D": self.D, "adam_G": self.adam_G, "adam_D": self.adam_D}

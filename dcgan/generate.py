@@ -1,4 +1,4 @@
-"""Draw new pictures with a trained generator: python -m dcgan.generate RUN [--mode MODE] --out FILE|DIR"""
+"""Draw new pictures by a run's generator: python -m dcgan.generate RUN --out OUT"""
 
 from __future__ import annotations
 
@@ -18,17 +18,27 @@ from gpunet.layers import Sequential
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.generate runs/0003-dcgan64 --count 100 --out grid.png          one picture with 100 on it
-  python -m dcgan.generate runs/0003-dcgan64 --count 1 --scale 4 --out one.png   one of them, four times as large
-  python -m dcgan.generate runs/0003-dcgan64 --count 5000 --out made/ --seed 1   made/000001.png and so on
-  python -m dcgan.generate runs/0003-dcgan64 --seeds 1,5-9 --out seeds.png       the first picture of each seed
-  python -m dcgan.generate runs/0003-dcgan64 --mode sweep --out sweeps           a grid for each number of z
-  python -m dcgan.generate runs/0003-dcgan64 --mode gif --dimensions 0,5,10-19 --out gifs
-  python -m dcgan.generate runs/0003-dcgan64 --mode merged-gif --out sweeps.gif  all of them side by side
-  python -m dcgan.generate runs/0003-dcgan64 --mode interpolation --out ways.gif from z to z; ways.png: a row each
+  python -m dcgan.generate RUN --count 100 --out grid.png      100 in a picture
+  python -m dcgan.generate RUN --count 1 --scale 4 --out one.png
+                                               one, four times as large
+  python -m dcgan.generate RUN --count 5000 --out made/ --seed 1
+                                               made/000001.png and so on
+  python -m dcgan.generate RUN --seeds 1,5-9 --out seeds.png
+                                               the first picture of each seed
+  python -m dcgan.generate RUN --weights raw --out raw.png
+                                               without the moving average
+  python -m dcgan.generate RUN --mode sweep --out sweeps
+                                               a grid for each number of z
+  python -m dcgan.generate RUN --mode gif --dimensions 0,5,10-19 --out gifs
+  python -m dcgan.generate RUN --mode merged-gif --out sweeps.gif
+                                               all of them side by side
+  python -m dcgan.generate RUN --mode interpolation --out ways.gif
+                                               from z to z; ways.png: a row each
 
-Every PNG names its run, step, seed and index (the number of the picture among those of its seed, from 1) in its text
-chunks. --label takes a name where the run knows the names of its classes.
+RUN is a folder such as runs/0003-dcgan64. Every PNG names its run, step,
+weights, seed and index (the number of the picture among those of its seed, from
+1) in its text chunks. --label takes a name where the run knows the names of its
+classes.
 """
 
 
@@ -39,16 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path, view = given.pop("run"), View.take(given)
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    cli.say(f"{draw(view, trained.load(path, given))} by {path}: {view.out}")
+    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
+        cli.say(f"{draw(view, trained.load(path, given, view.weights))} by {path}: {view.out}")
     return 0
 
 
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
-    parser = cli.Parser(prog="python -m dcgan.generate", description=__doc__, epilog=EXAMPLES)
+    prog = "python -m dcgan.generate"
+    usage = f"{prog} RUN_OR_CHECKPOINT --out FILE|DIR [options]"
+    parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
     generate_options.add_options(parser)
-    network: Any = parser.add_argument_group("network and machine")
+    network: Any = parser.add_argument_group("machine and network")
     cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
     return parser
 
@@ -57,7 +70,8 @@ def draw(view: View, by: Trained) -> str:
     """Draw and write what is asked for; return what it is, in words. Raises UserError."""
     config, label = by.config, view.number_of_class(by.config, by.classes)
     which = latent_walks.dimensions(view.dimensions, config.z_dim)
-    texts = {"run": by.run, "step": str(by.step), "seed": ",".join(map(str, view.seeds or [view.seed]))}
+    seeds = ",".join(map(str, view.seeds or [view.seed]))
+    texts = {"run": by.run, "step": str(by.step), "weights": by.weights, "seed": seeds}
     if label is not None:
         texts["label"] = by.classes[label] if label < len(by.classes) else str(label)
     if view.overwrite and (others := picture_files.clear(view.out)):
@@ -73,7 +87,7 @@ def draw(view: View, by: Trained) -> str:
     z = sampling.draw_z(rng, 1, config)[0]
     sweeps = latent_walks.sweeps(lambda zs: one_class(by.G, zs, label), z, which, view.count, config.z_dist)
     if view.mode == "merged-gif":
-        latent_walks.write_merged(files, sweeps)
+        latent_walks.write_merged(files, which, sweeps, config.z_dist)
     else:
         latent_walks.write_each(files, which, sweeps, config.z_dist, gif=view.mode == "gif")
     return f"{len(which):,} x {view.count:,} pictures"
@@ -87,7 +101,7 @@ def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, 
 
 def one_class(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
     """Return the pictures of z (N, 1, 1, z_dim), all of one class if the network is told classes: (N, H, W, C)."""
-    return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"))
+    return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"), strict=True)
 
 
 def drawn(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
@@ -106,7 +120,7 @@ def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | 
         labels = sampling.balanced_labels(sampling.BATCH, config, done)
         if label is not None:
             labels = np.full(sampling.BATCH, label, "int32")
-        yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels)[: count - done]
+        yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels, strict=True)[: count - done]
 
 
 def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: int | None) -> Iterator[np.ndarray]:

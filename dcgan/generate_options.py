@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from dcgan import options
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.picture_files import PICTURES, require_free
+from dcgan.trained import NETWORKS
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,12 @@ MODES = {
 }
 KINDS = {".png": "a .png file", ".gif": "a .gif file", "": "a folder"}
 OTHER_PICTURES = tuple(ending for ending in PICTURES if ending not in KINDS)
-NUMBERS = {
+CHECKED: dict[str, options.Kind] = {
     "seed": options.integer(0),
     "rows": options.integer(1),
     "fps": options.integer(1, 50),
     "scale": options.integer(1, 64),
+    "weights": options.choice(*NETWORKS),
 }
 MOST = 1_000_000  # numbers in a list, of seeds say
 NAMED = 20  # names of classes that an error lists
@@ -53,6 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         (pictures, "seeds", "LIST", "seeds such as 1,5-9 in a grid or a folder: the first picture of each"),
         (pictures, "label", "NAME|N", "class of all pictures (in a grid, the default is each class in turn)"),
         (pictures, "dimensions", "LIST", "numbers of z to sweep, counted from 0, such as 0,5,10-19 (all)"),
+        (pictures, "weights", "NAME", "weights of G: ema, their moving average, or raw (ema where the run has it)"),
         (pictures, "rows", "N", "number of ways from z to z in an interpolation (8)"),
         (files, "out", "FILE|DIR", "a .png or .gif file, or a folder of files"),
         (files, "scale", "N", "enlargement: each pixel becomes N x N pixels (1; a GIF gets at least 128 rows)"),
@@ -73,6 +77,7 @@ class View:
     seed: int = 0
     seeds: Sequence[int] | None = None
     label: str | None = None
+    weights: str | None = None
     dimensions: str | None = None
     rows: int = 8
     fps: int = 10
@@ -90,7 +95,7 @@ class View:
             _require_taken(name, mode, out)
         if "seeds" in own and (other := next((name for name in ("seed", "count") if name in own), None)):
             raise UserError(f"--seeds: each seed draws one picture, so --{other} has no use: leave one of the two out")
-        own |= {name: options.named(f"--{name}", NUMBERS[name], own[name]) for name in NUMBERS if name in own}
+        own |= {name: options.named(f"--{name}", CHECKED[name], own[name]) for name in CHECKED if name in own}
         own["count"] = options.named("--count", options.integer(MODES[mode].least), own.get("count", MODES[mode].count))
         if "seeds" in own:
             own["seeds"] = as_seeds(own["seeds"])
@@ -120,9 +125,23 @@ def as_output(out: str, kinds: tuple[str, ...]) -> Path:
     ending = path.suffix.lower()
     if ((ending if ending in KINDS else "") not in kinds) or ending in OTHER_PICTURES:
         raise UserError(f"--out: got '{out}', expected {' or '.join(KINDS[kind] for kind in kinds)}")
-    if path.is_dir() if ending in kinds and ending else path.is_file():
-        raise UserError(f"--out: {out} is there already and is not a {'file' if path.is_dir() else 'folder'}")
+    _require_place(path, is_file=ending in kinds and ending != "")
     return path
+
+
+def _require_place(path: Path, is_file: bool) -> None:
+    """Raise UserError where a file, or a folder, cannot be made at a path: before anything is drawn."""
+    try:
+        there = [place for place in (path, *path.absolute().parents) if place.exists()]
+    except OSError as error:  # such as a name that is too long
+        raise UserError(f"--out: {str(path)[:100]}: {error.strerror}") from error
+    if there[0] == path and not (path.is_file() if is_file else path.is_dir()):
+        raise UserError(f"--out: {path} is there already and is not a {'file' if is_file else 'folder'}")
+    home = there[1] if is_file and there[0] == path else there[0]  # what the file or the folder is made in
+    if not home.is_dir():
+        raise UserError(f"--out: {home} is a file, so there can be nothing in it")
+    if not os.access(home, os.W_OK):
+        raise UserError(f"--out: {home} may not be written to: permission denied")
 
 
 def as_label(label: str | None, config: Config, names: Sequence[str] = ()) -> int | None:

@@ -6,6 +6,7 @@ A sweep changes one number of z and keeps the others; where G ignores that numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -77,9 +78,15 @@ def write_each(files: PictureFiles, which: Sequence[int], each: Iterator[np.ndar
             files.png(f"{name}.png", pictures, captions=values, index=1, dimension=dimension)
 
 
-def write_merged(files: PictureFiles, each: Iterator[np.ndarray]) -> None:
-    """Write all sweeps as one GIF: its frames are grids, a picture of every sweep on each."""
-    files.gif("", there_and_back(np.stack(list(each), axis=1)))  # (count, sweeps, H, W, C)
+def write_merged(files: PictureFiles, which: Sequence[int], each: Iterator[np.ndarray], z_dist: str) -> None:
+    """Write all sweeps as one GIF: its frames are grids, a picture of every sweep on each.
+
+    Below each picture stands which number of z is swept, and its value: "z7: -1.73".
+    """
+    frames = np.stack(list(each), axis=1)  # (count, sweeps, H, W, C)
+    values = np.linspace(*ENDS[z_dist], len(frames))
+    captions = [[f"z{dimension}: {value:.2f}" for dimension in which] for value in values]
+    files.gif("", there_and_back(frames), there_and_back(captions))
 
 
 def write_walk(files: PictureFiles, pictures: np.ndarray, count: int) -> None:
@@ -90,6 +97,6 @@ def write_walk(files: PictureFiles, pictures: np.ndarray, count: int) -> None:
         files.png("", pictures, columns=count, index=f"1-{len(pictures) // count + 1}")
 
 
-def there_and_back(frames: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+def there_and_back(frames: Any) -> list[Any]:
     """Return the frames and, without either end, the way back: shown over and over they never jump."""
     return [*frames, *frames[-2:0:-1]]

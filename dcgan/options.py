@@ -5,14 +5,16 @@ Picture sizes are written "64" or "64x48", height x width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import field
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from dcgan.errors import UserError
 
 LARGEST = 2**31 - 1  # of whole numbers, where no smaller one is named
 LONGEST = 65_535  # pixels of a side, as in a JPEG
+NEAR = 0.6  # how much of two words must be equal, from 0 to 1, so that one may be meant by the other (difflib.ratio)
 Kind = Callable[[Any], Any]
 Size = tuple[int, int]  # of a picture: (height, width)
 
@@ -43,6 +45,11 @@ def integer(least: int, most: int = LARGEST) -> Kind:
     return read
 
 
+def channels(value: Any) -> int:
+    """The channels of a picture: 1 or 3."""
+    return int(value) if str(value) in ("1", "3") else _refuse(value, "1 (grey) or 3 (RGB)")
+
+
 def number(interval: str) -> Kind:
     """A number in an interval written as "(0, 1]": round brackets leave the end out."""
     low, high = (float(end) for end in interval[1:-1].split(","))
@@ -58,9 +65,29 @@ def number(interval: str) -> Kind:
     return read
 
 
-def choice(*names: str) -> Kind:
+@dataclass(frozen=True)
+class Word:
+    """The kind of an option that takes one of these words."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        """Return the word. Raises UserError, which names the nearest word, for any other value."""
+        if str(value) in self.names:
+            return str(value)
+        return _refuse(value, f"one of {', '.join(self.names)}{meant(str(value), self.names)}")
+
+
+def choice(*names: str) -> Word:
     """One of these words."""
-    return lambda value: str(value) if str(value) in names else _refuse(value, "one of " + ", ".join(names))
+    return Word(names)
+
+
+def meant(typed: str, names: Iterable[str]) -> str:
+    """Return ": did you mean dcgan64?" for a word that is nearly one of the names, "" for any other word."""
+    known = {name.casefold(): name for name in names}
+    found = difflib.get_close_matches(typed[:100].casefold(), known, 1, NEAR)
+    return f": did you mean {known[found[0]]}?" if found else ""
 
 
 def flag(value: Any) -> bool:

@@ -47,12 +47,20 @@ class PictureFiles:
         sheet = pictures[0] if len(pictures) == 1 and captions is None else images.grid(pictures, columns)
         images.save_png(self._path(name), sheet, self._texts(**texts))
 
-    def gif(self, name: str, frames: Sequence[np.ndarray]) -> None:
-        """Write frames, each a grid of pictures (N, H, W, C), or without a frame the only picture, as a GIF."""
+    def gif(
+        self, name: str, frames: Sequence[np.ndarray], captions: Sequence[Sequence[str]] | None = None
+    ) -> None:
+        """Write frames, each a grid of pictures (N, H, W, C), or without white lines the only picture, as a GIF.
+
+        captions: for every frame a caption below each of its pictures.
+        """
         count, height, width, _ = frames[0].shape
         across = 1 if count == 1 else images.columns_of(count, height, width)
         scale = self.scale or math.ceil(VISIBLE / (height * math.ceil(count / across)))
         shown = [images.enlarged(frame, scale) for frame in frames]
+        if captions is not None:  # all frames at once, so that their cells are equally wide
+            cells = images.captioned(np.concatenate(shown), [text for frame in captions for text in frame])
+            shown = np.split(cells, len(frames))
         sheets = [frame[0] if count == 1 else images.grid(frame, across) for frame in shown]
         comment = ", ".join(f"{key} {text}" for key, text in self._texts().items())
         images.save_gif(self._path(name), sheets, self.fps, comment)

@@ -1,4 +1,4 @@
-"""Pack images into one HDF5 file: python -m dcgan.prepare --data PATH --image-size 64 --crop 108 --out faces.h5"""
+"""Pack images into an HDF5 file: python -m dcgan.prepare --data PATH --out FILE.h5"""
 
 from __future__ import annotations
 
@@ -18,32 +18,38 @@ from dcgan.errors import UserError
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.prepare --data img_align_celeba.zip --crop 108 --out faces.h5   then: dcgan.train --data faces.h5
+  python -m dcgan.prepare --data img_align_celeba.zip --crop 108 --out faces.h5
+  python -m dcgan.train --data faces.h5
   python -m dcgan.prepare --data photos/ --image-size 48x64 --out photos.h5
-  python -m dcgan.prepare --data bedroom_train_lmdb/ --recipe lsun --out bedrooms.h5
+  python -m dcgan.prepare --data bedroom_lmdb/ --recipe lsun --out bedrooms.h5
 
-The file holds a uint8 data set "images" (N, H, W, C), and "labels" (N,) where the data has
-them. A command that was stopped goes on where it was when it is given again; until it is finished its file is called
-OUT.part.
+The file holds a uint8 data set "images" (N, H, W, C), and "labels" (N,) where
+the data has them. A command that was stopped goes on where it was when it is
+given again; until it is finished its file is called OUT.part.
 """
 
 
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m dcgan.prepare", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--data", metavar="PATH", required=True, help="images of any format: see docs/data.md")
-    cli.add_options(parser, "recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size")
-    parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
-    parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
-    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser().parse_args(arguments))
     workers, out = given.pop("workers"), as_packed(given.pop("out"))
     if workers is not None:
         workers = options.named("--workers", options.integer(1), workers)
     progress = not given.pop("no_progress")
     prepare(Config(**with_recipe(given)), out, workers, progress)
     return 0
+
+
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    parser = cli.Parser(prog="python -m dcgan.prepare", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("--data", metavar="PATH", required=True, help="pictures of any kind that dcgan.train takes")
+    parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
+    parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    cli.add_options(parser, "recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size")
+    return parser
 
 
 def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> None:

@@ -1,4 +1,4 @@
-"""List runs, their progress and their newest sample pictures: python -m dcgan.runs [FOLDER]"""
+"""List runs, their progress and newest pictures: python -m dcgan.runs [FOLDER]"""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from dcgan.errors import UserError
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m dcgan.runs", description=__doc__)
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", default="runs", help="folder of run folders (runs)")
-    folder = Path(parser.parse_args(arguments).folder)
+    folder = Path(parser().parse_args(arguments).folder)
     from dcgan.run.folder import RunDir
     from dcgan.run.overview import HEAD, line
 
@@ -28,6 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for run in runs:
         cli.say(line(run))
     return 0
+
+
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    parser = cli.Parser(prog="python -m dcgan.runs", description=__doc__)
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", default="runs", help="folder of run folders (runs)")
+    return parser
 
 
 if __name__ == "__main__":

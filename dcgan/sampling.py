@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan.errors import UserError
 from gpunet import backend
 from gpunet.layers import BatchNorm, Sequential, Sigmoid
 
@@ -44,18 +45,19 @@ def whole_batches(count: int) -> int:
     return -(-count // BATCH) * BATCH
 
 
-def sample(G: Sequential, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+def sample(G: Sequential, z: np.ndarray, labels: np.ndarray | None = None, strict: bool = False) -> np.ndarray:
     """Return G's pictures for z, uint8 (N, H, W, C) on the host; labels (N,), int32, for networks that are told them.
 
     Each pass takes BATCH z, the last one filled up with the first z again. Batch norm uses its running averages, so a
     picture depends on its z alone, unless the network was built to sample by the statistics of the batch.
+    strict: raise UserError where a number is NaN. Training does without: its log tells.
     """
     training, wanted, count = G.training, len(z), whole_batches(len(z))
     z = np.resize(z, (count, *z.shape[1:]))
     labels = None if labels is None else np.resize(labels, count)
     G.eval()
     try:
-        images = [_pass(G, z[cut], None if labels is None else labels[cut]) for cut in _cuts(count)]
+        images = [_pass(G, z[cut], None if labels is None else labels[cut], strict) for cut in _cuts(count)]
     finally:
         G.train(training)
     return np.concatenate(images)[:wanted]
@@ -81,11 +83,13 @@ def judge(D: Sequential, images: np.ndarray, low: float, labels: np.ndarray | No
     return backend.to_numpy(backend.sigmoid(logits)).ravel()
 
 
-def _pass(G: Sequential, z: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+def _pass(G: Sequential, z: np.ndarray, labels: np.ndarray | None, strict: bool) -> np.ndarray:
     weights = G.parameters()[0].data
     device = backend.device_of(weights)
     with G.given(None if labels is None else backend.to_device(labels, device)):
         x = G.forward(backend.to_device(z.astype(weights.dtype, copy=False), device))
+    if strict and bool(backend.array_module(x).isnan(x).any()):
+        raise UserError("the generator draws numbers that are NaN: its weights are damaged, take an earlier checkpoint")
     return backend.to_numpy(backend.real_to_images(x, lowest(G)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import presets
+from dcgan import presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
@@ -48,8 +48,15 @@ def resolved(config: Config) -> Config:
     """Return a config with the device, the implementation and the precision that it gets here. Raises UserError."""
     check(config)
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the config alone
+        _say_quick()
         device = choose_device(config, build=False)
     return replace(config, device=device, implementation=backend.implementation(device), precision=precision_of(device))
+
+
+def _say_quick() -> None:
+    """Say that DCGAN_QUICK lowers numbers, if it does."""
+    if quick.notice():
+        say(quick.notice())
 
 
 def _require_memory(config: Config) -> None:
@@ -80,6 +87,7 @@ def _require_rows(config: Config) -> None:
 def open_trainer(config: Config, progress: bool) -> Trainer:
     """Open the data and build the networks; say what runs where. Raises UserError."""
     check(config)
+    _say_quick()
     device = choose_device(config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
@@ -126,6 +134,7 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     """
     found = resume.find(path, say)
     config = resume.changed(found.config, given)
+    _require_steps_left(found, config, path)
     trainer = open_trainer(config, progress)
     if found.state:
         _restore(trainer, found.state, path)
@@ -143,6 +152,13 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
     _tidy(run, trainer.step, found, path)
     return trainer, run
+
+
+def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:
+    """Raise UserError where a checkpoint has all steps that --steps asks for, before any data is read."""
+    step = (found.state or {}).get("step")
+    if config.steps and type(step) is int and (step > config.steps or (step == config.steps and not found.run)):
+        raise UserError(f"{path} is at step {step} of {config.steps}: ask for more --steps or --epochs")
 
 
 def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:

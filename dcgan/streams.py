@@ -1,4 +1,7 @@
-"""Standard output and error that never end a training: closed, without a reader, or of an encoding of few letters."""
+"""Standard output and error that never end a training: closed, without a reader, or of an encoding of few letters.
+
+`one_line` makes a text fit for them, whatever it holds.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # whoever read the output has ended, or its terminal was closed
+
+
+def one_line(text: str) -> str:
+    """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
+    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Lenient:

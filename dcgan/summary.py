@@ -1,4 +1,4 @@
-"""The layers of a preset's networks, with sizes and costs: python -m dcgan.summary PRESET [options]"""
+"""Show a preset's layers with sizes and costs: python -m dcgan.summary PRESET"""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ examples:
   python -m dcgan.summary dcgan64
   python -m dcgan.summary carpedm20 --image-size 108x80 --channels 1
 
-FLOPs are those of the convolutions and dense layers for one picture, forward; a multiplication and an addition are two.
+FLOPs are those of the convolutions and dense layers for one picture, forward; a
+multiplication and an addition are two.
 """
 
 
@@ -35,13 +36,19 @@ class Row(NamedTuple):
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = cli.Parser(prog="python -m dcgan.summary", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="preset to show (dcgan64)")
-    cli.add_options(parser, "image_size", "channels", "width", "z_dim", *OF_NETWORKS)
-    config = config_of(vars(parser.parse_args(arguments)))
+    config = config_of(vars(parser().parse_args(arguments)))
     find(config.preset).check(config)
     print(report(config))
     return 0
+
+
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    prog = "python -m dcgan.summary"
+    parser = cli.Parser(prog=prog, usage=f"{prog} [PRESET] [options]", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="preset to show (dcgan64)")
+    cli.add_options(parser, "image_size", "channels", "width", "z_dim", *OF_NETWORKS)
+    return parser
 
 
 def report(config: Config) -> str:

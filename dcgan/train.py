@@ -9,18 +9,28 @@ from dcgan import cli
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.train                                          the built-in drawn faces
-  python -m dcgan.train --data photos/ --epochs 50               a folder, or a .zip, of pictures
-  python -m dcgan.train --data img_align_celeba.zip --crop 108   CelebA as it is downloaded
-  python -m dcgan.train --preset carpedm20-mnist --data mnist/   digits by their label; --list-presets: all presets
-  python -m dcgan.train --config runs/0003-dcgan64/config.json   the options of a run; or a .toml file
-  python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80   go on where a run stopped
+  python -m dcgan.train                        the built-in drawn faces
+  python -m dcgan.train --data photos/         a folder, or a .zip, of pictures
+  python -m dcgan.train --data img_align_celeba.zip --crop 108
+                                               CelebA as it is downloaded
+  python -m dcgan.train --preset carpedm20-mnist --data mnist/
+                                               digits by their label
+  python -m dcgan.train --list-presets         all presets
+  python -m dcgan.train --config runs/0003-dcgan64/config.json
+                                               the options of a run; or .toml
+  python -m dcgan.train --resume runs/0003-dcgan64 --epochs 80
+                                               go on where a run stopped
+
+The defaults are those of the preset dcgan64; --preset NAME --dry-run shows what
+another preset sets.
 """
 
 
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
-    parser = cli.Parser(prog="python -m dcgan.train", description=__doc__, epilog=EXAMPLES)
+    prog = "python -m dcgan.train"
+    usage = f"{prog} [--data PATH] [--preset NAME] [options]\n       {prog} --resume RUN [options]"
+    parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
     cli.add_options(parser)
     parser.add_argument("--config", metavar="FILE", help="file of options: a config.json, or TOML such as lr = 1e-4")
     parser.add_argument("--resume", metavar="RUN", help="go on from a run folder or a checkpoint file")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,27 +12,31 @@ from dcgan import presets
 from dcgan.config import Config
 from dcgan.device import choose_device
 from dcgan.errors import UserError
-from dcgan.run import resume
+from dcgan.run import record, resume
+from dcgan.run.folder import RunDir
 from gpunet.layers import Sequential
 
-NETWORKS = ("average_G", "G")  # the parts of a checkpoint that draw: the moving average, where there is one, draws
+NETWORKS = {"ema": "average_G", "raw": "G"}  # --weights and the part of a checkpoint that has them
 
 
 class Trained(NamedTuple):
-    """A generator on its device, its config, the name of its run, its steps, and the names of its classes."""
+    """A generator on its device, its config, the name of its run, its steps, its weights, the names of its classes."""
 
     G: Sequential
     config: Config
     run: str
     step: int
+    weights: str = "raw"  # ema: the moving average of G's weights; raw: the weights as they were trained
     classes: Sequence[str] = ()  # () where the run knows no names
 
 
-def load(path: str, given: Mapping[str, Any]) -> Trained:
+def load(path: str, given: Mapping[str, Any], weights: str | None = None) -> Trained:
     """Return the generator of a run folder or a checkpoint file; given: options of its config to replace.
 
-    The moving average of G's weights draws, as it draws the sample grids; a run without one draws with G's weights.
-    Raises UserError where there is no checkpoint, it does not fit, or it holds weights that are NaN or infinite.
+    weights: ema, the moving average of G's weights, which draws the sample grids, too; or raw, the weights themselves;
+    None: ema where the checkpoint has it, else raw.
+    Raises UserError where there is no checkpoint, it does not fit, it lacks the average that was asked for, or it holds
+    weights that are NaN or infinite.
     """
     found = resume.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
@@ -42,12 +45,15 @@ def load(path: str, given: Mapping[str, Any]) -> Trained:
     device = choose_device(config)
     G = presets.find(config.preset).generator(config)
     with resume.fitting(path):
-        states = [found.state["gan"][name] for name in NETWORKS if name in found.state["gan"]]
-        for state in reversed(states):  # all, so that a checkpoint with a part of another network is refused
+        states = {name: found.state["gan"][part] for name, part in NETWORKS.items() if part in found.state["gan"]}
+        chosen = weights or ("ema" if "ema" in states else "raw")
+        if chosen == "ema" and "ema" not in states:
+            raise UserError(f"--weights ema: {path} has no moving average of G's weights: draw with --weights raw")
+        for state in (*states.values(), states[chosen]):  # all, so that a part of another network is refused
             G.load_state_dict(state)
         step = int(found.state["step"])
     folder = folder_of(Path(path))
-    return Trained(G.to(device), config, folder.name, step, class_names(folder))
+    return Trained(G.to(device), config, folder.name, step, chosen, class_names(folder))
 
 
 def folder_of(path: Path) -> Path:
@@ -58,10 +64,6 @@ def folder_of(path: Path) -> Path:
 
 def class_names(folder: Path) -> Sequence[str]:
     """Return the names of a run's classes, by label: the list "classes" of its run.json; () where there is none."""
-    try:
-        said = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        names = said["classes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+    names = record.read(RunDir(folder)).get("classes")
     named = tuple(map(str, names)) if isinstance(names, list) else ()
     return () if named == tuple(map(str, range(len(named)))) else named  # "0", "1" ... say no more than the labels

@@ -16,6 +16,7 @@ from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
 from dcgan.progress import step_bar, step_text
 from dcgan.run import log
+from dcgan.run.advice import Balance
 from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
 from dcgan.run.tensorboard import Board, opened
@@ -104,9 +105,9 @@ class Trainer:
             step_bar(self.step, self.last_step, progress) as bar,
             warnings.catch_warnings(),
         ):
-            watch = board.scalars if board else None
+            watches = [Balance(bar.write)] + ([board.scalars] if board else [])
             plot = LossPlot(run, self.config.preset)
-            output = Output(run, log.Log(run.path, self.config.batch_size, watch), board, plot)
+            output = Output(run, log.Log(run.path, self.config.batch_size, watches), board, plot)
             self.first_save = Early(self.config.checkpoint_minutes)
             # NumPy's overflow warnings are silenced: the log reports divergence, once.
             warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from gpunet import backend
+from gpunet import backend, flat
 from gpunet.backend.devices import Array, array_module
 from gpunet.layers.base import Layer
 from gpunet.optim import Adam
@@ -17,7 +17,7 @@ MOST = 0.999  # the decay that is reached in the end, after 9,000 steps: about 1
 class Average:
     """Averages of the parameters and buffers of a network, updated after Adam's steps (gpunet.backend.average).
 
-    The network's buffers move into one flat array, as Adam has moved its parameters into another: so two launches
+    The network's buffers move into one flat array, as Adam has moved its parameters into others: so a few launches
     average a whole network. Make it after the network's Adam; call `update` after each of Adam's steps.
     """
 
@@ -25,18 +25,26 @@ class Average:
         if not 0 <= most < 1:
             raise ValueError(f"got most={most}, expected a decay of at least 0 and below 1")
         self.net, self.optimizer, self.most = net, optimizer, most
-        self.buffers = _flat(net, optimizer.data)  # (size of all buffers,)
-        self.parameters_average, self.buffers_average = optimizer.data.copy(), self.buffers.copy()
+        self.buffers = _flat(net, optimizer.data[0])
+        self.parameters_average = [data.copy() for data in optimizer.data]
+        self.buffers_average = [array_module(buffer).zeros_like(buffer) for buffer in self.buffers]
+        self.restart()
 
     def update(self) -> None:
         """Move the averages towards the network as it is now."""
         state = self.optimizer.state
-        backend.average_update(self.parameters_average, self.optimizer.data, state, self.most)
-        backend.average_update(self.buffers_average, self.buffers, state, self.most)
+        for average, now in self._pairs():
+            backend.average_update(average, now, state, self.most)
 
     def restart(self) -> None:
         """Let the averages be the network as it is now."""
-        self.parameters_average[...], self.buffers_average[...] = self.optimizer.data, self.buffers
+        for average, now in self._pairs():
+            average[...] = now
+
+    def _pairs(self) -> Iterator[tuple[Array, Array]]:
+        """Yield each flat buffer's average, and the buffer."""
+        yield from zip(self.parameters_average, self.optimizer.data, strict=True)
+        yield from zip(self.buffers_average, self.buffers, strict=True)
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[Layer]:
@@ -44,9 +52,9 @@ class Average:
         parameters, layers = self.optimizer.parameters, [layer for layer in self.net.walk() if layer.buffers]
         before = [parameter.data for parameter in parameters], [layer.buffers for layer in layers]
         try:
-            for parameter, view in zip(parameters, _views(self.parameters_average, before[0]), strict=True):
+            for parameter, view in zip(parameters, flat.views(self.parameters_average, before[0]), strict=True):
                 parameter.data = view
-            views = iter(_views(self.buffers_average, [array for own in before[1] for array in own.values()]))
+            views = iter(flat.views(self.buffers_average, [array for own in before[1] for array in own.values()]))
             for layer in layers:
                 layer.buffers = {name: next(views) for name in layer.buffers}
             yield self.net
@@ -67,23 +75,14 @@ class Average:
             net.load_state_dict(state)
 
 
-def _flat(net: Layer, like: Array) -> Array:
-    """Move the buffers of all layers into one new array, of which they become views; return it."""
+def _flat(net: Layer, like: Array) -> list[Array]:
+    """Move the buffers of all layers into flat ones, of which they become views; return these."""
     layers = [layer for layer in net.walk() if layer.buffers]
     arrays = [array for layer in layers for array in layer.buffers.values()]
-    flat = array_module(like).zeros(sum(array.size for array in arrays), like.dtype)
-    views = iter(_views(flat, arrays))
+    buffers = flat.buffers(arrays, like)
+    views = iter(flat.views(buffers, arrays))
     for layer in layers:
         for name, array in layer.buffers.items():
             layer.buffers[name] = next(views)
             layer.buffers[name][...] = array
-    return flat
-
-
-def _views(flat: Array, arrays: list[Array]) -> list[Array]:
-    """Return views of a flat array, one after another, in the shapes of these arrays."""
-    views, start = [], 0
-    for array in arrays:
-        views.append(flat[start : start + array.size].reshape(array.shape))
-        start += array.size
-    return views
+    return buffers

@@ -69,7 +69,9 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         with h5py.File(io.BytesIO(data), "r") as file:
             outline = json.loads(_array(file, "tree", len(data)).tobytes())
             return _fill(outline, lambda name: _array(file, name, len(data)))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (a damaged file makes HDF5 raise nearly anything)
         raise CheckpointError(f"{path} is no checkpoint of this library: {error}") from error
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from gpunet import backend
+from gpunet import backend, flat
+from gpunet.backend import factors
 from gpunet.backend.adam import LR, STEP
 from gpunet.backend.devices import Array, array_module, device_of, to_device
+from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
 from gpunet.layers.base import Parameter
 
@@ -22,9 +25,9 @@ class Adam:
     weight_decay > 0 adds an L2 penalty to the loss (PyTorch's Adam, not AdamW). loss_scale, for products in fp16: what
     the gradient of the loss, passed through `scaled`, is multiplied by at first (see gpunet.backend.loss_scale).
 
-    Their values and gradients move into two flat buffers, of which `parameter.data` and `parameter.grad` become
-    views: one pass updates the whole network. So make the optimiser after `net.to(...)`; `step` raises if a parameter
-    moved since.
+    Their values and gradients move into flat buffers (gpunet.flat), of which `parameter.data` and `parameter.grad`
+    become views: one pass updates all matrices of a network, another all vectors. So make the optimiser after
+    `net.to(...)`; `step` raises if a parameter moved since.
     """
 
     def __init__(
@@ -45,22 +48,16 @@ class Adam:
                 "expected lr >= 0, 0 <= betas < 1, eps > 0 and weight_decay >= 0"
             )
         self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), float(eps), float(weight_decay)
-        first = self.parameters[0].data
-        xp, size = array_module(first), sum(parameter.data.size for parameter in self.parameters)
-        self.data, self.grad, self.m, self.v = (xp.zeros(size, first.dtype) for _ in range(4))
+        values = [parameter.data for parameter in self.parameters]
+        first = values[0]
+        self.data, self.grad, self.m, self.v = (flat.buffers(values, first) for _ in range(4))
         self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
         self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
-        self._views = list(self._move_in())
-
-    def _move_in(self) -> Iterable[Array]:
-        start = 0
-        for parameter in self.parameters:
-            cut, shape = slice(start, start + parameter.data.size), parameter.data.shape
-            self.data[cut] = parameter.data.ravel()
-            parameter.data = self.data[cut].reshape(shape)
-            parameter.grad_buffer, parameter.grad = self.grad[cut].reshape(shape), None
-            start = cut.stop
-            yield parameter.data
+        self.rounded: Factor | None = None  # the parameters for tensor cores: see `rounding`
+        self._views = flat.views(self.data, values)
+        for parameter, data, grad in zip(self.parameters, self._views, flat.views(self.grad, values), strict=True):
+            data[...] = parameter.data
+            parameter.data, parameter.grad_buffer, parameter.grad = data, grad, None
 
     @property
     def lr(self) -> float:
@@ -81,9 +78,41 @@ class Adam:
             if parameter.grad is not parameter.grad_buffer:  # assigned from outside
                 parameter.grad_buffer[...] = parameter.grad  # type: ignore[index]
         if self.scaling is not None:
-            backend.unscale_gradients(self.grad, self.scaling)
-        buffers = self.data, self.grad, self.m, self.v, self.state
-        backend.adam_update(*buffers, self.betas, self.eps, self.weight_decay, self.scaling)
+            backend.unscale_gradients(self.scaling, *self.grad)
+        for i, buffers in enumerate(zip(self.data, self.grad, self.m, self.v, strict=True)):
+            rounded = self.rounded if i == 0 else None  # the matrices
+            more = (self.state, self.betas, self.eps, self.weight_decay, self.scaling, rounded)
+            backend.adam_update(*buffers, *more, advance=i == 0)
+
+    # ---- rounded parameters, for products on tensor cores ----
+
+    @contextlib.contextmanager
+    def rounding(self, precision: str | None) -> Iterator[None]:
+        """Within the block convolutions take parameters that are rounded already (gpunet.backend.factors).
+
+        They are rounded at the first use, then by `step` in its own pass. So call `changed` after anything else that
+        writes into the parameters. None: nothing is rounded here.
+        """
+        matrices = [parameter for parameter in self.parameters if parameter.data.ndim > 1]
+        if precision is None or not matrices:
+            yield
+            return
+        if self.rounded is None or self.rounded.precision != precision:
+            self.rounded = Factor(array_module(self.data[0]).empty(len(self.data[0]), DTYPES[precision]), precision)
+            self.changed()
+        try:
+            views = flat.views([self.rounded.numbers], [parameter.data for parameter in matrices])
+            for parameter, view in zip(matrices, views, strict=True):
+                parameter.rounded = Factor(view, precision)
+            yield
+        finally:
+            for parameter in matrices:
+                parameter.rounded = None
+
+    def changed(self) -> None:
+        """Round the matrices anew: something other than `step` has written into them."""
+        if self.rounded is not None:
+            factors.round_into(self.rounded, self.data[0])
 
     def scaled(self, dlogits: Array) -> Array:
         """Return what to give to backward for dlogits, the gradient of the loss; it may be overwritten."""
@@ -96,7 +125,8 @@ class Adam:
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the moments, flat in declared order, and the numbers step and lr, and of a scaled loss."""
-        state = {"m": self.m.copy(), "v": self.v.copy(), "step": int(self.state[STEP]), "lr": self.lr}
+        m, v = (flat.packed(moments, self._views) for moments in (self.m, self.v))
+        state = {"m": m, "v": v, "step": int(self.state[STEP]), "lr": self.lr}
         if self.scaling is not None:
             state |= {"loss_scale": float(self.scaling[SCALE]), "good_steps": int(self.scaling[GOOD_STEPS])}
         return state
@@ -106,10 +136,11 @@ class Adam:
 
         The scale of the loss is restored if both had one: a run may go on in another precision.
         """
-        if set(state) - SCALING != {"m", "v", "step", "lr"} or any(state[k].shape != self.m.shape for k in ("m", "v")):
-            raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {self.m.size}, step and lr")
-        device = device_of(self.m)
-        self.m[...], self.v[...] = to_device(state["m"], device), to_device(state["v"], device)
+        size, device = sum(view.size for view in self._views), device_of(self.m[0])
+        if set(state) - SCALING != {"m", "v", "step", "lr"} or any(state[k].shape != (size,) for k in ("m", "v")):
+            raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {size}, step and lr")
+        for name, moments in (("m", self.m), ("v", self.v)):
+            flat.unpack(to_device(state[name], device), moments, self._views)
         self.state[:2] = to_device(np.array([state["lr"], state["step"]], "float64"), device)
         if self.scaling is not None and set(state) >= SCALING:
             self.scaling[...] = new_scaling(device, state["loss_scale"])

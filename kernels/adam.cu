@@ -7,8 +7,7 @@
 // change. adam_advance passes that on as RESCALE = 0, and adam_update keeps the old numbers by `chosen` (common.cuh),
 // since g++ makes no SIMD code of a condition here.
 
-constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // indices in `state`
-constexpr int SKIP = 2;                                      // index in `scaling`
+#include "adam_step.cuh"
 
 // One thread counts the step and computes what all parameters share:
 //     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)         state (4), scaling (4)
@@ -28,14 +27,9 @@ extern "C" __global__ void adam_advance(double* state, optional const double* sc
 // param, m, v, grad (count). g1 = 1 - b1 and g2 = 1 - b2 are computed in double: in float, 1 - b2 would lose digits.
 extern "C" __global__ void adam_update(real* param, real* m, real* v, const real* grad, const double* state,
                                        int count, real b1, real g1, real b2, real g2, real eps, real decay) {
-    const real step_size = state[STEP_SIZE], rescale = state[RESCALE];
-    const int mask = -(rescale != 0);
+    const AdamStep step(state, b1, g1, b2, g2, eps, decay);
     const auto body = [=](int i, real old_param, real old_m, real old_v, real gradient) {
-        const real g = gradient + decay * old_param;
-        const real first = b1 * old_m + g1 * g, second = b2 * old_v + g2 * g * g;
-        m[i] = chosen(first, old_m, mask);
-        v[i] = chosen(second, old_v, mask);
-        param[i] = old_param - masked(step_size * first / (sqrt(second) * rescale + eps), mask);
+        param[i] = step.update(m + i, v + i, old_param, old_m, old_v, gradient);
     };
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
 }

@@ -42,7 +42,7 @@ __device__ void sums_of_block(real* sums, const real* x, int rows, int width, in
 // total[c] = sum over all rows of x[row, c], by whole blocks in one launch: total (channels), x (rows, width), where
 // k rows of `channels` numbers may lie side by side as one row of `width` (channel_of in common.cuh)
 // parts (groups, width): room for the blocks' sums; arrivals (gridDim.y): zeros, and zeros afterwards
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     column_sum_at_once(real* total, real* parts, int* arrivals, const real* x, int rows, int width, int channels,
                        int rows_per_block) {
     if (blockDim.x < BLOCK_COLUMNS) sums_of_block<WIDE>(parts, x, rows, width, rows_per_block);
@@ -63,7 +63,6 @@ extern "C" __global__ void __launch_bounds__(256)
 extern "C" __global__ void add_bias(real* y, const real* bias, int rows, int channels) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x;
     const real b = bias[c];  // read once: the compiler must assume that y overlaps it
-    const Column<real> column{y + c, channels};
-    const auto body = [=](int row, real before) { column[row] = before + b; };
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, column);
+    const auto body = [=](int row, real before) { y[(long long) row * channels + c] = before + b; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, Column<real>{y + c, channels});
 }

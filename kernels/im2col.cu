@@ -12,20 +12,14 @@
 // Block: tap row kh of output line oh of image n (blockIdx.x = (n OH + oh) KH + kh), some outputs ow (threadIdx.y).
 // Thread: number j of the run of one output. blockDim.x divides the run and blockDim.y divides OW; blockIdx.y counts
 // pieces of the run (fast) and of the OW outputs.
+#include "im2col_unfold.cuh"
+
 extern "C" __global__ void unfold(real* columns, const real* x, int height, int line, int channels, int out_height,
                                   int out_width, int kernel_h, int run, int stride_h, int stride_w, int top, int left) {
     const int pieces = run / blockDim.x, tile = blockIdx.y / pieces;
     const int j = (blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x, ow = tile * blockDim.y + threadIdx.y;
-    const int out_line = blockIdx.x / kernel_h, kh = blockIdx.x - out_line * kernel_h;
-    const int image = out_line / out_height, h = (out_line - image * out_height) * stride_h + kh - top;
-    const int begin = (ow * stride_w - left) * channels, at = begin + j;
-    const bool line_inside = h >= 0 && h < height;
-    real* const target = columns + (((long long) out_line * out_width + ow) * kernel_h + kh) * run;
-    const real* const source = x + ((long long) image * height + h) * line;
-    if (line_inside && begin >= 0 && begin + run <= line)  // the whole run is inside: no condition per number
-        target[j] = source[at];
-    else
-        target[j] = line_inside && at >= 0 && at < line ? source[at] : real(0);
+    const PatchRow row(x, blockIdx.x, height, line, out_height, out_width, kernel_h, run, stride_h, top);
+    columns[row.target + (long long) ow * kernel_h * run + j] = row.number((ow * stride_w - left) * channels, run, j);
 }
 
 // Add up the columns that hold pixel (h, w), where h and w count from the padded image's edge.

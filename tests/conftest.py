@@ -27,16 +27,31 @@ def missing_cuda() -> str:
     return ""
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Accept the settings of pytest-timeout where it is not installed: a GPU machine may have pytest alone."""
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", "seconds that a test may take; without pytest-timeout nothing ends it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout(seconds): takes long; without pytest-timeout nothing ends it")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("cuda") and (reason := missing_cuda()):
         pytest.skip(reason)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Say in one line why tests were skipped, and what would run them."""
+    """Say what tests have noted, such as commands that none runs; then why tests were skipped, and what runs them."""
     reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
     on_gpu = sum("no CuPy" in reason or "no CUDA device" in reason for reason in reasons)
     others, say = len(reasons) - on_gpu, terminalreporter.write_line
+    reports = [each for found in ("passed", "failed") for each in terminalreporter.stats.get(found, [])]
+    properties = sorted({pair for each in reports for pair in getattr(each, "user_properties", [])})
+    for name in sorted({name for name, _ in properties}):  # a test has put them down with record_property
+        say(f"{name}: {'; '.join(text for each, text in properties if each == name)}")
     if on_gpu:
         say(f"{on_gpu:,} tests of GPU cells were skipped: no GPU here (make cuda-test runs them where there is one)")
     if others:

@@ -34,6 +34,11 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     return found | (measured_peaks() if device == "cpu" else {})
 
 
+def described(found: dict[str, Any]) -> str:
+    """Return a machine in a few words, for the title of a plot: "Intel(R) Xeon(R) Processor, threads: 2"."""
+    return f"{found['cpu']}, threads: {found['threads']}"
+
+
 def cpu_name() -> str:
     """Return the processor's name."""
     try:

@@ -1,7 +1,7 @@
 """open_source: from what the user typed after --data to a source.
 
-path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder or .zip of
-              picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
+path          None: built-in drawn faces of this seed; else anything that docs/data.md lists: a folder, .zip
+              or .tar of picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
 image_size    (H, W) of an image; None: that of a packed file, else (64, 64)
 crop          see Recipe.box; one number: a square
 channels      1 or 3; None: 1 where the pictures are grey, else 3; see decode for colours
@@ -60,6 +60,9 @@ def open_source(
     recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels)
     room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
     if path is None:
+        if pattern is not None or labels == "folder":
+            option = "--labels folder" if pattern is None else "--pattern"
+            raise UserError(f"{option}: the built-in faces have neither names nor folders: give data by --data")
         return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
     wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
     file, name = split(path)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dcgan import quick
 from dcgan.config import Config
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
-from dcgan.options import option_name
+from dcgan.options import meant, option_name
 from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, tf_nw
 from dcgan.presets.parts import INITS
 from dcgan.presets.preset import OF_NETWORKS, Initialise, Preset
@@ -29,7 +30,7 @@ PRESETS: dict[str, Preset] = {
 def find(name: str) -> Preset:
     """Return the preset of that name. Raises UserError naming those there are."""
     if name not in PRESETS:
-        raise UserError(f"--preset: got '{name}', expected one of {', '.join(PRESETS)}")
+        raise UserError(f"--preset: got '{name[:100]}', expected one of {', '.join(PRESETS)}{meant(name, PRESETS)}")
     return PRESETS[name]
 
 
@@ -44,8 +45,11 @@ def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_of(given: Mapping[str, Any]) -> Config:
-    """Return the config of a preset's settings, a recipe's over them, and over both the given options."""
-    return Config(**settings(given.get("preset", Config.preset), with_recipe(given)))
+    """Return the config of a preset's settings, a recipe's over them, and over both the given options.
+
+    DCGAN_QUICK lowers its numbers (dcgan/quick.py).
+    """
+    return quick.shortened(Config(**settings(given.get("preset", Config.preset), with_recipe(given))))
 
 
 def initialiser(config: Config) -> Initialise:

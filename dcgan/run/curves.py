@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import os
 import time
@@ -27,6 +28,8 @@ REFERENCES = {
 }
 MOST_POINTS = 4000  # of a curve: a picture is 900 pixels wide
 SMOOTHED = 1 / 40  # of a curve, over which the strong line is a mean
+# Matplotlib would warn, at length, where it cannot keep its list of fonts; it then does without.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 SHARE, PAUSE = 0.01, 30.0  # drawing may take this share of the time of training, and pauses at least so many seconds
 Curves = tuple[str, Sequence[dict[str, Any]]]  # a title, and the records of log.jsonl
 
@@ -82,7 +85,7 @@ def save_plot(path: str | os.PathLike, *runs: Curves) -> None:
 
 
 def curves_of(run: RunDir, preset: str) -> Curves:
-    """Return what is drawn of a run. Raises OSError where its log cannot be read."""
+    """Return what is drawn of a run. Raises UserError where it has no log."""
     return f"{run.path.resolve().name}, preset {preset}", log.read(run.log)
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.errors import Diverged
+from dcgan.errors import Diverged, UserError
+from dcgan.options import LARGEST
 from dcgan.steps import Stats
 from gpunet import backend
 
+LARGEST_NUMBER = float(np.finfo("float32").max)
 INTERVAL = 1.0  # seconds between two fetches: each waits for the device
 Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records once they are written
 
@@ -23,9 +25,9 @@ Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records 
 class Log:
     """Appends to log.jsonl the numbers that every repetition of the run repeats, and to timing.jsonl the speed."""
 
-    def __init__(self, folder: Path, batch_size: int, watch: Watch | None = None) -> None:
+    def __init__(self, folder: Path, batch_size: int, watches: Sequence[Watch] = ()) -> None:
         self.path, self.timing, self.batch_size = folder / "log.jsonl", folder / "timing.jsonl", batch_size
-        self.watch = watch
+        self.watches = watches
         self.pending: list[tuple[int, int, Stats]] = []
         self.since = time.perf_counter()
         self.newest: dict[str, Any] = {}  # the last record written
@@ -57,8 +59,8 @@ class Log:
         timing = {"step": records[-1]["step"], "images_per_second": self.speed}
         _append(self.timing, [timing])
         self.since = now
-        if self.watch:
-            self.watch([*good, timing])
+        for watch in self.watches:
+            watch([*good, timing])
         if wrong:
             raise Diverged(f"step {record['step']}: {', '.join(wrong)}")
 
@@ -72,16 +74,30 @@ def require_finite(state: dict[str, Any], step: int) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log.jsonl; lines that are none are left out. Raises OSError where there is no log."""
-    found = map(_record, path.read_bytes().splitlines())
-    return [record for record in found if isinstance(record, dict) and type(record.get("step")) is int]
+    """Return the records of a log.jsonl or timing.jsonl; lines that are none are left out. UserError: there is none."""
+    require(path)
+    return [record for record in map(record_of, path.read_bytes().splitlines()) if record]
 
 
-def _record(line: bytes) -> Any:
+def require(path: Path) -> None:
+    """Raise UserError where a run has no such file."""
+    if not path.is_file():
+        raise UserError(f"{path.parent} is no run folder, or has no step yet: expected {path.name} in it")
+
+
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a line, a step and numbers that a float32 can be; None where the line is none.
+
+    A damaged file may hold anything: other values of the line are left out.
+    """
     try:
-        return json.loads(line)
+        found = json.loads(line)
     except (ValueError, RecursionError):
         return None
+    step = found.get("step") if isinstance(found, dict) else None
+    if type(step) is not int or not 0 <= step <= LARGEST:
+        return None
+    return {key: value for key, value in found.items() if type(value) in (int, float) and abs(value) <= LARGEST_NUMBER}
 
 
 def _fetch(pending: list[tuple[int, int, Stats]]) -> list[dict[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.run import record
+from dcgan.run import log, record
 from dcgan.run.folder import RunDir
 
 HEAD = f"{'run':24} {'preset':16} {'step':>17} {'images/s':>9}  {'state':9} newest sample"
@@ -51,10 +50,6 @@ def last(path: Path) -> dict[str, Any]:
     except OSError:
         return {}
     for text in reversed(lines):
-        try:
-            found = json.loads(text) if text.endswith(b"\n") else None
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict) and type(found.get("step")) is int:
+        if text.endswith(b"\n") and (found := log.record_of(text)):
             return found
     return {}

@@ -17,7 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dcgan import quick
 from dcgan.device import precision_of
+from dcgan.options import LARGEST
 from dcgan.run.folder import RunDir
 from gpunet import __version__, backend
 from gpunet.files import write_atomically
@@ -30,8 +32,9 @@ class Record:
     """The run.json of a run, with an entry for this start; `end` completes it."""
 
     def __init__(self, run: RunDir, device: str, step: int, last_step: int, data: dict[str, Any]) -> None:
-        self.run, earlier = run, _read(run)
+        self.run, earlier = run, read(run)
         self.start = {"from_step": step, "started": _now(), **_surroundings(device)}
+        self.start |= {"quick": quick.notice()} if quick.notice() else {}
         starts = earlier.get("starts")
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]
         self.head = {**data, "last_step": last_step}
@@ -54,11 +57,12 @@ class Record:
 
 def last_step(run: RunDir) -> int | None:
     """Return the step with which the run is finished, None where the file does not tell."""
-    found = _read(run).get("last_step")
-    return found if type(found) is int else None
+    found = read(run).get("last_step")
+    return found if type(found) is int and 0 <= found <= LARGEST else None
 
 
-def _read(run: RunDir) -> dict[str, Any]:
+def read(run: RunDir) -> dict[str, Any]:
+    """Return what the file says, {} where there is none or it is damaged."""
     try:
         found = json.loads(run.record.read_bytes())
     except (OSError, ValueError, RecursionError):  # an older version has written none

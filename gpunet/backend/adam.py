@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gpunet import kernels
-from gpunet.backend import launches
+from gpunet.backend import factors, launches
 from gpunet.backend.devices import Array, array_module, operation
+from gpunet.backend.factors import Factor
 from gpunet.backend.loss_scale import SKIP
 from gpunet.backend.threads import by_rows
 
@@ -24,6 +25,8 @@ def adam_update(
     eps: float,
     weight_decay: float = 0.0,
     scaling: Array | None = None,
+    rounded: Factor | None = None,
+    advance: bool = True,
 ) -> None:
     """Take one Adam step in place on flat arrays (size,); state[LR] is the learning rate, state[STEP] counts up.
 
@@ -31,14 +34,16 @@ def adam_update(
         m = b1 m + (1 - b1) g,    v = b2 v + (1 - b2) g^2
         param -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
-    scaling: of a scaled loss (loss_scale.py); its SKIP leaves everything as it is.
+    scaling: of a scaled loss (loss_scale.py); its SKIP leaves everything as it is. rounded (size,) gets the new
+    parameters as a factor for tensor cores (factors.py); it is for the kernels only. advance=False: state[STEP] has
+    counted this step already, for other arrays of the same network.
     Kingma & Ba, "Adam", 2015, algorithm 1. Rate and count are read on the device, so a captured step replays correctly.
     """
     xp, real = array_module(param), param.dtype.type
     b1, b2 = betas
     if scaling is not None and scaling[SKIP]:
         return
-    state[STEP] += 1
+    state[STEP] += advance
     step_size = (state[LR] / (1 - b1 ** state[STEP])).astype(param.dtype)
     rescale = (1 / xp.sqrt(1 - b2 ** state[STEP])).astype(param.dtype)  # 1 / sqrt(1 - b2^t), applied to sqrt(v)
 
@@ -58,8 +63,14 @@ def adam_update(
 
 
 @adam_update.kernel
-def adam_update_kernel(param, grad, m, v, state, betas, eps, weight_decay=0.0, scaling=None) -> None:
+def adam_update_kernel(
+    param, grad, m, v, state, betas, eps, weight_decay=0.0, scaling=None, rounded=None, advance=True
+) -> None:
     b1, b2 = betas
-    kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
+    if advance:
+        kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
     args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
-    launches.elements("adam.adam_update", args, param.size)
+    if rounded is None:
+        launches.elements("adam.adam_update", args, param.size)
+    else:
+        launches.elements(f"{factors.file_of(rounded.precision)}.adam_update", (rounded.numbers, *args), param.size)

@@ -125,6 +125,12 @@ def product(device: str, dtype: Any) -> str | None:
     return "tiled" if wanted == "mma" and dtype == "float64" else wanted
 
 
+def rounding(device: str, dtype: Any) -> str | None:
+    """Return how factors are rounded for tensor cores, a name of PRECISIONS, None where these are not used."""
+    used = implementation(device) == "kernels" and product(device, dtype) == "mma" and form() in ("auto", "direct")
+    return precision(device) if used else None
+
+
 def precision(device: str) -> str:
     """Return how float32 factors are rounded on the device: as `use_precision` chose, else the device's default.
 

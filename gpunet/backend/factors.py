@@ -18,12 +18,16 @@ DTYPES = {"tf32": "float32", "bf16": "uint16", "fp16": "float16"}
 
 
 class Factor:
-    """Numbers that are rounded to a precision. It stands for a float32 array of the same shape."""
+    """Numbers that are rounded to a precision. It stands for a float32 array of the same shape.
+
+    slope, where it is not 1: the numbers are a leaky ReLU's result with that slope; or they are the gradient in front
+    of it, which was multiplied by its derivative already.
+    """
 
     dtype = "float32"
 
-    def __init__(self, numbers: Array, precision: str) -> None:
-        self.numbers, self.precision = numbers, precision
+    def __init__(self, numbers: Array, precision: str, slope: float = 1.0) -> None:
+        self.numbers, self.precision, self.slope = numbers, precision, slope
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,6 +39,10 @@ class Factor:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def reshape(self, *shape: int) -> Factor:
+        """Return the same numbers in another shape."""
+        return Factor(self.numbers.reshape(shape), self.precision, self.slope)
 
 
 def factor(x: Array | Factor, precision: str) -> Array:
@@ -49,15 +57,20 @@ def factor(x: Array | Factor, precision: str) -> Array:
     return x.numbers
 
 
+def round_into(out: Factor, x: Array) -> None:
+    """Write x, rounded, into a factor of its shape."""
+    elements(f"{file_of(out.precision)}.round_factors", (out.numbers, x, x.size), x.size)
+
+
 def leaky_relu(x: Array, slope: float, precision: str) -> Factor:
     """Return y = x where x > 0, else slope * x, as a factor."""
-    return _elementwise("leaky_relu", x, precision, slope)
+    return Factor(_elementwise("leaky_relu", x, precision, slope).numbers, precision, slope)
 
 
 def leaky_relu_backward(dy: Array, y: Factor, slope: float) -> Array:
     """Return dx = dy where y > 0, else slope * dy, written into dy, which is no factor."""
     dy = contiguous(dy)
-    elements(f"{_file(y.precision)}.leaky_relu_backward", (dy, dy, y.numbers, dy.size, slope), dy.size)
+    elements(f"{file_of(y.precision)}.leaky_relu_backward", (dy, dy, y.numbers, dy.size, slope), dy.size)
     return dy
 
 
@@ -68,7 +81,7 @@ def normalise(
     y, channels, batches = empty(x, *x.shape, dtype=DTYPES[precision]), x.shape[-1], mean.size // x.shape[-1]
     rows = x.size // channels // batches
     args = (y, x, mean, rstd, scale, shift, rows, channels, slope)
-    rows_of_blocks(f"{_file(precision)}.normalise", args, rows, channels, batches)
+    rows_of_blocks(f"{file_of(precision)}.normalise", args, rows, channels, batches)
     return Factor(y, precision)
 
 
@@ -82,7 +95,7 @@ def batchnorm_backward_apply(given: tuple, per_batch: Array, slope: float, preci
     rows = x.size // channels // batches
     dx = dy if precision == "tf32" else empty(x, *x.shape, dtype=DTYPES[precision])
     args = (dx, *given, per_batch, rows, channels, slope)
-    rows_of_blocks(f"{_file(precision)}.backward_apply", args, rows, channels, batches)
+    rows_of_blocks(f"{file_of(precision)}.backward_apply", args, rows, channels, batches)
     return Factor(dx, precision)
 
 
@@ -90,9 +103,10 @@ def _elementwise(entry: str, x: Array, precision: str, *scalars: float) -> Facto
     """Return y, a new factor, of a kernel (y, x, count, scalars...)."""
     x = contiguous(x)
     y = empty(x, *x.shape, dtype=DTYPES[precision])
-    elements(f"{_file(precision)}.{entry}", (y, x, x.size, *scalars), x.size)
+    elements(f"{file_of(precision)}.{entry}", (y, x, x.size, *scalars), x.size)
     return Factor(y, precision)
 
 
-def _file(precision: str) -> str:
+def file_of(precision: str) -> str:
+    """Return the kernel file for factors of a precision."""
     return f"factors/factors_{precision}"

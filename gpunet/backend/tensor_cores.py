@@ -13,10 +13,10 @@ import functools
 from typing import Any, NamedTuple
 
 from gpunet import kernels
-from gpunet.backend.devices import Array, on_cuda, written
-from gpunet.backend.launches import address, empty
+from gpunet.backend.devices import Array, written
+from gpunet.backend.factors import DTYPES, Factor
+from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Sizes, require_fit
-from gpunet.backend.tiled import split_counters
 
 CHANNELS = 8  # channels are a multiple of this: 16 bytes of 16-bit numbers
 TAPS = 15  # at most, on each axis
@@ -81,33 +81,58 @@ def takes(weight: tuple[int, ...]) -> bool:
     return not (c % CHANNELS or f % CHANNELS) and max(kh, kw) <= TAPS
 
 
+class After(NamedTuple):
+    """What is done with the sums of `conv2d` or `conv2d_input_grad` in the same launch."""
+
+    slope: float = 1.0  # y = leaky_relu(sum + bias, slope); with a mask: its derivative, where y = mask was positive
+    mask: Array | None = None  # a factor's numbers, of the result's shape
+    rounds: bool = False  # the result is a Factor
+
+
+NOTHING = After()
+
 # ---- the three passes -----------------------------------------------------------------------------------------------
 # `cut` is for tests: the plan that is usual is chosen by itself.
 
 
 def conv2d(
-    x: Array, weight: Array, g: Sizes, precision: str, bias: Array | None = None, cut: Plan | None = None
-) -> Array:
+    x: Array,
+    weight: Array,
+    g: Sizes,
+    precision: str,
+    bias: Array | None = None,
+    after: After = NOTHING,
+    cut: Plan | None = None,
+) -> Array | Factor:
     """Return y (N, OH, OW, F), float32, of the factors x (N, H, W, C) and weight (KH, KW, C, F), plus bias (F,)."""
-    y = empty(x, *g.y_shape, dtype="float32")
+    y = empty(x, *g.y_shape, dtype=DTYPES[precision] if after.rounds else "float32")
     require_fit(g, x, weight, y)
     m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
-    return _launch(f"{precision}.conv2d_forward", cut or plan(m, g.f, depth), m, g.f, 1, [y, x, weight, bias], g)
+    cut = cut or plan(m, g.f, depth)
+    _launch(f"{precision}.conv2d_forward", cut, m, g.f, 1, y, _arguments(y, x, weight, bias, after), g)
+    return Factor(y, precision, after.slope) if after.rounds else y
 
 
 def conv2d_input_grad(
-    dy: Array, weight: Array, g: Sizes, precision: str, bias: Array | None = None, cut: Plan | None = None
-) -> Array:
+    dy: Array,
+    weight: Array,
+    g: Sizes,
+    precision: str,
+    bias: Array | None = None,
+    after: After = NOTHING,
+    cut: Plan | None = None,
+) -> Array | Factor:
     """Return dx (N, H, W, C), float32, of the factors dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,).
 
     Pixels with the same row and column modulo the stride meet the same taps: they are a phase, a product of its own.
     """
-    dx = empty(dy, *g.x_shape, dtype="float32")
+    dx = empty(dy, *g.x_shape, dtype=DTYPES[precision] if after.rounds else "float32")
     require_fit(g, dx, weight, dy)
     phases = min(g.sh, g.h) * min(g.sw, g.w)
     m, depth = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * _tiles(g.f, dy)
     cut = cut or plan(m, g.c, depth, phases)
-    return _launch(f"{precision}.conv2d_input_grad", cut, m, g.c, phases, [dx, dy, weight, bias], g)
+    _launch(f"{precision}.conv2d_input_grad", cut, m, g.c, phases, dx, _arguments(dx, dy, weight, bias, after), g)
+    return Factor(dx, precision, after.slope) if after.rounds else dx
 
 
 def conv2d_weight_grad(
@@ -115,14 +140,15 @@ def conv2d_weight_grad(
 ) -> Array:
     """Return dweight (KH, KW, C, F), float32, in `out` if given, of factors x (N, H, W, C) and dy (N, OH, OW, F).
 
-    The kernels write two numbers at once. In an optimiser's buffer `out` may begin between two: then it gets a copy.
+    The kernels write two numbers at once. `out` may begin between two of a larger array: then it gets a copy.
     """
     fits = out is not None and address(out) % PAIR == 0
     dweight = out if fits else empty(x, *g.weight_shape, dtype="float32")
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
     cut = cut or plan(m, g.f, depth)
-    return written(_launch(f"{precision}.conv2d_weight_grad", cut, m, g.f, 1, [dweight, x, dy], g), out)
+    _launch(f"{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
+    return written(dweight, out)
 
 
 def _tiles(numbers: int, factor: Array) -> int:
@@ -130,20 +156,27 @@ def _tiles(numbers: int, factor: Array) -> int:
     return -(-numbers * factor.itemsize // LINE)
 
 
-def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any], sizes: Sizes) -> Array:
-    """Start a kernel and return its result, the first of the arrays (`phases` times M, N)."""
-    out, tile = arrays[0], cut.tile
+def _arguments(out: Array, left: Array, right: Array, bias: Array | None, after: After) -> list[Any]:
+    """Return the arguments of a forward or input gradient kernel up to the parts."""
+    results = [None, out] if after.rounds else [out, None]
+    return [*results, left, right, bias, after.mask, after.slope]
+
+
+def _launch(
+    entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, arguments: list[Any], sizes: Sizes
+) -> None:
+    """Start a kernel that computes `phases` times (M, N) in `out`."""
     if not out.size:
-        return out
-    if not arrays[1].size:  # no images: a sum of nothing
+        return
+    if not sizes.n:  # no images: a sum of nothing
         out[...] = 0
-        return out
+        return
+    tile = cut.tile
     down, across = tile.blocks(m, n, phases)
     parts, counters = None, None
     if cut.splits > 1:
-        parts = empty(out, down * across * cut.splits * tile.rows * tile.columns)
-        counters = split_counters(on_cuda(out), down * across * cut.splits)
+        parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
+        counters = arrivals(out, down * across * cut.splits)
     grid = down, across, cut.splits
-    arguments = [*arrays, parts, counters, *sizes, cut.splits]
+    arguments = [*arguments, parts, counters, *sizes, cut.splits]
     kernels.launch(f"conv2d_mma/conv2d_mma_{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)
-    return out

@@ -16,9 +16,13 @@ from gpunet.gradcheck.cases import CASES, Case, check_case
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table of all layers; return 1 if any error is above the limit."""
     parser = argparse.ArgumentParser(prog="python -m gpunet.gradcheck", description="Check every layer's gradients.")
-    parser.add_argument("--device", choices=DEVICES, default="cpu")
-    parser.add_argument("--implementation", choices=IMPLEMENTATIONS, help="default: what the device runs by itself")
-    parser.add_argument("--conv", choices=ALGORITHMS, default="auto", help="how convolutions are computed")
+    for name, words, default, help in (
+        ("device", DEVICES, "cpu", "where to compute"),
+        ("implementation", IMPLEMENTATIONS, None, "code that computes; without it, what the device runs by itself"),
+        ("conv", ALGORITHMS, "auto", "form and product of convolutions"),
+    ):
+        said = f"{help}: {', '.join(words)}" + (f" ({default})" if default else "")
+        parser.add_argument(f"--{name}", choices=words, default=default, metavar="NAME", help=said)
     options = parser.parse_args(arguments)
     implementation = options.implementation or backend.implementation(options.device)
     with backend.use(implementation), backend.use_conv(options.conv):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from gpunet import backend
-from gpunet.backend import factors
 from gpunet.backend.devices import Array
-from gpunet.backend.factors import Factor
-from gpunet.layers.base import Layer, Rounding, unrounded
+from gpunet.layers.base import Layer
 
 
 class ReLU(Layer):
@@ -31,19 +29,14 @@ class LeakyReLU(Layer):
         if not 0 <= slope <= 1:
             raise ValueError(f"got slope={slope}, expected 0 <= slope <= 1: backward reads the sign of x from y")
         self.slope = slope
-        self.rounding_y: Rounding = unrounded  # set by Sequential where a convolution follows
 
-    def forward(self, x: Array) -> Array | Factor:
-        precision = self.rounding_y(x)
-        y = factors.leaky_relu(x, self.slope, precision) if precision else backend.leaky_relu(x, self.slope)
+    def forward(self, x: Array) -> Array:
+        y = backend.leaky_relu(x, self.slope)
         self.save(y)
         return y
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array:
-        (y,) = self.take()
-        if isinstance(y, Factor):
-            return factors.leaky_relu_backward(dy, y, self.slope)
-        return backend.leaky_relu_backward(dy, y, self.slope)
+        return backend.leaky_relu_backward(dy, *self.take(), self.slope)
 
     def __repr__(self) -> str:
         return f"LeakyReLU({self.slope})"

@@ -17,11 +17,12 @@ from typing import Any, Self
 import numpy as np
 
 from gpunet.backend.devices import Array, device_of, is_cupy, to_device
+from gpunet.backend.factors import Factor
 
-Rounding = Callable[..., str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
+Rounding = Callable[[], str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
 
 
-def unrounded(*_: Array) -> None:
+def unrounded() -> None:
     """Say that no convolution wants a result as a Factor."""
 
 
@@ -35,6 +36,7 @@ class Parameter:
         self.data = data
         self.grad: Array | None = None
         self.grad_buffer: Array | None = None
+        self.rounded: Factor | None = None  # data for tensor cores, within Adam.rounding
         self.trainable = trainable
 
     def first_grad(self) -> Array | None:

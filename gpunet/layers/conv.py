@@ -7,12 +7,17 @@ ConvTranspose2d goes from y to x: its input plays the part of the convolution's 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from gpunet import backend
-from gpunet.backend.devices import Array
+from gpunet.backend import factors
+from gpunet.backend.conv import Rounded, RoundedPatches, form
+from gpunet.backend.devices import Array, device_of
+from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
-from gpunet.layers.base import Layer, Parameter, torch_default
+from gpunet.backend.tensor_cores import After
+from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
 
 
@@ -26,6 +31,8 @@ class _Conv(Layer):
         self.channels = pair((in_channels, out_channels), "channels")
         self.kernel, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
         self.padding = check_padding(padding)
+        self.rounding_y: Rounding = unrounded  # set by Sequential, as `slope` is
+        self.rounding_dx: Rounding = unrounded
 
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
         self.weight = Parameter(torch_default(shape, fan_in))
@@ -35,13 +42,17 @@ class _Conv(Layer):
         """Return the sizes of the convolution for an input x. ValueError, which names the layer: x does not fit."""
         raise NotImplementedError
 
-    def rounding_x(self, x: Array) -> str | None:
-        """Return the precision in which this layer takes an x of this shape as a Factor, None if it takes none."""
-        return backend.convolution(self.weight.data, self.sizes(x)).precision
+    def rounding_x(self) -> str | None:
+        """Return the precision of a Factor that this layer takes for x now, None if it takes none."""
+        raise NotImplementedError
 
     def rounding_dy(self) -> str | None:
-        """Return the precision in which the backward pass that is due takes dy as a Factor, None if it takes none."""
-        return self._saved[0].precision if self._saved else None
+        """Return the same for dy. The gradient of a bias needs dy as it is."""
+        raise NotImplementedError
+
+    def _rounding(self, of: Callable[..., str | None]) -> str | None:
+        weight = self.weight.data
+        return of(weight.shape, device_of(weight), weight.dtype)
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
@@ -71,6 +82,7 @@ class Conv2d(_Conv):
     """Two-dimensional convolution: x (N, H, W, C_in) -> y (N, OH, OW, C_out).
 
     weight (KH, KW, C_in, C_out), bias (C_out,). padding: integer, pair, "same" (TensorFlow's) or "valid".
+    Sequential sets `slope` where a LeakyReLU follows: y is then its result.
     Raises ValueError for an input of the wrong shape, or smaller than the kernel.
     """
 
@@ -87,20 +99,48 @@ class Conv2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, in_channels, out_channels), kh * kw * in_channels, bias)
 
-    def forward(self, x: Array) -> Array:
-        conv = backend.convolution(self.weight.data, self.sizes(x))
-        X = conv.input_form(x)  # x, or its Winograd transform
-        self.save(conv, X if self.weight.trainable else None)  # a frozen layer's input is not needed again
-        return conv.output(X, self.bias.data if self.bias else None)
+    slope = 1.0
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        conv, X = self.take()
+    def forward(self, x: Array | Factor) -> Array | Factor:
+        conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
+        X = conv.input_form(x)  # x, or rounded, or its Winograd transform
+        y = self._activated(conv, X)
+        before = x.slope if isinstance(x, Factor) else 1.0  # of a leaky ReLU whose result x is
+        keeps_x = self.weight.trainable or before != 1  # a frozen layer's input is not needed again
+        self.save(conv, X if keeps_x else None, before, y if self.slope != 1 else None)
+        return y
+
+    def _activated(self, conv: Any, X: Array) -> Array | Factor:
+        """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
+        bias, precision = self.bias.data if self.bias else None, self.rounding_y()
+        if self.slope == 1:
+            return conv.output(X, bias)
+        if isinstance(conv, Rounded | RoundedPatches):
+            return conv.output(X, bias, After(self.slope, rounds=precision is not None))
+        y = conv.output(X, bias)
+        return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
+
+    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
+        conv, X, before, y = self.take()
+        if self.slope != 1 and getattr(dy, "slope", 1) != self.slope:  # else the layer behind has done it
+            backwards = factors.leaky_relu_backward if isinstance(y, Factor) else backend.leaky_relu_backward
+            dy = backwards(dy, y, self.slope)
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         Y = conv.output_form(dy)
         if self.weight.trainable:
             self.weight.add_grad(conv.weight_grad, X, Y)
-        return conv.input_grad(Y) if input_grad else None
+        if not input_grad:
+            return None
+        if before != 1 and self.rounding_dx():
+            return conv.input_grad(Y, None, After(before, X, rounds=True))
+        return conv.input_grad(Y)
+
+    def rounding_x(self) -> str | None:
+        return self._rounding(form.rounding)
+
+    def rounding_dy(self) -> str | None:
+        return None if self.bias else self._rounding(form.rounding) or self._rounding(form.patches_rounding)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
@@ -133,7 +173,7 @@ class ConvTranspose2d(_Conv):
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
     def forward(self, x: Array) -> Array:
-        conv = backend.convolution(self.weight.data, self.sizes(x))
+        conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
         return conv.input_grad(Y, self.bias.data if self.bias else None)
@@ -146,6 +186,12 @@ class ConvTranspose2d(_Conv):
         if self.weight.trainable:
             self.weight.add_grad(conv.weight_grad, X, Y)
         return conv.output(X) if input_grad else None
+
+    def rounding_x(self) -> str | None:
+        return self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+
+    def rounding_dy(self) -> str | None:
+        return None if self.bias else self._rounding(form.rounding)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)

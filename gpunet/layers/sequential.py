@@ -16,8 +16,9 @@ class Sequential(Layer):
     """y = layers[-1](... layers[1](layers[0](x))). Parameters are named by position: "0.weight".
 
     A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
-    trip through memory instead of two. The layer stays in the list; only its work moves. Where a convolution multiplies
-    rounded numbers, the layer that writes them for it rounds them (gpunet.backend.factors).
+    trip through memory instead of two; so does a LeakyReLU right behind a Conv2d. The layer stays in the list; only its
+    work moves. Where a convolution multiplies rounded numbers, the layer that writes them for it rounds them
+    (gpunet.backend.factors).
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -26,15 +27,15 @@ class Sequential(Layer):
         self._steps: list[Layer] = []  # the layers that still do work of their own
         for layer in layers:
             before = self._steps[-1] if self._steps else None
-            if isinstance(before, BatchNorm) and before.slope == 1 and isinstance(layer, ReLU | LeakyReLU):
-                before.slope = layer.slope
+            if _runs_inside(layer, before):
+                before.slope = layer.slope  # type: ignore[union-attr, attr-defined]
             else:
                 self._steps.append(layer)
         for before, after in itertools.pairwise(self._steps):
-            if isinstance(before, BatchNorm | LeakyReLU) and isinstance(after, Conv2d | ConvTranspose2d):
+            if isinstance(before, BatchNorm | Conv2d) and isinstance(after, Conv2d | ConvTranspose2d):
                 before.rounding_y = after.rounding_x
-            if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm) and not before.bias:
-                after.rounding_dx = before.rounding_dy  # the gradient of a bias would read dx, too
+            if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm | Conv2d):
+                after.rounding_dx = before.rounding_dy
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
@@ -58,3 +59,10 @@ class Sequential(Layer):
     def __repr__(self) -> str:
         inside = "".join(f"\n  {i}: {layer!r}" for i, layer in enumerate(self.layers))
         return f"Sequential({inside}\n)"
+
+
+def _runs_inside(layer: Layer, before: Layer | None) -> bool:
+    """Return whether an activation runs inside the pass of the layer before it."""
+    if isinstance(before, BatchNorm):
+        return before.slope == 1 and isinstance(layer, ReLU | LeakyReLU)
+    return isinstance(before, Conv2d) and before.slope == 1 and isinstance(layer, LeakyReLU)

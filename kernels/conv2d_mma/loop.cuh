@@ -6,11 +6,33 @@
 //        +---------+     |tiles|
 //                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1"
 
+// What becomes of the sums. Either `out` or `rounded` is given: floats, or factors for the next convolution.
+struct Result {
+    float* out;
+    Number* rounded;
+    const float* bias;   // or null; added to the sums
+    const Number* mask;  // or null: as large as the result. Where it is not positive, numbers are multiplied by slope:
+    float slope;         // the derivative of a leaky ReLU. Without a mask: leaky_relu(number, slope)
+
+    __device__ float activated(float number, long long at) const {
+        return (mask ? to_float(mask[at]) : number) > 0 ? number : slope * number;
+    }
+    __device__ void write(long long row, int n, float left, float right) const {
+        const long long at = row + n;
+        if (bias) left += bias[n], right += bias[n + 1];
+        if (slope != 1) left = activated(left, at), right = activated(right, at + 1);
+        if (out) *reinterpret_cast<float2*>(out + at) = float2{left, right};
+        if (rounded) {
+            struct alignas(2 * sizeof(Number)) Pair { Number left, right; };
+            *reinterpret_cast<Pair*>(rounded + at) = {factor_of<Number>(left), factor_of<Number>(right)};
+        }
+    }
+};
+
 constexpr int STAGES = 4;  // tiles of both factors that shared memory holds
 
 template <class Shape, class Pass>
-__device__ void convolve(Pass pass, float* out, const float* bias, float* parts, int* counters, int splits,
-                         int row_tile) {
+__device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile) {
     extern __shared__ uint4 memory[];
     constexpr int STAGE = Pass::A::BYTES + Pass::B::BYTES;
     const SharedAddress ring = shared_address(memory);
@@ -37,7 +59,6 @@ __device__ void convolve(Pass pass, float* out, const float* bias, float* parts,
     sums.for_pairs([&](int row, int column, float left, float right) {
         const int m = m0 + row, n = n0 + column;
         if (m >= pass.M() || n >= pass.N()) return;
-        if (bias) left += bias[n], right += bias[n + 1];
-        *reinterpret_cast<float2*>(out + pass.out(m) + n) = float2{left, right};
+        result.write(pass.out(m), n, left, right);
     });
 }

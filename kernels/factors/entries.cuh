@@ -1,7 +1,9 @@
 // Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. What they
 // compute beside that, activations.cu and batchnorm.cu compute, too; threads own the same elements as there.
 #include "device/factor.cuh"
+#include "adam_step.cuh"
 #include "batchnorm_channel.cuh"
+#include "im2col_unfold.cuh"
 
 // y = x; y, x (count)
 extern "C" __global__ void round_factors(Number* y, const float* x, int count) {
@@ -51,4 +53,31 @@ extern "C" __global__ void backward_apply(Number* dx, const float* dy, const flo
     };
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
                       Column<const float>{dy + first, channels}, Column<const float>{x + first, channels});
+}
+
+// im2col.cu's unfold: columns (N, OH, OW, KH, KW, C) of x (N, H, W, C). A thread writes 4 neighbours of a run, which is
+// a multiple of 4; blockDim.x divides a quarter of it.
+extern "C" __global__ void unfold(aligned16 Number* columns, const float* x, int height, int line, int channels,
+                                  int out_height, int out_width, int kernel_h, int run, int stride_h, int stride_w,
+                                  int top, int left) {
+    struct alignas(4 * sizeof(Number)) Four { Number numbers[4]; } four;
+    const int pieces = run / 4 / blockDim.x, tile = blockIdx.y / pieces;
+    const int j = 4 * ((blockIdx.y - tile * pieces) * blockDim.x + threadIdx.x), ow = tile * blockDim.y + threadIdx.y;
+    const PatchRow row(x, blockIdx.x, height, line, out_height, out_width, kernel_h, run, stride_h, top);
+    const int begin = (ow * stride_w - left) * channels;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) four.numbers[e] = factor_of<Number>(row.number(begin, run, j + e));
+    *reinterpret_cast<Four*>(columns + row.target + (long long) ow * kernel_h * run + j) = four;
+}
+
+// adam.cu's adam_update, which also writes the rounded parameters
+extern "C" __global__ void adam_update(Number* rounded, float* param, float* m, float* v, const float* grad,
+                                       const double* state, int count, float b1, float g1, float b2, float g2,
+                                       float eps, float decay) {
+    const AdamStep step(state, b1, g1, b2, g2, eps, decay);
+    const auto body = [=](int i, float old_param, float old_m, float old_v, float gradient) {
+        param[i] = step.update(m + i, v + i, old_param, old_m, old_v, gradient);
+        rounded[i] = factor_of<Number>(param[i]);
+    };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
 }

@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 from benchmarks import step
 from benchmarks.measure.workloads import Ours, Workload  # noqa: E402
 from benchmarks.rivals import chosen  # noqa: E402
+from benchmarks.rivals.names import Rival  # noqa: E402
 from benchmarks.rivals.same_step import pictures, torch_side, weights  # noqa: E402
-from benchmarks.rivals.torch_step import Rival  # noqa: E402
 from dcgan.sampling import lowest  # noqa: E402
 
 needs_jax = pytest.mark.skipif(not chosen.installed(), reason="JAX is not installed")

@@ -1,11 +1,13 @@
 """CIFAR-10 in its binary and Python version, in folders and archives, some made by attackers."""
 
+import io
 import pickle
 import struct
 import tarfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcgan.data.formats import cifar
 from dcgan.data.formats.cifar import CLASSES, TRAINING
@@ -156,4 +158,9 @@ def test_a_torn_archive(tmp_path):
 
 
 def test_an_archive_of_pictures_is_told_apart(tmp_path):
-    assert "pictures go into a folder or a .zip" in refusal(pack_tar(tmp_path / "a.tgz", [("cat.png", b"picture")]))
+    """Also where one of the pictures has the name of a batch."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    members = [("readme.html", b"hello"), ("cat.png", buffer.getvalue()), ("data_batch_1", buffer.getvalue())]
+    assert len(opened(pack_tar(tmp_path / "a.tgz", members), (8, 8))) == 2
+    assert "are not" in refusal(pack_tar(tmp_path / "b.tgz", members[::-1]))  # found before the first picture

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from dcgan.data import open_source
+from opened import everything, opened
 
 H, W = 12, 16
 
 RNG = np.random.default_rng(0)
 
 GREY = RNG.integers(0, 256, (H, W), dtype=np.uint8)
-
 COLOUR = RNG.integers(0, 256, (H, W, 3), dtype=np.uint8)
 
 SMOOTH = np.stack(np.broadcast_arrays(*np.ix_(16 * np.arange(H), 15 * np.arange(W)), 77), axis=2).astype(np.uint8)
@@ -288,3 +288,13 @@ def test_a_large_picture_is_converted_in_strips(tmp_path, monkeypatch):
     whole = images()
     monkeypatch.setattr("dcgan.data.formats.decode.STRIP", 3 * W)
     assert (images() == whole).all()
+
+
+@pytest.mark.parametrize("value, expected", [(100, None), (255, None), (0, 0), (25_700, 100), (65_535, 255)])
+def test_a_tiff_of_32_bits(tmp_path, value, expected):
+    """Its numbers are those of 16 bits; where all would fit into 8, nobody can tell what they mean."""
+    Image.fromarray(np.full((8, 8), value, np.int32)).save(tmp_path / "a.tif")
+    Image.new("L", (8, 8), 7).save(tmp_path / "b.png")
+    source, reason = opened(tmp_path, (8, 8), channels=1), "whole numbers of 32 bits that are all at most 255"
+    assert source.skipped == ([("a.tif", f"{reason}: save them as 8 bits")] if expected is None else [])
+    assert (everything(source)[0] == (7 if expected is None else expected)).all()

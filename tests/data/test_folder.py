@@ -7,7 +7,8 @@ import zipfile
 import pytest
 
 from dcgan.data import open_source
-from dcgan.data.formats.folder import FolderListing, ZipListing
+from dcgan.data.formats.archives import ZipListing
+from dcgan.data.formats.folder import FolderListing
 from opened import make, only_skipped, open_small, png_bytes, values
 
 
@@ -80,7 +81,7 @@ def test_member_names_that_point_elsewhere_are_only_names(archive, tmp_path):
 
 
 def test_a_member_too_large_unpacked(archive, monkeypatch):
-    monkeypatch.setattr("dcgan.data.formats.folder.MEMBER_LIMIT", 100_000)
+    monkeypatch.setattr("dcgan.data.formats.archives.MEMBER_LIMIT", 100_000)
     assert (
         only_skipped(archive(**{"bomb.png": bytes(1_000_000)}), "bomb.png")
         == "claims 1,000,000 bytes unpacked, more than 100,000"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tarfile
 import zipfile
 
 import numpy as np
@@ -17,6 +18,14 @@ SPLITS = [
     ("Train", "Val"),
     ("train_set", "test_set"),
     ("dev", "validation"),
+    ("train", "test_set"),
+    ("Training Data", "Test Data"),
+    ("01_train", "02_test"),
+    ("train", "valid"),
+    ("train_256", "evals"),
+    ("Training", "PublicTest"),
+    ("images_train", "images_pred"),
+    ("train", "test1"),
 ]
 
 
@@ -31,10 +40,22 @@ def zipped(folder, change=lambda name: name):
     return path
 
 
-@pytest.fixture(params=["folder", "zip"])
+def tarred(folder, ending):
+    """The folder as a .tar or .tar.gz beside it."""
+    path = folder.with_name(folder.name + ending)
+    with tarfile.open(path, "w:gz" if ending.endswith("gz") else "w") as archive:
+        archive.add(folder, ".")  # names such as ./cat/a.png
+    return path
+
+
+PACKED = {"zip": zipped, "tar": lambda folder: tarred(folder, ".tar"), "tar.gz": lambda folder: tarred(folder, ".tgz")}
+
+
+@pytest.fixture(params=["folder", *PACKED])
 def kept(request):
-    """Open a folder as it is, and as a .zip."""
-    return open_small if request.param == "folder" else lambda folder, **options: open_small(zipped(folder), **options)
+    """Open a folder as it is, and as an archive."""
+    packed = PACKED.get(request.param, lambda folder: folder)
+    return lambda folder, **options: open_small(packed(folder), **options)
 
 
 @pytest.mark.parametrize("splits", SPLITS)
@@ -52,6 +73,13 @@ def test_splits_are_passed_through(tmp_path, kept, splits):
         (["train/x", "test/y"], None),
         (["train/cat/x", "test/y"], None),
         (["train/x", "car/y"], ["car", "train"]),
+        (["train/x", "tests/y", "unlabeled/z"], None),
+        (["trainA/x", "trainB/y", "testA/z", "testB/w"], ["A", "B"]),
+        (["trainA/x", "trainB/y", "testA/z"], ["testA", "trainA", "trainB"]),
+        (["seen/x", "unseen/y"], ["seen", "unseen"]),
+        (["1/x", "3/y", "10/z", "other/w"], ["1", "3", "10", "other"]),
+        (["10/x", "01/y", "2/z"], ["01", "2", "10"]),
+        (["-1/x", "0/y", "1/z"], ["-1", "0", "1"]),
         (["test_tube/x", "train_station/y"], ["test_tube", "train_station"]),
         (["seg_train/seg_train/sea/x", "seg_test/seg_test/sky/y"], ["sea", "sky"]),
         (["cat/train/x", "cat/test/y", "dog/train/z"], ["cat", "dog"]),
@@ -107,6 +135,8 @@ def test_the_labels_of_a_stylegan_data_set(tmp_path, kept, inner):
 CLUTTER = [
     *("@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", ".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/cat/._a.png"),
     *("$RECYCLE.BIN/b.png", "System Volume Information/c.png", "lost+found/d.png", "cat/Thumbs.db", "dog/.DS_Store"),
+    *("cat/~$a.png", "cat/a.png~", ".a.png.Xh2k1s", "b.png.crdownload", "dog/a.png.partial", "Icon\r", "cat/Icon\r"),
+    *(".Trashes/501/b.png", ".thumbnails/normal/c.png", "Network Trash Folder/d.png", "FOUND.000/e.png", "CVS/f.png"),
     *("cat/._a.png", "#recycle/e.png", ".Trash-1000/files/f.png", "cat/@eaDir/a.png/t.jpg", "dog/desktop.ini"),
 ]
 

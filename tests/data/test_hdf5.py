@@ -68,7 +68,7 @@ def test_wrong_shapes_and_types(path, images, found):
     assert f"found {found}" in refusal(write_hdf5(path, images=images))
 
 
-@pytest.mark.parametrize("labels", [LABELS[:-1], LABELS / 2, LABELS - 1, LABELS * 10**8, [[0, 1]] * 9])
+@pytest.mark.parametrize("labels", [LABELS[:-1], LABELS / 2, LABELS - 1, LABELS * 10**8, [[1, 1]] * 9])
 def test_labels_that_do_not_fit(path, labels):
     assert "--labels none" in refusal(write_hdf5(path, images=IMAGES, labels=labels), (6, 4))
     assert len(opened(path, (6, 4), labels="none")) == 9

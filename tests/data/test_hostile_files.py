@@ -14,6 +14,7 @@ from dcgan.data.formats import checker
 from dcgan.data.formats.folder import FolderListing
 from dcgan.data.recipe import Recipe
 from dcgan.data.storage import packing
+from dcgan.data.storage.store import Store
 from dcgan.errors import UserError
 from opened import everything, make, noise, only_skipped, open_small, opened, refusal, write_hdf5
 
@@ -204,3 +205,54 @@ def test_a_helper_that_went_home_is_started_anew(tmp_path, monkeypatch):
         patch.setattr(checker, "PROGRAM", "import os, signal, sys; sys.stdin.readline(); os.kill(os.getpid(), 14)")
         checker.running()
     assert len(open_small(path)) == 4
+
+
+def circular(path):
+    """Write zeros over the texts of an HDF5 file: HDF5 then looks for the next one for ever."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"GCOL") + 16  # behind the head of the place where it keeps texts
+    data[at : at + 400] = bytes(400)
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A helper that computes for at most half a second."""
+    program = "from dcgan.data.formats import checked_files as files; files.BUSY = 0.5; files.main()"
+    monkeypatch.setattr(checker, "PROGRAM", program)
+    checker.stop()
+    yield
+    checker.stop()
+
+
+def test_a_file_that_sends_hdf5_round_in_a_circle(tmp_path, impatient):
+    path = write_hdf5(tmp_path / "a.h5", images=noise(4, 8, 8, 3), classes=["a", "b"], labels=[0, 1, 0, 1])
+    circular(path)
+    assert "crash or hang" in refusal(path)
+
+
+def test_a_damaged_file_of_a_growing_source_is_written_anew(tmp_path, impatient):
+    path, recipe = tmp_path / "store.h5", Recipe((8, 8), None, 3)
+    Store(4, recipe, path).put(2, noise(8, 8, 3))
+    assert Store(4, recipe, path).there().tolist() == [False, False, True, False]
+    circular(path)
+    assert not Store(4, recipe, path).there().any()
+    assert not Store(5, recipe, path).there().any() and len(Store(5, recipe, path).state) == 5
+
+
+def test_pieces_of_other_shapes_are_no_file_of_a_growing_source(tmp_path):
+    path, recipe = tmp_path / "store.h5", Recipe((8, 8), None, 3)
+    Store(4, recipe, path)
+    with h5py.File(path, "a") as file:
+        del file["state"]
+        file["state"] = np.zeros(2, np.uint8)
+    assert Store(4, recipe, path).state.shape == (4,)
+
+
+def test_a_damaged_unfinished_file_is_begun_anew(tmp_path, impatient):
+    make(tmp_path / "data", "a.png", "b.png")
+    listing, recipe, out = FolderListing(tmp_path / "data"), Recipe((8, 8), None, 3), tmp_path / "a.h5"
+    packing.new_part(tmp_path / "a.h5.part", listing, recipe, "a key")
+    circular(tmp_path / "a.h5.part")
+    assert packing.pack(listing, recipe, out, progress=False) == 2
+    assert (everything(open_small(out)) == everything(open_small(tmp_path / "data"))).all()

@@ -168,6 +168,14 @@ def test_emnist_is_turned_upright_and_has_its_letters(tmp_path, kind, labels, na
     assert "".join(source.classes[label] for label in source.labels) == names
 
 
+def test_labels_beyond_the_letters_have_no_names(tmp_path):
+    """A file of another set, or a damaged one: the classes are then called by their numbers."""
+    write_idx(tmp_path / "emnist-letters-train-images-idx3-ubyte", noise(3, 5, 6))
+    write_idx(tmp_path / "emnist-letters-train-labels-idx1-ubyte", np.array([1, 30, 2], np.uint8))
+    source = opened(tmp_path, (6, 5))
+    assert source.labels.tolist() == [0, 29, 1] and source.classes == [str(number) for number in range(30)]
+
+
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_qmnist_s_labels_are_the_first_of_eight_numbers(tmp_path, end):
     write_idx(tmp_path / f"qmnist-test-images-idx3-ubyte{end}", noise(4, 5, 6))

@@ -105,7 +105,7 @@ def test_labels_beside_a_npy(tmp_path):
     write(tmp_path / "a_labels.npy", np.array([2, 0, 1, 1, 0, 2]))
     source = opened(tmp_path / "a.npy", (5, 7))
     assert source.labels.tolist() == [2, 0, 1, 1, 0, 2] and source.classes == ["0", "1", "2"]
-    for wrong in (np.arange(5), np.zeros(6), np.array([-1] * 6), np.array([10**9] * 6)):
+    for wrong in (np.arange(5), np.full(6, 0.5), np.array([-1] * 6), np.array([10**9] * 6)):
         write(tmp_path / "a_labels.npy", wrong)
         assert "labels" in refusal(tmp_path / "a.npy")
         assert opened(tmp_path / "a.npy", (5, 7), labels="none").labels is None
@@ -208,3 +208,23 @@ def test_kmnist_s_files_side_by_side(tmp_path):
     assert both.shape == (10, 28, 28, 1) and both.labels.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
     (tmp_path / "kmnist-test-labels.npz").unlink()
     assert opened(tmp_path / "kmnist-test-imgs.npz", (28, 28)).labels is None
+
+
+@pytest.mark.parametrize("shape", [f"({2**40}, {2**40}, 8)", f"({2**63 - 1}, 8, 8)", "(-1, 8, 8)", "(9, 8, 8)"])
+def test_a_claim_is_refused_before_it_is_mapped(tmp_path, shape):
+    """Mapping it would multiply the lengths in 64 bits, which warns or wraps around."""
+    path = tmp_path / "a.npy"
+    path.write_bytes(npy_head(NPY_SHAPED.format(shape)) + bytes(64))
+    assert f"its header claims uint8 {shape}" in refusal(path)
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_header_brings_no_warning(tmp_path, recwarn):
+    """An unknown escape in a text, of which Python's reader of expressions warns."""
+    head = r"{'descr': '\d', 'fortran_order': False, 'shape': (1, 8, 8)}" + "\n"
+    (tmp_path / "a.npy").write_bytes(npy_head(head) + bytes(64))
+    assert "not a readable .npy file" in refusal(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.write(tmp_path / "a.npy", "images.npy")
+    assert "not a readable .npz file" in refusal(tmp_path / "a.npz")
+    assert not recwarn.list

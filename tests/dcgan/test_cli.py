@@ -8,6 +8,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+from dcgan import cli, train
 from dcgan.__main__ import COMMANDS
 from gpunet import __version__, backend, checkpoint
 from running import (
@@ -33,12 +34,20 @@ TRAIN_MISTAKES = {
     "--device gpu": "--device: got 'gpu', expected one of auto, cpu, cuda",
     "--implementation fast": "--implementation: got 'fast', expected one of kernels, reference",
     "--preset resnet": "--preset: got 'resnet', expected one of dcgan64",
+    "--preset dcgan46": "monn28: did you mean dcgan64?",
+    "--preset Carpedm-20": "monn28: did you mean carpedm20?",
+    "--recipe celba": "expected one of celeba, celeba28, anime96, mnist, lsun: did you mean celeba?",
+    "--device CPU": "expected one of auto, cpu, cuda: did you mean cpu?",
+    "--lr-schedule liner": "did you mean linear?",
     "--z-dist cauchy": "--z-dist: got 'cauchy', expected one of normal, uniform, unsigned",
     "--ratio 1": "--ratio: got '1', expected two whole numbers",
     "--ratio 0:1": "--ratio: got '0:1', expected",
     "--real-target 1.1": "--real-target: got '1.1', expected a number in (0, 1]",
     "--keep 0": "--keep: got '0', expected a whole number of at least 1",
-    "--channels 2": "channels: expected 1 (grey) or 3 (RGB)",
+    "--channels 2": "--channels: got '2', expected 1 (grey) or 3 (RGB)",
+    "--channels 0": "--channels: got '0', expected 1 (grey) or 3 (RGB)",
+    "--pattern *.png": "--pattern: the built-in faces have neither names nor folders",
+    "--labels folder": "--labels folder: the built-in faces have neither names nor folders",
     "--epoch 3": "unrecognized arguments: --epoch 3",
     "--lr": "argument --lr: expected one argument",
     "--data nowhere": "no such file or folder: 'nowhere'",
@@ -129,11 +138,36 @@ def test_an_empty_path_is_a_mistake(capsys):
 
 @pytest.mark.parametrize(
     "typed, meant",
-    [("--batch_size 8", "--batch-size"), ("--sample-evry=3", "--sample-every"), ("--epoch 3", "--epochs")],
+    [
+        ("--batch_size 8", "--batch-size"),
+        ("--sample-evry=3", "--sample-every"),
+        ("--epoch 3", "--epochs"),
+        ("-lr 1e-4", "--lr"),
+        ("--ngf 32", "--width"),
+        ("--imageSize 64", "--image-size"),
+        ("--image 64", "--image-size"),
+        ("--learning_rate=1", "--lr"),
+        ("--manualSeed 1", "--seed"),
+        ("--dry_run", "--dry-run"),
+        ("--noflip", "--no-flip"),
+        ("few", "--data few"),
+    ],
 )
 def test_unknown_options_name_the_nearest(typed, meant, capsys):
     assert run_train(*typed.split()) == 2
-    check_line(capsys.readouterr().err, f"unrecognized arguments: {typed}: did you mean {meant}?")
+    check_line(capsys.readouterr().err, f"unrecognized arguments: {typed}: did you mean {meant}? (--help")
+
+
+@pytest.mark.parametrize("command", ["generate", "prepare", "summary", "compare", "gallery", "plot", "runs"])
+def test_every_command_names_the_nearest(command, capsys):
+    needed = {"generate": ["x", "--out", "x"], "prepare": ["--data", "x", "--out", "x.h5"], "plot": ["x"]}
+    assert import_module(f"dcgan.{command}").main([*needed.get(command, []), "--verson"]) == 2
+    check_line(capsys.readouterr().err, "did you mean --version?")
+
+
+def test_other_names_of_options_are_ours():
+    options = train.parser()._option_string_actions
+    assert set(cli.ELSEWHERE.values()) <= options.keys() and not cli.ELSEWHERE.keys() & options.keys()
 
 
 def test_an_option_like_no_other_names_none(capsys):

@@ -183,10 +183,57 @@ def test_a_line_as_typed_is_refused_and_said_in_toml(tmp_path, capsys, line, beh
 
 @pytest.mark.parametrize(
     "name, reason",
-    [("nowhere", "No such file or directory"), ("folder", "Is a directory"), ("picture", "it is no text")],
+    [
+        ("nowhere", "No such file or directory"),
+        ("folder", "Is a directory"),
+        ("picture", "it is no text in UTF-8 (save it as such)"),
+    ],
 )
 def test_files_that_cannot_be_read(tmp_path, capsys, name, reason):
     (tmp_path / "folder").mkdir()
     (tmp_path / "picture").write_bytes(b"\x89PNG\xff")
     assert run_train("--config", name, "--dry-run") == 2
     assert capsys.readouterr().err == f"error: --config: cannot read {name}: {reason}\n"
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]  # each but the first with a mark in front
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("text", ['# äöü\nlr = 0.5\nout = "läufe"\n', '{"lr": 0.5,\n"out": "läufe"}\n'])
+def test_files_as_editors_write_them(tmp_path, capsys, encoding, end, text):
+    (tmp_path / "options").write_bytes(text.replace("\n", end).encode(encoding))
+    assert run_train("--dry-run --device cpu --config", tmp_path / "options") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["lr"], found["out"]) == (0.5, "läufe")
+
+
+@pytest.mark.parametrize("mark, order", [(b"\xfe\xff", "utf-16-be"), (b"\0\0\xfe\xff", "utf-32-be")])
+def test_the_other_order_of_bytes(tmp_path, capsys, mark, order):
+    (tmp_path / "options").write_bytes(mark + "lr = 0.5".encode(order))
+    assert run_train("--dry-run --device cpu --config", tmp_path / "options") == 0
+    assert json.loads(capsys.readouterr().out)["lr"] == 0.5
+
+
+@pytest.mark.parametrize("content", [b"lr = 1e-3 # caf\xe9", b"\xff\xfe\0", b"\xff\xfe\0\xd8", bytes(range(128, 256))])
+def test_what_is_no_text_of_a_known_encoding(tmp_path, capsys, content):
+    (tmp_path / "options").write_bytes(content)
+    assert run_train("--dry-run --device cpu --config", tmp_path / "options") == 2
+    assert "it is no text in UTF-8 (save it as such)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line, meant", [("lr: 1e-3", "lr = 0.001"), ("flip: true", "flip = true"), ("preset: paper", 'preset = "paper"')]
+)
+def test_yaml_is_shown_as_toml(tmp_path, capsys, line, meant):
+    (tmp_path / "options.yaml").write_text(f"{line}\n")
+    assert run_train("--dry-run --config", tmp_path / "options.yaml") == 2
+    assert f"line 1: got '{line}', expected TOML: write {meant}\n" in capsys.readouterr().err
+
+
+def test_an_error_shows_no_codes_of_terminals(tmp_path, capsys):
+    (tmp_path / "options").write_text("\x1b[31mlr\0 = 1\n")
+    assert run_train("--dry-run --config", tmp_path / "options") == 2
+    errors = capsys.readouterr().err
+    assert errors[:-1].isprintable() and "\\x1b[31mlr\\x00" in errors

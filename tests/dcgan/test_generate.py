@@ -19,6 +19,10 @@ MISTAKES = {
     "--out x.gif": "--out: got 'x.gif', expected a .png file or a folder",
     "--mode merged-gif --out folder.gif": "--out: folder.gif is there already and is not a file",
     "--mode sweep --out file": "--out: file is there already and is not a folder",
+    "--out file/x.png": "/file is a file, so there can be nothing in it",
+    "--mode sweep --out file/a/b": "/file is a file, so there can be nothing in it",
+    "--out /dev/null": "--out: /dev/null is there already and is not a folder",
+    f"--out {'x' * 300}.png": "File name too long",
     "--mode sweep --out x --count 1": "--count: got '1', expected a whole number of at least 2",
     "--mode sweep --out x --dimensions 5": "--dimensions: got '5', expected numbers from 0 to 4",
     "--mode sweep --out x --fps 5": "--fps: goes with --mode gif or merged-gif or interpolation, not with sweep",
@@ -156,10 +160,19 @@ def test_a_gif_for_each_number_of_z(run, tmp_path):
             assert distance(gif, images.enlarged(picture, 8)) < 8  # 128 colours
 
 
+def captioned_frames(run, count, scale):
+    """The grids of a GIF of all five sweeps: cells of the same width in all frames, whatever stands below."""
+    frames = list(zip(*(expected(run, i, count) for i in range(5)), strict=True))
+    texts = [[f"z{i}: {value:.2f}" for i in range(5)] for value in np.linspace(-2, 2, count)]
+    pictures = images.enlarged(np.concatenate(frames), scale)
+    cells = images.captioned(pictures, sum(texts, []))  # (5 count, H, W, 3)
+    return [images.grid(some, 3) for some in np.split(cells, count)]
+
+
 def test_all_sweeps_in_one_gif(run, tmp_path):
     assert run_generate(run, "--mode merged-gif --count 3", "--out", tmp_path / "deep/all.gif", *PLACE) == 0
-    frames = zip(*(expected(run, i, 3) for i in range(5)), strict=True)
-    sheets = [images.grid(images.enlarged(np.stack(some), 4)) for some in frames]  # two rows of 16 pixels become 128
+    """A cell for each number of z; below it the number and its value."""
+    sheets = captioned_frames(run, 3, 4)  # two rows of 16 pixels become 128
     with Image.open(tmp_path / "deep/all.gif") as gif:
         assert gif.n_frames == 4 and gif.size == sheets[0].shape[1::-1] and gif.info["duration"] == 100
         for i, sheet in enumerate([*sheets, sheets[1]]):

@@ -95,14 +95,14 @@ def test_scale_in_every_mode(own, tmp_path):
         path = next((tmp_path / mode).iterdir())
         with Image.open(path) as image:
             sizes[path.name] = image.size
-    assert sizes["m.gif"] == (2 + 2 * 50, 2 + 50) and sizes["z001.gif"] == (48, 48)
+    assert sizes["m.gif"] == (2 + 2 * 50, 2 + 50 + images.LETTERS + 3) and sizes["z001.gif"] == (48, 48)
     assert sizes["g.png"] == (102, 102) and sizes["i.png"] == (202, 102)
     assert sizes["z001.png"] == (2 + 2 * 50, 2 + 2 * (50 + images.LETTERS + 3))
 
 
 def test_every_png_says_where_it_is_from(own, tmp_path):
     made(own, "--count 3 --seed 5 --out", tmp_path / "a")
-    said = {"Software": "dcgan.generate", "run": "0001-dcgan64", "step": "1", "seed": "5"}
+    said = {"Software": "dcgan.generate", "run": "0001-dcgan64", "step": "1", "weights": "ema", "seed": "5"}
     assert texts(tmp_path / "a/000003.png") == {**said, "index": "3"}
     made(own / "checkpoints/000001.h5", "--count 3 --seed 5 --out", tmp_path / "a.png")
     assert texts(tmp_path / "a.png") == {**said, "index": "1-3"}
@@ -137,6 +137,7 @@ def test_a_picture_per_seed(tiny, runs, tmp_path, statistics):
         ("--seeds 1 --seed 2", "so --seed has no use"),
         ("--seeds 1 --count 2", "so --count has no use"),
         ("--seeds 1 --mode sweep", "--seeds: goes with --mode grid, not with sweep"),
+        ("--weights average", "--weights: got 'average', expected one of ema, raw"),
         ("--scale 0", "--scale: got '0', expected a whole number from 1 to 64"),
     ],
 )
@@ -161,19 +162,41 @@ def test_weights_that_are_no_numbers_draw_nothing(own, tmp_path, capsys, part, v
     assert "not finite (NaN or infinite)" in error and part in error and not (tmp_path / "x.png").exists()
 
 
-def test_the_moving_average_draws_as_it_draws_the_samples(own, tmp_path):
+def test_the_moving_average_draws_as_it_draws_the_samples(own, tmp_path, capsys):
+    """Unless --weights raw asks for G's own weights, or the checkpoint has no average."""
     path = own / "checkpoints/000001.h5"
     state = checkpoint.load(path)
     made(own, "--count 2 --out", tmp_path / "average")
+    made(own, "--count 2 --weights raw --out", tmp_path / "before")
     for value in state["gan"]["G"].values():
         value[...] *= 2
     checkpoint.save(path, state)
     made(own, "--count 2 --out", tmp_path / "same")
+    made(own, "--count 2 --weights ema --out", tmp_path / "asked")
+    made(own, "--count 2 --weights raw --out", tmp_path / "raw")
     del state["gan"]["average_G"]
     checkpoint.save(path, state)
     made(own, "--count 2 --out", tmp_path / "G")
-    average, same, G = (pixels(tmp_path / name / "000001.png") for name in ("average", "same", "G"))
-    assert (average == same).all() and (average != G).any()
+    average, same, asked, before, raw, G = (
+        tmp_path / name / "000001.png" for name in ("average", "same", "asked", "before", "raw", "G")
+    )
+    assert average.read_bytes() == same.read_bytes() == asked.read_bytes() and raw.read_bytes() == G.read_bytes()
+    assert (pixels(average) != pixels(G)).any() and (pixels(before) != pixels(raw)).any()
+    assert [texts(each)["weights"] for each in (average, before, raw, G)] == ["ema", "raw", "raw", "raw"]
+    error = refused(own, capsys, "--weights ema --out", tmp_path / "none")
+    assert f"--weights ema: {own} has no moving average of G's weights: draw with --weights raw" in error
+
+
+def test_the_weights_of_a_run_without_an_average(tiny, runs, tmp_path):
+    """After one step the average is still near the first weights; without it the trained weights draw."""
+    for ema in ("0.999", "0"):
+        assert run_train(*tiny, "--steps 1 --ema", ema) == 0
+    made(runs / "0001-dcgan64", "--weights raw --out", tmp_path / "a.png")
+    made(runs / "0002-dcgan64", "--out", tmp_path / "b.png")
+    assert (pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")).all()
+    made(runs / "0001-dcgan64", "--mode interpolation --rows 1 --weights raw --out", tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert b"weights raw" in gif.info["comment"]
 
 
 def test_a_class_by_its_name(labelled, tmp_path, capsys):

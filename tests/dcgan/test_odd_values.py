@@ -128,6 +128,21 @@ def test_a_checkpoint_with_odd_values(trained, change, capsys):
     assert str(trained) in one_line(capsys)
 
 
+@pytest.mark.filterwarnings("always")
+def test_nothing_is_drawn_that_is_nan(trained, capsys, recwarn):
+    """Every number of the checkpoint is finite, but a variance is negative: its root is NaN."""
+    path = trained / "checkpoints/000003.h5"
+    state = checkpoint.load(path)
+    for part in ("G", "average_G"):
+        for name, value in state["gan"][part].items():
+            if name.endswith("running_var"):
+                value.fill(-1)
+    checkpoint.save(path, state)
+    assert run_generate(trained, "--out", trained / "x.png", "--device cpu --implementation reference") == 2
+    assert "draws numbers that are NaN" in one_line(capsys)
+    assert not recwarn.list and not (trained / "x.png").exists()
+
+
 def test_nothing_is_drawn_by_weights_that_are_nan(trained, capsys):
     state = checkpoint.load(trained / "checkpoints/000003.h5")
     CHANGES["a weight is NaN"](state)

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from dcgan import session
 from dcgan.data import opening
 from dcgan.data.storage import growing
 from dcgan.run.folder import RunDir
@@ -131,3 +132,14 @@ def test_two_halves_are_the_whole_whatever_was_decoded_when(large, runs, tmp_pat
     assert whole["skipped.txt"] == b"".join(
         name + b"\tnot a picture of a known format\n" for name in (b"07.png", b"19.png")
     )
+
+
+def test_a_run_that_is_finished_is_told_before_the_data_is_read(tiny, runs, capsys, monkeypatch):
+    run_train(*tiny, "--steps 2")
+    checkpoint_file = runs / "0001-dcgan64/checkpoints/000002.h5"
+    (runs / "a.h5").write_bytes(checkpoint_file.read_bytes())
+    monkeypatch.setattr(session, "open_trainer", lambda *_: pytest.fail("the data was opened"))
+    capsys.readouterr()
+    for path, steps in ((runs / "a.h5", 2), (runs / "0001-dcgan64", 1)):
+        assert run_train("--resume", path, f"--steps {steps} --no-progress") == 2
+        assert f"is at step 2 of {steps}: ask for more --steps" in capsys.readouterr().err

@@ -46,14 +46,17 @@ def test_launches_and_bytes_of_a_step(monkeypatch, precision, launches, megabyte
     config = Config(width=64, z_dim=100, batch_size=64, channels=3, precision=precision)
     gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
     stepper, launched = Stepper(gan, "cuda", graph=False), []
+    files = set()
 
     def noted(entry, grid, block, args, *more, **others):
+        files.add(entry.rpartition(".")[0])
         launched.append(sum(array.nbytes for array in args if hasattr(array, "__cuda_array_interface__")))
 
     monkeypatch.setattr(kernels, "launch", noted)
     with backend.use("kernels"), backend.use_precision(precision):
         stepper(1, Inputs(np.zeros((64, 64, 64, 3), "uint8"), [draw_z(rng, 64, config)]))
     assert (len(launched), -(-sum(launched) // 10**6)) == (launches, megabytes)
+    assert files <= set(kernels.of_training_on_cuda([precision]))
 
 
 @pytest.mark.cuda
@@ -61,6 +64,23 @@ def test_launches_and_bytes_of_a_step(monkeypatch, precision, launches, megabyte
 def test_a_graph_is_the_step_bit_for_bit(options):
     with backend.use("kernels"):
         assert losses(True, **options) == losses(False, **options)
+
+
+@pytest.mark.cuda
+def test_steps_come_behind_what_was_loaded_and_before_what_is_read():
+    """Nothing else orders the stream of the steps and the one that loads and reads."""
+    config, found = config_of(TINY), []
+    with backend.use("kernels"):
+        for graph in (True, False):
+            gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+            state, stepper = gan.state_dict(), Stepper(gan, "cuda", graph)
+            for _ in range(2):
+                gan.load_state_dict(state)
+                images, labels = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), np.zeros(4, "int32")
+                with stepper.running():
+                    stepper(1, Inputs(images, [draw_z(rng, 4, config)], None, labels))
+                found.append(np.concatenate([gan.adam_D.m.get(), gan.adam_G.data.get()]))
+    assert np.array_equal(found[:2], found[2:])
 
 
 @pytest.mark.parametrize("flip, labels", [(False, False), (True, False), (False, True), (True, True)])
@@ -111,6 +131,7 @@ def test_uploads_and_graphs_of_every_plan(monkeypatch, options):
     monkeypatch.setattr(page, "Graph", GraphOnTheCpu)
     monkeypatch.setattr(GraphOnTheCpu, "made", [])
     monkeypatch.setattr(page, "computing_stream", contextlib.nullcontext)
+    monkeypatch.setattr(page, "working_on", lambda stream: stream)
     monkeypatch.setattr(backend, "to_device", lambda array, device: array)
     with backend.use("reference"):
         assert losses(True, "cpu", **options) == losses(False, "cpu", **options)

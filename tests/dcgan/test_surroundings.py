@@ -43,6 +43,21 @@ def test_a_compiler_that_fails_is_said_and_the_reference_runs(on_kernels, tmp_pa
     assert asked.stderr.startswith(b"error: --implementation kernels: ") and b"unknown option" in asked.stderr
 
 
+def test_a_compiler_that_writes_rubbish(on_kernels, tmp_path):
+    """What it says is shown on one line, without codes for the terminal."""
+    (tmp_path / "cxx").write_text("#!/bin/sh\nprintf '\\033[31m\\001\\377\\007\\n\\010' >&2\nexit 1\n")
+    cache = {"CXX": str(tmp_path / "cxx"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = train(tmp_path, *on_kernels, *STEPS, **cache)
+    said = ended.stderr.decode()
+    assert ended.returncode == 0 and said.count("\n") == 1 and said[:-1].isprintable()
+    assert said.endswith("running the NumPy reference instead of the kernels\n")
+
+
+def test_no_place_for_matplotlib_s_fonts_is_not_spoken_of(tmp_path):
+    ended = train(tmp_path, *TINY, *STEPS, MPLCONFIGDIR="/proc/nowhere", HOME="/nonexistent")
+    assert ended.returncode == 0 and ended.stderr == b"" and (tmp_path / "runs/0001-dcgan64/loss.png").exists()
+
+
 @pytest.mark.parametrize("shell", ["2>&-", ">&-", ">&- 2>&-"])
 def test_closed_outputs(tmp_path, shell):
     assert train(tmp_path, *TINY, *STEPS, shell=shell).returncode == 0
@@ -103,6 +118,34 @@ def test_ctrl_c_while_starting(tmp_path, seconds):
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in errors
     assert errors == "interrupted\n" or "everything is saved" in out
+
+
+INTERRUPTED = """
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            raise KeyboardInterrupt  # as Ctrl-C would while modules are loaded
+sys.meta_path.insert(0, Interrupting())
+sys.argv = {argv}
+{start}
+"""
+
+
+@pytest.mark.parametrize("name", ["generate", "compare", "summary", "gallery", "prepare", "train"])
+@pytest.mark.parametrize("way", ["python -m", "an installed command"])
+def test_ctrl_c_while_modules_are_loaded(tmp_path, name, way):
+    """Whatever the moment, one word and no traceback."""
+    if way == "python -m":
+        start = f"runpy.run_module('dcgan.{name}', run_name='__main__', alter_sys=True)"
+        program = INTERRUPTED.format(argv=["-m"], start=start)
+    else:
+        start = f"from dcgan.{name} import main; main()"
+        program = INTERRUPTED.format(argv=[f"/usr/bin/dcgan-{name}", "--list-presets"], start=start)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.stderr == "interrupted\n"
 
 
 @pytest.mark.parametrize("value", ["", "abc", "0", "-1", "2,3", "999999"])

@@ -1,6 +1,8 @@
 """--tensorboard: the events are read back; the run is the one without them; resumed runs take back what they redo."""
 
 import io
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -14,7 +16,7 @@ from dcgan.run import log, tensorboard
 from dcgan.sampling import BATCH, judge, sample
 from events import events, shown, steps_of
 from gpunet import backend
-from running import content, run_train
+from running import ROOT, content, run_train
 
 pytestmark = pytest.mark.usefixtures("numbers_for_plot")
 NUMBERS = {"epoch", "loss_d", "loss_g", "d_real", "d_fake"}
@@ -138,3 +140,30 @@ def test_boards_of_the_same_second_have_files_of_their_own(tmp_path):
     assert steps_of(tmp_path, "samples") == list(range(1, 13))
     image = shown(tmp_path)["samples", 3].image
     assert (image.height, image.width) == images.grid(np.zeros((2, 4, 4, 1), "uint8")).shape[:2]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy
+from dcgan.run.tensorboard import Board
+board = Board(Path(sys.argv[1]), int(sys.argv[2]), [{"step": 1, "loss_d": 0.5}])
+board.scalars([{"step": step, "loss_d": step / 8} for step in range(2, 60)])
+board.pictures(59, numpy.zeros((2, 4, 4, 1), "uint8"), numpy.zeros((2, 4, 4, 3), "uint8"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_loses_no_event(tmp_path):
+    """Killed right behind the last call: all that was written is on the disk, also of a second start."""
+    for step in (0, 40):
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(step)], cwd=ROOT, timeout=60)
+        assert ended.returncode == -signal.SIGKILL
+        if step:  # the second file takes back from step 41 on, and has steps 2 to 59 of its own
+            first, second = events(tmp_path)
+            assert [event.step for event in second if event.HasField("session_log")] == [41]
+            assert {event.step for event in second if event.HasField("summary")} == set(range(2, 60))
+        else:
+            assert steps_of(tmp_path, "loss_d") == list(range(1, 60))
+            assert shown(tmp_path)["loss_d", 16].simple_value == 2.0
+            assert steps_of(tmp_path, "samples") == [59]

@@ -5,7 +5,7 @@ import pytest
 
 import naive
 from cases import EPS32, assert_close, host
-from gpunet import backend
+from gpunet import backend, flat
 from gpunet.backend.devices import written
 from gpunet.layers import Linear, Parameter, Sequential
 from gpunet.optim import Adam
@@ -14,6 +14,11 @@ from gpunet.optim import Adam
 def parameters(cell, dtype="float64"):
     rng = np.random.default_rng(0)
     return [Parameter(cell.array(rng.standard_normal(shape), dtype)) for shape in ((2, 3), (4,))]
+
+
+def packed(buffer, optimiser):
+    """The numbers of an optimiser's buffer without the gaps between its parameters."""
+    return flat.packed(buffer, [parameter.data for parameter in optimiser.parameters])
 
 
 def gradients(cell, steps, dtype="float64"):
@@ -34,7 +39,7 @@ def take_step(optimiser, values):
 @pytest.mark.parametrize("betas, eps", [((0.5, 0.999), 1e-8), ((0.9, 0.99), 1e-3)])
 def test_values_and_moments_follow_the_paper(cell, betas, eps, dtype, tolerance):
     optimiser = Adam(parameters(cell, dtype), lr=0.01, betas=betas, eps=eps)
-    start = host(optimiser.data).astype("float64")
+    start = host(packed(optimiser.data, optimiser)).astype("float64")
     history = [np.concatenate([host(g).ravel() for g in step]) for step in gradients(cell, 5, dtype)]
     per_number = zip(start, np.array(history, "float64").T, strict=True)
     expected = [list(naive.adam(p, g, 0.01, betas, eps)) for p, g in per_number]
@@ -42,18 +47,38 @@ def test_values_and_moments_follow_the_paper(cell, betas, eps, dtype, tolerance)
         take_step(optimiser, step)
         param, m, v = np.array([numbers[t] for numbers in expected]).T
         for name, actual, wanted in (("param", optimiser.data, param), ("m", optimiser.m, m), ("v", optimiser.v, v)):
-            assert_close(actual, wanted, tolerance, f"{name} after step {t + 1}")
+            assert_close(packed(actual, optimiser), wanted, tolerance, f"{name} after step {t + 1}")
 
 
 def test_parameters_are_views_of_one_buffer_in_declared_order(cell):
     first, second = both = parameters(cell)
     before = [host(parameter.data).copy() for parameter in both]
     optimiser = Adam(both)
-    assert host(optimiser.data).tolist() == np.concatenate([array.ravel() for array in before]).tolist()
+    assert host(packed(optimiser.data, optimiser)).tolist() == np.concatenate([a.ravel() for a in before]).tolist()
     optimiser.data[...] = 7
     assert (host(first.data) == 7).all() and (host(second.data) == 7).all()
     first.add_grad(written, cell.array(np.ones((2, 3))))
-    assert host(optimiser.grad).tolist() == [1] * 6 + [0] * 4
+    assert host(packed(optimiser.grad, optimiser)).tolist() == [1] * 6 + [0] * 4
+
+
+def test_every_parameter_begins_where_16_bytes_can_be_read(cell):
+    """Behind a parameter of odd size, too, and with a gap that stays zero; a checkpoint has no gaps."""
+    shapes = (3, 5), (1,), (65,), (4, 4)
+    rng = np.random.default_rng(0)
+    optimiser = Adam([Parameter(cell.array(rng.standard_normal(s), "float32")) for s in shapes], weight_decay=0.1)
+    for _ in range(2):
+        take_step(optimiser, [cell.array(rng.standard_normal(s), "float32") for s in shapes])
+    for parameter in optimiser.parameters:
+        for array, whole in ((parameter.data, optimiser.data), (parameter.grad_buffer, optimiser.grad)):
+            begin, own = (a.ctypes.data if cell.device == "cpu" else a.data.ptr for a in (whole, array))
+            assert (own - begin) % 16 == 0
+    used = np.zeros(optimiser.data.size, bool)
+    for view in flat.views(used, [parameter.data for parameter in optimiser.parameters]):
+        view[...] = True
+    for name in ("data", "grad", "m", "v"):
+        buffer = host(getattr(optimiser, name))
+        assert (buffer[~used] == 0).all() and (buffer[used] != 0).all(), name
+    assert optimiser.state_dict()["m"].shape == (15 + 1 + 65 + 16,)
 
 
 def test_a_network_can_be_loaded_and_run_after_the_optimiser_was_made(cell):

@@ -215,10 +215,12 @@ def test_which_kernels_need_the_exact_path():
     __device__ int index() { return blockIdx.x; }
     __device__ int sum(int x) { return __shfl_down_sync(~0u, x, 1); }
     __device__ int deep(int x) { return sum(x); }
+    __device__ void count(int* p) { if (threadIdx.x == 0) { atomicAdd(p, 1); } }
     """
     bodies = {
-        "fast": 'plain(threadIdx.x); /* __syncthreads() */ f("}");', "barrier": "WAIT;", "shared": "__shared__ int x;",
-        "helper": "deep(1);", "hidden": "index();", "atomic": "atomicAdd(p, 1);", "tensor": "mma_tf32(d, a, b);",
+        "fast": 'if (plain(threadIdx.x)) { /* __syncthreads() */ f("}"); }', "barrier": "WAIT;", "hidden": "index();",
+        "helper": "deep(1);", "counts": "count(p);", "atomic": "atomicAdd(p, 1);", "tensor": "mma_tf32(d, a, b);",
+        "shared": "__shared__ int x;",
     }  # fmt: skip
     text += "".join(f'extern "C" __global__ void {name}(int* p) {{ {body} }}\n' for name, body in bodies.items())
     assert source.cooperative(text, list(bodies)) == set(bodies) - {"fast"}

@@ -22,7 +22,7 @@ from conv_shapes import (
     rounded,
 )
 from gpunet import backend, kernels
-from gpunet.backend import tensor_cores, tiled
+from gpunet.backend import tensor_cores
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE, Plan
 from guard_pages import assert_survives, between_pages, empty_between_pages
@@ -136,7 +136,7 @@ def test_a_nan_weight_reaches_its_own_output_only(device):
 @every_pass
 def test_split_sums_repeat_bit_for_bit_and_leave_the_counters_zero(device, precision, which, monkeypatch):
     shape, counters = EIGHTS[0], []
-    monkeypatch.setattr(tensor_cores, "split_counters", noting(tensor_cores.split_counters, counters))
+    monkeypatch.setattr(tensor_cores, "arrivals", noting(tensor_cores.arrivals, counters))
     drawn = arrays(shape, lambda rng, size: rng.standard_normal(size))
     there = rounded(on(device, drawn), precision)
     runs = [host(multiplied(which, shape, there, precision, Plan(SMALL, splits))) for splits in (18, 18, 18, 5, 5)]
@@ -152,17 +152,6 @@ def noting(function, results):
         return results[-1]
 
     return noted
-
-
-@everywhere
-def test_counters_of_a_stream_serve_every_plan(device):
-    """No plan asks for more than there are: then nothing has to be allocated for a launch."""
-    for m in (64, 300, 1024, 5000, 16384, 65536):
-        for n in (8, 64, 136, 512, 1024):
-            for depth in (1, 40, 512, 4096):
-                tile, splits = tensor_cores.plan(m, n, depth)
-                down, across = tile.blocks(m, n, 1)
-                assert splits == 1 or down * across * splits <= tiled.COUNTERS, (m, n, depth)
 
 
 @everywhere

@@ -10,7 +10,7 @@ import pytest
 from gpunet import backend
 from gpunet.backend import to_device, to_numpy
 from gpunet.backend.columns import add_bias
-from gpunet.backend.launches import block_sums
+from gpunet.backend.launches import block_sums, empty
 from gpunet.kernels.loader import cpu
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -191,3 +191,19 @@ def test_sums_of_arrays_that_are_not_aligned(device, monkeypatch):
         assert block_sums([x], *shape).block != block_sums([apart[0]], *shape).block
         for a, b in zip(sums_of(x, dy), sums_of(*apart), strict=True):
             close(a, b, "float32", 50)
+
+
+@pytest.mark.parametrize(
+    "rows, width, batches, grid, rows_per_block",
+    [
+        (16384, 128, 2, (32, 4, 2), 512),  # the example of block_sums
+        (65536, 64, 1, (128, 2, 1), 512),
+        (1024, 512, 1, (8, 16, 1), 128),  # four rows of a lane at least
+        (10, 32, 1, (1, 1, 1), 128),
+        (100, 16384, 1, (1, 512, 1), 128),  # more columns than blocks
+    ],
+)
+def test_blocks_that_sum_fill_a_gpu_but_leave_few_parts(rows, width, batches, grid, rows_per_block):
+    x = empty(np.zeros(0, "float32"), 4096)
+    assert block_sums([x], rows, width, batches) == (grid, (8, 32), rows_per_block)
+    assert block_sums([x], rows, width + 1, batches).block == (32, 8)  # rows of an odd length are not aligned

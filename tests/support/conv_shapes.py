@@ -131,10 +131,10 @@ def multiplied(
 ) -> Any:
     """Return the same on tensor cores, of factors that are rounded already."""
     if which == "forward":
-        return tensor_cores.conv2d(a["x"], a["weight"], shape.sizes, precision, a["bias_f"], cut)
+        return tensor_cores.conv2d(a["x"], a["weight"], shape.sizes, precision, a["bias_f"], cut=cut)
     if which == "input_grad":
-        return tensor_cores.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, precision, a["bias_c"], cut)
-    return tensor_cores.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, precision, None, cut)
+        return tensor_cores.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, precision, a["bias_c"], cut=cut)
+    return tensor_cores.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, precision, cut=cut)
 
 
 def strided(which: str, shape: Shape, a: dict[str, np.ndarray], bias: bool = True) -> np.ndarray:

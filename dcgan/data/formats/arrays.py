@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dcgan.data.formats.class_numbers import class_numbers
 from dcgan.data.formats.decode import cut
 from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
 
 SAMPLE = 64  # rows that the fingerprint looks into
-MOST_CLASSES = 10_000
 HAIR = {2: 2e-3, 4: 1e-5, 8: 1e-5}  # rounding errors of numbers of 2, 4 and 8 bytes that are clipped
 BLOCK_BYTES = 2**24  # of an array, looked at in one go
 
@@ -80,8 +80,7 @@ class ArrayListing(Listing):
         found = self._labels() if self._labels else None
         if found is None:
             return None
-        labels = checked_labels(found, len(self), self.path)
-        return labels, list(self._classes or map(str, range(int(labels.max()) + 1)))
+        return class_numbers(found, len(self), self.path, self._classes)
 
     def row(self, index: int) -> np.ndarray:
         """Row `index` as it lies in the file.
@@ -118,23 +117,6 @@ def fit(image: np.ndarray, recipe: Recipe) -> np.ndarray:
     picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if channels == 1 else image))
     picture = picture.convert("L" if recipe.channels == 1 else "RGB")
     return np.asarray(cut(picture, box, 1, 1, recipe)).reshape(recipe.shape)
-
-
-def checked_labels(labels: Any, count: int, origin: object) -> np.ndarray:
-    """Labels as (count,) int64. Raises UserError where they are too few, too many, not whole or out of range."""
-    labels = np.asarray(labels)
-    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
-        raise UserError(
-            f"{origin}: labels are {labels.dtype} {labels.shape}, expected {count:,} whole numbers, one per image; "
-            "--labels none goes without"
-        )
-    labels = labels.reshape(count)
-    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
-        raise UserError(
-            f"{origin}: labels run from {labels.min()} to {labels.max()}, expected 0 to at most {MOST_CLASSES - 1}; "
-            "--labels none goes without"
-        )
-    return labels.astype(np.int64)
 
 
 def require_one_shape(path: Path, parts: Sequence[Any]) -> None:

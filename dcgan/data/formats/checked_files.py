@@ -12,6 +12,7 @@ from typing import Any
 from dcgan.data.formats import hdf5
 
 IDLE = 20  # seconds that the helper waits for the next file
+BUSY = 20  # seconds of a core for one file: a damaged one may send HDF5 round in a circle
 MOST_VALUES = 100_000  # of an LMDB, looked at one by one
 
 
@@ -21,17 +22,32 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    looks: dict[str, Any] = {"hdf5": look_at_hdf5, "lmdb": look_at_lmdb}
+    looks: dict[str, Any] = {"hdf5": look_at_hdf5, "lmdb": look_at_lmdb, "store": look_at_store}
     rest = getattr(signal, "alarm", lambda _: None)  # ends this process after so many seconds; 0: does not
     rest(IDLE)
     for line in sys.stdin.buffer:
         rest(0)
         kind, path, name = json.loads(line)
+        allow(BUSY)
         with contextlib.suppress(Exception):  # the reader will meet the same and say it
             looks[kind](path, name)
+        allow(0)
         sys.stdout.buffer.write(b"done\n")
         sys.stdout.buffer.flush()
         rest(IDLE)
+
+
+def allow(seconds: float) -> None:
+    """End this process once it has computed for so many seconds more, waiting left out; 0: whatever it computes."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def look_at_store(path: str, _: str) -> None:
+    """Read what a growing source reads of the structure of its file."""
+    from dcgan.data.storage.store import structure  # not above: it is needed for large folders alone
+
+    structure(Path(path))
 
 
 def look_at_hdf5(path: str, name: str) -> None:
@@ -43,7 +59,8 @@ def look_at_hdf5(path: str, name: str) -> None:
         group = name.rstrip("/").rpartition("/")[0]
         reads: list[tuple[Any, str]] = [(hdf5.text_attribute, attribute) for attribute in hdf5.ATTRIBUTES]
         reads += [(hdf5.texts, texts) for texts in ("skipped", "classes") if name == "images"]
-        reads += [(read_all, f"{group}/{beside}") for beside in (*hdf5.LABELS, "sums")]
+        reads += [(hdf5.label_values, f"{group}/{labels}") for labels in hdf5.LABELS]
+        reads += [(read_all, f"{group}/{beside}") for beside in ("sums", "done")]
         for read, what in reads:
             with contextlib.suppress(Exception):
                 read(file, what)

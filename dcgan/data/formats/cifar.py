@@ -62,8 +62,7 @@ def require_all(origin: Path, names: Iterable[str]) -> None:
     if missing:
         raise UserError(
             f"{origin}: expected CIFAR-10's training batches {TRAINING[0]} to {TRAINING[-1]}, each once; "
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not (of a .tar, only CIFAR-10's is read; "
-            "pictures go into a folder or a .zip)"
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not"
         )
 
 

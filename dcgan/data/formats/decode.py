@@ -47,7 +47,8 @@ PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 ORIENTED = (b"Raw profile type ", b"XML:com.adobe.xmp")  # texts that may hold the EXIF orientation
 JPEG_LIMIT = 2**28  # bytes
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd8\x01]", re.DOTALL)  # of a segment; not those within a scan
-RAW_MODE = "raw mode"  # a key of Image.info
+RAW_MODE, BITS = "raw mode", "bits"  # keys of Image.info
+TIFF_BITS = 258  # the tag of a TIFF that says how many bits a value has
 PNG_DEPTHS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies such values with
 MOST_SCANS, MOST_SEGMENTS = 100, 10_000
 STRIP = 2**22  # pixels that are converted in one go
@@ -101,7 +102,14 @@ def opened(file: BinaryIO) -> Image.Image:
     picture = Image.open(file, formats=("TGA", *FORMATS) if is_tga else FORMATS)
     if picture.format == "PNG" and picture.tile:
         picture.info[RAW_MODE] = picture.tile[0][3]  # Pillow forgets it when it decodes
+    if picture.format == "TIFF" and picture.mode == "I":
+        picture.info[BITS] = tiff_bits(picture)
     return picture
+
+
+def tiff_bits(picture: Any) -> int:
+    """How many bits a value of a TIFF in grey has."""
+    return int(picture.tag_v2.get(TIFF_BITS, (0,))[0])
 
 
 def cut(image: Image.Image, box: Box, fx: float, fy: float, recipe: Recipe) -> Image.Image:
@@ -277,6 +285,8 @@ def sixteen_to_eight_bits(picture: Image.Image) -> Image.Image:
     values = np.asarray(picture)
     if values.dtype.itemsize > 2 and (values.min() < 0 or values.max() > 65535):
         raise ValueError(f"whole numbers from {values.min()} to {values.max()}: expected 0 to 65535")
+    if picture.info.get(BITS) == 32 and 0 < values.max() <= 255:  # meant as 8 bits, or as 16 and nearly black?
+        raise ValueError("whole numbers of 32 bits that are all at most 255: save them as 8 bits")
     return Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
 
 

@@ -1,47 +1,49 @@
-"""Picture files in a folder or a .zip, in an order that depends on their names alone.
+"""Picture files in a folder, in an order that depends on their names alone.
 
 What systems and programs leave lying about is left out: hidden files, thumbnails, waste baskets, our own runs.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import stat
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from dcgan.data.formats.decode import SUFFIXES, is_known
-from dcgan.data.formats.listing import Listing, digest, one_line
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
 
-MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside a .zip, unpacked
-LOOKED_FOR = ", ".join(SUFFIXES)
+MEMBER_LIMIT = 256 * 2**20  # bytes of one file inside an archive, unpacked
+LOOKED_FOR = f"{', '.join(SUFFIXES[:6])} and {len(SUFFIXES) - 6} more endings"
 CLUTTER = {
     *("__macosx", "@eadir", "@tmp", "@recycle", "@__thumb", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
-    *("lost+found", "system volume information", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+    *("lost+found", "system volume information", "network trash folder", "temporary items", "@recently-snapshot"),
+    *("found.000", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "zbthumbnail.info", "desktop.ini", "icon\r"),
+    *("cvs", "__pycache__", "node_modules", "site-packages"),
 }
 # Files that often lie beside pictures and are none: they are passed over, neither opened nor listed.
 COMPANIONS = (
     *(".txt", ".md", ".rst", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".htm", ".yaml", ".yml", ".toml"),
     *(".ini", ".cfg", ".log", ".py", ".ipynb", ".sh", ".bat", ".pdf", ".doc", ".docx", ".url", ".lnk", ".license"),
     *(".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".mat", ".h5", ".hdf5", ".part", ".parquet", ".arrow", ".db"),
-    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".md5", ".sha1", ".sha256", ".sqlite", ".lock", ".tmp"),
+    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".md5", ".sha1", ".sha256", ".sqlite", ".lock", ".tmp", ".bak"),
+    *(".crdownload", ".partial", ".download", ".filepart", ".aria2"),  # of pictures that are not complete yet
 )
 COMPANION_NAMES = {"license", "readme", "copying", "makefile", "authors", "notice", "citation", "version", "checksums"}
 RUN_PARTS = {"log.jsonl", "samples", "checkpoints"}  # one of them beside a config.json: a folder that we trained in
+NO_PICTURE = "not a picture of a known format"
 OWN_RUN = "a run of dcgan: what it drew is no data"
 # Raw files of cameras are TIFFs whose first picture is a thumbnail, or none.
 RAW = (".cr2", ".nef", ".nrw", ".dng", ".arw", ".srf", ".sr2", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".kdc", ".erf")
+NO_FILE = "a pipe, a socket or a device, no file"
 FIRST_BYTES = 64  # that tell a picture from other files
 
 
 def is_clutter(part: str) -> bool:
-    """Whether a file or folder of this name is hidden or was left by a system: ._a.png, .ipynb_checkpoints, @eaDir."""
-    return part.startswith(".") or part.casefold() in CLUTTER
+    """Whether a file or folder of this name is hidden or was left by a system or an editor: ._a.png, @eaDir, a.png~."""
+    return part.startswith((".", "~$")) or part.endswith("~") or part.casefold() in CLUTTER
 
 
 def is_companion(name: str) -> bool:
@@ -50,13 +52,30 @@ def is_companion(name: str) -> bool:
     return last.endswith(COMPANIONS) or last in COMPANION_NAMES
 
 
+def is_picture(name: str) -> bool:
+    """Whether a path ends as a picture file does."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_run(names: Iterable[str]) -> bool:
+    """Whether a folder of these entries is one that dcgan.train wrote."""
+    names = set(names)
+    return "config.json" in names and bool(names & RUN_PARTS)
+
+
+def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
+    """The line for a folder or an archive without any picture."""
+    out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
+    return f"no images found in {where}: looked for {LOOKED_FOR}{out}"
+
+
 class FolderListing(Listing):
     """The pictures below a folder, sorted by their path in it. Links are followed; every real folder is read once.
 
     What is neither a picture nor a companion is listed in `skipped`; a pipe or a device is never opened.
 
     fingerprint  of names and sizes: stays when the folder is copied
-    version      of names, sizes and times of change: names the cache file
+    version      of names, sizes and times of change
     """
 
     def __init__(self, root: Path):
@@ -146,21 +165,6 @@ class FolderListing(Listing):
         return len(self.names)
 
 
-NO_FILE = "a pipe, a socket or a device, no file"
-NO_PICTURE = "not a picture of a known format"
-
-
-def is_picture(name: str) -> bool:
-    """Whether a path's last part ends as a picture file does."""
-    return name.lower().endswith(SUFFIXES)
-
-
-def is_run(names: Iterable[str]) -> bool:
-    """Whether a folder of these entries is one that dcgan.train wrote."""
-    names = set(names)
-    return "config.json" in names and bool(names & RUN_PARTS)
-
-
 def open_file(path: Path) -> BinaryIO:
     """An ordinary file, for reading; ValueError for anything else. Opening a pipe would wait for its other end."""
     if not hasattr(os, "O_NONBLOCK"):  # not on this system
@@ -170,106 +174,3 @@ def open_file(path: Path) -> BinaryIO:
         file.close()
         raise ValueError(NO_FILE)
     return file
-
-
-def no_images(where: str, skipped: list[tuple[str, str]]) -> str:
-    """The line for a folder or a .zip without any picture."""
-    out = f"; {len(skipped):,} left out, the first, {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
-    return f"no images found in {where}: looked for files ending in {LOOKED_FOR} (upper or lower case){out}"
-
-
-class ZipListing(Listing):
-    """The pictures in a .zip, sorted by name. They are read in place; nothing is ever unpacked to the disk."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.skipped: list[tuple[str, str]] = []
-        try:
-            self._archive = zipfile.ZipFile(path)  # several threads may read from it at once
-            members = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
-        except Exception as error:  # noqa: BLE001  (damaged files make zipfile raise nearly anything)
-            raise UserError(
-                f"{path} is not a readable .zip file ({one_line(str(error))}): copy or download it again"
-            ) from None
-        named = [(member_name(info), info) for info in members]
-        runs = run_folders(name for name, _ in named)
-        chosen = [(name, info) for name, info in named if self._is_taken(name, info, runs)]
-        for folder in sorted(runs):
-            self._skip(folder, OWN_RUN)
-        chosen.sort(key=lambda pair: pair[1].filename.replace("\\", "/"))
-        self.names: list[str] = [name for name, _ in chosen]
-        self.members = [info for _, info in chosen]
-        if not self.members:
-            self._archive.close()
-            raise UserError(no_images(str(path), self.skipped))
-        self.fingerprint = self.version = digest((info.filename, info.file_size, info.CRC) for info in self.members)
-        self._all = dict(named)
-
-    def _is_taken(self, name: str, info: zipfile.ZipInfo, runs: set[str]) -> bool:
-        """Whether a member is a picture, by its suffix or its first bytes; note in `skipped` why it is not."""
-        if not name or any(map(is_clutter, name.split("/"))) or name.startswith(tuple(runs)):
-            return False
-        if is_picture(name) or is_companion(name):
-            return is_picture(name)
-        try:
-            if name.lower().endswith(RAW) or not is_known(self._read(info, FIRST_BYTES)):
-                raise ValueError(NO_PICTURE)
-        except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
-            self._skip(name, str(error) or type(error).__name__)
-            return False
-        return True
-
-    def _read(self, info: zipfile.ZipInfo, count: int) -> bytes:
-        """The first `count` bytes of a member, unpacked."""
-        if info.flag_bits & 1:
-            raise ValueError("encrypted in the .zip")
-        if info.file_size > MEMBER_LIMIT:
-            raise ValueError(f"claims {info.file_size:,} bytes unpacked, more than {MEMBER_LIMIT:,}")
-        with self._archive.open(info) as member:
-            return member.read(count)
-
-    def open(self, index: int) -> BinaryIO:
-        """Member `index`, unpacked into memory; its name is set as a file's is, for `decode` looks at the suffix."""
-        file = io.BytesIO(self._read(self.members[index], MEMBER_LIMIT))
-        file.name = self.names[index]
-        return file
-
-    def beside(self, name: str) -> bytes | None:
-        try:
-            return self._read(self._all[name], MEMBER_LIMIT) if name in self._all else None
-        except Exception:  # noqa: BLE001  (as above)
-            return None
-
-    def name(self, index: int) -> str:
-        return self.names[index]
-
-    def close(self) -> None:
-        self._archive.close()
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-
-def member_name(info: zipfile.ZipInfo) -> str:
-    """The path of a .zip member, relative, with slashes and in the right letters.
-
-    Windows wrote backslashes; `/a`, `../a` and `C:/a` are all just `a`, for nothing is unpacked. Where a member does
-    not say that its name is UTF-8, zipfile reads it as cp437; if those bytes are UTF-8, they were meant so.
-    """
-    name = info.filename
-    if not info.flag_bits & 0x800:
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    parts = name.replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..") and not (len(part) == 2 and part[1] == ":"))
-
-
-def run_folders(names: Iterable[str]) -> set[str]:
-    """The folders among these paths that dcgan.train wrote, as `runs/0001/`; the topmost folder is none."""
-    inside: dict[str, set[str]] = {}
-    for name in names:
-        if "config.json" in name or name.endswith("log.jsonl") or "/samples/" in name or "/checkpoints/" in name:
-            parts = name.split("/")
-            for depth in range(1, len(parts)):
-                inside.setdefault("/".join(parts[:depth]) + "/", set()).add(parts[depth])
-    return {folder for folder, entries in inside.items() if is_run(entries)}

@@ -18,7 +18,7 @@ from dcgan.errors import UserError
 
 SUFFIXES = (".h5", ".hdf5")
 LABELS = ("labels", "label", "y")
-ATTRIBUTES = ("recipe", "fingerprint")  # texts of a packed file
+ATTRIBUTES = ("recipe", "fingerprint", "part")  # texts of a packed file; the last is that of an unfinished one
 MOST_TEXT, MOST_TEXTS = 2**20, 50_000_000  # bytes of an attribute, texts in a data set
 CHUNK_CACHE = 2**26  # bytes of unpacked chunks kept: rows are asked for one by one
 
@@ -134,20 +134,27 @@ def named_listing(path: Path, name: str) -> ArrayListing:
             if images is None:
                 raise UserError(f"{path} has no data set '{name}'; it holds {contents(file)}")
             convert = converter(images, f"{path}:{name}")
-            return NamedListing(file, [path], [images], convert, lambda: labels_beside(file, name, len(images)))
+            return NamedListing(file, [path], [images], convert, lambda: labels_beside(file, name))
     except BaseException:
         file.close()
         raise
 
 
-def labels_beside(file: h5py.File, name: str, count: int) -> np.ndarray | None:
-    """The labels (count,) that lie in the same group as a data set of images, if there are any."""
+def labels_beside(file: h5py.File, name: str) -> np.ndarray | None:
+    """The labels that lie in the same group as a data set of images, if there are any."""
     group = name.rstrip("/").rpartition("/")[0]
     with damage(f"{file.filename}, its labels"):
-        for found in (dataset(file, f"{group}/{label}") for label in LABELS):
-            if found is not None and found.size == count:
-                return found[:]
-    return None
+        found = (label_values(file, f"{group}/{label}") for label in LABELS)
+        return next((values for values in found if values is not None), None)
+
+
+def label_values(file: h5py.File, name: str) -> np.ndarray | None:
+    """The content of a data set of labels, numbers or texts; None where there is none, or of more than two axes."""
+    found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if isinstance(found, h5py.Dataset) and h5py.check_string_dtype(found.dtype) is not None:
+        return texts(file, name)
+    data = dataset(file, name)
+    return data[:] if data is not None and data.ndim in (1, 2) else None
 
 
 class NamedListing(ArrayListing):

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,14 @@ from dcgan.errors import UserError
 
 # The names of the parts of a data set; what is left of them must agree: seg_train and seg_test, train2017 and val2017.
 SPLIT = re.compile(
-    "(?<![a-z])(training|train|testing|test|validation|valid|val|dev|evaluation|eval|holdout|extra)"
-    "(?=set|data|images|[^a-z]|$)"
+    "(?<![a-z])(training|train|testing|test|validation|valid|val|dev|evaluation|eval|holdout|extra"
+    "|prediction|predict|pred|unlabell?ed)s?(?=set|data|images|[^a-z]|$)"
 )
-NUMBERED = re.compile(r"(\D*)(\d+)(.*)", re.ASCII | re.DOTALL)
+ORNAMENT = re.compile(
+    "(?<![a-z])(set|data|dataset|images?|imgs?|pictures?|photos?|split|part|public|private)(?![a-z])|[^a-z]"
+)
+HUMP = re.compile("(?<=[a-z])(?=[A-Z])")  # PublicTest is Public and Test
+NUMBERED = re.compile(r"(\D*?)((?:^-)?\d+)(.*)", re.ASCII | re.DOTALL)
 SHARD = re.compile(r"\d{5,}", re.ASCII)
 EVEN = 0.9  # shards hold at least this share of the fullest one's pictures, the last of them any number
 STYLEGAN = "dataset.json"  # a file of StyleGAN's data sets: {"labels": [["00000/img00000000.png", 3], ...]}
@@ -58,8 +62,8 @@ def folder_classes(names: Sequence[str], shards: bool = False) -> tuple[np.ndarr
     """(labels, class names) where all files lie in two or more subfolders of the folder that holds them all, else None.
 
     The classes are the subfolders' names in sorted order, numbers as numbers; deeper folders do not matter. Folders
-    that are called train, test and the like are passed through: the classes are the folders in them. With `shards`,
-    there are none where the folders just number the pictures, see `are_shards`.
+    that are called train, test and the like are passed through: the classes are the folders in them, see `splits`. With
+    `shards`, there are none where the folders just number the pictures, see `are_shards`.
     Example: cat/1.jpg, dog/old/2.jpg gives labels [0, 1] and classes ["cat", "dog"], as do train/cat/1.jpg and
     test/dog/2.jpg.
     """
@@ -71,18 +75,33 @@ def folder_classes(names: Sequence[str], shards: bool = False) -> tuple[np.ndarr
         found = set(below)
         if len(found) < 2 or "" in found or (shards and are_shards(below)):
             return None
-        if not are_splits(found):
+        if not (rests := splits(found)):
+            break
+        if len(set(rests.values())) > 1:  # trainA, trainB, testA, testB: the classes are A and B
+            found, below = set(rests.values()), [rests[name] for name in below]
             break
         folders = [folder.partition("/")[2] for folder in rest]
-    classes = sorted(found, key=in_order(found))
+    classes = sorted(found, key=in_order)
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers[name] for name in below], np.int64), [one_line(name) for name in classes]
 
 
-def are_splits(names: Iterable[str]) -> bool:
-    """Whether folders are the parts of one data set: train and test, seg_train and seg_test, but not train and car."""
-    lower = [name.casefold() for name in names]
-    return all(map(SPLIT.search, lower)) and len({SPLIT.sub("", name, count=1) for name in lower}) == 1
+def splits(names: Iterable[str]) -> dict[str, str]:
+    """{name: what is left of it} where folders are the parts of one data set, else {}.
+
+    Nothing or the same is left of all: of train and test_set, of seg_train and seg_test, but not of train and car. Or
+    every part has every rest: trainA, trainB, testA, testB leave A and B.
+    """
+    rests, words = dict[str, str](), set[tuple[str, str]]()
+    for name in names:
+        lower = HUMP.sub("_", name).casefold()
+        if not (word := SPLIT.search(lower)):
+            return {}
+        left = lower[: word.start()] + " " + lower[word.end() :]
+        rests[name] = ORNAMENT.sub("", left).upper()
+        words.add((word[1], rests[name]))
+    different, parts = set(rests.values()), {word for word, _ in words}
+    return rests if len(different) == 1 or 1 < len(parts) == len(words) / len(different) else {}
 
 
 def are_shards(below: Sequence[str]) -> bool:
@@ -99,12 +118,10 @@ def are_shards(below: Sequence[str]) -> bool:
     return len(steps) == 1 and min(counts[name] for name in names[:-1]) >= EVEN * max(counts.values())
 
 
-def in_order(names: Collection[str]) -> Any:
-    """The key that sorts class names: by their number where they differ in it (1 2 10, s1 s2 s10), else as texts."""
-    found = {name: match for name in names if (match := NUMBERED.fullmatch(name))}
-    if len(found) == len(set(names)) and len({match[1] for match in found.values()}) == 1:
-        return lambda name: (int(found[name][2]), name)
-    return lambda name: name
+def in_order(name: str) -> tuple[str, int, str]:
+    """The key that sorts class names: by what stands before the first number, then by the number: 1 2 10, s1 s2 s10."""
+    match = NUMBERED.fullmatch(name)
+    return (match[1], int(match[2]), name) if match and len(match[2]) < 1000 else (name, -1, name)
 
 
 def stylegan_file(listing: Listing) -> tuple[str, Any] | None:

@@ -15,6 +15,7 @@ import numpy as np
 from dcgan.data.formats.decode import decode, is_grey
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 
 
 class Listing:
@@ -118,7 +119,7 @@ def matching(listing: Listing, pattern: str, path: object) -> Listing:
     """The pictures whose path, or its last part, matches a pattern such as '*.png' or 'train/*'."""
     names = listing.names
     if names is None:
-        raise UserError(f"--pattern: {path} is no folder or .zip of image files, so there are no names to match")
+        raise UserError(f"--pattern: {path} is no folder, .zip or .tar of image files, so there are no names to match")
     fits = [matches(name, pattern) for name in names]
     if not any(fits):
         raise UserError(f"--pattern: none of the {len(names):,} images matches '{pattern}'; the first is {names[0]}")
@@ -151,12 +152,6 @@ def limited(listing: Listing, size: int | None) -> Listing:
     if size is None or size >= len(listing):
         return listing
     return Selected(listing, spread(len(listing), size))
-
-
-def one_line(text: str) -> str:
-    """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
-    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def digest(parts: Iterable) -> str:

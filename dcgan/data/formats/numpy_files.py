@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -35,9 +37,30 @@ def npy_listing(path: Path) -> ArrayListing:
 def mapped(path: Path) -> np.ndarray:
     """The array of a .npy file, left on the disk."""
     try:
-        return npy.open_memmap(path, mode="r")
+        with open(path, "rb") as file, quiet():
+            head = read_header(file)
+            if head is None:
+                raise ValueError("Python objects, or a format unknown here")
+            require_held(head, path.stat().st_size)
+            return npy.open_memmap(path, mode="r")
     except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
         raise UserError(f"{path} is not a readable .npy file of numbers ({short(error)})") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide Python's warnings of a header that is read as an expression, such as of an unknown escape in a text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def require_held(head: Header, size: int) -> None:
+    """Raise ValueError where a header claims other numbers than a file of that many bytes can hold."""
+    shape, dtype = head
+    nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize  # as Python's numbers, which do not overflow
+    if min(shape, default=0) < 0 or nbytes > size:
+        raise ValueError(f"its header claims {dtype} {shape}, {nbytes:,} bytes; the file has {size:,}")
 
 
 def npz_listing(path: Path, inner: str | None = None) -> ArrayListing:
@@ -84,7 +107,8 @@ def labels_beside(path: Path, count: int) -> np.ndarray | None:
 def readable(path: Path) -> Iterator[None]:
     """While a .npz is read, turn whatever its archive, a header or an array raises into one UserError."""
     try:
-        yield
+        with quiet():
+            yield
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
@@ -104,13 +128,18 @@ def short(error: Exception) -> str:
 
 
 def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header | None:
-    """Shape and type of a member; None where it holds Python objects or is of a format unknown here."""
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    """`read_header` of a member."""
     with archive.open(info) as member:
-        version = npy.read_magic(member)
-        if version not in readers:
-            return None
-        shape, _, dtype = readers[version](member)
+        return read_header(member)
+
+
+def read_header(file: IO[bytes]) -> Header | None:
+    """Shape and type of a .npy; None where it holds Python objects or is of a format unknown here."""
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(file)
+    if version not in readers:
+        return None
+    shape, _, dtype = readers[version](file)
     return None if dtype.hasobject else (shape, dtype)
 
 
@@ -140,12 +169,12 @@ def labels_of(images: str, headers: dict[str, Header | None]) -> str | None:
     names = [images.replace("images", "labels"), re.sub(r"^x|(?<=_)x", "y", images, flags=re.I), "labels", "y"]
     if HALVES.search(images):
         names = names[:2]
-    return next((name for name in names if name != images and fits(headers.get(name), headers[images])), None)
+    return next((name for name in names if name != images and may_be_labels(headers.get(name))), None)
 
 
-def fits(labels: Header | None, images: Header | None) -> bool:
-    """Whether an array has one number per image."""
-    return bool(labels and images and len(labels[0]) in (1, 2) and np.prod(labels[0]) == images[0][0])
+def may_be_labels(header: Header | None) -> bool:
+    """Whether an array has the axes of labels; whether it fits the images, `class_numbers` finds out."""
+    return header is not None and len(header[0]) in (1, 2)
 
 
 def unpack(archive: zipfile.ZipFile, name: str, what: str) -> np.ndarray:

@@ -10,15 +10,17 @@ import stat
 from pathlib import Path
 
 from dcgan.data.formats import cifar, hdf5, idx, lsun, numpy_files
-from dcgan.data.formats.folder import LOOKED_FOR, FolderListing, ZipListing
+from dcgan.data.formats.archives import ZipListing
+from dcgan.data.formats.folder import LOOKED_FOR, FolderListing
 from dcgan.data.formats.labels import label
 from dcgan.data.formats.listing import Listing, limited, matching
+from dcgan.data.formats.tar_files import TarListing, first_names
 from dcgan.data.recipe import ALL, Choice
 from dcgan.errors import UserError
 
 NAMED = (*hdf5.SUFFIXES, ".npz")  # files of several arrays: FILE:NAME means one of them
 TAKEN = (
-    "a folder or .zip of images, idx files (MNIST), CIFAR-10, an LMDB folder (LSUN), a .npy, .npz or .h5 file, "
+    "a folder, .zip or .tar of images, idx files (MNIST), CIFAR-10, an LMDB folder (LSUN), a .npy, .npz or .h5 file, "
     "or FILE.h5:DATASET"
 )
 
@@ -91,10 +93,17 @@ def recognise(file: Path, name: str | None) -> Listing:
     if file.name in cifar.BATCHES:
         return cifar.of_batch(file)
     if file.name.lower().endswith(cifar.TAR_SUFFIXES):
-        return cifar.in_tar(file)
+        return in_tar(file)
     if suffix == ".zip":
         return ZipListing(file)
-    raise UserError(f"{file} is of no known kind: expected {TAKEN}; images ({LOOKED_FOR}) go into a folder or a .zip")
+    raise UserError(
+        f"{file} is of no known kind: expected {TAKEN}; images ({LOOKED_FOR}) go into a folder, a .zip or a .tar"
+    )
+
+
+def in_tar(file: Path) -> Listing:
+    """The batches of CIFAR-10 where a .tar or .tar.gz holds one, else its pictures."""
+    return cifar.in_tar(file) if cifar.BATCHES.intersection(first_names(file)) else TarListing(file)
 
 
 def in_folder(folder: Path) -> Listing:

@@ -118,7 +118,7 @@ def fill(job: Job, order: np.ndarray, number: int, count: int, needed: Callable[
     listing, recipe = list_images(job.wanted.path, job.wanted.choice), job.wanted.recipe
     if listing.version != job.version:  # the data has changed since training listed it; training will notice
         return
-    store = Store(len(listing), recipe, job.store)
+    store = Store(len(listing), recipe, job.store, checked=True)
     for done, index in enumerate(chain(order[number::count].tolist(), order.tolist())):
         if not needed():
             break

@@ -9,8 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from dcgan.data.formats.arrays import BLACK_AND_WHITE, checked_labels, is_binary
-from dcgan.data.formats.hdf5 import contents, damage, dataset, open_hdf5, text_attribute, texts
+from dcgan.data.formats.arrays import BLACK_AND_WHITE, is_binary
+from dcgan.data.formats.class_numbers import class_numbers
+from dcgan.data.formats.hdf5 import contents, damage, dataset, label_values, open_hdf5, text_attribute, texts
 from dcgan.data.formats.listing import digest, one_line, spread
 from dcgan.data.recipe import ALL, Choice, Recipe
 from dcgan.data.source import ArraySource, Source, describe
@@ -46,7 +47,7 @@ class PackedSource(Source):
         file, path = self.file, self.path
         self.images = require_images(file)
         if choice.pattern is not None:
-            raise UserError(f"--pattern: {path} is no folder or .zip of image files, so there are no names to match")
+            raise UserError(f"--pattern: {path} is no folder, .zip or .tar of image files: there are no names")
         count = len(self.images)
         self.rows = None if (choice.train_size or count) >= count else spread(count, choice.train_size or count)
         shape = (count if self.rows is None else len(self.rows), *self.images.shape[1:])
@@ -180,10 +181,9 @@ def pairs(skipped: np.ndarray, path: Path) -> np.ndarray:
 
 def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[str] | None]:
     """The labels (count,) of a file and the names of its classes; None and None where it has no labels."""
-    data = dataset(file, "labels")
-    if data is None:
+    with damage(f"{file.filename}, its labels"):
+        found = label_values(file, "labels")
+    if found is None:
         return None, None
-    labels = checked_labels(data[:], count, file.filename)
     classes = [one_line(str(name)) for name in texts(file, "classes").reshape(-1)]
-    most = int(labels.max()) + 1
-    return labels, classes if len(classes) >= most else [str(number) for number in range(most)]
+    return class_numbers(found, count, file.filename, classes)

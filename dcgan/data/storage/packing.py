@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from dcgan.data.formats.checker import check
 from dcgan.data.formats.hdf5 import text_attribute
 from dcgan.data.formats.listing import Listing, digest, one_line
 from dcgan.data.limits import require_disk, reserve_disk
@@ -55,6 +56,7 @@ def open_part(part: Path, listing: Listing, recipe: Recipe) -> h5py.File:
 def is_part(part: Path, key: str) -> bool:
     """Whether `part` is an unfinished file of that key. Raises BlockingIOError where another process writes it."""
     try:
+        check("hdf5", part, "images")
         with h5py.File(part, "r+") as file:
             fits = text_attribute(file, "part") == key and "done" in file and SUMS in file
             return fits and len(file["images"]) == len(file[SUMS]) == len(file["done"])

@@ -8,15 +8,18 @@ the file stays readable whenever a process dies. Two processes may decode the sa
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 from h5py import h5d, h5p
 
+from dcgan.data.formats.checker import check
 from dcgan.data.limits import require_disk, reserve_disk
 from dcgan.data.recipe import Recipe
 
@@ -30,13 +33,14 @@ SAVE_EVERY = 512  # pictures
 class Store:
     """The rows of a file, or of memory where `path` is None: images (N, H, W, C) uint8 and state (N,) uint8."""
 
-    def __init__(self, count: int, recipe: Recipe, path: Path | None = None):
+    def __init__(self, count: int, recipe: Recipe, path: Path | None = None, checked: bool = False):
+        """Open the file, or write one of empty rows; `checked`: another process has just opened the same file."""
         self.path, self._maps = path, dict[str, np.memmap]()
         if path is None:
             self.images, self.state = np.empty((count, *recipe.shape), np.uint8), np.zeros(count, np.uint8)
             self.sums, self.unchecked = np.zeros((count, 4), np.uint8), np.zeros(count, bool)
             return
-        if not is_store(path, count, recipe):
+        if not is_store(path, count, recipe, checked):
             create(path, count, recipe)
         self._maps = mapped(path)
         self.images, self.state, self.sums = (np.asarray(self._maps[name]) for name in PIECES[:3])
@@ -79,15 +83,29 @@ class Store:
             self._maps["state"].flush()
 
 
-def is_store(path: Path, count: int, recipe: Recipe) -> bool:
-    """Whether a file has rows for so many pictures of this recipe, all of them within the file."""
+def is_store(path: Path, count: int, recipe: Recipe, checked: bool = False) -> bool:
+    """Whether a file has rows for so many pictures of this recipe, all of them within the file, and is sound."""
+    if not path.exists():
+        return False
     try:
-        with h5py.File(path, "r") as file:
-            fits = file.attrs.get("recipe") == recipe.to_json() and file["images"].shape == (count, *recipe.shape)
-            ends = [file[name].id.get_offset() + file[name].nbytes for name in PIECES]
-            return fits and max(ends) <= path.stat().st_size
+        if not checked:
+            check("store", path)
+        text, places = structure(path)
+        fits = text == recipe.to_json() and [shape for _, shape in places.values()] == shapes_of(count, recipe)
+        return fits and max(at + math.prod(shape) for at, shape in places.values()) <= path.stat().st_size
     except Exception:  # noqa: BLE001  (a damaged file makes HDF5 raise nearly anything)
         return False
+
+
+def shapes_of(count: int, recipe: Recipe) -> list[tuple[int, ...]]:
+    """The shapes of the pieces of a file with so many rows."""
+    return [(count, *recipe.shape), (count,), (count, 4), (len(boot_id()),)]
+
+
+def structure(path: Path) -> tuple[Any, dict[str, tuple[int, tuple[int, ...]]]]:
+    """The recipe that a file says, and the offset and the shape of each piece. Raises anything for a damaged file."""
+    with h5py.File(path, "r") as file:
+        return file.attrs.get("recipe"), {name: (file[name].id.get_offset(), file[name].shape) for name in PIECES}
 
 
 def create(path: Path, count: int, recipe: Recipe) -> None:
@@ -99,8 +117,7 @@ def create(path: Path, count: int, recipe: Recipe) -> None:
     try:
         with h5py.File(temporary, "w") as file:
             file.attrs["recipe"] = recipe.to_json()
-            shapes = (count, *recipe.shape), (count,), (count, 4), (len(boot_id()),)
-            for name, shape in zip(PIECES, shapes, strict=True):
+            for name, shape in zip(PIECES, shapes_of(count, recipe), strict=True):
                 allocated(file, name, shape)
         reserve_disk(Path(temporary), spare=0)
         for name in PIECES[1:]:
@@ -127,8 +144,7 @@ def allocated(
 
 def mapped(path: Path) -> dict[str, np.memmap]:
     """The pieces of a store as arrays; what is written to them is written to the file."""
-    with h5py.File(path, "r") as file:
-        places = {name: (file[name].id.get_offset(), file[name].shape) for name in PIECES}
+    _, places = structure(path)
     return {name: np.memmap(path, np.uint8, "r+", offset, shape) for name, (offset, shape) in places.items()}
 
 

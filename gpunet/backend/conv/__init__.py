@@ -6,8 +6,8 @@
 
 X and Y are x and dy as the form wants them: the direct form takes them as they are, tensor cores take them rounded,
 Winograd's form takes their transforms V and E. Two of the three passes need each of them, so the layer makes each
-once. A convolutional layer goes from X to Y, a transposed one from Y to X. `precision` says in which one X and Y are
-rounded, None where they are not.
+once. A convolutional layer goes from X to Y,
+a transposed one from Y to X.
 
     form.py       which form a convolution takes
     tensor_cores.py, beside this folder: the sums on tensor cores
@@ -18,31 +18,40 @@ rounded, None where they are not.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from gpunet.backend import tensor_cores
+from gpunet.backend.columns import add_bias
 from gpunet.backend.conv import direct, form, winograd
+from gpunet.backend.conv.patches import fold, unfold_rounded
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.factors import Factor, factor
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
+from gpunet.backend.tensor_cores import NOTHING, After
 
 
-def convolution(weight: Array, sizes: Sizes) -> Direct | Rounded | Whole | Winograd:
-    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it."""
+def convolution(
+    weight: Array, sizes: Sizes, rounded: Factor | None = None
+) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
+    """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it.
+
+    rounded: the weight as a factor, if somebody has rounded it already.
+    """
+    asked = weight.shape, device_of(weight), weight.dtype
+    if precision := form.rounding(*asked):
+        return Rounded(rounded or weight, sizes, precision)
+    if precision := form.patches_rounding(*asked):
+        return RoundedPatches(rounded or weight, sizes, precision)
     if form.covers_image(sizes):
         return Whole(weight)
-    precision = form.rounding(weight.shape, device_of(weight), weight.dtype)
-    if precision:
-        return Rounded(weight, sizes, precision)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
 
 class Direct:
     """The sums as they stand: direct.py."""
-
-    precision: str | None = None  # in which x and dy are rounded
 
     def __init__(self, weight: Array, sizes: Sizes) -> None:
         self.weight, self.sizes = weight, sizes
@@ -69,7 +78,7 @@ class Rounded:
     The weight is rounded for the first pass that needs it: change it only after the last.
     """
 
-    def __init__(self, weight: Array, sizes: Sizes, precision: str) -> None:
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
         self.weight, self.sizes, self.precision = weight, sizes, precision
 
     @functools.cached_property
@@ -82,20 +91,50 @@ class Rounded:
     def output_form(self, dy: Array | Factor) -> Array:
         return factor(dy, self.precision)
 
-    def output(self, x: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias)
+    def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias, after)
 
-    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
-        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias)
+    def input_grad(self, dy: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias, after)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
 
 
+class RoundedPatches:
+    """The sums on tensor cores of patches that lie in memory, which count as pixels of KH*KW*C channels.
+
+    It serves pictures: their 3 channels would leave most of a tile empty, a patch of 4x4 pixels has 48 numbers.
+    """
+
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
+        kh, kw, c, f = weight.shape
+        self.sizes, pixels = sizes, sizes.n * sizes.oh * sizes.ow
+        of_pixels = Sizes(pixels, 1, 1, kh * kw * c, 1, 1, f, 1, 1, 1, 1, 0, 0)
+        self.product = Rounded(weight.reshape(1, 1, -1, f), of_pixels, precision)
+
+    def input_form(self, x: Array) -> Array:
+        columns = unfold_rounded(x, self.sizes, self.product.precision).numbers
+        return columns.reshape(self.product.sizes.x_shape)  # (N*OH*OW, 1, 1, KH*KW*C)
+
+    def output_form(self, dy: Array | Factor) -> Array:
+        return self.product.output_form(dy).reshape(self.product.sizes.y_shape)  # (N*OH*OW, 1, 1, F)
+
+    def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        return self.product.output(x, bias, after).reshape(*self.sizes.y_shape)
+
+    def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
+        dx = fold(self.product.input_grad(dy), self.sizes)
+        return dx if bias is None else add_bias(dx, bias)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        into = None if out is None else out.reshape(self.product.weight.shape)
+        dweight = self.product.weight_grad(x, dy, into)
+        return dweight.reshape(self.sizes.weight_shape) if out is None else out
+
+
 class Whole:
     """A kernel as large as the image: one output pixel, every weight used once; a linear layer between flat arrays."""
-
-    precision: str | None = None
 
     def __init__(self, weight: Array) -> None:
         self.weight, self.matrix = weight, weight.reshape(-1, weight.shape[3])  # (H*W*C, F)
@@ -127,8 +166,6 @@ class Winograd:
     The weight's transform U is made for the first pass that needs it and serves the others: change the weight only
     after the last.
     """
-
-    precision: str | None = None
 
     def __init__(self, weight: Array, sizes: Sizes, m: int) -> None:
         self.weight, self.tiling = weight, Tiling(sizes, m)

@@ -2,8 +2,9 @@
 
 `convolution` (gpunet/backend/conv/__init__.py) asks in this order; the first that fits is taken:
 
-    whole     the kernel is as large as the image: a linear layer between flat arrays
     rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
+    patches   GPU: the same of patches gathered in memory, where the image has few channels
+    whole     the kernel is as large as the image: a linear layer between flat arrays
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
 
@@ -37,15 +38,18 @@ def covers_image(sizes: Sizes) -> bool:
     return (sizes.kh, sizes.kw) == (sizes.h, sizes.w) and (sizes.oh, sizes.ow, sizes.top, sizes.left) == (1, 1, 0, 0)
 
 
+def patches_rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
+    """Return the same for patches of few channels, which are then the channels of a 1x1 convolution."""
+    kh, kw, c, f = weight
+    return None if c > tiled.NARROW.columns or kw * c % 4 else rounding((1, 1, kh * kw * c, f), device, dtype)
+
+
 def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
     """Return how factors are rounded for tensor cores, a name of choices.PRECISIONS, None where they are not used.
 
     weight: the shape (KH, KW, C, F).
     """
-    if choices.implementation(device) != "kernels" or choices.product(device, dtype) != "mma":
-        return None
-    fits = choices.form() in ("auto", "direct") and tensor_cores.takes(weight)
-    return choices.precision(device) if fits else None
+    return choices.rounding(device, dtype) if tensor_cores.takes(weight) else None
 
 
 def winograd_tile(sizes: Sizes, device: str) -> int:

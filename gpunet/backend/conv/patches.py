@@ -9,8 +9,11 @@ runs. Example: a 4x4 kernel over 3 channels has patches of 48 numbers, 4 runs of
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpunet import kernels
 from gpunet.backend.devices import Array, array_module, on_cuda, operation
+from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.launches import contiguous, divisor, empty, largest_divisor, zeros
 from gpunet.backend.sizes import Pair, Sizes
 
@@ -24,14 +27,24 @@ def unfold(x: Array, sizes: Sizes) -> Array:
 
 @unfold.kernel
 def unfold_kernel(x: Array, sizes: Sizes) -> Array:
+    return _unfold("im2col.unfold", x, sizes, x.dtype, 1)
+
+
+def unfold_rounded(x: Array, sizes: Sizes, precision: str) -> Factor:
+    """Gather the patches of x (N, H, W, C) as `unfold` does, rounded to a precision; KW*C is a multiple of 4."""
+    return Factor(_unfold(f"factors/factors_{precision}.unfold", x, sizes, DTYPES[precision], 4), precision)
+
+
+def _unfold(entry: str, x: Array, sizes: Sizes, dtype: Any, each: int) -> Array:
+    """Launch an unfold whose threads write `each` neighbours of a run of KW*C numbers."""
     x, g = contiguous(x), sizes
     run = g.kw * g.c
-    columns = empty(x, len(x) * g.oh * g.ow, g.kh * run)
+    columns = empty(x, len(x) * g.oh * g.ow, g.kh * run, dtype=dtype)
     if columns.size:
-        across, down = _block(run, g.ow, on_cuda(x))
-        grid = len(x) * g.oh * g.kh, run // across * (g.ow // down)
+        across, down = _block(run // each, g.ow, on_cuda(x))
+        grid = len(x) * g.oh * g.kh, run // each // across * (g.ow // down)
         args = (columns, x, g.h, g.w * g.c, g.c, g.oh, g.ow, g.kh, run, g.sh, g.sw, g.top, g.left)
-        kernels.launch("im2col.unfold", grid, (across, down), args)
+        kernels.launch(entry, grid, (across, down), args)
     return columns
 
 

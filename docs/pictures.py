@@ -1,0 +1,208 @@
+"""How each picture of docs/ is made, and whether it is stale: python docs/pictures.py [NAME ...]
+
+    python docs/pictures.py                 lists all pictures: current, stale or missing
+    python docs/pictures.py cells.png       makes one anew
+
+Each PNG holds a fingerprint of its maker as text: a hash of the commands and of the sources that PICTURES names.
+Comments, docstrings and blank lines do not count. A picture whose maker has another fingerprint today is stale. A
+preset's picture also holds every option of its training; it is stale where one of them has another value today.
+
+carpedm20-mnist needs Fashion-MNIST in the folder fashion-mnist (docs/presets.md), the plots of benchmarks need PyTorch
+and a machine that does nothing else meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.measure.text_table import write_between  # noqa: E402
+from dcgan import gallery  # noqa: E402
+from dcgan.presets import find  # noqa: E402
+from gpunet.files import write_atomically  # noqa: E402
+
+MAKER = "maker"  # the text chunk of the fingerprint
+GALLERY = "--steps 900 --narrow 3 --batch-size 32"  # of all presets
+FAST = "--lr 1e-3 --beta1 0 --lr-schedule constant"  # of those that train on the drawn faces
+LABELLED = "--labelled fashion-mnist/data/fashion"  # for the one that needs labels
+FACES = "dcgan/data/faces/*.py"
+TRAINING = ("dcgan/steps.py", "dcgan/presets/parts.py")
+
+
+class Picture(NamedTuple):
+    """Shell commands that write the picture into {folder}, and the sources that decide what it shows."""
+
+    commands: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def _figure(name: str, *sources: str) -> Picture:
+    return Picture((f"python docs/figures.py {name} --out {{folder}}",), ("docs/figures.py", *sources))
+
+
+def _preset(name: str, *pages: str) -> Picture:
+    pages = tuple(f"dcgan/presets/{page}.py" for page in (name.replace("-", "_"), *pages))
+    own, faces = (LABELLED, ()) if find(name).conditional else (FAST, (FACES,))
+    command = f"python -m dcgan.gallery --presets {name} {GALLERY} {own} --device cpu --no-progress --out {{folder}}"
+    return Picture((command,), (*pages, *TRAINING, *faces))
+
+
+def _demo(name: str, steps: str = "") -> Picture:
+    """The last sample grid of what `make demo` trains."""
+    train = f"$(make --no-print-directory -n demo {steps} | tail -n 1) --no-progress --out {{folder}}/runs"
+    keep = f"cp $(ls {{folder}}/runs/*/samples/0*.png | tail -n 1) {{folder}}/{name}"
+    return Picture((train, keep), ("Makefile", "dcgan/presets/dcgan64.py", *TRAINING, FACES))
+
+
+PICTURES = {
+    "cells.png": _figure("cells"),
+    "toom.png": _figure("toom", "gpunet/backend/conv/toom.py"),
+    "phases.png": _figure("phases", "gpunet/backend/conv/tiles.py"),
+    "faces.png": _figure("faces", FACES),
+    "demo.png": _demo("demo.png"),
+    "demo-ten-minutes.png": _demo("demo-ten-minutes.png", "DEMO_STEPS=4500"),
+    "roofline.png": Picture(
+        (
+            "python -m benchmarks.ops --json {folder}/ops.json",
+            "python -m benchmarks.roofline_plot {folder}/ops.json --out {folder}/roofline.png",
+        ),
+        ("benchmarks/roofline_plot.py", "benchmarks/ops.py", "benchmarks/op_cases.py"),
+    ),
+    "scaling.png": Picture(
+        ("python -m benchmarks.scaling --out {folder}/scaling.png",),
+        ("benchmarks/scaling.py", "benchmarks/once.py"),
+    ),
+    "presets/dcgan64.png": _preset("dcgan64"),
+    "presets/paper.png": _preset("paper", "kernel5"),
+    "presets/carpedm20.png": _preset("carpedm20", "kernel5"),
+    "presets/carpedm20-mnist.png": _preset("carpedm20-mnist"),
+    "presets/tf-nw.png": _preset("tf-nw", "kernel5"),
+    "presets/basicgan.png": _preset("basicgan"),
+    "presets/anime96.png": _preset("anime96"),
+    "presets/monn28.png": _preset("monn28"),
+}
+
+
+def state(name: str) -> str:
+    """Return "current", "stale: why" or "missing"."""
+    if not (HERE / name).exists():
+        return "missing"
+    texts = texts_of(HERE / name)
+    if texts.get(MAKER) != fingerprint(PICTURES[name]):
+        return "stale: its maker has changed since"
+    if "config" in texts and (changed := changed_options(name, json.loads(texts["config"]))):
+        return f"stale: {', '.join(changed)} of the preset changed since"
+    return "current"
+
+
+def texts_of(path: Path) -> dict[str, str]:
+    """Return the text chunks of a PNG."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return dict(image.text)
+
+
+def changed_options(name: str, before: dict[str, Any]) -> list[str]:
+    """Return the options of a preset's picture that have other values today; options that are new do not count."""
+    words = shlex.split(PICTURES[name].commands[0])[3:]
+    (config,) = gallery.configurations(vars(gallery.parser().parse_args(words)))
+    today = json.loads(json.dumps(asdict(config)))
+    return [option for option, value in before.items() if option not in today or today[option] != value]
+
+
+def fingerprint(picture: Picture) -> str:
+    """Return 16 hexadecimal digits that change with the commands, and with what the sources do."""
+    files = [path for source in picture.sources for path in sorted(ROOT.glob(source))]
+    parts = [picture.commands, *[(path.relative_to(ROOT).as_posix(), program(path)) for path in files]]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def program(path: Path) -> Any:
+    """Return what counts of a source: its syntax tree; of the Makefile the settings of the demo."""
+    text = path.read_text(encoding="utf-8")
+    return tree(ast.parse(text)) if path.suffix == ".py" else re.findall(r"^DEMO_\w+ \?= .*$", text, re.M)
+
+
+def tree(node: Any) -> Any:
+    """Return a syntax tree as nested tuples, without docstrings.
+
+    Empty fields are left out: newer versions of Python have more of them.
+    """
+    if isinstance(node, list):
+        return tuple(map(tree, node))
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = dict(ast.iter_fields(node))
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+        fields["body"] = node.body[1:]
+    return type(node).__name__, *((name, tree(value)) for name, value in fields.items() if value not in (None, []))
+
+
+def make(name: str) -> None:
+    """Run the commands of a picture and put it in its place, with its fingerprint. Raises CalledProcessError."""
+    picture, environment = PICTURES[name], dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    with tempfile.TemporaryDirectory() as folder:
+        for command in picture.commands:
+            print(command.format(folder=folder), flush=True)
+            subprocess.run(command.format(folder=folder), shell=True, check=True, cwd=ROOT, env=environment)
+        stamp(Path(folder, Path(name).name), HERE / name, fingerprint(picture))
+
+
+def stamp(made: Path, place: Path, mark: str) -> None:
+    """Copy a PNG to its place with the fingerprint as a text chunk in front of its last chunk; no pixel changes."""
+    data = f"{MAKER}\0{mark}".encode()
+    chunk = struct.pack(">I", len(data)) + b"tEXt" + data + struct.pack(">I", zlib.crc32(b"tEXt" + data))
+    png = made.read_bytes()
+    write_atomically(place, png[:-12] + chunk + png[-12:])  # IEND has 12 bytes
+
+
+def presets_table() -> str:
+    """Return the table of docs/presets.md: what the presets' pictures say of their trainings."""
+    found = [texts_of(HERE / name) for name in PICTURES if name.startswith("presets/")]
+    dates = sorted({texts["date"] for texts in found})
+    rows = gallery.table([gallery.row_of(texts) for texts in found])
+    return f"Trained on {' and '.join(dates)}:\n{rows}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 1 where the list has a stale picture or a command fails."""
+    parser = argparse.ArgumentParser(description="Make pictures of docs/ anew, or list which are stale.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to make, such as presets/paper.png")
+    names = parser.parse_args(arguments).names
+    if unknown := sorted(set(names) - set(PICTURES)):
+        parser.error(f"got {', '.join(unknown)}, expected some of {', '.join(PICTURES)}")
+    try:
+        for name in names:
+            make(name)
+    except subprocess.CalledProcessError as error:
+        print(f"status {error.returncode}: {error.cmd}", file=sys.stderr)
+        return 1
+    if any(name.startswith("presets/") for name in names):
+        write_between(HERE / "presets.md", "gallery", presets_table())
+    states = {name: state(name) for name in names or PICTURES}
+    print("\n".join(f"{name:30}{said}" for name, said in states.items()))
+    return int(any(said.startswith("stale") for said in states.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

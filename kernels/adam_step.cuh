@@ -1,0 +1,21 @@
+// Adam's step for one parameter (adam.cu has the formula and says what the arrays `state` and `scaling` hold).
+
+constexpr int LR = 0, STEP = 1, STEP_SIZE = 2, RESCALE = 3;  // indices in `state`
+constexpr int SKIP = 2;                                      // index in `scaling`
+
+struct AdamStep {
+    real step_size, rescale, b1, g1, b2, g2, eps, decay;
+    int mask;
+
+    __device__ AdamStep(const double* state, real b1, real g1, real b2, real g2, real eps, real decay)
+        : step_size(state[STEP_SIZE]), rescale(state[RESCALE]), b1(b1), g1(g1), b2(b2), g2(g2), eps(eps), decay(decay),
+          mask(-(rescale != 0)) {}
+    // Write m and v; return the new parameter.
+    __device__ real update(real* m, real* v, real param, real old_m, real old_v, real gradient) const {
+        const real g = gradient + decay * param;
+        const real first = b1 * old_m + g1 * g, second = b2 * old_v + g2 * g * g;
+        *m = chosen(first, old_m, mask);
+        *v = chosen(second, old_v, mask);
+        return param - masked(step_size * first / (sqrt(second) * rescale + eps), mask);
+    }
+};
