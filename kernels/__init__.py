@@ -122,16 +122,24 @@ def _without_ladders() -> list[str]:
     return [stem for stem in stems() if not stem.startswith("ladder/")]
 
 
+ON_TENSOR_CORES = ("conv2d_mma/", "factors/")  # each file is for one precision
+CUDA_ALONE = ("conv2d/", *ON_TENSOR_CORES)  # what a step needs on a GPU only; the CPU runs these in tests
+
+
 def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
     """Return the files that a training step on a GPU may use, with products in any of these precisions."""
-    products = ["conv2d/conv2d" if name == "fp32" else f"conv2d/conv2d_{name}" for name in precisions]
-    others = ("conv2d/",) if winograd else ("conv2d/", "winograd/")
-    return [*products, *(stem for stem in _without_ladders() if not stem.startswith(others))]
+    ends = tuple(f"_{precision}" for precision in precisions)
+    unused = () if winograd else ("winograd/",)
+    return [
+        stem
+        for stem in _without_ladders()
+        if (stem.endswith(ends) if stem.startswith(ON_TENSOR_CORES) else not stem.startswith(unused))
+    ]
 
 
 def of_training() -> list[str]:
     """Return the files that a training step on the CPU may use."""
-    return [*libraries(), *(stem for stem in stems() if not stem.startswith(("conv2d/", "ladder/")))]
+    return [*libraries(), *(stem for stem in _without_ladders() if not stem.startswith(CUDA_ALONE))]
 
 
 def unbuilt(files: Iterable[str], dtype: str = "float32", device: str = "cpu") -> list[str]:
