@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dcgan.data.formats.labels import MOST_CLASSES, in_order
-from dcgan.data.formats.listing import one_line
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 
 Labels = tuple[np.ndarray, list[str]]  # (N,) int64, and the names of the classes
 

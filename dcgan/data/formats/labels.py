@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.data.formats.listing import Listing, one_line
+from dcgan.data.formats.listing import Listing
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 
 # The names of the parts of a data set; what is left of them must agree: seg_train and seg_test, train2017 and val2017.
 SPLIT = re.compile(
