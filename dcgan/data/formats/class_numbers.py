@@ -66,10 +66,14 @@ def whole(labels: np.ndarray) -> np.ndarray | None:
     """Return numbers of any type as whole numbers; None where they are no numbers, or not whole."""
     if labels.dtype.kind in "iub":
         return labels.astype(np.int64) if labels.dtype.kind == "b" else labels
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (np.abs(labels) < 2**53).all():
-        rounded = labels.astype(np.int64)
-        return rounded if (rounded == labels).all() else None
-    return None
+    if labels.dtype.kind != "f":
+        return None
+    with np.errstate(over="ignore"):  # of 16 bytes, whose numbers may be larger
+        wide = labels.astype(np.float64)
+    if not (np.abs(wide) < 2**53).all():  # nor is NaN
+        return None
+    rounded = wide.astype(np.int64)
+    return rounded if (rounded == labels).all() else None
 
 
 def of_names(labels: np.ndarray) -> tuple[np.ndarray | None, list[str] | None]:
