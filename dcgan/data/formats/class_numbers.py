@@ -68,12 +68,12 @@ def whole(labels: np.ndarray) -> np.ndarray | None:
         return labels.astype(np.int64) if labels.dtype.kind == "b" else labels
     if labels.dtype.kind != "f":
         return None
-    with np.errstate(over="ignore"):  # of 16 bytes, whose numbers may be larger
+    with np.errstate(all="ignore"):  # numbers of 16 bytes may be larger, or no numbers
         wide = labels.astype(np.float64)
-    if not (np.abs(wide) < 2**53).all():  # nor is NaN
+    if not (np.abs(wide) < 2**53).all():  # NaN is not less than any number
         return None
     rounded = wide.astype(np.int64)
-    return rounded if (rounded == labels).all() else None
+    return rounded if (rounded == wide).all() else None
 
 
 def of_names(labels: np.ndarray) -> tuple[np.ndarray | None, list[str] | None]:
