@@ -91,8 +91,8 @@ class Config:
     precision: str | None = option(
         None,
         options.choice(*PRECISIONS),
-        "rounding of what is multiplied: fp32, tf32x3 (float's digits on tensor cores), tf32, bf16 or fp16; the default is "
-        "tf32 on GPUs that have it, else fp32",
+        "rounding of what is multiplied: fp32, tf32x3 (float's digits on tensor cores), tf32, bf16 or fp16; the "
+        "default is tf32 on GPUs that have it, else fp32",
         "NAME",
     )
     conv: str = option(

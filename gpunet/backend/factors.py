@@ -54,7 +54,7 @@ def factor(x: Array | Factor, precision: str) -> Array:
     Raises ValueError for a Factor of another precision.
     """
     if precision not in DTYPES:
-        return contiguous(x)  # type: ignore[arg-type]
+        return contiguous(x)
     if not isinstance(x, Factor):
         return _elementwise("round_factors", x, precision).numbers
     if x.precision != precision:

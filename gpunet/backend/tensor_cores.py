@@ -131,7 +131,8 @@ def conv2d_input_grad(
     phases = min(g.sh, g.h) * min(g.sw, g.w)
     m, depth = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * _tiles(g.f, dy)
     cut = cut or plan(m, g.c, depth, phases)
-    _launch(f"input_grad_{precision}.conv2d_input_grad", cut, m, g.c, phases, dx, _arguments(dx, dy, weight, bias, after), g)
+    entry, arguments = f"input_grad_{precision}.conv2d_input_grad", _arguments(dx, dy, weight, bias, after)
+    _launch(entry, cut, m, g.c, phases, dx, arguments, g)
     return Factor(dx, precision, after.slope) if after.rounds else dx
 
 
