@@ -6,15 +6,15 @@ import functools
 import itertools
 import re
 
-import naive
 import numpy as np
 import pytest
-from guard_pages import assert_survives, between_pages
 
+import naive
 from benchmarks import ladder as bench
 from gpunet import backend, kernels
 from gpunet.kernels import ladder
 from gpunet.kernels.loader.source import path_of
+from guard_pages import assert_survives, between_pages
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 SUM_SHAPES = [(1, 1), (1, 70), (7, 3), (257, 33), (1025, 40)]  # (M, C); ROWS is 256, so the last needs three levels
