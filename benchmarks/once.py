@@ -20,7 +20,13 @@ def ours(given: dict[str, Any]) -> Callable[[], Any]:
     """Return our step."""
     from benchmarks.measure.workloads import Ours, Workload
 
-    return Ours(Workload.named(given["workload"]), "cpu").step
+    found = Ours(Workload.named(given["workload"]), "cpu")
+
+    def step() -> None:
+        with found.running():
+            found.step()
+
+    return step
 
 
 def theirs(given: dict[str, Any]) -> Callable[[], Any]:

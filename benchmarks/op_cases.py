@@ -1,6 +1,7 @@
 """The operations of a dcgan64 step as cases to time: convolutions, batch norm, Adam, the loss, pictures from bytes.
 
-A case holds our call of an operation and PyTorch's call on the same numbers. `benchmarks.ops` verifies and times them.
+A case makes our call of an operation and PyTorch's on the same numbers, as often as it is asked. Each call has its own
+arrays. `benchmarks.ops` verifies and times them.
 """
 
 from __future__ import annotations
@@ -28,17 +29,23 @@ def nothing() -> None:
     """Do nothing: the `prepare` of a case that overwrites none of its inputs."""
 
 
+class Ours(NamedTuple):
+    """Our call of an operation, on arrays of its own; it returns a list of arrays."""
+
+    run: Run
+    prepare: Run = nothing  # called before each `run`, not timed: it restores inputs that `run` overwrites
+
+
 class Case(NamedTuple):
-    """One operation. `ours` and what `theirs(way, dtype)` returns are called; both return a list of arrays."""
+    """One operation. `ours()` and `theirs(way, dtype)` make a call each, with new arrays of the same numbers."""
 
     name: str
     gflop: float
     mbytes: float
-    ours: Run
-    theirs: Callable[[str, Any], Run]
+    ours: Callable[[], Ours]
+    theirs: Callable[[str, Any], Run]  # what it returns is called, and returns a list of tensors
     ways: tuple[str, ...] = tuple(LAYOUTS)
     axes: tuple[int, ...] = MAP  # the transpose of PyTorch's results with four axes
-    prepare: Run = nothing  # called before each call of ours, not timed: it restores inputs that ours overwrites
 
 
 class Maker:
@@ -84,7 +91,9 @@ def convolution(make: Maker, n: int, size: int, c: int, f: int, kernel: int, str
     """
     out = (size + 2 * pad - kernel) // stride + 1
     x, w, dy = make.array(n, size, size, c), make.array(kernel, kernel, c, f), make.array(n, out, out, f)
-    own = [make.on(a) for a in (x, w, dy)]
+
+    def ours(part: str) -> Ours:
+        return Ours(partial(one_pass, part, *(make.on(a) for a in (x, w, dy)), stride, pad))
 
     def theirs(part: str, way: str, dtype: Any) -> Run:
         xt, wt, dyt = make.tensor(x, way, dtype), make.tensor(w, way, dtype, WEIGHT), make.tensor(dy, way, dtype)
@@ -97,8 +106,8 @@ def convolution(make: Maker, n: int, size: int, c: int, f: int, kernel: int, str
     gflop, mbytes = 2e-9 * dy.size * w.size / f, 4e-6 * (x.size + w.size + dy.size)
     for part in PARTS:
         name = f"conv k{kernel} {size}x{size}x{c}-{out}x{out}x{f} {part}".replace(" grad", "-grad").replace(" ", "-")
-        call, other = partial(one_pass, part, *own, stride, pad), partial(theirs, part)
-        yield Case(name, gflop, mbytes, call, other, axes=WEIGHT if part == "weight grad" else MAP)
+        calls = partial(ours, part), partial(theirs, part)
+        yield Case(name, gflop, mbytes, *calls, axes=WEIGHT if part == "weight grad" else MAP)
 
 
 def one_pass(part: str, x: Any, w: Any, dy: Any, stride: int, pad: int) -> list[Any]:
@@ -120,23 +129,26 @@ def batch_norms(make: Maker, batch: int, width: int) -> Iterator[Case]:
 def batch_norm(make: Maker, shape: tuple[int, ...]) -> Iterator[Case]:
     """Yield forward and backward for maps of this shape (N, H, W, C)."""
     x, dy, scale, shift = make.array(*shape), make.array(*shape), make.array(shape[3]), make.array(shape[3])
-    own_x, own_dy, own_scale, own_shift, buffer = (make.on(a) for a in (x, dy, scale, shift, dy))
-    affine = own_scale, own_shift
-    _, mean, _, rstd = backend.batchnorm(own_x, *affine, BN_EPS, SLOPE)
 
-    def forward() -> list[Any]:
-        return [backend.batchnorm(own_x, *affine, BN_EPS, SLOPE)[0]]
+    def ours(part: str) -> Ours:
+        own_x, own_dy, own_scale, own_shift, buffer = (make.on(a) for a in (x, dy, scale, shift, dy))
+        affine = own_scale, own_shift
+        _, mean, _, rstd = backend.batchnorm(own_x, *affine, BN_EPS, SLOPE)
 
-    def backward() -> list[Any]:  # overwrites the gradient that it is given
-        return list(backend.batchnorm_backward(buffer, own_x, mean, rstd, *affine, SLOPE))
+        def backward() -> list[Any]:  # overwrites the gradient that it is given
+            return list(backend.batchnorm_backward(buffer, own_x, mean, rstd, *affine, SLOPE))
 
-    def refill() -> None:
-        buffer[...] = own_dy
+        def refill() -> None:
+            buffer[...] = own_dy
 
-    for part, call, prepare in (("forward", forward, nothing), ("backward", backward, refill)):
+        if part == "backward":
+            return Ours(backward, refill)
+        return Ours(lambda: [backend.batchnorm(own_x, *affine, BN_EPS, SLOPE)[0]])
+
+    for part in ("forward", "backward"):
         name, (moved, flops) = f"batchnorm-leaky-{'x'.join(map(str, shape[1:]))}-{part}", BATCHNORM[part]
         theirs = partial(torch_batch_norm, make, part, x, dy, scale, shift)
-        yield Case(name, flops * x.size / 1e9, moved * x.size * 4e-6, call, theirs, prepare=prepare)
+        yield Case(name, flops * x.size / 1e9, moved * x.size * 4e-6, partial(ours, part), theirs)
 
 
 def torch_batch_norm(make: Maker, part: str, x: Any, dy: Any, scale: Any, shift: Any, way: str, dtype: Any) -> Run:
@@ -163,16 +175,20 @@ def others(make: Maker, batch: int, width: int) -> Iterator[Case]:
 def adam(make: Maker, count: int) -> Case:
     """Return one update of `count` numbers."""
     param, grad = make.array(count), make.array(count)
-    own, state = [make.on(a) for a in (param, grad, param * 0, param * 0)], make.on(np.array([LR, 0, 0, 0], "float64"))
 
-    def ours() -> list[Any]:
-        backend.adam_update(*own, state, BETAS, EPS)
-        return [own[0]]
+    def ours() -> Ours:
+        own, state = [make.on(a) for a in (param, grad, param * 0, param * 0)], make.on(np.array([LR, 0, 0, 0]))
+
+        def update() -> list[Any]:
+            backend.adam_update(*own, state, BETAS, EPS)
+            return [own[0]]
+
+        return Ours(update)
 
     def theirs(way: str, dtype: Any) -> Run:
         tensor = make.tensor(param, "contiguous", dtype).requires_grad_()
         tensor.grad = make.tensor(grad, "contiguous", dtype)
-        form = {"fused": way == "fused", "foreach": way == "foreach"}
+        form = {"fused": way == "fused", "foreach": way == "foreach", "capturable": make.place == "cuda"}
         step = torch.optim.Adam([tensor], lr=LR, betas=BETAS, eps=EPS, **form).step
         return lambda: (step(), [tensor.detach()])[1]
 
@@ -182,10 +198,10 @@ def adam(make: Maker, count: int) -> Case:
 def loss(make: Maker, batch: int) -> Case:
     """Return the loss of a batch of logits, with its gradient."""
     logits = make.array(batch, 1, 1, 1)
-    own = make.on(logits)
 
-    def ours() -> list[Any]:
-        return list(backend.bce_with_logits(own, 1.0))
+    def ours() -> Ours:
+        own = make.on(logits)
+        return Ours(lambda: list(backend.bce_with_logits(own, 1.0)))
 
     def theirs(way: str, dtype: Any) -> Run:
         x = make.tensor(logits, "contiguous", dtype).requires_grad_()
@@ -202,10 +218,11 @@ def loss(make: Maker, batch: int) -> Case:
 def pictures(make: Maker, batch: int) -> Case:
     """Return the conversion of a batch of bytes to numbers from -1 to 1."""
     images = make.rng.integers(0, 256, (batch, 64, 64, 3), dtype=np.uint8)
-    own, numbers = make.on(images), images.size
+    numbers = images.size
 
-    def ours() -> list[Any]:
-        return [backend.images_to_real(own)]
+    def ours() -> Ours:
+        own = make.on(images)
+        return Ours(lambda: [backend.images_to_real(own)])
 
     def theirs(way: str, dtype: Any) -> Run:
         tensor = torch.tensor(images, device=make.place)

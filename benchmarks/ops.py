@@ -7,11 +7,15 @@
 Convolutions are timed forward and for both gradients, in every layer, with 4x4 and with 5x5 kernels. Our times include
 all transforms of a pass, although the passes of a layer share some of them in training. An operation is verified if the
 root mean square errors of both sides, relative to PyTorch's result in float64, are within the tolerance.
+
+On a GPU a single kernel is shorter than its launch from Python. There both sides are captured as CUDA graphs: an
+operation stands in a graph COPIES times, each time on other arrays, which are not in the cache from the time before.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import sys
 from collections.abc import Callable
@@ -21,42 +25,63 @@ import numpy as np
 
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
+from benchmarks.measure.replays import ours_replayed, torch_replayed
 from benchmarks.measure.settings import add_options, prepare, without_torch
-from benchmarks.measure.timing import alternate, timers
+from benchmarks.measure.timing import alternate, on_cpu
 from dcgan import quick
 from gpunet import backend
+from gpunet.backend.graph import computing_stream, working_on
 
 try:
     import torch
 
-    from benchmarks.op_cases import Case, Maker, batch_norms, convolutions, others
+    from benchmarks.op_cases import Case, Maker, Ours, batch_norms, convolutions, others
 except ImportError as error:
     without_torch("ops", error)
 
-TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # relative root mean square errors
+TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3, "fp16": 3e-3, "bf16": 2e-2}  # relative root mean square errors
+COPIES = 20  # of an operation in a graph
 
 
-def row(case: Case, device: str, rounds: int) -> dict[str, Any]:
+def row(case: Case, device: str, rounds: int, copies: int = COPIES) -> dict[str, Any]:
     """Return the row of an operation: its errors and, if they are within the tolerance, its times."""
-    ways = {way: case.theirs(way, torch.float32) for way in case.ways}
+    with contextlib.nullcontext() if device == "cpu" else working_on(computing_stream()):
+        return _row(case, device, rounds, copies)
+
+
+def _row(case: Case, device: str, rounds: int, copies: int) -> dict[str, Any]:
+    call, ways = case.ours(), {way: case.theirs(way, torch.float32) for way in case.ways}
     exact = [_as_ours(value, case.axes) for value in case.theirs(case.ways[0], torch.float64)()]
-    case.prepare()
-    ours = _error([backend.to_numpy(value) for value in case.ours()], exact)
+    call.prepare()
+    ours = _error([backend.to_numpy(value) for value in call.run()], exact)
     errors = {way: _error([_as_ours(value, case.axes) for value in run()], exact) for way, run in ways.items()}
-    most = TOLERANCES["fp32" if backend.precision(device) == "fp32" else "tf32"]
-    verified = all(error <= most for error in (ours, *errors.values()))
+    verified = all(error <= TOLERANCES[backend.precision(device)] for error in (ours, *errors.values()))
     found = {"workload": case.name, "gflop": case.gflop, "mbytes": case.mbytes, "verified": verified,
              "errors": {"ours": ours} | errors, "accuracy": {"ours": ours, "torch": min(errors.values())}}  # fmt: skip
-    return found | (report.results(_timed(case, ways, device, rounds), case.gflop) if verified else {})
-
-
-def _timed(case: Case, ways: dict[str, Callable], device: str, rounds: int) -> Any:
-    timer, their_timer = timers(device)
-    sides = {"ours": lambda: (case.prepare(), timer(case.ours))[1]}
-    if device == "cpu" or torch.cuda.is_available():
-        sides |= {way: lambda run=run: their_timer(run) for way, run in ways.items()}
+    if not verified:
+        return found
+    sides, skipped = _sides_on_cuda(case, copies) if device == "cuda" else (_sides_on_cpu(call, ways), {})
     alternate(sides, 1)  # warm-up
-    return alternate(sides, rounds)
+    return found | {"skipped": skipped} | report.results(alternate(sides, rounds), case.gflop)
+
+
+def _sides_on_cpu(call: Ours, ways: dict[str, Callable]) -> dict[str, Callable[[], float]]:
+    sides = {"ours": lambda: (call.prepare(), on_cpu(call.run))[1]}
+    return sides | {way: lambda run=run: on_cpu(run) for way, run in ways.items()}
+
+
+def _sides_on_cuda(case: Case, copies: int) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:
+    """Return a function for every side that replays its graph, and PyTorch's ways that cannot be captured, with why."""
+    calls = [case.ours() for _ in range(copies)]
+    replayed = ours_replayed([call.run for call in calls])
+    sides = {"ours": lambda: ([call.prepare() for call in calls], replayed())[1]}
+    skipped = {}
+    for way in case.ways if torch.cuda.is_available() else ():
+        try:
+            sides[way] = torch_replayed(lambda way=way: case.theirs(way, torch.float32), copies)
+        except RuntimeError as error:
+            skipped[way] = str(error).partition("\n")[0]
+    return sides, skipped
 
 
 def _as_ours(tensor: Any, axes: tuple[int, ...]) -> np.ndarray:
@@ -91,6 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     for case in itertools.chain(*(cases(make, *sizes) for cases in (convolutions, batch_norms, others))):
         if any(text in case.name for text in options.only):
             found["rows"].append(report.say(row(case, options.device, options.repeats)))
+            report.keep("ops", found, options)
     return report.finish("ops", found, options)
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.step                                        a short list of workloads, on the CPU
     python -m benchmarks.step --all --json step.json                 every width, batch size and preset
     python -m benchmarks.step --workloads dcgan64-nf64-b64 --start-up --memory --generate 10000
-    python -m benchmarks.step --device cuda                          on a GPU, timed by events
+    python -m benchmarks.step --device cuda --precision bf16         on a GPU, timed by events, in mixed precision
 
 The rivals are PyTorch, run in several ways, and JAX where it is installed, for dcgan64 on the CPU. All sides get the
 same weights, pictures and z. First their losses, gradients and updates are compared (rivals/same_step.py); a row whose
@@ -27,7 +27,7 @@ from benchmarks.measure.machine import machine, versions
 from benchmarks.measure.settings import add_options, prepare, without_torch
 from benchmarks.measure.timing import Timed, alternate, timers, within
 from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
-from benchmarks.rivals.names import RIVALS, Rival
+from benchmarks.rivals.names import ON_CUDA, RIVALS, Rival
 from dcgan import quick
 from gpunet import backend
 
@@ -41,6 +41,7 @@ except ImportError as error:
     without_torch("step", error)
 
 COMPILING = 300.0  # seconds that a rival's compiler has for a workload
+BACK_TO_BACK = 20  # steps that a GPU's timer puts behind each other
 
 
 class Race:
@@ -59,7 +60,8 @@ class Race:
             except Unfit as reason:
                 self.skipped[rival.name] = str(reason)
             except Exception as error:
-                if not rival.has("compiled"):  # torch.compile may lack a compiler or not know this Python
+                # torch.compile may lack a compiler or not know this Python, and a GPU's memory may end
+                if not (rival.has("compiled") or device == "cuda"):
                     raise
                 torch.compiler.reset()
                 self.skipped[rival.name] = f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -81,12 +83,13 @@ class Race:
 
     def timed(self, rounds: int) -> dict[str, Timed]:
         """Time the sides in turn; the rivals only where they run on our device."""
-        timer, their_timer = timers(self.device, self.ours.stepper.stream)
+        timer, their_timer = timers(self.device, self.ours.stepper.stream, BACK_TO_BACK)
         sides = {"ours": lambda: timer(self.ours.step)}
         if self.device == "cpu" or torch.cuda.is_available():
             sides |= {name: lambda side=side: their_timer(side.step) for name, side in self.theirs.items()}
-        alternate(sides, 1)  # warm-up
-        return alternate(sides, rounds)
+        with self.ours.running():
+            alternate(sides, 1)  # warm-up
+            return alternate(sides, rounds)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -95,8 +98,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--workloads", nargs="+", metavar="NAME", help=f"workloads, as PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
     add("--all", action="store_true", help="measure dcgan64 at every width and batch size, and every preset")
-    names = [rival.name for rival in RIVALS]
-    add("--rivals", nargs="+", metavar="NAME", help=f"ways to run PyTorch, or jax (default: {names}, and jax)")
+    names, on_cuda = ([rival.name for rival in rivals] for rivals in (RIVALS, ON_CUDA))
+    text = f"ways to run PyTorch, or jax (default: {names}, and jax; on cuda {on_cuda})"
+    add("--rivals", nargs="+", metavar="NAME", help=text)
     add("--repeats", type=int, default=7, metavar="N", help="rounds of one run per side (default 7)")
     add("--start-up", action="store_true", help="also time new processes to the end of their first step")
     add("--memory", action="store_true", help="also measure the peak memory of processes that train")
@@ -107,6 +111,24 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def require_cpu(options: argparse.Namespace) -> None:
+    """Raise ValueError where a GPU's run asks for what is measured on the CPU alone."""
+    asked = {"--start-up": options.start_up, "--memory": options.memory, "--generate": options.generate}
+    if options.device == "cuda" and any(asked.values()):
+        names = " and ".join(name for name, value in asked.items() if value)
+        raise ValueError(f"got {names} with --device cuda, expected --device cpu: they measure the CPU's processes")
+
+
+def row_of(workload: Workload, rivals: tuple[Rival | Jax, ...], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the row of a workload; one that raises an error on a GPU says so and leaves the others alone."""
+    try:
+        return Race(workload, rivals, options.device).row(options.repeats)
+    except Exception as error:
+        if options.device == "cpu":
+            raise
+        return report.failed(workload.name, error)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 1 where a row was not verified, 2 for a wrong name."""
     options = parse(arguments)
@@ -115,15 +137,16 @@ def main(arguments: list[str] | None = None) -> int:
         options.workloads = options.workloads[:1]
     try:
         workloads = [Workload.named(name) for name in options.workloads]
-        rivals = chosen(options.rivals, options.device)
-    except ValueError as error:
+        rivals = chosen(options.rivals, options.device, options.precision)
+        require_cpu(options)
+        prepare(options)
+    except (ValueError, RuntimeError) as error:
         print(f"benchmarks.step: {error}", file=sys.stderr)
         return 2
-    prepare(options)
     found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}
     for workload in workloads:
-        race = Race(workload, rivals, options.device)
-        found["rows"].append(report.say(race.row(options.repeats)))
+        found["rows"].append(report.say(row_of(workload, rivals, options)))
+        report.keep("step", found, options)
     if options.start_up or options.memory:
         of_torch = tuple(rival for rival in rivals if isinstance(rival, Rival))
         found["processes"] = processes.measure(workloads[0], of_torch)

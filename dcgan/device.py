@@ -23,7 +23,7 @@ NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-
 def choose_device(config: Config, build: bool = True) -> str:
     """Switch to the config's implementation, precision and convolution; return its device, "cpu" or "cuda".
 
-    "auto" is cuda if an array can be put there. build: compile the kernels that the CPU needs and the cache lacks.
+    "auto" is cuda if an array can be put there. build: compile the kernels that the device needs and the cache lacks.
     UserError: the machine cannot do what was chosen.
     """
     if config.implementation:
@@ -34,6 +34,8 @@ def choose_device(config: Config, build: bool = True) -> str:
     if config.precision:
         _use_precision(config.precision, device)
     backend.use_conv(config.conv)
+    if build and device == "cuda" and backend.implementation(device) == "kernels":
+        _build_for_gpu(config)
     return device
 
 
@@ -75,6 +77,21 @@ def _build_kernels(asked: bool) -> None:
             raise UserError(f"--implementation kernels: {reason}") from error
         print(f"{reason}: running the NumPy reference instead of the kernels", file=sys.stderr)
         backend.use("reference")
+
+
+def _build_for_gpu(config: Config) -> None:
+    """Compile the kernels that the cache lacks, in parallel and with progress. UserError: a file does not compile."""
+    files = kernels.of_training_on_cuda([backend.precision("cuda")], config.conv.startswith("winograd"))
+    try:
+        missing = kernels.unbuilt(files, device="cuda")
+        if missing:
+            count = min(kernels.threads(), len(missing))
+            say = f"compiling {len(missing)} kernel files for this GPU, {count} at a time, which is done once"
+            print(say, flush=True)
+            bar = partial(tqdm, total=len(missing), unit="file", disable=None)
+            kernels.build(missing, watch=bar, device="cuda")
+    except kernels.BuildError as error:
+        raise UserError(f"--device cuda: {_in_short(str(error))}") from error
 
 
 def _in_short(text: str) -> str:

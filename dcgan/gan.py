@@ -82,7 +82,7 @@ class GAN:
     @contextmanager
     def _rounding(self) -> Iterator[None]:
         """Within the block convolutions on tensor cores take weights that Adam has rounded."""
-        precision = rounding(device_of(self.adam_G.data), self.adam_G.data.dtype)
+        precision = rounding(device_of(self.adam_G.data[0]), self.adam_G.data[0].dtype)
         with self.adam_G.rounding(precision), self.adam_D.rounding(precision):
             yield
 

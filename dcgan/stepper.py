@@ -13,7 +13,7 @@ from dcgan.sampling import lowest
 from dcgan.steps import Stats
 from gpunet import backend
 from gpunet.backend.devices import Array
-from gpunet.backend.graph import Graph, Upload, computing_stream
+from gpunet.backend.graph import Graph, Upload, computing_stream, working_on
 
 
 class Inputs(NamedTuple):
@@ -50,8 +50,8 @@ class Stepper:
         self.graphs: dict[tuple[bool, int], tuple[Upload, Graph]] = {}  # plan -> where its inputs go, and its graph
 
     def running(self) -> contextlib.AbstractContextManager[Any]:
-        """Queue all work of the block on the stream of the steps."""
-        return self.stream or contextlib.nullcontext()
+        """Queue all work of the block on the stream of the steps, in order with what is done before and after it."""
+        return contextlib.nullcontext() if self.stream is None else working_on(self.stream)
 
     def __call__(self, number: int, inputs: Inputs) -> Stats:
         """Train on the number-th batch, counted from 1; its arrays are on the host."""

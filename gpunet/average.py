@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gpunet import backend, flat
-from gpunet.backend.devices import Array
+from gpunet.backend.devices import Array, array_module
 from gpunet.layers.base import Layer
 from gpunet.optim import Adam
 
@@ -17,7 +17,7 @@ MOST = 0.999  # the decay that is reached in the end, after 9,000 steps: about 1
 class Average:
     """Averages of the parameters and buffers of a network, updated after Adam's steps (gpunet.backend.average).
 
-    The network's buffers move into one flat array, as Adam has moved its parameters into another: so two launches
+    The network's buffers move into one flat array, as Adam has moved its parameters into others: so a few launches
     average a whole network. Make it after the network's Adam; call `update` after each of Adam's steps.
     """
 
@@ -25,18 +25,26 @@ class Average:
         if not 0 <= most < 1:
             raise ValueError(f"got most={most}, expected a decay of at least 0 and below 1")
         self.net, self.optimizer, self.most = net, optimizer, most
-        self.buffers = _flat(net, optimizer.data)  # (size of all buffers,)
-        self.parameters_average, self.buffers_average = optimizer.data.copy(), self.buffers.copy()
+        self.buffers = _flat(net, optimizer.data[0])
+        self.parameters_average = [data.copy() for data in optimizer.data]
+        self.buffers_average = [array_module(buffer).zeros_like(buffer) for buffer in self.buffers]
+        self.restart()
 
     def update(self) -> None:
         """Move the averages towards the network as it is now."""
         state = self.optimizer.state
-        backend.average_update(self.parameters_average, self.optimizer.data, state, self.most)
-        backend.average_update(self.buffers_average, self.buffers, state, self.most)
+        for average, now in self._pairs():
+            backend.average_update(average, now, state, self.most)
 
     def restart(self) -> None:
         """Let the averages be the network as it is now."""
-        self.parameters_average[...], self.buffers_average[...] = self.optimizer.data, self.buffers
+        for average, now in self._pairs():
+            average[...] = now
+
+    def _pairs(self) -> Iterator[tuple[Array, Array]]:
+        """Yield each flat buffer's average, and the buffer."""
+        yield from zip(self.parameters_average, self.optimizer.data, strict=True)
+        yield from zip(self.buffers_average, self.buffers, strict=True)
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[Layer]:
@@ -67,11 +75,11 @@ class Average:
             net.load_state_dict(state)
 
 
-def _flat(net: Layer, like: Array) -> Array:
-    """Move the buffers of all layers into one new array, of which they become views; return it."""
+def _flat(net: Layer, like: Array) -> list[Array]:
+    """Move the buffers of all layers into flat ones, of which they become views; return these."""
     layers = [layer for layer in net.walk() if layer.buffers]
     arrays = [array for layer in layers for array in layer.buffers.values()]
-    buffers = flat.buffer(arrays, like)
+    buffers = flat.buffers(arrays, like)
     views = iter(flat.views(buffers, arrays))
     for layer in layers:
         for name, array in layer.buffers.items():

@@ -25,9 +25,9 @@ class Adam:
     weight_decay > 0 adds an L2 penalty to the loss (PyTorch's Adam, not AdamW). loss_scale, for products in fp16: what
     the gradient of the loss, passed through `scaled`, is multiplied by at first (see gpunet.backend.loss_scale).
 
-    Their values and gradients move into two flat buffers, of which `parameter.data` and `parameter.grad` become
-    views: one pass updates the whole network. So make the optimiser after `net.to(...)`; `step` raises if a parameter
-    moved since.
+    Their values and gradients move into flat buffers (gpunet.flat), of which `parameter.data` and `parameter.grad`
+    become views: one pass updates all matrices of a network, another all vectors. So make the optimiser after
+    `net.to(...)`; `step` raises if a parameter moved since.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Adam:
         self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), float(eps), float(weight_decay)
         values = [parameter.data for parameter in self.parameters]
         first = values[0]
-        self.data, self.grad, self.m, self.v = (flat.buffer(values, first) for _ in range(4))
+        self.data, self.grad, self.m, self.v = (flat.buffers(values, first) for _ in range(4))
         self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
         self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
         self.rounded: Factor | None = None  # the parameters for tensor cores: see `rounding`
@@ -78,9 +78,11 @@ class Adam:
             if parameter.grad is not parameter.grad_buffer:  # assigned from outside
                 parameter.grad_buffer[...] = parameter.grad  # type: ignore[index]
         if self.scaling is not None:
-            backend.unscale_gradients(self.grad, self.scaling)
-        buffers = self.data, self.grad, self.m, self.v, self.state
-        backend.adam_update(*buffers, self.betas, self.eps, self.weight_decay, self.scaling, self.rounded)
+            backend.unscale_gradients(self.scaling, *self.grad)
+        for i, buffers in enumerate(zip(self.data, self.grad, self.m, self.v, strict=True)):
+            rounded = self.rounded if i == 0 else None  # the matrices
+            more = (self.state, self.betas, self.eps, self.weight_decay, self.scaling, rounded)
+            backend.adam_update(*buffers, *more, advance=i == 0)
 
     # ---- rounded parameters, for products on tensor cores ----
 
@@ -91,25 +93,26 @@ class Adam:
         They are rounded at the first use, then by `step` in its own pass. So call `changed` after anything else that
         writes into the parameters. None: nothing is rounded here.
         """
-        if precision is None:
+        matrices = [parameter for parameter in self.parameters if parameter.data.ndim > 1]
+        if precision is None or not matrices:
             yield
             return
         if self.rounded is None or self.rounded.precision != precision:
-            numbers = array_module(self.data).empty(self.data.shape, DTYPES[precision])
-            self.rounded = Factor(numbers, precision)
+            self.rounded = Factor(array_module(self.data[0]).empty(len(self.data[0]), DTYPES[precision]), precision)
             self.changed()
         try:
-            for parameter, view in zip(self.parameters, flat.views(self.rounded.numbers, self._views), strict=True):
+            views = flat.views([self.rounded.numbers], [parameter.data for parameter in matrices])
+            for parameter, view in zip(matrices, views, strict=True):
                 parameter.rounded = Factor(view, precision)
             yield
         finally:
-            for parameter in self.parameters:
+            for parameter in matrices:
                 parameter.rounded = None
 
     def changed(self) -> None:
-        """Round the parameters anew: something other than `step` has written into them."""
+        """Round the matrices anew: something other than `step` has written into them."""
         if self.rounded is not None:
-            factors.round_into(self.rounded, self.data)
+            factors.round_into(self.rounded, self.data[0])
 
     def scaled(self, dlogits: Array) -> Array:
         """Return what to give to backward for dlogits, the gradient of the loss; it may be overwritten."""
@@ -133,7 +136,7 @@ class Adam:
 
         The scale of the loss is restored if both had one: a run may go on in another precision.
         """
-        size, device = sum(view.size for view in self._views), device_of(self.m)
+        size, device = sum(view.size for view in self._views), device_of(self.m[0])
         if set(state) - SCALING != {"m", "v", "step", "lr"} or any(state[k].shape != (size,) for k in ("m", "v")):
             raise ValueError(f"got Adam state {sorted(state)}, expected m and v of size {size}, step and lr")
         for name, moments in (("m", self.m), ("v", self.v)):

@@ -18,7 +18,7 @@ mma_* runs exactly, one fiber per thread, slowly. The loader sees which from the
 makes its callers take the exact path: pass it the index instead. More in kernels/README.md.
 
     kernels.load("activations", "float32", "cpu")   the compiled file; .entries: {name: parameters}
-    kernels.build(["activations"], ["float32"])     compile several files for the CPU at once, in parallel
+    kernels.build(["activations"], ["float32"])     compile several files at once; device="cuda": for the GPU
     kernels.stems()                                 all kernel files, "ladder/..." included
     kernels.compiler_available()                    is there a C++ compiler?
 
@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunet.kernels.loader import cpu, source
+from gpunet.kernels.loader import cpu, cuda_build, source
 from gpunet.kernels.loader.arguments import Size, sizes_of
 from gpunet.kernels.loader.machine import BuildError, run_alone, threads
 from gpunet.kernels.loader.signature import entries
@@ -51,6 +51,7 @@ __all__ = [
     "libraries",
     "load",
     "of_training",
+    "of_training_on_cuda",
     "run_alone",
     "stems",
     "threads",
@@ -97,14 +98,17 @@ def build(
     files: Iterable[str] | None = None,
     dtypes: Iterable[str] = ("float32",),
     watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    device: str = "cpu",
 ) -> None:
-    """Compile files for the CPU, one per core at a time: kernels, C++; default: all of this folder, not the ladders.
+    """Compile files, one per core at a time; default: all of this folder but the ladders, for the CPU the C++ too.
 
     `watch` is given an iterable with an item per finished file and goes through it, such as a progress bar.
-    Raises BuildError for the first file that does not compile.
+    device: "cpu" or "cuda", the current GPU. Raises BuildError for the first file that does not compile.
     """
-    everything = [*libraries(), *(stem for stem in stems() if not stem.startswith("ladder/"))]
-    wanted = everything if files is None else list(files)
+    if device == "cuda":
+        wanted = _without_ladders() if files is None else list(files)
+        return cuda_build.build([(stem, dtype) for dtype in dtypes for stem in wanted], watch)
+    wanted = [*libraries(), *_without_ladders()] if files is None else list(files)
     jobs = [(stem, dtype) for dtype in dtypes for stem in wanted]
     pool = ThreadPoolExecutor(threads())
     try:
@@ -114,14 +118,26 @@ def build(
         pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C no further file is compiled
 
 
+def _without_ladders() -> list[str]:
+    return [stem for stem in stems() if not stem.startswith("ladder/")]
+
+
+def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
+    """Return the files that a training step on a GPU may use, with products in any of these precisions."""
+    products = ["conv2d/conv2d" if name == "fp32" else f"conv2d/conv2d_{name}" for name in precisions]
+    others = ("conv2d/",) if winograd else ("conv2d/", "winograd/")
+    return [*products, *(stem for stem in _without_ladders() if not stem.startswith(others))]
+
+
 def of_training() -> list[str]:
     """Return the files that a training step on the CPU may use."""
     return [*libraries(), *(stem for stem in stems() if not stem.startswith(("conv2d/", "ladder/")))]
 
 
-def unbuilt(files: Iterable[str], dtype: str = "float32") -> list[str]:
+def unbuilt(files: Iterable[str], dtype: str = "float32", device: str = "cpu") -> list[str]:
     """Return those of the files that the cache does not hold. Raises BuildError where nothing can be built."""
-    return [file for file in files if not cpu.is_built(file, dtype)]
+    is_built = cpu.is_built if device == "cpu" else cuda_build.is_built
+    return [file for file in files if not is_built(file, dtype)]
 
 
 def compiler_available() -> bool:

@@ -5,24 +5,58 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
+
+from tqdm import tqdm
 
 from gpunet import kernels
 from gpunet.kernels.loader.cpu import C_REAL
 from gpunet.kernels.loader.machine import cache_folder
 
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gpunet.kernels", description="Compile the kernels for this CPU or GPU, in parallel."
+    )
+    add = parser.add_argument
+    add("--device", default="cpu", choices=("cpu", "cuda"), help="device to compile for (default cpu)")
+    add("--dtype", choices=C_REAL, action="append", help="dtype, repeatable (default: float32)")
+    add("--precision", choices=PRECISIONS, action="append", help="precision on a GPU, repeatable (default: all)")
+    add("--all", action="store_true", help="also compile what a training step here uses only in tests or by --conv")
+    return parser.parse_args(arguments)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the files that a training step on this CPU uses. No compiler is no error: NumPy runs instead."""
-    parser = argparse.ArgumentParser(prog="python -m gpunet.kernels", description="Compile the kernels for this CPU.")
-    parser.add_argument("--dtype", choices=C_REAL, action="append", help="dtype, repeatable (default: float32)")
-    parser.add_argument("--all", action="store_true", help="also compile the kernels that only tests run on a CPU")
-    options = parser.parse_args(arguments)
+    """Build the files that a training step uses. No C++ compiler is no error: NumPy runs instead. 2: no GPU."""
+    options = parse(arguments)
+    bar = partial(tqdm, unit="file", desc="compiling", disable=None)  # None: no bar outside a terminal
+    dtypes = options.dtype or ["float32"]
+    if options.device == "cuda":
+        return on_cuda(options, bar, dtypes)
     if not kernels.compiler_available():
         print("no C++ compiler: the NumPy reference will run instead of the kernels")
         return 0
     files = [*kernels.libraries(), *kernels.stems()] if options.all else kernels.of_training()
-    kernels.build(files, options.dtype or ["float32"])
+    kernels.build(files, dtypes, partial(bar, total=len(files) * len(dtypes)))
     print(f"{len(files)} kernel files are ready in {cache_folder()}")
+    return 0
+
+
+def on_cuda(options: argparse.Namespace, bar: partial, dtypes: Sequence[str]) -> int:
+    """Build for the current GPU; say in one line where there is none, or where a file does not compile."""
+    files = kernels.of_training_on_cuda(options.precision or PRECISIONS, winograd=options.all)
+    try:
+        import cupy
+
+        cupy.cuda.Device().compute_capability  # noqa: B018  # raises where there is no GPU
+        kernels.build(files, dtypes, partial(bar, total=len(files) * len(dtypes)), "cuda")
+    except Exception as error:  # CuPy missing, no driver, no GPU, no compiler: each raises a class of its own
+        print(f"python -m gpunet.kernels --device cuda: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(f"{len(files)} kernel files are ready for this GPU")
     return 0
 
 

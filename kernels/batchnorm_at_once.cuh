@@ -34,13 +34,11 @@ __device__ void moments_of_block(real* means, real* m2s, const real* x, int rows
 }
 
 // means, m2s (batches, groups, width): room for the blocks' results, where group i / k has part i of a channel
-// affine (2, channels): copies of scale and shift, so that all that the next kernels read of a channel lies together
 // arrivals (gridDim.y): zeros, and zeros afterwards. mean, var, rstd (batches, channels); running_mean, running_var
 // (channels); x (batches, rows, width)
 extern "C" __global__ void __launch_bounds__(256, 2)
     statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean, optional real* running_var,
-                       real* means, real* m2s, int* arrivals, optional real* affine, const real* x,
-                       optional const real* scale, optional const real* shift, int rows, int width, int channels,
+                       real* means, real* m2s, int* arrivals, const real* x, int rows, int width, int channels,
                        int rows_per_block, real eps, real momentum) {
     if (blockDim.x < BLOCK_COLUMNS) moments_of_block<WIDE>(means, m2s, x, rows, width, rows_per_block);
     else moments_of_block<1>(means, m2s, x, rows, width, rows_per_block);
@@ -49,10 +47,6 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     const int k = width / channels, whole = (gridDim.x - 1) * k;  // parts of rows_per_block rows each; then smaller ones
     const int rest = rows - (gridDim.x - 1) * rows_per_block;
     finish.for_channels([&](int channel, bool writes) {
-        if (writes && affine) {
-            affine[channel] = scale ? scale[channel] : 1;
-            affine[channels + channel] = shift ? shift[channel] : 0;
-        }
         for (int batch = 0; batch < gridDim.z; ++batch) {
             const int first = batch * finish.parts * channels + channel;
             Moments moments(means[first]);

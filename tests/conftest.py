@@ -27,6 +27,17 @@ def missing_cuda() -> str:
     return ""
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Accept the settings of pytest-timeout where it is not installed: a GPU machine may have pytest alone."""
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", "seconds that a test may take; without pytest-timeout nothing ends it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout(seconds): takes long; without pytest-timeout nothing ends it")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("cuda") and (reason := missing_cuda()):
         pytest.skip(reason)

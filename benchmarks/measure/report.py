@@ -41,7 +41,7 @@ def say(row: dict[str, Any]) -> dict[str, Any]:
 
 def cells(row: dict[str, Any]) -> list[Any]:
     """Return a row's cells, one per name in HEAD; those about times are blank where it was not timed."""
-    verified = "yes" if row["verified"] else f"NO: {row['errors'] or 'nothing to compare with'}"
+    verified = "yes" if row["verified"] else f"NO: {row.get('failed') or row['errors'] or 'nothing to compare with'}"
     if "ours_ms" not in row:
         return [row["workload"], *[""] * 6, verified]
     ours = [row["workload"], ms(row["ours_ms"]), spread(row["ours_spread"])]
@@ -66,14 +66,25 @@ def spread(pair: list[float]) -> str:
     return f"{ms(pair[0])}-{ms(pair[1])}"
 
 
+def failed(workload: str, error: Exception) -> dict[str, Any]:
+    """Return the row of a workload that raised an error: out of memory, for one. The other rows stay."""
+    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return {"workload": workload, "verified": False, "errors": {}, "failed": text}
+
+
+def keep(name: str, found: dict[str, Any], options: argparse.Namespace) -> None:
+    """Write what was measured so far to the file of --json: a later row may end the process."""
+    found |= {"quick": quick.notice()} if quick.notice() else {}
+    found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
+    if options.json:
+        write_atomically(options.json, (json.dumps(found, indent=1) + "\n").encode())
+
+
 def finish(name: str, found: dict[str, Any], options: argparse.Namespace) -> int:
     """Print the table and write the file of --json; return the exit status: 1 where a row was not verified."""
     print(table(HEAD, [cells(row) for row in found["rows"]], options.markdown))
     for title in ("processes", "generation"):
         for side, values in found.get(title, {}).items():
             print(f"{side}: {values}")
-    found |= {"quick": quick.notice()} if quick.notice() else {}
-    found["command"] = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
-    if options.json:
-        write_atomically(options.json, (json.dumps(found, indent=1) + "\n").encode())
+    keep(name, found, options)
     return 0 if all(row["verified"] for row in found["rows"]) else 1

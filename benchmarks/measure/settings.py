@@ -13,7 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the shared options to a command line."""
     add = parser.add_argument
     add("--device", default="cpu", choices=("cpu", "cuda"), help="device to measure on, cpu or cuda (default cpu)")
-    add("--precision", choices=PRECISIONS[:2], help="rounding of products on cuda (default: tf32 where the GPU has it)")
+    add("--precision", choices=PRECISIONS, help="rounding of products on cuda (default: tf32 where the GPU has it)")
     add("--markdown", action="store_true", help="print Markdown tables")
     add("--json", metavar="FILE", help="write everything to this file")
 
@@ -32,6 +32,6 @@ def prepare(options: argparse.Namespace) -> None:
     if options.precision:
         backend.use_precision(options.precision)
     if options.device == "cuda":
-        allowed = backend.precision("cuda") == "tf32"
+        allowed = backend.precision("cuda") != "fp32"  # with bf16 and fp16, what autocast leaves in float32 may be tf32
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
         torch.backends.cudnn.benchmark = True

@@ -6,8 +6,10 @@ size, -reference chooses the NumPy implementation instead of the kernels.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from dcgan.presets import PRESETS, config_of, find
 from dcgan.sampling import draw_z
 from dcgan.stepper import Inputs, Stepper
 from gpunet import backend
+from gpunet.backend.loss_scale import new_scaling
 
 NAME = re.compile(
     r"(?P<preset>.+?)-nf(?P<width>\d+)-b(?P<batch>\d+)(-s(?P<size>\d+))?(-(?P<implementation>reference))?"
@@ -31,6 +34,7 @@ ALL = (
     *(f"{preset}-nf64-b64" for preset in PRESETS if preset != "dcgan64"),
     "dcgan64-nf64-b64-reference",
 )
+LOSS_SCALE = 2.0**10  # in fp16, on both sides; with the usual first scale the first gradients would be infinite
 CLASSES = 3  # number of classes of networks with labels; the labels of a batch are 0, 1, 2, 0, 1 ...
 
 
@@ -77,7 +81,7 @@ class Workload:
         c, betas = self.config, (self.config.beta1, self.config.beta2)
         sizes = (self.size,) if self.size else ()
         return {"preset": self.preset, "network": (c.z_dim, self.width, *sizes), "lr": c.lr, "betas": betas,
-                "weight_decay": c.l2, "g_steps": c.ratio[1], "fresh_z": c.fresh_z,
+                "weight_decay": c.l2, "g_steps": c.ratio[1], "fresh_z": c.fresh_z, "loss_scale": LOSS_SCALE,
                 "targets": (c.real_target, c.fake_target, c.generator_target)}  # fmt: skip
 
 
@@ -106,10 +110,19 @@ class Batch:
 
 
 class Ours:
-    """Our training step, as `dcgan.train` runs it: from bytes on the host to two updated networks."""
+    """Our training step, as `dcgan.train` runs it: from bytes on the host to two updated networks.
+
+    On a GPU the step is queued and not waited for: whatever steps, or reads and writes the networks, does so within the
+    `running()` block.
+    """
 
     def __init__(self, workload: Workload, device: str) -> None:
-        self.gan = GAN(workload.config, np.random.default_rng(0), device)
+        rounding = backend.precision(device) if workload.implementation == "kernels" else "fp32"
+        config = replace(workload.config, precision=rounding)  # fp16 has a scaled loss
+        self.gan = GAN(config, np.random.default_rng(0), device)
+        for adam in (self.gan.adam_G, self.gan.adam_D):
+            if adam.scaling is not None:
+                adam.scaling[...] = new_scaling(device, LOSS_SCALE)
         self.number = workload.config.ratio[0]  # a batch that trains both networks
         self.batch = Batch.drawn(workload, self.gan.draws(self.number))
         self.stepper = Stepper(self.gan, device, graph=True)
@@ -119,7 +132,12 @@ class Ours:
         """Train with this learning rate from here on."""
         self.gan.adam_G.lr = self.gan.adam_D.lr = lr
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Compute in the workload's implementation, on the stream of the steps."""
+        with backend.use(self.implementation), self.stepper.running():
+            yield
+
     def step(self) -> dict[str, Any]:
         """Train D, and G as often as the preset says; return the losses, on the device."""
-        with backend.use(self.implementation), self.stepper.running():
-            return self.stepper(self.number, Inputs(self.batch.images, self.batch.zs, labels=self.batch.labels))
+        return self.stepper(self.number, Inputs(self.batch.images, self.batch.zs, labels=self.batch.labels))

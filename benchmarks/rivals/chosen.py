@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure.workloads import Batch, Workload
-from benchmarks.rivals.names import ON_CUDA, RIVALS, Rival
+from benchmarks.rivals.names import MIXED, ON_CUDA, RIVALS, Rival
 from benchmarks.rivals.same_step import pictures, torch_side
 from benchmarks.rivals.torch_step import TorchStep
 from gpunet import kernels
@@ -35,13 +35,23 @@ def installed() -> bool:
     return importlib.util.find_spec("jax") is not None
 
 
-def chosen(names: Sequence[str] | None, device: str) -> tuple[Rival | Jax, ...]:
-    """Return the rivals of these names, or all for None. Raises ValueError for an unknown name."""
+def chosen(names: Sequence[str] | None, device: str, precision: str | None = None) -> tuple[Rival | Jax, ...]:
+    """Return the rivals of these names, or the device's usual ones for None. Raises ValueError for an unknown name.
+
+    precision: ours; with "bf16" and "fp16" each of PyTorch's ways gets the mixed precision of that name.
+    """
     if names is None:
-        return *RIVALS, *ON_CUDA * (device == "cuda"), *[Jax()] * installed()
+        usual = ON_CUDA if device == "cuda" else (*RIVALS, *[Jax()] * installed())
+        return tuple(_in_precision(rival, precision) for rival in usual)
     if Jax.name in names and not installed():
         raise ValueError("got rival 'jax', and JAX is not installed: pip install 'gpunet[torch,jax]'")
-    return tuple(Jax() if name == Jax.name else Rival(name) for name in names)
+    return tuple(Jax() if name == Jax.name else _in_precision(Rival(name), precision) for name in names)
+
+
+def _in_precision(rival: Rival | Jax, precision: str | None) -> Rival | Jax:
+    if isinstance(rival, Jax) or precision not in MIXED or rival.has(precision):
+        return rival
+    return Rival(f"{rival.name}+{precision}")
 
 
 def start(

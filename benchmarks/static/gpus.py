@@ -81,6 +81,7 @@ GPUS = (
     Gpu("L4", "sm_89", 58, 30.3, 60, 121, 121, 300, "L4 datasheet (half of the figures with sparsity)"),
     Gpu("RTX 4090", "sm_89", 128, 82.6, 82.6, 165.2, 165.2, 1008, "Ada whitepaper, appendix A"),
     Gpu("H100 SXM", "sm_90", 132, 67, 494.5, 989.5, 989.5, 3350, "H100 datasheet (half of the figures with sparsity)"),
+    Gpu("H200 SXM", "sm_90", 132, 67, 494.5, 989.5, 989.5, 4800, "H200 datasheet (half of the figures with sparsity)"),
     Gpu("B200", "sm_100", 148, 75, 1100, 2250, 2250, 8000, "HGX B200 datasheet (an eighth of the board, dense)"),
     Gpu("RTX 5090", "sm_120", 170, 104.8, 104.8, 209.5, 209.5, 1792, "RTX Blackwell whitepaper, appendix A"),
 )

@@ -71,9 +71,10 @@ def ptx(stem: str, dtype: str, arch: str) -> str:
 
 def fingerprint(stem: str, dtype: str, arch: str) -> str:
     """Return a text that changes with anything that the figures of a file depend on."""
-    from gpunet.kernels.loader.cuda import options
+    from gpunet.kernels.loader.cuda import options_of_nvrtc
 
-    parts = [text_of(stem), *options(dtype), arch, str(nvrtc().getVersion()), Path(__file__).read_text("utf-8")]
+    parts = [text_of(stem), *options_of_nvrtc(dtype), arch, str(nvrtc().getVersion())]
+    parts += [Path(__file__).read_text("utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
@@ -81,11 +82,11 @@ def fingerprint(stem: str, dtype: str, arch: str) -> str:
 def _compiled(stem: str, dtype: str, more_options: tuple[str, ...]) -> Iterator[Any]:
     """Yield NVRTC's program of a kernel file, compiled with the options of training and these."""
     binding = nvrtc()
-    from gpunet.kernels.loader.cuda import options
+    from gpunet.kernels.loader.cuda import options_of_nvrtc
 
     program = binding.createProgram(text_of(stem), f"{stem}.cu", (), ())
     try:
-        binding.compileProgram(program, (*options(dtype), *more_options))
+        binding.compileProgram(program, (*options_of_nvrtc(dtype), *more_options))
         yield program
     except binding.NVRTCError as error:
         log = binding.getProgramLog(program)

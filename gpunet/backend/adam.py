@@ -26,6 +26,7 @@ def adam_update(
     weight_decay: float = 0.0,
     scaling: Array | None = None,
     rounded: Factor | None = None,
+    advance: bool = True,
 ) -> None:
     """Take one Adam step in place on flat arrays (size,); state[LR] is the learning rate, state[STEP] counts up.
 
@@ -34,14 +35,15 @@ def adam_update(
         param -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
     scaling: of a scaled loss (loss_scale.py); its SKIP leaves everything as it is. rounded (size,) gets the new
-    parameters as a factor for tensor cores (factors.py); it is for the kernels only.
+    parameters as a factor for tensor cores (factors.py); it is for the kernels only. advance=False: state[STEP] has
+    counted this step already, for other arrays of the same network.
     Kingma & Ba, "Adam", 2015, algorithm 1. Rate and count are read on the device, so a captured step replays correctly.
     """
     xp, real = array_module(param), param.dtype.type
     b1, b2 = betas
     if scaling is not None and scaling[SKIP]:
         return
-    state[STEP] += 1
+    state[STEP] += advance
     step_size = (state[LR] / (1 - b1 ** state[STEP])).astype(param.dtype)
     rescale = (1 / xp.sqrt(1 - b2 ** state[STEP])).astype(param.dtype)  # 1 / sqrt(1 - b2^t), applied to sqrt(v)
 
@@ -61,9 +63,12 @@ def adam_update(
 
 
 @adam_update.kernel
-def adam_update_kernel(param, grad, m, v, state, betas, eps, weight_decay=0.0, scaling=None, rounded=None) -> None:
+def adam_update_kernel(
+    param, grad, m, v, state, betas, eps, weight_decay=0.0, scaling=None, rounded=None, advance=True
+) -> None:
     b1, b2 = betas
-    kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
+    if advance:
+        kernels.launch("adam.adam_advance", 1, 1, (state, scaling, b1, b2))
     args = (param, m, v, grad, state, param.size, b1, 1 - b1, b2, 1 - b2, eps, weight_decay)
     if rounded is None:
         launches.elements("adam.adam_update", args, param.size)

@@ -50,15 +50,13 @@ def batchnorm(
     running: tuple[Array, Array, float] | None = None,
     batches: int = 1,
     precision: str | None = None,
-    affine: Array | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Normalise x (..., C) by its own statistics: y (as x), mean (C,), biased var (C,), rstd (C,).
 
     running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
     x may hold several batches, one after another, each normalised on its own: statistics are then (batches, C).
-    precision: y is then a Factor of it (factors.py); affine (2, C) then gets copies of scale and shift for the backward
-    pass, so that all it reads of a channel lies together. Both are for the kernels only.
+    precision: y is then a Factor of it (factors.py); for the kernels only.
     """
     xp = array_module(x)
     y, statistics = xp.empty(x.shape, x.dtype), []
@@ -184,32 +182,26 @@ def _shape_of(x: Array, batches: int) -> Shape:
 
 @batchnorm.kernel
 def batchnorm_kernel(
-    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None, affine=None
+    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None
 ) -> tuple[Array, Array, Array, Array]:
     x, shape = contiguous(x), _shape_of(x, batches)
     mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     results = (mean, var, rstd, running_mean, running_var)
-    _statistics(x, shape, results, eps, momentum, (affine, scale, shift))
+    _statistics(x, shape, results, eps, momentum)
     if precision:
-        return factors.normalise(x, mean, rstd, affine[0], affine[1], slope, precision), mean, var, rstd
+        return factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
     return _normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
 
 
-def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float, copies: tuple) -> None:
-    """Fill mean, var, rstd and the running averages: of groups of rows, of groups of groups, of the rest.
-
-    copies: affine, which gets copies of scale and shift, and these.
-    """
+def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
+    """Fill mean, var, rstd and the running averages: of groups of rows, of groups of groups, of the rest."""
     rows, width, channels, k, each, batches = shape
     if at_once(x):
         grid, block, each = block_sums([x], rows, width, batches)
         moments, counters = empty(x, 2, batches, grid[0], width), arrivals(x, grid[1])
-        args = (*results, *moments, counters, copies[0], x, *copies[1:], rows, width, channels, each, eps, momentum)
+        args = (*results, *moments, counters, x, rows, width, channels, each, eps, momentum)
         return kernels.launch("batchnorm.statistics_at_once", grid, block, args)
-    if copies[0] is not None:
-        affine, scale, shift = copies
-        affine[0], affine[1] = 1 if scale is None else scale, 0 if shift is None else shift
     moments = empty(x, 2, batches, -(-rows // each), width)  # mean and squared deviations of each group
     row_groups("batchnorm.statistics", (*moments, x, rows, width, each), rows, width, each, batches)
     groups = moments.shape[2]

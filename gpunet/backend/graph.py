@@ -6,7 +6,8 @@ come in through arrays that stay in place, and no result may be needed on the ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,23 @@ def computing_stream() -> Any:
 
     cupy.cuda.Device().synchronize()
     return cupy.cuda.Stream(non_blocking=True)
+
+
+@contextlib.contextmanager
+def working_on(stream: Any) -> Iterator[None]:
+    """Queue all work of the block on a `computing_stream`, behind all that was queued before; wait for it at the end.
+
+    Such a stream and CuPy's default stream do not wait for each other. Weights that were loaded just before a block, or
+    are read just after it, would else be read while they are written.
+    """
+    import cupy
+
+    cupy.cuda.Device().synchronize()
+    with stream:
+        try:
+            yield
+        finally:
+            stream.synchronize()
 
 
 class Graph:
@@ -49,17 +67,29 @@ class Graph:
             else:
                 if self.graph is None:
                     self._capture(stream)
-                self.graph.launch(stream)
+                self._replay(stream)
         self.calls += 1
         return self.result
+
+    def _replay(self, stream: Any) -> None:
+        from gpunet.kernels.loader.cuda import errors
+
+        try:
+            self.graph.launch(stream)
+        except Exception as error:
+            errors.append(f"graph: {error}")
+            raise
 
     def _capture(self, stream: Any) -> None:
         self.result = None
         stream.begin_capture()  # from here launches are recorded, not run
         try:
             self.result = self.function(*self.inputs)
-        finally:
-            self.graph = stream.end_capture()
+        except BaseException:
+            with contextlib.suppress(Exception):  # that the graph is incomplete is not what went wrong
+                stream.end_capture()
+            raise
+        self.graph = stream.end_capture()
 
 
 class Upload:

@@ -148,19 +148,36 @@ def at_once(array: Array) -> bool:
 
 
 def arrivals(like: Array, count: int) -> Array:
-    """Return at least `count` int32 counters for device/last_to_arrive.cuh, all zero; every kernel leaves them zero."""
-    size = max(1024, 1 << (count - 1).bit_length())
+    """Return at least `count` int32 counters for device/last_to_arrive.cuh, all zero; every kernel leaves them zero.
+
+    Launches that run one after another share them: those of a thread on the CPU, of a stream on a GPU. So each branch
+    of a captured graph has its own. A launch that died half-way would leave numbers behind that make later sums wrong
+    without a word; after an error of CUDA all counters are made anew.
+    Raises RuntimeError where they would have to be made during a capture, in which nothing is set to zero.
+    """
     if not on_cuda(like):
-        return _arrivals(np, threading.get_ident(), size)
+        return _arrivals(np, (threading.get_ident(),), count)
     import cupy
 
-    return _arrivals(cupy, (cupy.cuda.runtime.getDevice(), cupy.cuda.get_current_stream().ptr), size)
+    from gpunet.kernels.loader.cuda import errors
+
+    stream = cupy.cuda.get_current_stream()
+    key = cupy.cuda.runtime.getDevice(), stream.ptr, len(errors)
+    if stream.is_capturing() and (key not in _made or _made[key].size < count):
+        raise RuntimeError(
+            f"got the first launch on stream {stream.ptr:#x} that needs {count} counters, in a capture: run the same "
+            "work on this stream once before it, and on the stream of every other branch"
+        )
+    return _arrivals(cupy, key, count)
 
 
-@functools.cache
-def _arrivals(xp: Any, queue: Any, size: int) -> Array:
-    """Return the one array for all launches of a thread or a stream, which run one after another."""
-    return xp.zeros(size, "int32")
+def _arrivals(xp: Any, queue: tuple[int, ...], count: int) -> Array:
+    if queue not in _made or _made[queue].size < count:
+        _made[queue] = xp.zeros(max(1024, 1 << (count - 1).bit_length()), "int32")
+    return _made[queue]
+
+
+_made: dict[tuple[int, ...], Array] = {}  # a thread, or (device, stream, errors so far) -> its counters
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------

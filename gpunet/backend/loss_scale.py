@@ -45,15 +45,16 @@ def scale_gradient_kernel(dlogits: Array, scaling: Array) -> Array:
 
 
 @operation
-def unscale_gradients(grad: Array, scaling: Array, grow_every: int = GROW_EVERY) -> None:
-    """Divide the scale out of all gradients, a flat array; tell Adam by SKIP; set the scale of the next step.
+def unscale_gradients(scaling: Array, *grads: Array, grow_every: int = GROW_EVERY) -> None:
+    """Divide the scale out of all gradients, flat arrays; tell Adam by SKIP; set the scale of the next step.
 
     A gradient that is not finite at scale 1 is not the scale's fault: it is not skipped, and the run ends as it would
     have without scaling.
     """
-    xp, scale = array_module(grad), scaling[SCALE].copy()
-    finite = xp.isfinite(grad).all()
-    grad *= (1 / scale).astype(grad.dtype)
+    xp, scale = array_module(scaling), scaling[SCALE].copy()
+    finite = xp.stack([xp.isfinite(grad).all() for grad in grads]).all()
+    for grad in grads:
+        grad *= (1 / scale).astype(grad.dtype)
     scaling[SKIP] = ~finite & (scale > 1)
     good_steps = xp.where(finite, scaling[GOOD_STEPS] + 1, 0)
     grow = good_steps >= grow_every
@@ -63,6 +64,7 @@ def unscale_gradients(grad: Array, scaling: Array, grow_every: int = GROW_EVERY)
 
 
 @unscale_gradients.kernel
-def unscale_gradients_kernel(grad: Array, scaling: Array, grow_every: int = GROW_EVERY) -> None:
-    launches.elements("loss_scale.unscale", (grad, scaling, grad.size), grad.size)
+def unscale_gradients_kernel(scaling: Array, *grads: Array, grow_every: int = GROW_EVERY) -> None:
+    for grad in grads:
+        launches.elements("loss_scale.unscale", (grad, scaling, grad.size), grad.size)
     kernels.launch("loss_scale.decide", 1, 1, (scaling, grow_every, LARGEST))

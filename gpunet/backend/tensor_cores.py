@@ -13,11 +13,10 @@ import functools
 from typing import Any, NamedTuple
 
 from gpunet import kernels
-from gpunet.backend.devices import Array, on_cuda
+from gpunet.backend.devices import Array
 from gpunet.backend.factors import DTYPES, Factor
-from gpunet.backend.launches import empty
+from gpunet.backend.launches import arrivals, empty
 from gpunet.backend.sizes import Sizes, require_fit
-from gpunet.backend.tiled import split_counters
 
 CHANNELS = 8  # channels are a multiple of this: 16 bytes of 16-bit numbers
 TAPS = 15  # at most, on each axis
@@ -172,7 +171,7 @@ def _launch(
     parts, counters = None, None
     if cut.splits > 1:
         parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
-        counters = split_counters(on_cuda(out), down * across * cut.splits)
+        counters = arrivals(out, down * across * cut.splits)
     grid = down, across, cut.splits
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
     kernels.launch(f"conv2d_mma/conv2d_mma_{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)

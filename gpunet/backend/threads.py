@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
-
-from threadpoolctl import ThreadpoolController
 
 from gpunet import kernels
 from gpunet.backend.devices import Array, array_module, device_of
@@ -34,8 +33,22 @@ def _pool() -> ThreadPoolExecutor:
 
 
 @functools.cache
-def _blas() -> ThreadpoolController:
+def _blas() -> Any:
+    """Return the controller of BLAS's threads. Without threadpoolctl it limits nothing, and a warning says so."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError as error:
+        text = "BLAS keeps all its threads, which is slower on a CPU (%s): pip install threadpoolctl"
+        logging.getLogger("gpunet").warning(text, error)
+        return _Unlimited()
     return ThreadpoolController().select(user_api="blas")
+
+
+class _Unlimited:
+    """Takes the place of the controller and limits nothing."""
+
+    def limit(self, limits: int) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
 
 def run(task: Callable[[Any], Any], items: Iterable[Any], device: str = "cpu") -> list[Any]:

@@ -13,17 +13,14 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gpunet import kernels
 from gpunet.backend.columns import add_bias
-from gpunet.backend.devices import Array, on_cuda, written
-from gpunet.backend.launches import contiguous, empty
+from gpunet.backend.devices import Array, written
+from gpunet.backend.launches import arrivals, contiguous, empty
 from gpunet.backend.sizes import Sizes, require_fit
 
 BLOCKS = 128  # occupy a large GPU: about one for each multiprocessor
 ENOUGH = 16  # with fewer blocks than this the next smaller tile is taken
-COUNTERS = 2 * BLOCKS  # one for each split and level of the tree that adds the splits (conv2d/product.cuh)
 
 # ---- how a product is cut into tiles and splits ---------------------------------------------------------------------
 
@@ -161,29 +158,7 @@ def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, arrays: list[Any
     blocks, parts, counters = grid[0] * grid[1] * cut.splits, None, None
     if cut.splits > 1:
         parts = empty(out, blocks * cut.tile.rows * cut.tile.columns)
-        counters = split_counters(on_cuda(out), blocks)
+        counters = arrivals(out, 3 * blocks)  # for each split and level of the tree that adds them
     inputs = [None if array is None else contiguous(array) for array in arrays[1:]]
     arguments = [out, *inputs, parts, counters, *sizes, cut.splits]
     kernels.launch(f"conv2d/conv2d.{entry}_{cut.tile.name}", (*grid, cut.splits), cut.tile.threads, arguments)
-
-
-def split_counters(cuda: bool, blocks: int) -> Array:
-    """Return zeros for a launch, which leaves them zero: on the GPU the same ones for all launches of a stream."""
-    if not cuda:
-        return np.zeros(3 * blocks, np.int32)
-    import cupy
-
-    stream = cupy.cuda.get_current_stream()
-    if blocks > BLOCKS:  # only where a test asks for more splits than `plan` would
-        return cupy.zeros(3 * blocks, np.int32)
-    key = cupy.cuda.runtime.getDevice(), stream.ptr
-    if key not in _stream_counters:
-        if stream.is_capturing():
-            raise RuntimeError(
-                "a convolution's first launch on this stream is being captured: run the step once before"
-            )
-        _stream_counters[key] = cupy.zeros(COUNTERS, np.int32)
-    return _stream_counters[key]
-
-
-_stream_counters: dict[tuple[int, int], Array] = {}

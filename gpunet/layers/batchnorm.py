@@ -59,18 +59,15 @@ class BatchNorm(Layer):
         if x.size // self.channels < 2 * self.batches:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
         running = (running_mean, running_var, self.momentum) if self.training else None
-        precision = self.rounding_y()
-        affine = backend.array_module(x).empty((2, self.channels), x.dtype) if precision else None
-        given = (x, scale, shift, self.eps, self.slope, running, self.batches, precision, affine)
+        given = (x, scale, shift, self.eps, self.slope, running, self.batches, self.rounding_y())
         y, mean, _, rstd = backend.batchnorm(*given)
-        self.save(x, mean, rstd, affine)
+        self.save(x, mean, rstd)
         return y
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | Factor | None:
-        x, mean, rstd, affine = self.take()
-        affine = self._affine() if affine is None else affine
+        x, mean, rstd = self.take()
         out = [parameter and parameter.first_grad() for parameter in (self.scale, self.shift)]
-        given = (dy, x, mean, rstd, *affine, self.slope, out, self.rounding_dx())
+        given = (dy, x, mean, rstd, *self._affine(), self.slope, out, self.rounding_dx())
         dx, dscale, dshift = backend.batchnorm_backward(*given)
         if self.scale and self.scale.trainable:
             self.scale.add_grad(written, dscale)

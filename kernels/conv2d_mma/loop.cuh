@@ -51,7 +51,7 @@ __device__ void convolve(Pass pass, const Result& result, float* parts, int* cou
         if (tile + STAGES - 1 < end) pass.fetch(ring + fill, ring + fill + Pass::A::BYTES);
         copy_async_commit();
         if (tile >= begin) sums.multiply(ring + use, ring + use + Pass::A::BYTES);
-        fill = fill < STAGE * (STAGES - 1) ? fill + STAGE : 0;
+        fill = use;  // these tiles have been used when the next ones are written
         use = use < STAGE * (STAGES - 1) ? use + STAGE : 0;
     }
     pass.after_loop();

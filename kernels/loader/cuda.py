@@ -13,12 +13,22 @@ from gpunet.kernels.loader.arguments import Grid, convert
 from gpunet.kernels.loader.cpu import C_REAL
 from gpunet.kernels.loader.signature import entries
 
+errors: list[str] = []  # of launches and replays: what these kernels were to leave behind may be incomplete
 STATIC_SHARED_LIMIT = 48 * 1024  # a kernel that wants more shared memory must say so beforehand
 
 
 def options(dtype: str) -> tuple[str, ...]:
     """Return NVRTC's options for one dtype."""
     return ("-std=c++17", "-lineinfo", f"-DREAL={C_REAL[dtype]}")
+
+
+def options_of_nvrtc(dtype: str) -> tuple[str, ...]:
+    """Return the options of a compilation through CuPy, which adds two: for whoever calls NVRTC by itself.
+
+    The first lets lambdas be called on the device (before NVRTC 13.2 kernels/winograd/ needs it), the second makes
+    float32 numbers below 1.2e-38 zero, as they are not on the CPU.
+    """
+    return (*options(dtype), "--device-as-default-execution-space", "-ftz=true")
 
 
 class CudaModule:
@@ -31,6 +41,13 @@ class CudaModule:
         self._module = cupy.RawModule(code=text, options=options(dtype))
         self._functions: dict[str, Any] = {}
 
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Compile the file now, not at its first launch; return what the driver says of each kernel."""
+        names = {"registers": "num_regs", "local_bytes": "local_size_bytes", "shared_bytes": "shared_size_bytes"}
+        names |= {"most_threads": "max_threads_per_block"}
+        found = {name: self._module.get_function(name) for name in self.entries}
+        return {name: {word: getattr(kernel, own) for word, own in names.items()} for name, kernel in found.items()}
+
     def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int, whole: bool) -> None:
         """Start a kernel on CuPy's current stream, without waiting."""
         entry = self.entries[name]
@@ -39,7 +56,11 @@ class CudaModule:
         function = self._functions.get(name) or self._functions.setdefault(name, self._module.get_function(name))
         if shared > STATIC_SHARED_LIMIT and function.max_dynamic_shared_size_bytes < shared:
             function.max_dynamic_shared_size_bytes = shared
-        function(grid, block, typed, shared_mem=shared)
+        try:
+            function(grid, block, typed, shared_mem=shared)
+        except Exception as error:
+            errors.append(f"{self.stem}.{name}: {error}")
+            raise
 
 
 def _typed(parameter: Any, value: Any, arg: Any) -> Any:

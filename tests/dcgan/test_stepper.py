@@ -49,6 +49,7 @@ def test_launches_of_a_step(monkeypatch):
             patch.setattr(kernels, "launch", noted)
             stepper(1, Inputs(np.zeros((2, 64, 64, 3), "uint8"), [draw_z(rng, 2, config)]))
         counts.append(len(launched))
+        assert {entry.rpartition(".")[0] for entry in launched} <= set(kernels.of_training_on_cuda([precision]))
     assert counts[0] <= 95 and counts[1] == counts[0] + 2 * 3  # for either network: scale, unscale and decide
 
 
@@ -57,6 +58,23 @@ def test_launches_of_a_step(monkeypatch):
 def test_a_graph_is_the_step_bit_for_bit(options):
     with backend.use("kernels"):
         assert losses(True, **options) == losses(False, **options)
+
+
+@pytest.mark.cuda
+def test_steps_come_behind_what_was_loaded_and_before_what_is_read():
+    """Nothing else orders the stream of the steps and the one that loads and reads."""
+    config, found = config_of(TINY), []
+    with backend.use("kernels"):
+        for graph in (True, False):
+            gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+            state, stepper = gan.state_dict(), Stepper(gan, "cuda", graph)
+            for _ in range(2):
+                gan.load_state_dict(state)
+                images, labels = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), np.zeros(4, "int32")
+                with stepper.running():
+                    stepper(1, Inputs(images, [draw_z(rng, 4, config)], None, labels))
+                found.append(np.concatenate([gan.adam_D.m.get(), gan.adam_G.data.get()]))
+    assert np.array_equal(found[:2], found[2:])
 
 
 @pytest.mark.parametrize("flip, labels", [(False, False), (True, False), (False, True), (True, True)])
@@ -107,6 +125,7 @@ def test_uploads_and_graphs_of_every_plan(monkeypatch, options):
     monkeypatch.setattr(page, "Graph", GraphOnTheCpu)
     monkeypatch.setattr(GraphOnTheCpu, "made", [])
     monkeypatch.setattr(page, "computing_stream", contextlib.nullcontext)
+    monkeypatch.setattr(page, "working_on", lambda stream: stream)
     monkeypatch.setattr(backend, "to_device", lambda array, device: array)
     with backend.use("reference"):
         assert losses(True, "cpu", **options) == losses(False, "cpu", **options)

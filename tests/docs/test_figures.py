@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
 from pictures_of_docs import loaded
+
+plt = pytest.importorskip("matplotlib.pyplot")
 
 
 def test_numbers_contrast_with_their_cells():

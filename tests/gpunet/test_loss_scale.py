@@ -28,7 +28,7 @@ def take_step(adam, cell, gradient):
 
 def state(adam):
     """Everything that a skipped step leaves alone, as bytes."""
-    return [host(array).tobytes() for array in (adam.data, adam.m, adam.v, adam.state[:2])]
+    return [host(array).tobytes() for array in (*adam.data, *adam.m, *adam.v, adam.state[:2])]
 
 
 @pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
@@ -62,15 +62,15 @@ def test_growth(cell):
     scaling, good, bad = loss_scale.new_scaling(cell.device, 2.0**22), cell.array([1.0, 0.0]), cell.array([1.0, np.inf])
     exponents = []
     for gradient in [good, good, bad, good, good, good, good, good, good, good, good, good]:
-        backend.unscale_gradients(gradient, scaling, 3)
+        backend.unscale_gradients(scaling, gradient, grow_every=3)
         exponents.append(int(np.log2(float(scaling[SCALE]))))
     assert exponents == [22, 22, 21, 21, 21, 22, 22, 22, 23, 23, 23, 24]
     for _ in range(3):
-        backend.unscale_gradients(good, scaling, 3)
+        backend.unscale_gradients(scaling, good, grow_every=3)
     assert float(scaling[SCALE]) == 2.0**24
     scaling[SCALE] = 2.0
     for skip in (1.0, 0.0):  # at scale 1 the scale is not to blame
-        backend.unscale_gradients(bad, scaling, 3)
+        backend.unscale_gradients(scaling, bad, grow_every=3)
         assert (float(scaling[SCALE]), float(scaling[SKIP])) == (1.0, skip)
 
 
@@ -78,7 +78,7 @@ def test_two_thousand_good_steps(cell):
     scaling, good = loss_scale.new_scaling(cell.device, 4.0), cell.array([1.0])
     scaling[GOOD_STEPS] = 1998
     for scale in (4.0, 8.0):
-        backend.unscale_gradients(good, scaling)
+        backend.unscale_gradients(scaling, good)
         assert float(scaling[SCALE]) == scale
 
 

@@ -70,7 +70,7 @@ def adam(device):
     assert to_numpy(state)[:2].tolist() == [1e-3, 3]
     scaling = new_scaling(device, 2.0)
     gradient = backend.scale_gradient(to_device(grads[0].astype("float32"), device), scaling)
-    backend.unscale_gradients(gradient, scaling)
+    backend.unscale_gradients(scaling, gradient)
     backend.adam_update(param, gradient, m_, v_, state, (0.5, 0.999), 1e-8, 0.0, scaling)
     backend.average_update(m_, param, state, 0.999)
     return [param, m_, v_, scaling]
@@ -103,13 +103,34 @@ def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
     "stem", [pytest.param(stem, marks=[pytest.mark.slow] * stem.startswith(SLOW)) for stem in kernels.stems()]
 )
 def test_nvrtc_compiles_for_every_architecture(stem, dtype):
+    compile_for(stem, dtype, ARCHITECTURES)
+
+
+TRAINING = kernels.of_training_on_cuda(backend.PRECISIONS, winograd=True)
+
+
+@pytest.mark.parametrize(
+    "stem", [pytest.param(stem, marks=[pytest.mark.slow] * stem.startswith(SLOW)) for stem in TRAINING]
+)
+def test_nvrtc_compiles_what_training_uses_for_one_architecture(stem):
+    """Short enough for an older NVRTC beside the newest (.ci/run): a machine with a GPU has its own."""
+    compile_for(stem, "float32", [90])
+
+
+def test_kernels_of_training_on_a_gpu_are_those_of_its_precision():
+    files = kernels.of_training_on_cuda(["bf16"])
+    assert {"adam", "batchnorm", "losses", "im2col"} < set(files) <= set(kernels.stems())
+    assert [f for f in files if f.startswith(("conv2d/", "winograd/", "ladder/"))] == ["conv2d/conv2d_bf16"]
+
+
+def compile_for(stem, dtype, architectures):
     nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="no CuPy", exc_type=ImportError)
     from gpunet.kernels.loader import cuda
 
-    for architecture in ARCHITECTURES:
+    for architecture in architectures:
         program = nvrtc.createProgram(source.text_of(stem), f"{stem}.cu", (), ())
         try:
-            nvrtc.compileProgram(program, (*cuda.options(dtype), f"--gpu-architecture=sm_{architecture}"))
+            nvrtc.compileProgram(program, (*cuda.options_of_nvrtc(dtype), f"--gpu-architecture=sm_{architecture}"))
         except nvrtc.NVRTCError:
             pytest.fail(f"{stem}.cu, {dtype}, sm_{architecture}:\n{nvrtc.getProgramLog(program)}")
         finally:

@@ -10,7 +10,7 @@ import pytest
 from cases import EPS32, assert_close, host
 from conv_shapes import CUTS, PASSES, SHAPES, Shape, arrays, computed, expected, on, random_shape
 from gpunet import backend
-from gpunet.backend import tiled
+from gpunet.backend import launches, tiled
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.tiled import SMALL, TALL, WIDE, Plan
 from guard_pages import assert_survives, between_pages, empty_between_pages
@@ -88,7 +88,7 @@ def test_split_sums_repeat_bit_for_bit_and_leave_the_counters_zero(device, which
     assert np.array_equal(runs[0], runs[1]) and np.array_equal(runs[0], runs[2])
     if device == "cuda":
         computed(which, shape, a, cut=Plan(SMALL, 2))
-        assert tiled._stream_counters and not any(map(np.any, map(host, tiled._stream_counters.values())))
+        assert launches._made and not any(map(np.any, map(host, launches._made.values())))
 
 
 @everywhere

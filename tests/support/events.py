@@ -5,8 +5,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.record_writer import masked_crc32c
+import pytest
+
+pytest.importorskip("tensorboardX")
+
+from tensorboardX.proto.event_pb2 import Event, SessionLog  # noqa: E402
+from tensorboardX.record_writer import masked_crc32c  # noqa: E402
 
 
 def events(folder: Path) -> list[list[Event]]:

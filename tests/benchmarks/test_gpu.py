@@ -1,0 +1,179 @@
+"""benchmarks.gpu: every section runs at a tiny size; a section that hangs or fails ends alone; the tables; misuse."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu import __main__ as command
+from benchmarks.gpu import correctness, predictions, products, sized, tables
+from benchmarks.measure.work import training_step
+from gpunet.backend import tiled
+
+SCALE = ["--scale", "0.05"]
+
+
+@pytest.mark.cuda
+@pytest.mark.timeout(900)
+def test_every_section_runs_to_its_end_at_a_tiny_size(tmp_path, capsys):
+    status = command.main([*SCALE, "--out", str(tmp_path), "--minutes", "30"])
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    sections = found["sections"]
+    assert {name: section["status"] for name, section in sections.items()} == dict.fromkeys(command.SECTIONS, "done")
+    assert status == 0 and list(tmp_path.glob("*.tmp")) == []
+    results = {name: section["results"] for name, section in sections.items()}
+    assert results["correct"]["wrong"] == 0 and len(results["correct"]["products"]) == 2 * 3 * 4
+    assert all(row["equal"] for row in results["graph"]["equal"]) and results["graph"]["as_on_cpu"]
+    assert results["build"]["kernels_with_local_memory"] == [] and len(results["build"]["files"]) == 3
+    assert len(results["step"]["steps"]) == 4 and all(row["whole_ms"] > 0 for row in results["step"]["steps"])
+    assert all(len(step["launches"]) > 50 for step in results["launches"]["steps"])
+    assert all(row["usual"] in row["us"] for row in results["plans"]["products"])
+    assert results["tests"]["first"]["status"] == results["train"]["bf16"]["status"] == 0
+    assert results["train"]["generate"]["status"] == 0
+    capsys.readouterr()
+    assert command.main(["--report", str(tmp_path / "gpu.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "operations are right" in shown and "the times say nothing" in shown
+
+
+@pytest.mark.cuda
+def test_the_check_of_products_sees_gaps_writes_beside_the_result_and_changing_bits(tmp_path):
+    """The guards and the poison are no decoration: each of three wrong kernels is told from a right one."""
+    import cupy
+
+    exact, count = [cupy.ones(1000, "float64")], iter(range(100))
+    right = lambda: [cupy.ones(1000, "float32")]  # noqa: E731
+
+    def gap():
+        found = cupy.empty(1000, "float32")
+        found[1:] = 1
+        return [found]
+
+    def beside():
+        found = cupy.ones(1000, "float32")
+        behind = cupy.ndarray(4, "float32", found.data + found.nbytes + 96)  # memory comes in blocks of 512 bytes
+        behind[...] = 1
+        return [found]
+
+    def changing():
+        return [cupy.ones(1000, "float32") + next(count) * 2.0**-23]
+
+    verdicts = [correctness.is_right(correctness.checked(call, exact, 2), 1e-5) for call in (right, gap, changing)]
+    assert verdicts == [True, False, False]
+    assert not correctness.checked(beside, exact, 2)["guards"]
+
+
+SLEEPS = "import subprocess, time; subprocess.Popen(['sleep', '99']); time.sleep(99)"
+FAILS = "raise RuntimeError('an illegal address')"
+WRITES = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('{\"a\": [1]}')"
+
+
+def test_a_section_that_hangs_or_fails_ends_alone_and_its_results_stay(tmp_path, monkeypatch, capsys):
+    programs, kept = {"machine": SLEEPS, "build": FAILS, "ceilings": WRITES, "correct": SLEEPS}, []
+    own = {name: str(tmp_path / f"{name}.json") for name in programs}
+    monkeypatch.setattr(command, "command_of", lambda name, options: [sys.executable, "-c", programs[name], own[name]])
+    monkeypatch.setattr(command, "require_gpu", lambda: None)
+    monkeypatch.setattr(command, "LAST", 0.0)
+    for name in programs:
+        place = command.SECTIONS[name]._replace(seconds=2.0 if name == "machine" else 99.0)
+        monkeypatch.setitem(command.SECTIONS, name, place)
+    write = command.findings.write
+
+    def noted(path, content):
+        kept.append(list(content["sections"]))
+        write(path, content)
+
+    monkeypatch.setattr(command.findings, "write", noted)
+    monkeypatch.setattr(command, "MINUTES", 0.1)
+    monkeypatch.setattr(command, "stop", without_rest(command.stop))
+    status = command.main(["--only", *programs, "--out", str(tmp_path), "--minutes", "0.1"])
+    sections = json.loads((tmp_path / "gpu.json").read_text())["sections"]
+    assert status == 1 and kept == [list(programs)[:i] for i in range(5)]
+    assert [section["status"] for section in sections.values()] == ["deadline", "failed", "done", "deadline"]
+    assert sections["build"]["error"] == "RuntimeError: an illegal address"
+    assert sections["ceilings"]["results"] == {"a": [1]}
+
+
+def without_rest(stop):
+    """End a section; nothing that it has started may be left."""
+
+    def checked(process):
+        stop(process)
+        end = time.monotonic() + 20  # the system may take a moment
+        while running(process.pid):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    return checked
+
+
+def running(group):
+    """The processes of a group that have not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it may end at any time
+            state, _, own, *_ = path.read_text().rpartition(")")[2].split()
+            found += [path] * (int(own) == group and state not in "ZX")
+    return found
+
+
+def test_predictions_are_written_first_and_lie_above_the_limit(tmp_path, monkeypatch):
+    found = predictions.predicted()
+    assert all(0 < row["limit_ms"] < row["predicted_ms"] for row in found["steps"])
+    assert {row["gpu"] for row in predictions.of_device(found, "NVIDIA H200")} == {"H200 SXM"}
+    assert {row["gpu"] for row in predictions.of_device(found, "NVIDIA A100-SXM4-40GB")} == {"A100 40GB"}
+    assert predictions.of_device(found, "another GPU") == []
+    flops = sum(work.uses * work.flops for work in training_step(64))
+    (fp32,) = (row for row in found["steps"] if (row["gpu"], row["precision"], row["batch"]) == ("T4", "fp32", 64))
+    assert fp32["limit_ms"] >= flops / 8.1e12 * 1e3
+    monkeypatch.setattr(command, "require_gpu", lambda: None)
+    monkeypatch.setattr(command, "in_a_process", lambda *_: pytest.fail("before the predictions are written"))
+    monkeypatch.setattr(command.findings, "write", lambda path, content: kept.append(content["predictions"]) or 1 / 0)
+    kept = []
+    with pytest.raises(ZeroDivisionError):
+        command.main(["--out", str(tmp_path)])
+    assert kept == [found]
+
+
+def test_products_have_the_sizes_from_which_plans_are_made(tmp_path):
+    settings = sized.Settings(0.05, False, tmp_path, None)
+    found = list(products.products(settings))
+    assert len(found) == 4 * 3
+    for product in found:
+        m, n, k, phases = product.plan()
+        result = {"forward": product.dy, "input grad": product.x, "weight grad": product.w}[product.part]
+        assert m * n * phases >= result.size and tiled.plan(m, n, k, phases).tile.columns
+        g = product.sizes
+        assert product.gflop == pytest.approx(2e-9 * g.n * g.oh * g.ow * g.kh * g.kw * g.c * g.f)
+
+
+def test_tables_show_a_step_beside_its_prediction_and_its_rival():
+    step = {"workload": "dcgan64-nf64-b64", "precision": "bf16", "replay_ms": 100.0, "whole_ms": 101.0, "host_ms": 1.0}
+    step |= {"pictures_per_second": 640.0, "verified": True, "best": "eager", "rivals": {"eager": 150.0}}
+    broken = {"workload": "dcgan64-nf64-b128", "precision": "fp32", "failed": "OutOfMemoryError: much"}
+    machine = {"machine": {"gpu": "NVIDIA H100"}, "versions": {"numpy": "2"}}
+    results = {"machine": machine, "step": {"steps": [step, broken]}, "ncu": {"skipped": "no ncu here"}}
+    results["correct"] = {"products": [{"name": "a", "right": True}, {"name": "b", "right": False}]}
+    sections = {name: {"status": "done", "seconds": 1.0, "results": own} for name, own in results.items()}
+    shown = tables.report({"sections": sections, "predictions": predictions.predicted(), "scale": 1.0})
+    (line,) = (line for line in shown.splitlines() if line.startswith("dcgan64-nf64-b64 "))
+    assert line.split()[:5] == ["dcgan64-nf64-b64", "bf16", "100", "101", "1"] and line.split()[-2:] == ["eager", "150"]
+    assert len(line.split()) == 11  # limit and prediction of that GPU are there
+    assert "OutOfMemoryError" in shown and "1 of 2 operations are right" in shown and "no ncu here" in shown
+
+
+@pytest.mark.parametrize("words", [["--minutes", "0"], ["--scale", "-1"], ["--report", "nowhere.json"]])
+def test_misuse_is_told_in_one_line(tmp_path, capsys, words):
+    assert command.main([*words, "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_another_json_file_is_no_report(tmp_path, capsys):
+    (tmp_path / "step.json").write_text('{"rows": []}')
+    assert command.main(["--report", str(tmp_path / "step.json")]) == 2
+    assert "expected a file that benchmarks.gpu wrote" in capsys.readouterr().err

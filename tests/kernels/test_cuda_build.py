@@ -1,0 +1,87 @@
+"""Kernels compiled for a GPU ahead of time: the long files first, several at once, noted, and said at a first start."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dcgan.config import Config
+from dcgan.device import choose_device
+from dcgan.errors import UserError
+from gpunet import kernels
+from gpunet.backend import choices
+from gpunet.kernels import __main__ as command
+from gpunet.kernels.loader import cuda_build
+
+FEW = ["arrays", "columns", "average"]
+
+
+@pytest.fixture
+def own_caches(tmp_path, monkeypatch):
+    """Caches that hold nothing, and three quick files as all that a training uses."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "cupy"))
+    monkeypatch.setattr(kernels, "of_training_on_cuda", lambda precisions, winograd=False: FEW)
+    monkeypatch.setattr(choices, "_chosen", dict(choices._chosen))
+
+
+def test_files_that_take_long_come_first_and_several_compile_at_once(monkeypatch):
+    started, both = [], threading.Barrier(2, timeout=20)
+
+    def compiled(job):
+        started.append(job[0])
+        if job[0].startswith("conv2d/"):
+            both.wait()  # only two that run at the same time get past this
+        return {"file": job[0]}
+
+    monkeypatch.setattr(cuda_build, "_in_a_process", compiled)
+    monkeypatch.setattr(cuda_build, "threads", lambda: 2)
+    seen = []
+
+    def watch(rows):
+        for row in rows:
+            seen.append(row["file"])
+            yield row
+
+    kernels.build(["adam", "conv2d/conv2d", "losses", "conv2d/conv2d_tf32"], watch=watch, device="cuda")
+    assert set(started[:2]) == {"conv2d/conv2d", "conv2d/conv2d_tf32"} and len(started) == 4
+    assert seen == ["conv2d/conv2d", "conv2d/conv2d_tf32", "adam", "losses"]
+
+
+def test_without_a_gpu_one_line_says_so(monkeypatch, capsys):
+    def none(*arguments, **more):
+        raise RuntimeError("no CUDA-capable device\nis detected")
+
+    monkeypatch.setattr(kernels, "build", none)
+    assert command.main(["--device", "cuda"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.cuda
+def test_the_command_compiles_all_that_a_training_uses(own_caches, capsys, tmp_path):
+    assert kernels.unbuilt(FEW, device="cuda") == FEW
+    assert command.main(["--device", "cuda"]) == 0
+    assert "3 kernel files are ready for this GPU" in capsys.readouterr().out
+    assert kernels.unbuilt(FEW, device="cuda") == [] and any((tmp_path / "cupy").iterdir())
+    assert kernels.unbuilt(FEW, "float64", "cuda") == FEW
+    row = cuda_build.compiled("arrays", "float32")
+    assert row["entries"]["fill"]["registers"] > 0 and row["entries"]["fill"]["local_bytes"] == 0
+
+
+@pytest.mark.cuda
+def test_a_first_start_says_what_it_compiles_and_a_second_one_nothing(own_caches, capsys):
+    config = Config(device="cuda", precision="fp32")
+    for said in ("compiling 3 kernel files for this GPU", ""):
+        assert choose_device(config) == "cuda"
+        out = capsys.readouterr().out
+        assert out.startswith(said) if said else not out
+
+
+@pytest.mark.cuda
+def test_a_file_that_does_not_compile_is_named(own_caches, monkeypatch, tmp_path):
+    wrong = tmp_path / "wrong.cu"
+    wrong.write_text('extern "C" __global__ void wrong(real* y) { undeclared(y); }')
+    monkeypatch.setattr(kernels, "of_training_on_cuda", lambda *_, **__: [str(wrong.with_suffix(""))])
+    with pytest.raises(UserError, match=r"--device cuda: .*wrong.cu does not compile for this GPU"):
+        choose_device(Config(device="cuda", precision="fp32"))
