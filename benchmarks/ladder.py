@@ -84,7 +84,7 @@ def static(name: str, step: str, arch: str, blocks: Blocks) -> tuple[list[Any], 
 
 def _per_product(code: machine_code.Code, entry: str) -> float | str:
     """Return how many instructions the loop over tiles has for each product on tensor cores, "" where it has none."""
-    loop = instructions.main_loop(code.cubin, entry) if instructions.disassembler() else []
+    loop = instructions.main_loop(instructions.disassembled(code.cubin)[entry]) if instructions.disassembler() else []
     return len(loop) / instructions.products(loop) if loop else ""
 
 

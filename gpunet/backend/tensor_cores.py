@@ -13,15 +13,16 @@ import functools
 from typing import Any, NamedTuple
 
 from gpunet import kernels
-from gpunet.backend.devices import Array
+from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import DTYPES, Factor
-from gpunet.backend.launches import arrivals, empty
+from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Sizes, require_fit
 
 CHANNELS = 8  # channels are a multiple of this: 16 bytes of 16-bit numbers
 TAPS = 15  # at most, on each axis
 STAGES = 4  # tiles of both factors in shared memory (loop.cuh)
 LINE = 64  # bytes along K of a row of a tile
+PAIR = 8  # bytes of two float32 numbers, which a thread writes at once
 BLOCKS = 120  # occupy a large GPU: about one for each multiprocessor
 SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its part of the sum costs more than it saves
 
@@ -67,11 +68,11 @@ def plan(m: int, n: int, depth: int, phases: int = 1) -> Plan:
     """
     for tile in (HUGE, WIDE) if n > TALL.columns else (TALL,):
         down, across = tile.blocks(m, n, phases)
-        splits = max(1, min(-(-BLOCKS // (down * across)), depth // SHORTEST))
+        splits = max(1, min(-(-BLOCKS // max(1, down * across)), depth // SHORTEST))
         if down * across * splits >= BLOCKS and m >= tile.rows:
             return Plan(tile, splits)
     down, across = SMALL.blocks(m, n, phases)
-    return Plan(SMALL, max(1, min(BLOCKS // (down * across), depth // SHORTEST)))
+    return Plan(SMALL, max(1, min(BLOCKS // max(1, down * across), depth // SHORTEST)))
 
 
 def takes(weight: tuple[int, ...]) -> bool:
@@ -137,13 +138,17 @@ def conv2d_input_grad(
 def conv2d_weight_grad(
     x: Array, dy: Array, g: Sizes, precision: str, out: Array | None = None, cut: Plan | None = None
 ) -> Array:
-    """Return dweight (KH, KW, C, F), float32, in `out` if given, of factors x (N, H, W, C) and dy (N, OH, OW, F)."""
-    dweight = empty(x, *g.weight_shape, dtype="float32") if out is None else out
+    """Return dweight (KH, KW, C, F), float32, in `out` if given, of factors x (N, H, W, C) and dy (N, OH, OW, F).
+
+    The kernels write two numbers at once. `out` may begin between two of a larger array: then it gets a copy.
+    """
+    fits = out is not None and address(out) % PAIR == 0
+    dweight = out if fits else empty(x, *g.weight_shape, dtype="float32")
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
     cut = cut or plan(m, g.f, depth)
     _launch(f"{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
-    return dweight
+    return written(dweight, out)
 
 
 def _tiles(numbers: int, factor: Array) -> int:

@@ -130,8 +130,9 @@ def test_the_loop_with_products_on_tensor_cores_is_found(nvrtc, tmp_path, arch):
     if instructions.disassembler() is None:
         pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
     code = machine_code.compile_file(write(tmp_path, "products", PRODUCTS), "float32", arch)
-    assert instructions.main_loop(code.cubin, "without_loop") == []
-    loop = instructions.main_loop(code.cubin, "with_loop")
+    text = instructions.disassembled(code.cubin)
+    assert instructions.main_loop(text["without_loop"]) == []
+    loop = instructions.main_loop(text["with_loop"])
     assert instructions.products(loop) == 2 and 4 < len(loop) < 12  # and a counter, its comparison, an addition, a jump
     assert loop[-1].startswith("BRA") and not any(name.startswith("LDG") for name in loop)
 

@@ -19,9 +19,9 @@ every_format = pytest.mark.parametrize("precision", list(DTYPES))
 @pytest.fixture
 def tensor_cores(device, precision):
     """Products on tensor cores; on the CPU the exact path imitates them."""
-    with backend.use("kernels"), backend.use_precision(precision):
-        with backend.use_conv("mma" if device == "cpu" else "auto"):
-            yield
+    conv = "mma" if device == "cpu" else "auto"
+    with backend.use("kernels"), backend.use_precision(precision), backend.use_conv(conv):
+        yield
 
 
 def network(device):

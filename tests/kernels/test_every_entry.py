@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpunet import backend, kernels
-from gpunet.backend import launches, to_device, to_numpy
+from gpunet.backend import factors, launches, to_device, to_numpy
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv.patches import fold, unfold
 from gpunet.backend.join import launch_join
@@ -19,6 +19,7 @@ from gpunet.kernels.loader import source
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
+    *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
@@ -40,12 +41,23 @@ def run_all(device):
     running = channel.copy(), channel.copy()
     joined = backend.batchnorm(x, channel, None, 1e-5, 1.0, (*running, 0.1), 2)  # two batches, each on its own
     results += [*joined, *running, *backend.batchnorm_backward(dy.copy(), x, joined[1], joined[3], channel, None)]
+    results += [array for precision in factors.DTYPES for array in rounded(precision, x, dy, channel)]
     pictures = to_device(rng.integers(0, 256, (2, 5, 5, 3), "uint8"), device)
     real = backend.images_to_real(pictures)
     results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
     results += [backend.real_to_images(real)]
     results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)]
     return [to_numpy(result) for result in results + adam(device)]
+
+
+def rounded(precision, x, dy, channel):
+    """Every operation that writes factors of a precision, or reads them, with statistics that are given."""
+    y, per_batch = factors.leaky_relu(x, 0.2, precision), channel[None, None].repeat(2, 1)
+    z = factors.normalise(x, channel, channel, channel, channel, 0.2, precision)
+    given = dy.copy(), x, channel, channel, channel, channel
+    dx = factors.batchnorm_backward_apply(given, per_batch, 0.2, precision)
+    others = [factors.factor(x, precision), factors.leaky_relu_backward(dy.copy(), y, 0.2)]
+    return [*others, *(made.numbers for made in (y, z, dx))]
 
 
 def there_and_back(images, size):

@@ -38,13 +38,13 @@ def convolution(
 
     rounded: the weight as a factor, if somebody has rounded it already.
     """
-    if form.covers_image(sizes):
-        return Whole(weight)
     asked = weight.shape, device_of(weight), weight.dtype
     if precision := form.rounding(*asked):
         return Rounded(rounded or weight, sizes, precision)
     if precision := form.patches_rounding(*asked):
         return RoundedPatches(rounded or weight, sizes, precision)
+    if form.covers_image(sizes):
+        return Whole(weight)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
