@@ -42,6 +42,7 @@ from gpunet.kernels.loader.machine import BuildError, run_alone, threads
 from gpunet.kernels.loader.signature import entries
 from gpunet.kernels.loader.source import libraries, stems
 
+TENSOR_CORES = ("conv2d_mma/", "factors/")  # folders of files that a step on a CPU does not use
 NOT_CUDA = (np.ndarray, NoneType)
 __all__ = [
     "BuildError",
@@ -124,14 +125,15 @@ def _without_ladders() -> list[str]:
 
 def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
     """Return the files that a training step on a GPU may use, with products in any of these precisions."""
-    products = ["conv2d/conv2d" if name == "fp32" else f"conv2d/conv2d_{name}" for name in precisions]
-    others = ("conv2d/",) if winograd else ("conv2d/", "winograd/")
+    rounded = [name for name in precisions if name != "fp32"]
+    products = [f"{file}_{name}" for name in rounded for file in ("conv2d_mma/conv2d_mma", "factors/factors")]
+    others = TENSOR_CORES if winograd else (*TENSOR_CORES, "winograd/")
     return [*products, *(stem for stem in _without_ladders() if not stem.startswith(others))]
 
 
 def of_training() -> list[str]:
     """Return the files that a training step on the CPU may use."""
-    return [*libraries(), *(stem for stem in stems() if not stem.startswith(("conv2d/", "ladder/")))]
+    return [*libraries(), *(stem for stem in stems() if not stem.startswith(("conv2d/", "ladder/", *TENSOR_CORES)))]
 
 
 def unbuilt(files: Iterable[str], dtype: str = "float32", device: str = "cpu") -> list[str]:

@@ -35,7 +35,9 @@ class Sequential(Layer):
             if isinstance(before, BatchNorm | Conv2d) and isinstance(after, Conv2d | ConvTranspose2d):
                 before.rounding_y = after.rounding_x
             if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm | Conv2d):
-                after.rounding_dx = before.rounding_dy
+                if isinstance(after, Conv2d) or getattr(before, "slope", 1.0) == 1:
+                    after.rounding_dx = before.rounding_dy
+                # else batch norm's dx first goes through the derivative of that convolution's leaky ReLU
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
