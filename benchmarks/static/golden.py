@@ -26,16 +26,13 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from benchmarks.static import machine_code
-from benchmarks.static.instructions import SASS_LINE, disassembled, disassembler
+from benchmarks.static.instructions import SASS_LINE, disassembled, disassembler, main_loop, products
 from gpunet import kernels
 from gpunet.files import write_atomically
 from gpunet.kernels.loader.machine import cache_folder
 
 FILE = Path(__file__).with_name("golden.json")
 ARCHITECTURES = ("sm_80", "sm_90")
-LABEL = re.compile(r"^(\.L_\w+):")
-BRANCH = re.compile(r"\bBRA\b.*?(\.L_\w+)")
-PRODUCT = re.compile(r"[HDI]G?MMA\b")
 WIDE_LOAD = re.compile(r"LDG(STS)?\b[\w.]*\.128\b")  # from global memory into registers, or on into shared memory
 
 
@@ -63,27 +60,6 @@ class Golden(NamedTuple):
     rows: dict[tuple[str, str], Row]  # by kernel and architecture
 
 
-def main_loop(text: str) -> list[str]:
-    """Return the names of the instructions of the shortest loop with products on tensor cores; [] where none is.
-
-    text: a kernel's machine code as nvdisasm prints it. A loop is a branch back to a label, and all between.
-    """
-    names: list[str] = []
-    labels: dict[str, int] = {}
-    shortest: list[str] = []
-    for line in text.splitlines():
-        label, instruction, branch = LABEL.match(line), SASS_LINE.match(line), BRANCH.search(line)
-        if label:
-            labels[label[1]] = len(names)
-        if instruction:
-            names.append(instruction[1])
-        if instruction and branch and branch[1] in labels:
-            body = names[labels[branch[1]] :]
-            if any(map(PRODUCT.match, body)) and (not shortest or len(body) < len(shortest)):
-                shortest = body
-    return shortest
-
-
 def rows_of(stem: str, arch: str) -> list[Row]:
     """Return the figures of every kernel of a file, kept from an earlier run or else from compiling it now.
 
@@ -104,8 +80,7 @@ def _compiled(stem: str, arch: str) -> list[Row]:
     for f in machine_code.figures(stem, "float32", arch, code):
         text = texts[f.kernel.rpartition(".")[2]]
         loop, wide = main_loop(text), sum(map(bool, map(WIDE_LOAD.match, SASS_LINE.findall(text))))
-        products = sum(map(bool, map(PRODUCT.match, loop)))
-        rows.append(Row(f.kernel, arch, f.registers, f.spill_bytes, len(loop), products, wide))
+        rows.append(Row(f.kernel, arch, f.registers, f.spill_bytes, len(loop), products(loop), wide))
     return rows
 
 

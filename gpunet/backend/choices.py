@@ -20,7 +20,8 @@ gpunet/backend/conv/form.py; how a matrix product is computed, in gpunet/backend
     strided    patches are read where they lie in the image (kernels/strided_conv.cpp); on the CPU only
     im2col     patches are gathered into a matrix, for one matrix product
     tiled      our tiled kernels (kernels/conv2d/conv2d.cu): no matrix of patches, full precision
-    mma        the same tiles on tensor cores (conv2d_tf32.cu, ...): factors are rounded, sums are float32
+    mma        on tensor cores (kernels/conv2d_mma/): factors are rounded, sums are float32. They take channels that are
+               multiples of 8 and kernels of up to 15 x 15; what they do not take (form.py) goes to `tiled`
 
 A name of the second list means the direct form with its products computed that way. The fraction of a factor has 23
 bits in fp32, 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below 6e-8 vanish in it, so gradients

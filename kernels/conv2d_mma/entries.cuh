@@ -1,8 +1,9 @@
 // The kernels: three passes, each with four shapes of tile, from which the launch chooses by the sizes. The repetition
 // is needed, because the loader reads the parameter lists from this text.
 //
-// Grid: x = tiles of rows (times phases for the input gradient, which count faster), y = tiles of columns, z = splits
-// of k. A block has as many threads as its __launch_bounds__ say, and STAGES tiles of both factors in shared memory.
+// Grid: x = tiles of rows, y = tiles of columns, z = splits of k. For the input gradient, x counts the phases, too:
+// block x computes tile x / phases of phase x % phases. A block has as many threads as its __launch_bounds__ say, and
+// STAGES tiles of both factors in shared memory.
 //
 // y (N, OH, OW, F), x (N, H, W, C), weight (KH, KW, C, F); bias (F), or (C) for the input gradient. y or dx is null where
 // `rounded` takes the result, and the other way round; mask and slope: see Result in loop.cuh.

@@ -90,27 +90,26 @@ __device__ unsigned to_tf32(float x) {
 //   load_matrices_turned   the g-th 16-bit numbers of lines 2t (low bits) and 2t + 1
 // PTX ISA, "Warp-level matrix load instruction: ldmatrix".
 #ifdef ON_CPU
+struct alignas(16) [[gnu::may_alias]] MatrixLine { unsigned short numbers[8]; };
 struct MatrixLines {
-    const void* line;
-    unsigned r[4];
+    MatrixLine line;  // what this lane reads, for others
+    unsigned r[4];    // what it gets
 };
 inline void load_of_warp(MatrixLines* const* lanes, unsigned) {
     for (int lane = 0; lane < 32; ++lane)
         for (int i = 0; i < 4; ++i)
-            std::memcpy(&lanes[lane]->r[i], (const char*) lanes[8 * i + lane / 4]->line + lane % 4 * 4, 4);
+            std::memcpy(&lanes[lane]->r[i], lanes[8 * i + lane / 4]->line.numbers + lane % 4 * 2, 4);
 }
 inline void load_turned_of_warp(MatrixLines* const* lanes, unsigned) {
     for (int lane = 0; lane < 32; ++lane)
         for (int i = 0; i < 4; ++i) {
-            unsigned short pair[2];
-            for (int e = 0; e < 2; ++e)
-                std::memcpy(&pair[e], (const char*) lanes[8 * i + lane % 4 * 2 + e]->line + lane / 4 * 2, 2);
-            lanes[lane]->r[i] = pair[0] | (unsigned) pair[1] << 16;
+            MatrixLines* const* pair = lanes + 8 * i + lane % 4 * 2;
+            lanes[lane]->r[i] = pair[0]->line.numbers[lane / 4] | (unsigned) pair[1]->line.numbers[lane / 4] << 16;
         }
 }
 #define LOAD_MATRICES(name, execute, turned) \
     inline void name(unsigned (&r)[4], SharedAddress line) { \
-        MatrixLines mine = {line, {}}; \
+        MatrixLines mine = {*(const MatrixLine*) line, {}}; \
         warp_collective<MatrixLines>(0xffffffffu, mine, execute); \
         for (int i = 0; i < 4; ++i) r[i] = mine.r[i]; \
     }

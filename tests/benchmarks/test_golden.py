@@ -12,7 +12,8 @@ import re
 import pytest
 
 from benchmarks.static import golden, machine_code
-from benchmarks.static.golden import ARCHITECTURES, Row, main_loop
+from benchmarks.static.golden import ARCHITECTURES, Row
+from benchmarks.static.instructions import main_loop
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
 
 FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
