@@ -42,6 +42,7 @@ from gpunet.kernels.loader.machine import BuildError, run_alone, threads
 from gpunet.kernels.loader.signature import entries
 from gpunet.kernels.loader.source import libraries, stems
 
+TENSOR_CORES = ("conv2d_mma/", "factors/")  # folders of files that a step on a CPU does not use
 NOT_CUDA = (np.ndarray, NoneType)
 __all__ = [
     "BuildError",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cases import EPS32, assert_close, host
-from conv_shapes import EIGHTS, MMA_TILES, PASSES, SHAPES, arrays, expected, on
+from conv_shapes import EIGHTS, MMA_TILES, PASSES, SHAPES, Shape, arrays, expected, on
 from gpunet import backend, kernels
 from gpunet.backend import choices, tensor_cores
 from gpunet.backend.conv import form
@@ -128,8 +128,36 @@ def test_channels_that_tensor_cores_do_not_take_are_multiplied_in_full_precision
     with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision("bf16"):
         conv = backend.convolution(there["weight"], shape.sizes)
         y = conv.output(conv.input_form(there["x"]), there["bias_f"])
-    assert set(launched) == {"conv2d/conv2d"} and conv.precision is None
+    assert set(launched) == {"conv2d/conv2d"}
     assert_close(y, expected("forward", shape, a), 16 * EPS32)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(2, 7, 6, 3, 16, (4, 4), (2, 2), ((1, 1), (1, 2))),
+        Shape(1, 5, 9, 1, 8, (4, 4), (1, 3), ((3, 0), (0, 3))),
+        Shape(3, 4, 4, 3, 8, (4, 4)),  # the kernel covers the image
+        Shape(1, 6, 5, 2, 24, (2, 2), (3, 2)),  # pixels between the patches
+        Shape(1, 6, 5, 1, 8, (5, 4)),  # 20 numbers of a patch are no multiple of 8: full precision
+    ],
+    ids=str,
+)
+def test_pictures_are_multiplied_as_patches(device, precision, shape, launched):
+    """Images of few channels: a patch, gathered and rounded in one pass, has enough numbers for a tile."""
+    a = arrays(shape)
+    there = on(device, a)
+    with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
+        conv = backend.convolution(there["weight"], shape.sizes)
+        X, Y = conv.input_form(there["x"]), conv.output_form(there["dy"])
+        results = conv.output(X, there["bias_f"]), conv.input_grad(Y, there["bias_c"]), conv.weight_grad(X, Y)
+    for which, result in zip(PASSES, results, strict=True):
+        np.testing.assert_array_equal(host(result), expected(which, shape, a), err_msg=which)
+    files = {f"factors/factors_{precision}", f"conv2d_mma/conv2d_mma_{precision}"}
+    taken = shape.kernel[0] * shape.kernel[1] * shape.c % 8 == 0
+    assert set(launched) - {"im2col", "columns"} == (files if taken else {"conv2d/conv2d"})
 
 
 @pytest.mark.parametrize("device", DEVICES)

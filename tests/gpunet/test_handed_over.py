@@ -36,20 +36,31 @@ def up(c, f, bias=False):
     return ConvTranspose2d(c, f, 4, 2, 1, bias=bias)
 
 
-# name: the layers, the image, and which layers hand over a factor: forward (y) and backward (dx), by position
+# name: the layers, the image, and which layers hand over a factor: forward (y) and backward (dx), as they are called
 NETS = {
     "discriminator": (
         lambda: (down(3, 8), LeakyReLU(), down(8, 16), BatchNorm(16), LeakyReLU(), down(16, 1)),
-        (2, 8, 8, 3), [1], [3],
+        (2, 8, 8, 3), [0], [3, 2],
     ),
     "generator": (
         lambda: (ConvTranspose2d(5, 16, 2, bias=False), BatchNorm(16), ReLU(), up(16, 8), BatchNorm(8), ReLU(),
                  up(8, 3, True), Tanh()),
-        (2, 1, 1, 5), [1], [4],
+        (2, 1, 1, 5), [1, 4], [4],
     ),
-    "biases": (lambda: (down(8, 8, True), BatchNorm(8), LeakyReLU(), up(8, 16, True), LeakyReLU(), down(16, 8)),
-               (2, 4, 4, 8), [1, 4], []),
+    "biases": (
+        lambda: (down(8, 8, True), LeakyReLU(), down(8, 16, True), BatchNorm(16), LeakyReLU(), up(16, 8, True),
+                 LeakyReLU(), down(8, 8)),
+        (2, 8, 8, 8), [0, 3], [],
+    ),
     "batch norm alone": (lambda: (up(8, 8), BatchNorm(8), down(8, 8)), (2, 3, 5, 8), [1], [1]),
+    "leaky ReLUs alone": (
+        lambda: (down(8, 16), LeakyReLU(0.3), down(16, 8), LeakyReLU(0.1), down(8, 8), LeakyReLU(), up(8, 8)),
+        (1, 8, 12, 8), [0, 2, 4], [4, 2],
+    ),
+    "leaky ReLU in front of batch norm": (
+        lambda: (down(8, 8), LeakyReLU(), BatchNorm(8), down(8, 16), LeakyReLU(), LeakyReLU(), down(16, 8)),
+        (2, 8, 8, 8), [2], [],
+    ),
     "other neighbours": (
         lambda: (down(8, 16), ReLU(), BatchNorm(16), Tanh(), up(16, 8), LeakyReLU(), Tanh(), down(8, 8)),
         (2, 4, 4, 8), [], [],
@@ -60,7 +71,7 @@ NETS = {
     "kernels as large as the image": (
         lambda: (ConvTranspose2d(16, 8, 4, bias=False), BatchNorm(8), ReLU(), Conv2d(8, 16, 4, bias=False),
                  LeakyReLU(), ConvTranspose2d(16, 8, 2, bias=False), BatchNorm(8), Flatten(), Linear(32, 2)),
-        (3, 1, 1, 16), [], [],
+        (3, 1, 1, 16), [1, 3], [6, 1],
     ),
 }  # fmt: skip
 every_net = pytest.mark.parametrize("name", NETS)
@@ -147,6 +158,23 @@ def test_who_hands_over_factors(device, name, monkeypatch):
     assert (forward, backward) == NETS[name][2:]
 
 
+@everywhere
+@every_format
+@every_net
+def test_a_frozen_net_passes_the_same_gradient_on(device, precision, name):
+    """Its inputs are kept no longer than a leaky ReLU's derivative needs them."""
+    with on_tensor_cores(precision):
+        _, expected, *_ = results(*built(name, device))
+        net, x = built(name, device)
+        y = net.forward(x)
+        net.forget()
+        with net.frozen():
+            y = net.forward(x)
+            dy = np.random.default_rng(1).standard_normal(y.shape).astype("float32")
+            dx = net.backward(backend.to_device(dy, device))
+    assert np.array_equal(host(dx), expected) and all(parameter.grad is None for parameter in net.parameters())
+
+
 @pytest.mark.parametrize(
     "choice, dtype",
     [
@@ -201,15 +229,15 @@ def test_a_factor_of_another_precision_is_refused():
 
 @every_format
 def test_gradients_land_in_the_buffer_of_an_optimiser(precision):
-    """An odd number of parameters before a weight: its gradient begins between two pairs of numbers."""
+    """What an earlier step left there does not matter; a second gradient is added."""
     from gpunet.optim import Adam
 
     with on_tensor_cores(precision):
         free, x = built("biases", "cpu")
         bound, _ = built("biases", "cpu")
-        odd = Linear(3, 1, bias=False)
-        optimiser = Adam([*odd.parameters(), *bound.parameters()])
-        optimiser.grad[...] = np.nan
+        optimiser = Adam([*Linear(3, 1, bias=False).parameters(), *bound.parameters()])
+        for buffer in optimiser.grad:
+            buffer[...] = np.nan
         for _ in range(2):
             results(free, x)
             results(bound, x)

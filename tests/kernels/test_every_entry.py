@@ -10,7 +10,8 @@ import pytest
 from gpunet import backend, kernels
 from gpunet.backend import factors, launches, to_device, to_numpy
 from gpunet.backend.columns import add_bias
-from gpunet.backend.conv.patches import fold, unfold
+from gpunet.backend.conv.patches import fold, unfold, unfold_rounded
+from gpunet.backend.devices import device_of
 from gpunet.backend.join import launch_join
 from gpunet.backend.loss_scale import new_scaling
 from gpunet.backend.sizes import conv_sizes
@@ -57,7 +58,23 @@ def rounded(precision, x, dy, channel):
     given = dy.copy(), x, channel, channel, channel, channel
     dx = factors.batchnorm_backward_apply(given, per_batch, 0.2, precision)
     others = [factors.factor(x, precision), factors.leaky_relu_backward(dy.copy(), y, 0.2)]
+    sizes = conv_sizes((2, 30, 25), (3, 4, 3, 1), (1, 2), ((1, 0), (2, 1)))
+    others += [unfold_rounded(x.reshape(-1)[: 2 * 30 * 25 * 3].reshape(2, 30, 25, 3), sizes, precision).numbers]
+    others += adam_rounded(precision, device_of(x))
     return [*others, *(made.numbers for made in (y, z, dx))]
+
+
+def adam_rounded(precision, device):
+    """A step of Adam that rounds the new parameters, and one that is left out: they are those of Adam, rounded."""
+    param, grad, m, v = (to_device(a, device) for a in np.random.default_rng(2).random((4, 1500), "float32"))
+    plain, state = [a.copy() for a in (param, grad, m, v)], to_device(np.array([1e-3, 0, 0, 0]), device)
+    made = factors.Factor(factors.factor(0 * param, precision), precision)
+    backend.adam_update(*plain, state.copy(), (0.5, 0.999), 1e-8)
+    backend.adam_update(param, grad, m, v, state, (0.5, 0.999), 1e-8, rounded=made)
+    for a, b in zip((param, m, v), (plain[0], plain[2], plain[3]), strict=True):
+        assert np.array_equal(to_numpy(a), to_numpy(b))
+    assert np.array_equal(to_numpy(made.numbers), to_numpy(factors.factor(param, precision)))
+    return [param, made.numbers]
 
 
 def there_and_back(images, size):
@@ -135,6 +152,7 @@ def test_kernels_of_training_on_a_gpu_are_those_of_its_precision():
     chosen = [file for file in files if file.startswith(("conv2d", "factors/", "winograd/", "ladder/"))]
     passes = ("forward", "input_grad", "weight_grad")
     assert chosen == ["conv2d/conv2d", *(f"conv2d_mma/{which}_bf16" for which in passes), "factors/factors_bf16"]
+    assert not any(f.startswith(("conv2d_mma/", "factors/")) for f in kernels.of_training_on_cuda(["fp32"]))
 
 
 def compile_for(stem, dtype, architectures):

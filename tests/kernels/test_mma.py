@@ -22,9 +22,9 @@ from conv_shapes import (
     rounded,
 )
 from gpunet import backend, kernels
-from gpunet.backend import tensor_cores
+from gpunet.backend import factors, tensor_cores
 from gpunet.backend.sizes import conv_sizes
-from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE, Plan
+from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE, After, Plan
 from guard_pages import assert_survives, between_pages, empty_between_pages
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -133,6 +133,35 @@ def test_a_nan_weight_reaches_its_own_output_only(device):
 
 @everywhere
 @every_format
+@pytest.mark.parametrize("rounds", [False, True])
+@pytest.mark.parametrize("cut", [Plan(HUGE, 1), Plan(SMALL, 3)])
+def test_leaky_relu_behind_the_sum(device, precision, rounds, cut):
+    """y = leaky_relu(sum + bias) and, with a mask, dx = sum times its derivative; rounded once, when it is written."""
+    shape, slope = EIGHTS[1], 0.25  # a power of two, so that the products with it are exact
+    a = arrays(shape)
+    there = rounded(on(device, a), precision)
+    y = tensor_cores.conv2d(
+        there["x"], there["weight"], shape.sizes, precision, there["bias_f"], After(slope, rounds=rounds), cut
+    )
+    exact = expected("forward", shape, a)
+    check_result(y, np.where(exact > 0, exact, slope * exact), precision, slope, rounds)
+    after = After(slope, there["x"], rounds)
+    dx = tensor_cores.conv2d_input_grad(there["dy"], there["weight"], shape.sizes, precision, None, after, cut)
+    exact = expected("input_grad", shape, a) - a["bias_c"]
+    check_result(dx, np.where(a["x"] > 0, exact, slope * exact), precision, slope, rounds)
+
+
+def check_result(result, wanted, precision, slope, rounds):
+    """Check a result that was rounded, a Factor, or was not, an array."""
+    if rounds:
+        assert (result.precision, result.slope) == (precision, slope)
+        wanted = as_float(factors.factor(wanted.astype("float32"), precision), precision)
+        result = as_float(host(result.numbers), precision)
+    np.testing.assert_array_equal(host(result), wanted)
+
+
+@everywhere
+@every_format
 @every_pass
 def test_split_sums_repeat_bit_for_bit_and_leave_the_counters_zero(device, precision, which, monkeypatch):
     shape, counters = EIGHTS[0], []
@@ -221,12 +250,16 @@ def run_between_guard_pages(precision: str) -> None:
             a = arrays(shape)
             there = {k: between_pages(v, at_end) for k, v in rounded(on("cpu", a), precision).items()}
             for which in PASSES:
-                for cut in [Plan(tile, splits) for tile in (HUGE, WIDE, TALL, SMALL) for splits in (1, 3)]:
+                for cut in (Plan(HUGE, 1), Plan(WIDE, 3), Plan(TALL, 1), Plan(SMALL, 1), Plan(SMALL, 3)):
                     print(at_end, shape, which, cut, flush=True)
                     result = multiplied(which, shape, there, precision, cut)
                     np.testing.assert_array_equal(result, expected(which, shape, a))
+            after = After(0.25, there["x"], rounds=True)
+            for cut in (Plan(TALL, 1), Plan(SMALL, 2)):
+                print(at_end, shape, "a rounded result", cut, flush=True)
+                tensor_cores.conv2d_input_grad(there["dy"], there["weight"], shape.sizes, precision, None, after, cut)
 
 
-@every_format
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])  # fp16 differs from bf16 in the multiplication alone
 def test_no_byte_outside_is_touched(precision):
     assert_survives(__file__, f"run_between_guard_pages({precision!r})")
