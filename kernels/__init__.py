@@ -118,20 +118,24 @@ def build(
         pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C no further file is compiled
 
 
+ONLY_ON_CUDA = ("conv2d/", "conv2d_mma/", "factors/", "ladder/")  # folders that training on the CPU does without
+
+
 def _without_ladders() -> list[str]:
     return [stem for stem in stems() if not stem.startswith("ladder/")]
 
 
 def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
     """Return the files that a training step on a GPU may use, with products in any of these precisions."""
-    products = ["conv2d/conv2d" if name == "fp32" else f"conv2d/conv2d_{name}" for name in precisions]
-    others = ("conv2d/",) if winograd else ("conv2d/", "winograd/")
+    rounded = [name for name in precisions if name != "fp32"]
+    products = [f for name in rounded for f in (f"conv2d_mma/conv2d_mma_{name}", f"factors/factors_{name}")]
+    others = ("conv2d_mma/", "factors/") if winograd else ("conv2d_mma/", "factors/", "winograd/")
     return [*products, *(stem for stem in _without_ladders() if not stem.startswith(others))]
 
 
 def of_training() -> list[str]:
     """Return the files that a training step on the CPU may use."""
-    return [*libraries(), *(stem for stem in stems() if not stem.startswith(("conv2d/", "ladder/")))]
+    return [*libraries(), *(stem for stem in stems() if not stem.startswith(ONLY_ON_CUDA))]
 
 
 def unbuilt(files: Iterable[str], dtype: str = "float32", device: str = "cpu") -> list[str]:
