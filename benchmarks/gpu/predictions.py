@@ -4,8 +4,9 @@ An operation takes the longer of its FLOPs at a share of the published peak and 
 bandwidth (benchmarks/static/gpu_limits.py), and each launch adds a gap. The shares and the gap are assumptions; the
 sections `ceilings` and `launches` measure what they are, and a difference between both is to be explained.
 
-A second model, of our kernels as they are, gives a lower bound for one case: what a launch counts of instructions, of
-bytes from shared memory, the L2 cache and the device memory, each at its peak rate, the longest of them, and the gaps.
+A second model, of our kernels as they are, gives a lower bound of the step. From a launch's own counts it computes how
+long tensor cores, instruction issue, shared memory, L2 cache and device memory would each be busy at their peak rates.
+The longest of these times counts, and the gaps are added. Latency and bank conflicts would come on top.
 """
 
 from __future__ import annotations
