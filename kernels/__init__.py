@@ -42,7 +42,6 @@ from gpunet.kernels.loader.machine import BuildError, run_alone, threads
 from gpunet.kernels.loader.signature import entries
 from gpunet.kernels.loader.source import libraries, stems
 
-TENSOR_CORES = ("conv2d_mma/", "factors/")  # folders of files that a step on a CPU does not use
 NOT_CUDA = (np.ndarray, NoneType)
 __all__ = [
     "BuildError",
@@ -117,6 +116,8 @@ def build(
             pass
     finally:
         pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C no further file is compiled
+
+
 
 
 def _without_ladders() -> list[str]:
