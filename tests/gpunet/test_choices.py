@@ -155,7 +155,7 @@ def test_pictures_are_multiplied_as_patches(device, precision, shape, launched):
         results = conv.output(X, there["bias_f"]), conv.input_grad(Y, there["bias_c"]), conv.weight_grad(X, Y)
     for which, result in zip(PASSES, results, strict=True):
         np.testing.assert_array_equal(host(result), expected(which, shape, a), err_msg=which)
-    files = {f"factors/factors_{precision}", f"conv2d_mma/conv2d_mma_{precision}"}
+    files = {f"factors/factors_{precision}", *(f"conv2d_mma/{which}_{precision}" for which in PASSES)}
     taken = shape.kernel[0] * shape.kernel[1] * shape.c % 8 == 0
     assert set(launched) - {"im2col", "columns"} == (files if taken else {"conv2d/conv2d"})
 
