@@ -29,10 +29,9 @@ def run(settings: Settings) -> None:
     """Keep a row per convolution, pass and precision, and one per other operation; `wrong` counts those that fail."""
     wrong = 0
     for product in products(settings):
-        factors = [backend.to_device(a, "cuda") for a in product.factors()]
-        with use("reference"):
-            exact = _reference(product)
-        single = [a.astype("float32") for a in factors]
+        with use("reference"):  # in float64, where nothing of the kernels takes part
+            exact = product.call(product.arrays("float64"))
+        single = product.arrays("float32")
         for precision in settings.precisions:
             with use_precision(precision):
                 row = checked(partial(one, product, single), [exact], settings.times(REPEATS))
@@ -46,24 +45,14 @@ def run(settings: Settings) -> None:
     settings.keep(wrong=wrong)
 
 
-def one(product: Product, factors: list[Any]) -> list[Any]:
-    """Return the result of a product, as a list."""
-    return [product.call(factors)]
+def one(product: Product, arrays: list[Any]) -> list[Any]:
+    """Return the result of a product, as a list; its factors are rounded or unfolded within the call."""
+    return [product.call(arrays)]
 
 
 def is_right(row: dict[str, Any], bound: float) -> bool:
     """Return whether the error is within the bound (NaN is not), all repeats are equal, and the guards are whole."""
     return row["rms"] <= bound and row["repeats"] and row["guards"]
-
-
-def _reference(product: Product) -> Any:
-    """Return the exact result by the readable implementation in float64, in which nothing of the kernels takes part."""
-    x, w, dy = (backend.to_device(a, "cuda") for a in (product.x, product.w, product.dy))
-    made = backend.convolution(w, product.sizes)
-    if product.part == "forward":
-        return made.output(made.input_form(x))
-    Y = made.output_form(dy)
-    return made.input_grad(Y) if product.part == "input grad" else made.weight_grad(made.input_form(x), Y)
 
 
 def checked(call: Any, exact: list[Any], repeats: int) -> dict[str, Any]:

@@ -15,22 +15,22 @@ from dcgan.sampling import draw_z
 from dcgan.stepper import Inputs, Stepper
 from gpunet.backend import use, use_precision
 
-STEPS = 8
+STEPS, FEW = 8, 5  # the first two of a plan run without a graph; FEW: of a scaled run
 CPU_STEPS = 20
 CPU_BOUND = 1e-2  # between the losses of the GPU in fp32 and of the CPU, after so many steps
 
 
 def run(settings: Settings) -> None:
     """Keep whether the bits are equal, for every precision, two plans, and a resume in the middle."""
-    config = Workload.named(settings.workload()).config
+    config, steps = Workload.named(settings.workload()).config, STEPS if settings.full else FEW
     for precision in settings.precisions:
         with use("kernels"), use_precision(precision):
             own = replace(config, precision=precision)
-            settings.add("equal", {"what": f"graph, {precision}", "equal": equal(own, own, resume=False)})
+            settings.add("equal", {"what": f"graph, {precision}", "equal": equal(own, own, steps)})
     with use("kernels"), use_precision("fp32"):
         uneven = replace(config, ratio=(2, 1), fresh_z=True)
-        settings.add("equal", {"what": "graph, ratio 2:1", "equal": equal(uneven, uneven, resume=False)})
-        settings.add("equal", {"what": "resume", "equal": equal(config, config, resume=True)})
+        settings.add("equal", {"what": "graph, ratio 2:1", "equal": equal(uneven, uneven, steps)})
+        settings.add("equal", {"what": "resume", "equal": equal(config, config, steps, True)})
         small = replace(config, width=8, batch_size=8)
         on_gpu = losses(small, "cuda", True, settings.times(CPU_STEPS))[0]
     with use("reference"):  # NumPy's: nothing is to be compiled for the CPU
@@ -39,9 +39,9 @@ def run(settings: Settings) -> None:
     settings.keep(apart_from_cpu=apart, as_on_cpu=apart <= CPU_BOUND)
 
 
-def equal(first: Config, second: Config, resume: bool) -> bool:
+def equal(first: Config, second: Config, steps: int, resume: bool = False) -> bool:
     """Return whether losses and weights of two trainings have the same bits: with a graph, and without or resumed."""
-    a, b = losses(first, "cuda", True, STEPS), losses(second, "cuda", resume, STEPS, resume)
+    a, b = losses(first, "cuda", True, steps), losses(second, "cuda", resume, steps, resume)
     return a[0] == b[0] and all(np.array_equal(x, y) for x, y in zip(a[1], b[1], strict=True))
 
 

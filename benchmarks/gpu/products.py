@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.gpu.sized import Settings
-from gpunet.backend import conv_sizes, tiled
+from gpunet import backend
+from gpunet.backend import conv_sizes
 from gpunet.backend.sizes import Sizes
 
 PASSES = ("forward", "input grad", "weight grad")
@@ -28,26 +30,26 @@ class Product(NamedTuple):
     def gflop(self) -> float:
         return 2e-9 * self.dy.size * self.w.size / self.w.shape[3]
 
-    def factors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the two arrays that this pass multiplies."""
-        pairs = {"forward": (self.x, self.w), "input grad": (self.dy, self.w), "weight grad": (self.x, self.dy)}
-        return pairs[self.part]
+    def arrays(self, dtype: str) -> list[Any]:
+        """Return x, w and dy on the GPU."""
+        return [backend.to_device(a.astype(dtype), "cuda") for a in (self.x, self.w, self.dy)]
 
-    def call(self, factors: Any, **more: Any) -> Any:
-        """Return the result of our kernels; more: the file and the plan that they take."""
-        functions = tiled.conv2d, tiled.conv2d_input_grad, tiled.conv2d_weight_grad
-        return functions[PASSES.index(self.part)](*factors, self.sizes, **more)
+    def ready(self, x: Any, w: Any, dy: Any) -> Callable[[], Any]:
+        """Return a call of this pass alone, in the form that training takes now.
 
-    def plan(self) -> tuple[int, int, int, int]:
-        """Return rows, columns, depth and phases, from which `tiled.plan` chooses tile and splits."""
-        g = self.sizes
+        Its factors are ready: rounded for tensor cores, the patches of pictures unfolded.
+        """
+        conv = backend.convolution(w, self.sizes)
         if self.part == "forward":
-            return g.n * g.oh * g.ow, g.f, g.kh * g.kw * g.c, 1
-        if self.part == "weight grad":
-            return g.kh * g.kw * g.c, g.f, g.n * g.oh * g.ow, 1
-        phases = min(g.sh, g.h) * min(g.sw, g.w)
-        m, k = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * g.f
-        return m, g.c, k, phases
+            return partial(conv.output, conv.input_form(x))
+        Y = conv.output_form(dy)
+        if self.part == "input grad":
+            return partial(conv.input_grad, Y)
+        return partial(conv.weight_grad, conv.input_form(x), Y)
+
+    def call(self, arrays: list[Any]) -> Any:
+        """Return the result of this pass, of x, w and dy as they are: its factors are made anew."""
+        return self.ready(*arrays)()
 
 
 def products(settings: Settings) -> Iterator[Product]:

@@ -26,7 +26,7 @@ class Settings:
 
     @property
     def width(self) -> int:
-        return max(4, round(64 * self.scale))
+        return max(8, round(64 * self.scale))  # tensor cores take multiples of 8
 
     @property
     def batch(self) -> int:

@@ -9,8 +9,8 @@ from benchmarks.measure.report import ms
 from benchmarks.measure.text_table import table
 
 SLOWEST = 15  # launches that are shown
-STEP = ("workload", "precision", "replay ms", "whole ms", "host ms", "pictures/s", "limit ms", "predicted ms",
-        "verified", "best rival", "its ms")  # fmt: skip
+STEP = ("workload", "precision", "replay ms", "whole ms", "host ms", "pictures/s", "limit ms", "kernels' bound",
+        "predicted ms", "verified", "best rival", "its ms")  # fmt: skip
 
 
 def report(found: dict[str, Any]) -> str:
@@ -69,7 +69,8 @@ def step(row: dict[str, Any], expected: list[dict[str, Any]]) -> list[Any]:
         return [row["workload"], row["precision"], row["failed"], *[""] * (len(STEP) - 3)]
     wanted = row["workload"], row["precision"]
     own = [e for e in expected if (f"dcgan64-nf64-b{e['batch']}", e["precision"]) == wanted]
-    model = [ms(own[0]["limit_ms"]), ms(own[0]["predicted_ms"])] if own else ["", ""]
+    names = "limit_ms", "kernels_ms", "predicted_ms"
+    model = [ms(own[0][name]) if own and name in own[0] else "" for name in names]
     times = [ms(row[name]) for name in ("replay_ms", "whole_ms", "host_ms")]
     verified = {True: "yes", False: "NO", None: "no rival"}[row["verified"]]
     rival = [row["best"], ms(row["rivals"][row["best"]])] if "best" in row else ["", ""]
@@ -88,13 +89,17 @@ def launches(found: dict[str, Any], results: dict[str, Any]) -> str:
 
 
 def plans(found: dict[str, Any], results: dict[str, Any]) -> str:
-    """Return the products whose fastest plan is not the usual one."""
+    """Return the step's times by the blocks of a product, and the products whose fastest plan is not the usual one."""
+    own = results.get("plans", {})
+    steps = [[row["precision"], row["blocks"], row["us"]] for row in own.get("steps", [])]
     rows = [
-        [row["name"], row["usual"], row["us"].get(row["usual"], ""), row["best"], row["us"][row["best"]]]
-        for row in results.get("plans", {}).get("products", [])
+        [row["precision"], row["name"], row["usual"], row["us"][row["usual"]], row["best"], row["us"][row["best"]]]
+        for row in own.get("products", [])
         if row["best"] != row["usual"]
     ]
-    return table(["product", "usual plan", "us", "fastest plan", "us"], rows) if rows else ""
+    parts = [table(["precision", "BLOCKS", "us of a step"], steps)] if steps else []
+    head = ["precision", "product", "usual plan", "us", "fastest plan", "us"]
+    return "\n\n".join([*parts, table(head, rows)] if rows else parts)
 
 
 def others(found: dict[str, Any], results: dict[str, Any]) -> str:

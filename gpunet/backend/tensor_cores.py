@@ -30,7 +30,7 @@ SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its pa
 
 
 class Tile(NamedTuple):
-    """A block's piece of the result, and how many threads compute it (kernels/conv2d_mma/entries.cuh)."""
+    """A block's piece of the result, and how many threads compute it (kernels/conv2d_mma/shapes.cuh)."""
 
     name: str
     rows: int
@@ -109,7 +109,7 @@ def conv2d(
     require_fit(g, x, weight, y)
     m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"{precision}.conv2d_forward", cut, m, g.f, 1, y, _arguments(y, x, weight, bias, after), g)
+    _launch(f"forward_{precision}.conv2d_forward", cut, m, g.f, 1, y, _arguments(y, x, weight, bias, after), g)
     return Factor(y, precision, after.slope) if after.rounds else y
 
 
@@ -131,7 +131,8 @@ def conv2d_input_grad(
     phases = min(g.sh, g.h) * min(g.sw, g.w)
     m, depth = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * _tiles(g.f, dy)
     cut = cut or plan(m, g.c, depth, phases)
-    _launch(f"{precision}.conv2d_input_grad", cut, m, g.c, phases, dx, _arguments(dx, dy, weight, bias, after), g)
+    entry, arguments = f"input_grad_{precision}.conv2d_input_grad", _arguments(dx, dy, weight, bias, after)
+    _launch(entry, cut, m, g.c, phases, dx, arguments, g)
     return Factor(dx, precision, after.slope) if after.rounds else dx
 
 
@@ -147,7 +148,7 @@ def conv2d_weight_grad(
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
+    _launch(f"weight_grad_{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
     return written(dweight, out)
 
 
@@ -179,4 +180,4 @@ def _launch(
         counters = arrivals(out, down * across * cut.splits)
     grid = down, across, cut.splits
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
-    kernels.launch(f"conv2d_mma/conv2d_mma_{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)
+    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)

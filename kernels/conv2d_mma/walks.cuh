@@ -1,5 +1,5 @@
-// Where the numbers of the tiles lie. Each pass walks along its sums: `fetch` starts the copies of both tiles, and moves
-// on to the next ones.
+// Where the numbers of the tiles lie. Each pass walks along its sums: `fetch` starts the copies of both tiles, and
+// moves on to the next ones.
 //
 //   pass         a (M x K)              b (K x N)        M         N   K           out
 //   Forward      patches of x           weight           N*OH*OW   F   KH*KW*C     y

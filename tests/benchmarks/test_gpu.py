@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import correctness, predictions, products, sized, tables
+from benchmarks.gpu import correctness, launch_times, plans, predictions, products, sized, tables
 from benchmarks.measure.work import training_step
-from gpunet.backend import tiled
+from gpunet import kernels
+from gpunet.backend import tensor_cores, tiled, use, use_conv, use_precision
 
 SCALE = ["--scale", "0.05"]
 
@@ -32,7 +33,11 @@ def test_every_section_runs_to_its_end_at_a_tiny_size(tmp_path, capsys):
     assert results["build"]["kernels_with_local_memory"] == [] and len(results["build"]["files"]) == 3
     assert len(results["step"]["steps"]) == 4 and all(row["whole_ms"] > 0 for row in results["step"]["steps"])
     assert all(len(step["launches"]) > 50 for step in results["launches"]["steps"])
-    assert all(row["usual"] in row["us"] for row in results["plans"]["products"])
+    assert {(row["precision"], row["blocks"]) for row in results["plans"]["steps"]} == {("bf16", 240), ("fp32", 256)}
+    cut = results["plans"]["products"]
+    assert len(cut) == 2 * 3 * 4 and all(row["usual"] in row["us"] and row["best"] in row["us"] for row in cut)
+    assert {row["by"] for row in cut if row["precision"] == "fp32"} == {"tiled"}
+    assert {row["by"] for row in cut if row["precision"] == "bf16"} == {"tiled", "tensor_cores"}
     assert results["tests"]["first"]["status"] == results["train"]["bf16"]["status"] == 0
     assert results["train"]["generate"]["status"] == 0
     capsys.readouterr()
@@ -125,6 +130,9 @@ def running(group):
 def test_predictions_are_written_first_and_lie_above_the_limit(tmp_path, monkeypatch):
     found = predictions.predicted()
     assert all(0 < row["limit_ms"] < row["predicted_ms"] for row in found["steps"])
+    bounds = {(row["gpu"], row["precision"], row["batch"]): row for row in found["steps"] if "kernels_ms" in row}
+    assert set(bounds) == {("H100 SXM", precision, 64) for precision in ("tf32", "bf16")}
+    assert all(row["limit_ms"] < row["kernels_ms"] for row in bounds.values())
     assert {row["gpu"] for row in predictions.of_device(found, "NVIDIA H200")} == {"H200 SXM"}
     assert {row["gpu"] for row in predictions.of_device(found, "NVIDIA A100-SXM4-40GB")} == {"A100 40GB"}
     assert predictions.of_device(found, "another GPU") == []
@@ -140,16 +148,44 @@ def test_predictions_are_written_first_and_lie_above_the_limit(tmp_path, monkeyp
     assert kept == [found]
 
 
-def test_products_have_the_sizes_from_which_plans_are_made(tmp_path):
-    settings = sized.Settings(0.05, False, tmp_path, None)
-    found = list(products.products(settings))
-    assert len(found) == 4 * 3
-    for product in found:
-        m, n, k, phases = product.plan()
-        result = {"forward": product.dy, "input grad": product.x, "weight grad": product.w}[product.part]
-        assert m * n * phases >= result.size and tiled.plan(m, n, k, phases).tile.columns
-        g = product.sizes
-        assert product.gflop == pytest.approx(2e-9 * g.n * g.oh * g.ow * g.kh * g.kw * g.c * g.f)
+@pytest.mark.parametrize("precision, conv, homes", [("fp32", "tiled", {tiled}), ("tf32", "mma", {tiled, tensor_cores})])
+def test_a_product_is_cut_as_it_is_told(tmp_path, monkeypatch, precision, conv, homes):
+    """The launch is noted, and nothing runs: it has the tile and the splits of the plan, and covers the whole sum."""
+    found, launched = set(), []
+    monkeypatch.setattr(kernels, "launch", lambda entry, grid, *rest, **more: launched.append((entry, grid)))
+    with use("kernels"), use_conv(conv), use_precision(precision):
+        for product in products.products(sized.Settings(0.05, False, tmp_path, None)):
+            run = product.ready(*(a.astype("float32") for a in (product.x, product.w, product.dy)))
+            with plans.cutting() as asked:
+                run()
+            ((home, (m, n, depth, *phases)),) = asked
+            numbers = depth * (16 if home is tensor_cores else 1)  # a tile holds 16 numbers of tf32 along K
+            assert m * n * numbers * (phases or [1])[0] >= product.gflop / 2e-9
+            for cut in plans.cuts(home, n, depth, (1, 2)):
+                launched.clear()
+                with plans.cutting(cut):
+                    run()
+                ((entry, grid),) = ((entry, grid) for entry, grid in launched if entry.startswith("conv2d"))
+                assert entry.endswith(f"_{cut.tile.name}") and grid[2] == cut.splits
+            found.add(home)
+    assert found == homes
+
+
+def test_more_blocks_mean_more_splits_and_the_usual_plans_come_back(monkeypatch):
+    sizes = 1024, 512, 256, 1  # tiles of 256 x 128 make 16 blocks of such a result
+    usual = tensor_cores.plan(*sizes)
+    with plans.mock.patch.object(tensor_cores, "BLOCKS", 240), plans.new_plans(tensor_cores):
+        more = tensor_cores.plan(*sizes)
+    assert more.splits > usual.splits and tensor_cores.plan(*sizes) == usual
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", predictions.LAUNCHES)
+def test_predictions_know_the_launches_of_a_step(monkeypatch, precision):
+    """They are counted at full size, and nothing runs."""
+    monkeypatch.setattr(kernels, "launch", lambda *_, **__: None)
+    with use_precision(precision):
+        assert len(launch_times.launches_of("dcgan64-nf64-b64")) == predictions.LAUNCHES[precision]
 
 
 def test_tables_show_a_step_beside_its_prediction_and_its_rival():
@@ -163,7 +199,7 @@ def test_tables_show_a_step_beside_its_prediction_and_its_rival():
     shown = tables.report({"sections": sections, "predictions": predictions.predicted(), "scale": 1.0})
     (line,) = (line for line in shown.splitlines() if line.startswith("dcgan64-nf64-b64 "))
     assert line.split()[:5] == ["dcgan64-nf64-b64", "bf16", "100", "101", "1"] and line.split()[-2:] == ["eager", "150"]
-    assert len(line.split()) == 11  # limit and prediction of that GPU are there
+    assert len(line.split()) == 12  # limit, bound and prediction of that GPU are there
     assert "OutOfMemoryError" in shown and "1 of 2 operations are right" in shown and "no ncu here" in shown
 
 

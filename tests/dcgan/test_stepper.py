@@ -82,7 +82,7 @@ def test_steps_come_behind_what_was_loaded_and_before_what_is_read():
                 images, labels = rng.integers(0, 256, (4, 8, 8, 1), dtype="uint8"), np.zeros(4, "int32")
                 with stepper.running():
                     stepper(1, Inputs(images, [draw_z(rng, 4, config)], None, labels))
-                found.append(np.concatenate([gan.adam_D.m.get(), gan.adam_G.data.get()]))
+                found.append(np.concatenate([array.get() for array in (*gan.adam_D.m, *gan.adam_G.data)]))
     assert np.array_equal(found[:2], found[2:])
 
 

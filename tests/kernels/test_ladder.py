@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 
 import numpy as np
 import pytest
 
+import naive
 from benchmarks import ladder as bench
 from gpunet import backend, kernels
 from gpunet.kernels import ladder
 from gpunet.kernels.loader.source import path_of
-from tests.support import naive
+from guard_pages import assert_survives, between_pages
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 SUM_SHAPES = [(1, 1), (1, 70), (7, 3), (257, 33), (1025, 40)]  # (M, C); ROWS is 256, so the last needs three levels
@@ -85,6 +87,27 @@ def test_convolution_by_masks(x_shape, weight_shape, stride, padding, device):
     magnitude = naive.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), 0, (stride, stride), pads)
     assert y.dtype == "float32" and y.shape == expected.shape
     assert (np.abs(y - expected) <= np.prod(weight_shape[:3]) * np.finfo("float32").eps * magnitude).all()
+
+
+def launch_between_pages(at_end, entry, grid, block, args):
+    arrays = [between_pages(a, at_end) for a in args if isinstance(a, np.ndarray)]
+    kernels.launch(entry, grid, block, [*arrays, *args[len(arrays) :]])
+
+
+def run_between_guard_pages() -> None:
+    """Run the steps that copy 16 bytes at a time on arrays that begin or end beside a page without access."""
+    for launch in (functools.partial(launch_between_pages, at_end) for at_end in (False, True)):
+        for M, N, K in PRODUCT_SHAPES:
+            print(f"product {M, N, K}", flush=True)
+            for step in ladder.HALF:
+                ladder.matmul(step, drawn(M, K), drawn(K, N), launch)
+        for x_shape, weight_shape, stride, padding in CONVOLUTIONS:
+            print(f"convolution {x_shape, weight_shape}", flush=True)
+            ladder.conv2d(drawn(*x_shape), drawn(*weight_shape), stride, padding, launch)
+
+
+def test_wide_copies_stay_within_the_arrays():
+    assert_survives(__file__, "run_between_guard_pages()")
 
 
 @pytest.mark.parametrize("step", ladder.MATMUL)

@@ -1,5 +1,5 @@
 // Convolution on tensor cores (implicit GEMM): the three passes of conv2d/passes.cuh, whose factors were rounded when
-// they were written. Here they are floats of which only the first 10 bits of the fraction count (tf32). Sums are float.
+// they were written. Sums are float.
 //
 // The channels C and F are multiples of 8, the arrays begin at multiples of 16 bytes, and a kernel has at most 15 x 15
 // taps; conv2d/conv2d.cu takes every other convolution. It needs compute capability 8.0.
@@ -13,15 +13,9 @@
 //   fragments.cuh  what a warp reads and multiplies
 //   splits.cuh     the sum of the parts that several blocks computed
 //   loop.cuh       the loop, and the result
-//   entries.cuh    the kernels
-#include "device/tensor_core.cuh"
-
-using Number = float;
-
-struct Format {
-    static constexpr int K = 8;  // k's per instruction
-    __device__ static void multiply(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-        mma_tf32(d, a, b);
-    }
-};
-#include "entries.cuh"
+//   shapes.cuh     the four shapes of a block's tile
+//   forward.cuh, input_grad.cuh, weight_grad.cuh   the kernels
+// One more header says which numbers are multiplied, and how: tf32.cuh, bf16.cuh, fp16.cuh or tf32x3.cuh. Each pass and
+// format is a file of its own, so that they can be compiled at the same time.
+#include "tf32.cuh"
+#include "forward.cuh"
