@@ -14,6 +14,7 @@ The numbers hold for the version of NVRTC that is written beside them. tests/ben
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import re
 import sys
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from benchmarks.static import machine_code
+from benchmarks.static import instructions, machine_code
 from benchmarks.static.instructions import SASS_LINE, disassembled, disassembler, main_loop, products
 from gpunet import kernels
 from gpunet.files import write_atomically
@@ -67,7 +68,8 @@ def rows_of(stem: str, arch: str) -> list[Row]:
     """
     if not disassembler():
         raise RuntimeError("nvdisasm is missing: pip install 'gpunet[nvrtc]'")
-    print_of = machine_code.fingerprint(stem, "float32", arch) + Path(__file__).read_text(encoding="utf-8")
+    reader = inspect.getsource(_compiled) + inspect.getsource(instructions)
+    print_of = machine_code.fingerprint(stem, "float32", arch) + reader
     kept = cache_folder() / f"golden-{hashlib.sha256(print_of.encode()).hexdigest()[:20]}.json"
     if not kept.exists():
         write_atomically(kept, json.dumps(_compiled(stem, arch)).encode())
@@ -123,8 +125,8 @@ def main(arguments: list[str]) -> int:
         print(f"benchmarks.static.golden: {error}", file=sys.stderr)
         return 2
     redone = {stem for stem, _ in jobs}
-    others = [row for row in kept.values() if row.kernel.rpartition(".")[0] not in redone]
-    write([*found, *(row for row in others if row.kernel.rpartition(".")[0] in stems())])
+    others = [row for row in kept.values() if row.kernel.rpartition(".")[0] in set(stems()) - redone]
+    write([*found, *others])
     print(f"{FILE}: {len(found)} of {len(found) + len(others)} rows made now")
     return 0
 

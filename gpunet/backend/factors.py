@@ -14,10 +14,11 @@ computes it; the convolution rounds everything else itself.
 from __future__ import annotations
 
 from gpunet.backend.devices import Array
-from gpunet.backend.launches import contiguous, elements, empty, rows_of_blocks
+from gpunet.backend.launches import address, contiguous, elements, empty, rows_of_blocks
 
 # The precisions whose factors are rounded, and the dtypes that these have.
 DTYPES = {"tf32": "float32", "bf16": "uint16", "fp16": "float16"}
+CHUNK = 16  # bytes that the kernels copy at once: factors begin at a multiple
 
 
 class Factor:
@@ -51,15 +52,17 @@ class Factor:
 def factor(x: Array | Factor, precision: str) -> Array:
     """Return the numbers of x, float32, rounded to a precision: in a new array, unless x is a Factor already.
 
+    In tf32x3 nothing is rounded: an array that is aligned is returned itself.
+
     Raises ValueError for a Factor of another precision.
     """
-    if precision not in DTYPES:
-        return contiguous(x)
-    if not isinstance(x, Factor):
+    if isinstance(x, Factor):
+        if x.precision != precision:
+            raise ValueError(f"got a factor of {x.precision}, expected {precision}: choose the precision before a pass")
+        return x.numbers
+    if precision in DTYPES:
         return _elementwise("round_factors", x, precision).numbers
-    if x.precision != precision:
-        raise ValueError(f"got a factor of {x.precision}, expected {precision}: choose the precision before a pass")
-    return x.numbers
+    return contiguous(x) if address(x) % CHUNK == 0 else x.copy(order="C")
 
 
 def round_into(out: Factor, x: Array) -> None:

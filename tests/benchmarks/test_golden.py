@@ -17,8 +17,8 @@ from benchmarks.static.instructions import main_loop
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
 
 FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
-# In these the loop is longer today; none may be added.
 PRECISIONS = ("tf32", "bf16", "fp16", "tf32x3")
+# In these the loop is longer today; none may be added.
 LONGER = {
     ("conv2d_mma/weight_grad_tf32.conv2d_weight_grad_wide", "sm_90"),
     *((f"conv2d_mma/weight_grad_{p}.conv2d_weight_grad_tall", arch) for p in PRECISIONS for arch in ARCHITECTURES),

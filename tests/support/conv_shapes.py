@@ -24,7 +24,7 @@ from gpunet.backend.tiled import NARROW, SMALL, TALL, WIDE, Plan
 PASSES = ("forward", "input_grad", "weight_grad")
 TILES = (WIDE, TALL, SMALL, NARROW)
 CUTS = [Plan(tile, splits) for tile in TILES for splits in (1, 3, 18)]  # 18: two levels of the tree that adds splits
-PRECISIONS = ("tf32", "bf16", "fp16")
+PRECISIONS = ("tf32", "bf16", "fp16", "tf32x3")
 MMA_TILES = (tensor_cores.HUGE, tensor_cores.WIDE, tensor_cores.TALL, tensor_cores.SMALL)
 MMA_CUTS = [tensor_cores.Plan(tile, splits) for splits in (1, 2, 3, 5, 18) for tile in MMA_TILES]
 
