@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_WIDTH ?= 24
 DEMO_BATCH_SIZE ?= 32
 DEMO_STEPS ?= 900
-DEMO_ARGS ?= --lr 1e-3 --beta1 0 --sample-every 150
+DEMO_ARGS ?= --lr 1e-3 --beta1 0 --beta2 0.99 --sample-every 150
 
 # Extras of setup.cfg that `make test` installs; EXTRAS=test,torch,nvrtc also compares with PyTorch and compiles for CUDA.
 EXTRAS ?= test

@@ -36,14 +36,14 @@ from gpunet.files import write_atomically
 from gpunet.kernels.loader.machine import cache_folder
 
 DTYPES = ("float32", "float64")
-# These files round float32 factors; float64 is never rounded, so they are not compiled for it.
-ROUNDED = ("conv2d/conv2d_tf32", "conv2d/conv2d_bf16", "conv2d/conv2d_fp16")
+# These files make and multiply rounded factors; float64 is never rounded, so they are not compiled for it.
+ROUNDED = ("conv2d_mma/", "factors/")
 Job = tuple[str, str, str]  # file, dtype, architecture
 
 
 def jobs_of(files: Iterable[str], dtypes: Iterable[str], archs: Iterable[str]) -> list[Job]:
     """Return every build that training (float32) or a gradient check (float64) may ask for."""
-    pairs = [(stem, dtype) for stem in files for dtype in dtypes if not (stem in ROUNDED and dtype == "float64")]
+    pairs = [(s, dtype) for s in files for dtype in dtypes if dtype == "float32" or not s.startswith(ROUNDED)]
     return [(*pair, arch) for pair in pairs for arch in archs]
 
 

@@ -25,10 +25,11 @@ from benchmarks.static.gpus import ARCHITECTURES
 from gpunet.kernels import ladder
 
 STEPS = {"channel_sum": ladder.CHANNEL_SUM, "matmul": ladder.MATMUL}
-SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256)"}
+SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256), float16 from step 7 on"}
 TRAFFIC = ("step", "global requests", "sectors per load", "sectors per store", "times the least traffic")
 SHARED = ("shared requests", "wavefronts per request", "bank conflicts")
-STATIC = ("step", "threads", "registers", "spilled bytes", "shared bytes", "occupancy")
+PRODUCT = "instructions per product"  # of the loop over tiles, for each product on tensor cores
+STATIC = ("step", "threads", "registers", "spilled bytes", "shared bytes", "occupancy", PRODUCT)
 Blocks = dict[str, int]  # kernel -> threads of its block
 
 
@@ -38,13 +39,14 @@ def label(name: str, step: str) -> str:
 
 
 def run_step(name: str, step: str, launch: Callable[..., None]) -> int:
-    """Run one step on random float32 data; return the bytes of its inputs and its output, the least it can move."""
+    """Run one step on random data; return the bytes of its inputs and its output, the least it can move."""
     rng = np.random.default_rng(0)
     if name == "channel_sum":
         x = rng.standard_normal((4096, 64), dtype=np.float32)
         return x.nbytes + ladder.channel_sum(step, x, launch).nbytes
     a, b = rng.standard_normal((256, 128), dtype=np.float32), rng.standard_normal((128, 256), dtype=np.float32)
-    return a.nbytes + b.nbytes + ladder.matmul(step, a, b, launch).nbytes
+    factors = (a.nbytes + b.nbytes) // (2 if step in ladder.HALF else 1)
+    return factors + ladder.matmul(step, a, b, launch).nbytes
 
 
 def traffic(name: str, step: str) -> tuple[list[Any], Blocks]:
@@ -74,9 +76,16 @@ def static(name: str, step: str, arch: str, blocks: Blocks) -> tuple[list[Any], 
     stem = ladder.stem(name, step)
     code = machine_code.compile_file(stem, "float32", arch)
     (found,) = machine_code.figures(stem, "float32", arch, code, blocks)
+    entry = found.kernel.rpartition(".")[2]
     row = [label(name, step), found.threads, found.registers, found.spill_bytes, found.shared_bytes]
-    row += [f"{found.occupancy:.0%}"]
-    return row, instructions.mix(stem, "float32", arch, code, found.kernel.rpartition(".")[2])
+    row += [f"{found.occupancy:.0%}", _per_product(code, entry)]
+    return row, instructions.mix(stem, "float32", arch, code, entry)
+
+
+def _per_product(code: machine_code.Code, entry: str) -> float | str:
+    """Return how many instructions the loop over tiles has for each product on tensor cores, "" where it has none."""
+    loop = instructions.main_loop(instructions.disassembled(code.cubin)[entry]) if instructions.disassembler() else []
+    return len(loop) / instructions.products(loop) if loop else ""
 
 
 def report(name: str, arch: str, markdown: bool = False) -> str:
@@ -107,7 +116,9 @@ def _static_report(name: str, arch: str, blocks: list[Blocks], markdown: bool) -
     language = "machine code" if instructions.disassembler() else "PTX, as no nvdisasm was found"
     version = ".".join(map(str, machine_code.nvrtc().getVersion()))
     title = f"Compiled by NVRTC {version} for {arch}, float32; instructions in the text of the program ({language}):"
-    return [title, "", table((*STATIC, *classes), rows, markdown)]
+    kept = [i for i in range(len(STATIC)) if any(row[i] != "" for row in rows)]  # no product: no column about products
+    rows = [[*(row[i] for i in kept), *row[len(STATIC) :]] for row in rows]
+    return [title, "", table((*(STATIC[i] for i in kept), *classes), rows, markdown)]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -158,8 +158,7 @@ def _shown(name: Any) -> str:
 
 
 def _report(message: str, status: int) -> int:
-    line = streams.one_line(message)
-    print("error: " + (line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} ... {line[-200:]}"), file=sys.stderr)
+    print(f"error: {streams.shortened(streams.one_line(message), LONGEST)}", file=sys.stderr)
     return status
 
 

@@ -18,6 +18,7 @@ from dcgan.errors import UserError
 from dcgan.run import log
 from dcgan.run.curves import PANELS, draw
 from dcgan.run.folder import RunDir
+from dcgan.streams import error_text
 from gpunet.files import write_atomically
 
 EXAMPLES = """\
@@ -157,7 +158,7 @@ def newest_grid(run: RunDir) -> np.ndarray:
             check_pixels(image.size)
             return np.atleast_3d(np.asarray(image if image.mode == "L" else image.convert("RGB")))
     except Exception as error:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything)
-        raise UserError(f"{path} is no sample grid ({error}): remove it") from error
+        raise UserError(f"{path} is no sample grid ({error_text(error)}): remove it") from error
 
 
 def seconds_of(run: RunDir, batch_size: int) -> float:

@@ -22,7 +22,7 @@ from dcgan.options import Size, option, option_name
 RECIPES = ("celeba", "celeba28", "anime96", "mnist", "lsun")  # the table of dcgan.data.recipe
 LABELS = ("auto", "folder", "none")  # read in dcgan.data.formats.labels
 IMPLEMENTATIONS = ("kernels", "reference")  # of gpunet.backend, as the next two lines
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4")
 INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.parts
 
@@ -91,7 +91,8 @@ class Config:
     precision: str | None = option(
         None,
         options.choice(*PRECISIONS),
-        "rounding of what is multiplied: fp32, tf32, bf16 or fp16; the default is tf32 on GPUs that have it, else fp32",
+        "rounding of what is multiplied: fp32, tf32x3 (float's digits on tensor cores), tf32, bf16 or fp16; the "
+        "default is tf32 on GPUs that have it, else fp32",
         "NAME",
     )
     conv: str = option(

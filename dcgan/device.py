@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.streams import one_line
+from dcgan.streams import one_line, shortened
 from gpunet import backend, kernels
 
 NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
@@ -98,7 +98,7 @@ def _in_short(text: str) -> str:
     """Return the first line of a compiler's message, and the first that speaks of an error."""
     first, *others = text.splitlines()
     error = next((line for line in others if "error" in line), others[0]) if others else ""
-    return one_line(f"{first} {error}")[:300]
+    return shortened(one_line(f"{first} {error}"), 300)
 
 
 def _use_precision(name: str, device: str) -> None:

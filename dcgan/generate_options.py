@@ -13,6 +13,7 @@ from dcgan import options
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.picture_files import PICTURES, require_free
+from dcgan.streams import shortened
 from dcgan.trained import NETWORKS
 
 
@@ -134,7 +135,7 @@ def _require_place(path: Path, is_file: bool) -> None:
     try:
         there = [place for place in (path, *path.absolute().parents) if place.exists()]
     except OSError as error:  # such as a name that is too long
-        raise UserError(f"--out: {str(path)[:100]}: {error.strerror}") from error
+        raise UserError(f"--out: {shortened(str(path), options.QUOTED)}: {error.strerror}") from error
     if there[0] == path and not (path.is_file() if is_file else path.is_dir()):
         raise UserError(f"--out: {path} is there already and is not a {'file' if is_file else 'folder'}")
     home = there[1] if is_file and there[0] == path else there[0]  # what the file or the folder is made in

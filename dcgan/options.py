@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from dcgan.errors import UserError
+from dcgan.streams import shortened
 
 LARGEST = 2**31 - 1  # of whole numbers, where no smaller one is named
 LONGEST = 65_535  # pixels of a side, as in a JPEG
+QUOTED = 100  # letters of what the user wrote that are quoted
 NEAR = 0.6  # how much of two words must be equal, from 0 to 1, so that one may be meant by the other (difflib.ratio)
 Kind = Callable[[Any], Any]
 Size = tuple[int, int]  # of a picture: (height, width)
@@ -86,7 +88,7 @@ def choice(*names: str) -> Word:
 def meant(typed: str, names: Iterable[str]) -> str:
     """Return ": did you mean dcgan64?" for a word that is nearly one of the names, "" for any other word."""
     known = {name.casefold(): name for name in names}
-    found = difflib.get_close_matches(typed[:100].casefold(), known, 1, NEAR)
+    found = difflib.get_close_matches(typed[:QUOTED].casefold(), known, 1, NEAR)
     return f": did you mean {known[found[0]]}?" if found else ""
 
 
@@ -110,7 +112,7 @@ def parse_size(text: str) -> Size:
     parts = text.lower().split("x")
     if len(parts) in (1, 2) and all(_is_count(part.strip(), LONGEST) for part in parts):
         return int(parts[0]), int(parts[-1])
-    size = _shortened(text)
+    size = shortened(text, QUOTED)
     raise UserError(f"size {size!r}: expected a number of pixels such as 64, or height x width such as 64x48")
 
 
@@ -144,11 +146,7 @@ def named(name: str, kind: Kind, value: Any) -> Any:
 
 
 def _refuse(value: Any, expected: str) -> NoReturn:
-    raise UserError(f"got '{_shortened(str(value))}', expected {expected}")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:100]}..."
+    raise UserError(f"got '{shortened(str(value), QUOTED)}', expected {expected}")
 
 
 def _is_count(text: str, most: int = LARGEST) -> bool:

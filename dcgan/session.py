@@ -146,12 +146,17 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"going on from step {trainer.step} in {run.path}")
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
-    goes_on = 0 < trainer.step < trainer.last_step
-    trainer.changes = resume.course_changes(found.config, config) if goes_on else []
-    if trainer.changes:
-        say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
+    _note_changes(trainer, found.config, config)
     _tidy(run, trainer.step, found, path)
     return trainer, run
+
+
+def _note_changes(trainer: Trainer, before: Config, now: Config) -> None:
+    """Say which options a resume changes so that the run takes another course; the trainer keeps them for run.json."""
+    goes_on = 0 < trainer.step < trainer.last_step
+    trainer.changes = resume.course_changes(before, now) if goes_on else []
+    if trainer.changes:
+        say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
 
 
 def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:
@@ -201,6 +206,11 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
             _close(trainer.source, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
                 record.end(trainer.step, how)
+    return _say_goodbye(trainer, run, done)
+
+
+def _say_goodbye(trainer: Trainer, run: RunDir, done: bool) -> int:
+    """Say where things are and, after a signal, how to go on; return the exit status."""
     if not done:
         say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
         say(f"go on with: python -m dcgan.train --resume {shlex.quote(str(run.path))}")

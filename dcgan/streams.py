@@ -1,6 +1,6 @@
 """Standard output and error that never end a training: closed, without a reader, or of an encoding of few letters.
 
-`one_line` makes a text fit for them, whatever it holds.
+`one_line`, `shortened` and `error_text` make a text fit for them, whatever it holds and however long it is.
 """
 
 from __future__ import annotations
@@ -13,12 +13,27 @@ from collections.abc import Iterator
 from typing import Any
 
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # whoever read the output has ended, or its terminal was closed
+GAP = " ... "  # in place of what is left out of a text
+MOST_WORDS = 200  # letters of a library's error that are quoted in a line of ours
 
 
 def one_line(text: str) -> str:
     """The text on one line, printable and encodable whatever bytes a file name or a decoder put into it."""
     text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, its middle left out where it has more than `most` letters: "aaaaaaa ... zzz" of at most 15."""
+    if len(text) <= most:
+        return text
+    end = most // 5
+    return f"{text[: most - end - len(GAP)]}{GAP}{text[-end:]}"
+
+
+def error_text(error: Exception) -> str:
+    """What an error says, on one short line; the name of its class where it says nothing."""
+    return shortened(one_line(str(error)), MOST_WORDS) or type(error).__name__
 
 
 class Lenient:

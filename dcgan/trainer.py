@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,9 @@ from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
 from dcgan.signals import stop_on_signal
 from dcgan.stepper import Inputs, Stepper
 from gpunet import checkpoint
+
+# These warnings of NumPy are silenced while a run trains: the log reports divergence, once.
+OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
 
 
 class Output(NamedTuple):
@@ -105,21 +109,28 @@ class Trainer:
             step_bar(self.step, self.last_step, progress) as bar,
             warnings.catch_warnings(),
         ):
-            watches = [Balance(bar.write)] + ([board.scalars] if board else [])
-            plot = LossPlot(run, self.config.preset)
-            output = Output(run, log.Log(run.path, self.config.batch_size, watches), board, plot)
+            output = self._output(run, board, bar.write)
             self.first_save = Early(self.config.checkpoint_minutes)
-            # NumPy's overflow warnings are silenced: the log reports divergence, once.
-            warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
+            warnings.filterwarnings("ignore", OVERFLOWS, RuntimeWarning)
             while self.step < self.last_step and not stop:
                 if self._step(next(loader), output):
                     more = step_text(output.log.newest, output.log.speed, self.source.progress())
                     bar.set_postfix_str(more, refresh=False)
                 bar.update()
-            if self.saved_step < self.step:
-                self.save(output)
-            plot.update(now=True)
+            self._finish(output)
         return self.step == self.last_step
+
+    def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
+        watches = [Balance(say)] + ([board.scalars] if board else [])
+        written = log.Log(run.path, self.config.batch_size, watches)
+        return Output(run, written, board, LossPlot(run, self.config.preset))
+
+    def _finish(self, output: Output) -> None:
+        """Save the last step, unless it is saved, and draw the plot with it."""
+        if self.saved_step < self.step:
+            self.save(output)
+        if output.plot:
+            output.plot.update(now=True)
 
     def _loader(self) -> Loader:
         config = self.config

@@ -94,7 +94,7 @@ class Adam:
         writes into the parameters. None: nothing is rounded here.
         """
         matrices = [parameter for parameter in self.parameters if parameter.data.ndim > 1]
-        if precision is None or not matrices:
+        if precision not in DTYPES or not matrices:
             yield
             return
         if self.rounded is None or self.rounded.precision != precision:

@@ -118,24 +118,30 @@ def build(
         pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C no further file is compiled
 
 
-ONLY_ON_CUDA = ("conv2d/", "conv2d_mma/", "factors/", "ladder/")  # folders that training on the CPU does without
 
 
 def _without_ladders() -> list[str]:
     return [stem for stem in stems() if not stem.startswith("ladder/")]
 
 
+ON_TENSOR_CORES = ("conv2d_mma/", "factors/")  # each file is for one precision
+CUDA_ALONE = ("conv2d/", *ON_TENSOR_CORES)  # what a step needs on a GPU only; the CPU runs these in tests
+
+
 def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
     """Return the files that a training step on a GPU may use, with products in any of these precisions."""
-    rounded = [name for name in precisions if name != "fp32"]
-    products = [f for name in rounded for f in (f"conv2d_mma/conv2d_mma_{name}", f"factors/factors_{name}")]
-    others = ("conv2d_mma/", "factors/") if winograd else ("conv2d_mma/", "factors/", "winograd/")
-    return [*products, *(stem for stem in _without_ladders() if not stem.startswith(others))]
+    ends = tuple(f"_{precision}" for precision in precisions)
+    unused = () if winograd else ("winograd/",)
+    return [
+        stem
+        for stem in _without_ladders()
+        if (stem.endswith(ends) if stem.startswith(ON_TENSOR_CORES) else not stem.startswith(unused))
+    ]
 
 
 def of_training() -> list[str]:
     """Return the files that a training step on the CPU may use."""
-    return [*libraries(), *(stem for stem in stems() if not stem.startswith(ONLY_ON_CUDA))]
+    return [*libraries(), *(stem for stem in _without_ladders() if not stem.startswith(CUDA_ALONE))]
 
 
 def unbuilt(files: Iterable[str], dtype: str = "float32", device: str = "cpu") -> list[str]:

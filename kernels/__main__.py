@@ -13,7 +13,7 @@ from gpunet import kernels
 from gpunet.kernels.loader.cpu import C_REAL
 from gpunet.kernels.loader.machine import cache_folder
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

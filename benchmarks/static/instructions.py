@@ -25,6 +25,7 @@ CLASSES = {
     "global load": (r"LDG\b", r"ld\.(volatile\.)?global"),
     "global store": (r"STG", r"st\.(volatile\.)?global"),
     "async copy": (r"LDGSTS", r"cp\.async\.c[ag]"),
+    "matrix load": (r"LDSM", r"ldmatrix"),
     "wide shared load": (r"LDS[\w.]*\.128", r"ld\.(volatile\.)?shared\.v4\.\w32|ld\.(volatile\.)?shared\.v2\.\w64"),
     "shared load": (r"LDS", r"ld\.(volatile\.)?shared"),
     "shared store": (r"STS", r"st\.(volatile\.)?shared"),
@@ -33,7 +34,11 @@ CLASSES = {
     "shuffle": (r"SHFL", r"shfl\."),
     "barrier": (r"BAR", r"(bar|barrier)\."),
 }
-SASS_LINE = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", re.M)
+# An instruction under the condition @!PT is never carried out, and not counted.
+SASS_LINE = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@(?!!PT)!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", re.M)
+LABEL = re.compile(r"^(\.L_\w+):")
+BRANCH = re.compile(r"\bBRA\b.*?(\.L_\w+)")
+PRODUCT = re.compile(r"[HDI]G?MMA\b")
 PTX_LINE = re.compile(r"^\s*(?:@!?%p\d+\s+)?([a-z][\w.]*)[ \t;]", re.M)
 
 
@@ -59,6 +64,11 @@ def mix(stem: str, dtype: str, arch: str, code: Code, entry: str) -> collections
 
 def machine_instructions(cubin: bytes, entry: str) -> list[str]:
     """Return the names of a kernel's machine instructions, in the order of the program. It needs `disassembler()`."""
+    return SASS_LINE.findall(disassembled(cubin)[entry])
+
+
+def disassembled(cubin: bytes) -> dict[str, str]:
+    """Return the machine code of every kernel as text, by the kernel's name. It needs `disassembler()`."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -67,7 +77,33 @@ def machine_instructions(cubin: bytes, entry: str) -> list[str]:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     parts = re.split(r"^\.text\.(\w+):", done.stdout, flags=re.M)  # text, name, text, name, text, ...
-    return SASS_LINE.findall(dict(zip(parts[1::2], parts[2::2], strict=True))[entry])
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def main_loop(text: str) -> list[str]:
+    """Return the names of the instructions of the shortest loop with products on tensor cores; [] where none is.
+
+    text: a kernel's machine code as nvdisasm prints it. A loop is a branch back to a label, and all between.
+    """
+    names: list[str] = []
+    labels: dict[str, int] = {}
+    shortest: list[str] = []
+    for line in text.splitlines():
+        label, instruction, branch = LABEL.match(line), SASS_LINE.match(line), BRANCH.search(line)
+        if label:
+            labels[label[1]] = len(names)
+        if instruction:
+            names.append(instruction[1])
+        if instruction and branch and branch[1] in labels:
+            body = names[labels[branch[1]] :]
+            if any(map(PRODUCT.match, body)) and (not shortest or len(body) < len(shortest)):
+                shortest = body
+    return shortest
+
+
+def products(names: list[str]) -> int:
+    """Return how many of these machine instructions are products on tensor cores."""
+    return sum(map(bool, map(PRODUCT.match, names)))
 
 
 def _ptx(text: str, entry: str) -> list[str]:

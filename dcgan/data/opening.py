@@ -59,16 +59,23 @@ def open_source(
     """The images of `path`, each brought to image_size (H, W); the arguments stand at the top of this page."""
     recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels)
     room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
+    choice = Choice(pattern, labels, train_size)
     if path is None:
-        if pattern is not None or labels == "folder":
-            option = "--labels folder" if pattern is None else "--pattern"
-            raise UserError(f"{option}: the built-in faces have neither names nor folders: give data by --data")
-        return FacesSource(recipe.image_size, channels or 3, seed, min(train_size or COUNT, COUNT), room.memory_limit)
-    wanted = Wanted(path, Choice(pattern, labels, train_size), recipe)
+        return open_faces(recipe, choice, seed, room)
+    wanted = Wanted(path, choice, recipe)
     file, name = split(path)
     if is_packed(file, name):
         return open_packed(file, image_size, wanted, room)
     return open_files(chosen(recognise(file, name), wanted.choice, path), wanted, room)
+
+
+def open_faces(recipe: Recipe, choice: Choice, seed: int, room: Room) -> FacesSource:
+    """The built-in drawn faces, at most COUNT of them."""
+    if choice.pattern is not None or choice.labels == "folder":
+        option = "--labels folder" if choice.pattern is None else "--pattern"
+        raise UserError(f"{option}: the built-in faces have neither names nor folders: give data by --data")
+    count = min(choice.train_size or COUNT, COUNT)
+    return FacesSource(recipe.image_size, recipe.channels or 3, seed, count, room.memory_limit)
 
 
 def open_packed(file: Path, image_size: Size | None, wanted: Wanted, room: Room) -> Source:

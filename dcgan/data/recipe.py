@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dcgan.errors import UserError
-from dcgan.options import Size, meant
+from dcgan.options import Size, choice, named
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, as Pillow counts
 
@@ -97,9 +97,7 @@ class Wanted:
 
 def find(name: str) -> dict[str, Any]:
     """Return the settings of `--recipe NAME`. Raises UserError with the names there are."""
-    if name not in RECIPES:
-        raise UserError(f"--recipe: got '{name}', expected one of {', '.join(RECIPES)}{meant(name, RECIPES)}")
-    return RECIPES[name]
+    return RECIPES[named("--recipe", choice(*RECIPES), name)]
 
 
 def with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dcgan import quick
 from dcgan.config import Config
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
-from dcgan.options import meant, option_name
+from dcgan.options import choice, named, option_name
 from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, tf_nw
 from dcgan.presets.parts import INITS
 from dcgan.presets.preset import OF_NETWORKS, Initialise, Preset
@@ -29,9 +29,7 @@ PRESETS: dict[str, Preset] = {
 
 def find(name: str) -> Preset:
     """Return the preset of that name. Raises UserError naming those there are."""
-    if name not in PRESETS:
-        raise UserError(f"--preset: got '{name[:100]}', expected one of {', '.join(PRESETS)}{meant(name, PRESETS)}")
-    return PRESETS[name]
+    return PRESETS[named("--preset", choice(*PRESETS), name)]
 
 
 def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

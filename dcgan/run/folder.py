@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan.errors import UserError
+from dcgan.run import log
 from gpunet import checkpoint
 from gpunet.checkpoint import CheckpointError
 from gpunet.files import write_atomically
@@ -116,22 +116,12 @@ class RunDir:
         source = source or self.log
         kept, newest = [], 0
         for line in source.read_bytes().splitlines(keepends=True) if source.exists() else []:
-            number = _step_of(line)
-            if number is not None and newest < number <= step:
+            record = log.record_of(line) if line.endswith(b"\n") else None  # the last line may be half written
+            if record and newest < record["step"] <= step:
                 kept.append(line)
-                newest = number
+                newest = record["step"]
         write_atomically(self.log, b"".join(kept))
         return step - len(kept)
-
-
-def _step_of(line: bytes) -> int | None:
-    """Return the step of a whole line of log.jsonl, None for anything else."""
-    try:
-        record = json.loads(line) if line.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        return None
-    step = record.get("step") if isinstance(record, dict) else None
-    return step if type(step) is int else None
 
 
 def _claim(out: Path, name: str) -> Path:

@@ -20,11 +20,13 @@ gpunet/backend/conv/form.py; how a matrix product is computed, in gpunet/backend
     strided    patches are read where they lie in the image (kernels/strided_conv.cpp); on the CPU only
     im2col     patches are gathered into a matrix, for one matrix product
     tiled      our tiled kernels (kernels/conv2d/conv2d.cu): no matrix of patches, full precision
-    mma        the same tiles on tensor cores (conv2d_tf32.cu, ...): factors are rounded, sums are float32
+    mma        on tensor cores (kernels/conv2d_mma/): factors are rounded, sums are float32. They take channels that are
+               multiples of 8 and kernels of up to 15 x 15; what they do not take (form.py) goes to `tiled`
 
 A name of the second list means the direct form with its products computed that way. The fraction of a factor has 23
-bits in fp32, 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below 6e-8 vanish in it, so gradients
-need a scaled loss (loss_scale.py). float64 arrays are never rounded: they take `tiled` where float32 takes `mma`.
+bits in fp32, 21 in tf32x3 (two numbers of tf32), 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below
+6e-8 vanish in it, so gradients need a scaled loss (loss_scale.py). float64 arrays are never rounded: they take `tiled`
+where float32 takes `mma`.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from typing import Any
 from gpunet import kernels
 
 IMPLEMENTATIONS = ("reference", "kernels")
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 FORMS = ("auto", "direct", "winograd2", "winograd4")
 PRODUCTS = ("strided", "im2col", "tiled", "mma")
 ALGORITHMS = (*FORMS, *PRODUCTS)  # what use_conv takes
@@ -121,7 +123,7 @@ def product(device: str, dtype: Any) -> str | None:
     if wanted == "strided" and device == "cuda":
         raise RuntimeError("got algorithm strided on a GPU, expected it on the cpu: or use_conv('tiled')")
     if wanted == "mma" and rounding == "fp32":
-        raise RuntimeError("got algorithm mma and precision fp32, expected tf32, bf16 or fp16: or use_conv('tiled')")
+        raise RuntimeError("got algorithm mma and precision fp32, expected another one: or use_conv('tiled')")
     return "tiled" if wanted == "mma" and dtype == "float64" else wanted
 
 

@@ -4,6 +4,8 @@
     bf16   uint16, which hold the bits of bfloat16 (NumPy has no such dtype): 7 bits of fraction
     fp16   float16: 10 bits of fraction, numbers up to 65504
 
+    tf32x3 float32 as it is: the kernel takes each number apart into two of tf32 (kernels/conv2d_mma/tf32x3.cuh)
+
 A convolution reads each number of its factors many times. So they are rounded once, before, and 16-bit factors take
 half the memory. A layer whose result only a convolution reads hands it over as a Factor, rounded in the pass that
 computes it; the convolution rounds everything else itself.
@@ -14,6 +16,7 @@ from __future__ import annotations
 from gpunet.backend.devices import Array
 from gpunet.backend.launches import contiguous, elements, empty, rows_of_blocks
 
+# The precisions whose factors are rounded, and the dtypes that these have.
 DTYPES = {"tf32": "float32", "bf16": "uint16", "fp16": "float16"}
 
 
@@ -50,6 +53,8 @@ def factor(x: Array | Factor, precision: str) -> Array:
 
     Raises ValueError for a Factor of another precision.
     """
+    if precision not in DTYPES:
+        return contiguous(x)
     if not isinstance(x, Factor):
         return _elementwise("round_factors", x, precision).numbers
     if x.precision != precision:

@@ -84,7 +84,7 @@ def block_sums(arrays: Sequence[Array], rows: int, width: int, batches: int = 1)
     groups of columns and, in each batch, 32 groups of rows: 256 blocks, whose 32 lanes take 16 rows each.
     """
     wide = 16 // arrays[0].itemsize
-    aligned = width % wide == 0 and all(_address(array) % 16 == 0 for array in arrays)
+    aligned = width % wide == 0 and all(address(array) % 16 == 0 for array in arrays)
     run = wide if aligned else 1
     lanes, across = BLOCK_THREADS * run // BLOCK_COLUMNS, -(-width // BLOCK_COLUMNS)
     each = max(ROWS_UNDER_WAY * lanes, -(-rows // max(1, BLOCKS_THAT_SUM // (across * batches))))
@@ -92,7 +92,7 @@ def block_sums(arrays: Sequence[Array], rows: int, width: int, batches: int = 1)
     return BlockSums((-(-rows // each), across, batches), (BLOCK_COLUMNS // run, lanes), each)
 
 
-def _address(array: Array) -> int:
+def address(array: Array) -> int:
     """Return where the numbers of an array begin."""
     return array.data.ptr if on_cuda(array) else array.ctypes.data
 

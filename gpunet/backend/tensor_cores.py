@@ -13,15 +13,16 @@ import functools
 from typing import Any, NamedTuple
 
 from gpunet import kernels
-from gpunet.backend.devices import Array
+from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import DTYPES, Factor
-from gpunet.backend.launches import arrivals, empty
+from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Sizes, require_fit
 
 CHANNELS = 8  # channels are a multiple of this: 16 bytes of 16-bit numbers
 TAPS = 15  # at most, on each axis
 STAGES = 4  # tiles of both factors in shared memory (loop.cuh)
 LINE = 64  # bytes along K of a row of a tile
+PAIR = 8  # bytes of two float32 numbers, which a thread writes at once
 BLOCKS = 120  # occupy a large GPU: about one for each multiprocessor
 SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its part of the sum costs more than it saves
 
@@ -29,7 +30,7 @@ SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its pa
 
 
 class Tile(NamedTuple):
-    """A block's piece of the result, and how many threads compute it (kernels/conv2d_mma/entries.cuh)."""
+    """A block's piece of the result, and how many threads compute it (kernels/conv2d_mma/shapes.cuh)."""
 
     name: str
     rows: int
@@ -67,11 +68,11 @@ def plan(m: int, n: int, depth: int, phases: int = 1) -> Plan:
     """
     for tile in (HUGE, WIDE) if n > TALL.columns else (TALL,):
         down, across = tile.blocks(m, n, phases)
-        splits = max(1, min(-(-BLOCKS // (down * across)), depth // SHORTEST))
+        splits = max(1, min(-(-BLOCKS // max(1, down * across)), depth // SHORTEST))
         if down * across * splits >= BLOCKS and m >= tile.rows:
             return Plan(tile, splits)
     down, across = SMALL.blocks(m, n, phases)
-    return Plan(SMALL, max(1, min(BLOCKS // (down * across), depth // SHORTEST)))
+    return Plan(SMALL, max(1, min(BLOCKS // max(1, down * across), depth // SHORTEST)))
 
 
 def takes(weight: tuple[int, ...]) -> bool:
@@ -108,7 +109,7 @@ def conv2d(
     require_fit(g, x, weight, y)
     m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"{precision}.conv2d_forward", cut, m, g.f, 1, y, _arguments(y, x, weight, bias, after), g)
+    _launch(f"forward_{precision}.conv2d_forward", cut, m, g.f, 1, y, _arguments(y, x, weight, bias, after), g)
     return Factor(y, precision, after.slope) if after.rounds else y
 
 
@@ -130,20 +131,25 @@ def conv2d_input_grad(
     phases = min(g.sh, g.h) * min(g.sw, g.w)
     m, depth = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * _tiles(g.f, dy)
     cut = cut or plan(m, g.c, depth, phases)
-    _launch(f"{precision}.conv2d_input_grad", cut, m, g.c, phases, dx, _arguments(dx, dy, weight, bias, after), g)
+    entry, arguments = f"input_grad_{precision}.conv2d_input_grad", _arguments(dx, dy, weight, bias, after)
+    _launch(entry, cut, m, g.c, phases, dx, arguments, g)
     return Factor(dx, precision, after.slope) if after.rounds else dx
 
 
 def conv2d_weight_grad(
     x: Array, dy: Array, g: Sizes, precision: str, out: Array | None = None, cut: Plan | None = None
 ) -> Array:
-    """Return dweight (KH, KW, C, F), float32, in `out` if given, of factors x (N, H, W, C) and dy (N, OH, OW, F)."""
-    dweight = empty(x, *g.weight_shape, dtype="float32") if out is None else out
+    """Return dweight (KH, KW, C, F), float32, in `out` if given, of factors x (N, H, W, C) and dy (N, OH, OW, F).
+
+    The kernels write two numbers at once. `out` may begin between two of a larger array: then it gets a copy.
+    """
+    fits = out is not None and address(out) % PAIR == 0
+    dweight = out if fits else empty(x, *g.weight_shape, dtype="float32")
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
-    return dweight
+    _launch(f"weight_grad_{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
+    return written(dweight, out)
 
 
 def _tiles(numbers: int, factor: Array) -> int:
@@ -174,4 +180,4 @@ def _launch(
         counters = arrivals(out, down * across * cut.splits)
     grid = down, across, cut.splits
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
-    kernels.launch(f"conv2d_mma/conv2d_mma_{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)
+    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)

@@ -26,7 +26,7 @@ ENOUGH = 16  # with fewer blocks than this the next smaller tile is taken
 
 
 class Tile(NamedTuple):
-    """A block's piece of the result, and how many threads compute it (kernels/conv2d/conv2d.cu, mma.cuh)."""
+    """A block's piece of the result, and how many threads compute it (kernels/conv2d/entries.cuh)."""
 
     name: str
     rows: int

@@ -52,7 +52,8 @@ class _Conv(Layer):
 
     def _rounding(self, of: Callable[..., str | None]) -> str | None:
         weight = self.weight.data
-        return of(weight.shape, device_of(weight), weight.dtype)
+        precision = of(weight.shape, device_of(weight), weight.dtype)
+        return precision if precision in factors.DTYPES else None
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gpunet.backend.devices import Array
 from gpunet.layers.activations import LeakyReLU, ReLU
-from gpunet.layers.base import Layer
+from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
 
@@ -34,8 +34,9 @@ class Sequential(Layer):
         for before, after in itertools.pairwise(self._steps):
             if isinstance(before, BatchNorm | Conv2d) and isinstance(after, Conv2d | ConvTranspose2d):
                 before.rounding_y = after.rounding_x
+            leaky = getattr(before, "slope", 1.0) != 1  # its derivative takes float32, unless a Conv2d has done it
             if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm | Conv2d):
-                after.rounding_dx = before.rounding_dy
+                after.rounding_dx = unrounded if leaky and isinstance(after, BatchNorm) else before.rounding_dy
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))

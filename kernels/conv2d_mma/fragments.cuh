@@ -5,14 +5,15 @@
 //
 // load_matrices reads four matrices of 8 lines of 16 bytes, and deals them out as a product wants them: lane 4 g + t
 // gets 4 bytes of line g, which are a number of tf32 (k = t) or two of 16 bits (k = 2t and 2t + 1). It serves tiles
-// whose lines are rows. load_matrices_turned serves tiles of 16 bits whose lines are k's: lane 4 g + t gets number g of
-// lines 2t and 2t + 1.
+// whose lines are rows (AlongK). load_matrices_turned serves tiles of 16 bits whose lines are k's (AlongRows): lane
+// 4 g + t gets number g of lines 2t and 2t + 1, two neighbours in k of one row.
 //
-// Nothing turns matrices of 32 bits: there each lane reads its numbers one by one.
+// It turns 16-bit numbers only, and would tear floats into halves. So where the lines of a tile of floats are k's, each
+// lane reads its numbers one by one: number g of line t.
 
-// Where a lane begins to read a tile: `first` is the first row (or column) of its warp. SECOND is how many lines of 16
-// bytes lie between the matrices 0 and 1 of a load: for operand a, matrix 1 is the next 8 rows and matrix 2 the next
-// k's; for operand b, matrix 1 is the next k's and matrix 2 the next 8 columns.
+// The place in a tile where a lane begins to read; `first` is the first row (or column) of its warp. Lane 8 i + j names
+// line j of matrix i. For operand a, matrix 1 holds the next 8 rows and matrix 2 the next k's; for operand b, matrix 1
+// holds the next k's and matrix 2 the next 8 columns; matrix 3 holds both.
 template <class Tile, bool A>
 __device__ int first_place(int first) {
     const int matrix = threadIdx.x % 32 / 8, line = threadIdx.x % 8, rows = A ? matrix % 2 : matrix / 2;
@@ -23,7 +24,10 @@ __device__ int first_place(int first) {
     return Tile::place(t, (first + g) / VEC) + g % VEC * sizeof(Number);
 }
 
-// Read two matrices of 8 rows (or columns), for the k's of one instruction, into the registers of operand a or b.
+// Read rows 16 i to 16 i + 15 of the warp (or columns, for operand b) into the four registers of a fragment, with the
+// k's of product number `step` of the tile. `first`: from first_place. Where lines are rows, the next product's k's lie
+// two chunks further along the line (first ^ 2 CHUNK), and 16 rows further on are 16 lines. Where lines are k's, it is
+// the other way round.
 template <class Tile, bool A>
 __device__ void read_16(unsigned (&r)[4], SharedAddress tile, int first, int i, int step) {
     if constexpr (Tile::ALONG_K) load_matrices(r, tile + (first ^ step * 2 * CHUNK) + i * 16 * Tile::LINE);

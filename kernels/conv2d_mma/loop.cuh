@@ -4,7 +4,8 @@
 //        +---------+     +-----+                 fetch    #0       #1       #2       #3
 //      m | a tiles | x k | b   |                 multiply                            #0        (STAGES = 4)
 //        +---------+     |tiles|
-//                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1"
+//                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1".
+//                                                Then #i+3 is copied to where #i-1 lay.
 
 // What becomes of the sums. Either `out` or `rounded` is given: floats, or factors for the next convolution.
 struct Result {
@@ -44,13 +45,13 @@ __device__ void convolve(Pass pass, const Result& result, float* parts, int* cou
     Sums<Shape, Pass> sums;
     keep(sums.a_first), keep(sums.b_first);
     int fill = 0, use = STAGE;  // where in the ring the next tiles are written and read: STAGES - 1 apart
-    for (int tile = begin - STAGES + 1; tile < end; ++tile) {
-        copy_async_wait<STAGES - 2>();
-        __syncthreads();
+    for (int tile = begin - STAGES + 1; tile < end; ++tile) {  // the first STAGES - 1 turns only copy
+        copy_async_wait<STAGES - 2>();  // this thread's copies of `tile` have arrived
+        __syncthreads();                // everybody's have; and nobody reads the tile before any more
         if (tile + STAGES - 1 < end) pass.fetch(ring + fill, ring + fill + Pass::A::BYTES);
         copy_async_commit();
         if (tile >= begin) sums.multiply(ring + use, ring + use + Pass::A::BYTES);
-        fill = fill < STAGE * (STAGES - 1) ? fill + STAGE : 0;
+        fill = use;  // these tiles have been used when the next ones are written
         use = use < STAGE * (STAGES - 1) ? use + STAGE : 0;
     }
     pass.after_loop();

@@ -20,7 +20,9 @@ __device__ float4 read_shared_by_all(const float4* from) {
 }
 
 // Add up the sums of all splits; true in the block that holds the total. parts (tiles, splits, COUNT, THREADS).
-// counters (tiles * splits): zeros, and zeros afterwards. A pair is told by its right half's first split.
+// counters (tiles * splits): zeros, and zeros afterwards. A pair has the number of the first split of its right half:
+// 0 + 1 is pair 1, (0 + 1) + (2 + 3) is pair 2. Its counter grows by 1 for each of its two blocks, and by 2 when the
+// earlier block's sums are in memory; so it is 4 when the later block may read them.
 template <int THREADS, int COUNT>
 __device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, int split, int splits) {
     __shared__ bool later;
@@ -31,7 +33,7 @@ __device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, in
         if (pair >= splits) continue;  // nobody to add
         float4* const part = reinterpret_cast<float4*>(parts + (tile + pair) * COUNT * THREADS) + threadIdx.x;
         int* const counter = counters + tile + pair;
-        if (threadIdx.x == 0) later = atomicAdd(counter, 1) % 2;  // 0 or 2: nobody came before
+        if (threadIdx.x == 0) later = atomicAdd(counter, 1) % 2;  // it was 1 or 3: the other block came before
         __syncthreads();
         if (!later) {
 UNROLL_ALL

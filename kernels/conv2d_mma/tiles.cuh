@@ -52,6 +52,8 @@ template <class Tile> __device__ int place_of_thread() {
 // Start to copy the calling thread's i-th chunk into a tile; zeros where it is outside. `place`: of its first chunk.
 template <class Tile>
 __device__ void copy_chunk(SharedAddress tile, int place, int i, const Number* from, bool inside) {
+    // The number of the thread's line is that of its first one, which is below STEP, plus i * STEP. STEP is a power of
+    // two, so the two have no bits in common, and the second one's part of the xor is a constant.
     constexpr int LINES = Tile::ALONG_K || VEC == 8 ? 8 : 4;  // after so many lines the xor begins again
     const int turn = i * Tile::STEP % LINES * (VEC == 8 ? 1 : 2) * CHUNK;
     static_assert(!Tile::ALONG_K || Tile::STEP % LINES == 0, "a thread's chunks would lie in different places");

@@ -1,5 +1,5 @@
-// Where the numbers of the tiles lie. Each pass walks along its sums: `fetch` starts the copies of both tiles, and moves
-// on to the next ones.
+// Where the numbers of the tiles lie. Each pass walks along its sums: `fetch` starts the copies of both tiles, and
+// moves on to the next ones.
 //
 //   pass         a (M x K)              b (K x N)        M         N   K           out
 //   Forward      patches of x           weight           N*OH*OW   F   KH*KW*C     y
@@ -198,8 +198,9 @@ struct WeightGrad {
     int place;                     // of this thread's first chunk in the tile of a
     int begin[A::EACH];            // where each chunk lies in x
     int h[A::EACH], w[A::EACH];    // its pixel
-    int across, down, step;        // from tile to tile: columns, lines, numbers
-    int w_end, w_back, w_step;     // beyond column w_end: that many columns back, SH lines down
+    // From tile to tile: columns, lines, numbers; [1]: where the next pixel lies on the line after, too.
+    int across[2], down[2], step[2];
+    int w_last;                    // from this column on, the next pixel lies on the line after
     int h_end, h_back, h_step;     // below line h_end: that many lines back, one image on
     Lines<B> lines;
 
@@ -220,12 +221,16 @@ UNROLL_ALL
             if (m >= M()) h[i] = OUTSIDE;
         }
         const int lines_on = DEPTH / g.OW;
-        across = DEPTH % g.OW * g.SW, down = lines_on % g.OH * g.SH;
-        step = ((lines_on / g.OH * g.H + down) * g.W + across) * g.C;
-        w_back = g.OW * g.SW, w_end = w_back - g.left + q, w_step = (g.SH * g.W - w_back) * g.C;
+        const int line = g.OW * g.SW;  // columns that a line of outputs moves over
+        across[0] = DEPTH % g.OW * g.SW, down[0] = lines_on % g.OH * g.SH;
+        step[0] = ((lines_on / g.OH * g.H + down[0]) * g.W + across[0]) * g.C;
+        across[1] = across[0] - line, down[1] = down[0] + g.SH, step[1] = step[0] + (g.SH * g.W - line) * g.C;
+        w_last = line - g.left + q - across[0];
         h_back = g.OH * g.SH, h_end = h_back - g.top + p, h_step = (g.H - h_back) * g.W * g.C;
         place = place_of_thread<A>();
-        keep(place), keep(step), keep(w_end), keep(w_back), keep(w_step), keep(h_end), keep(h_back), keep(h_step);
+        keep(place), keep(w_last), keep(h_end), keep(h_back), keep(h_step);
+UNROLL_ALL
+        for (int i = 0; i < 2; ++i) keep(across[i]), keep(down[i]), keep(step[i]);
         left = g.N * g.OH * g.OW - tile * DEPTH;
         lines.set(n0, g.F, g.F);
         dy += (long long) tile * DEPTH * g.F;
@@ -239,8 +244,10 @@ UNROLL_ALL
         for (int i = 0; i < A::EACH; ++i) {
             const bool inside = unsigned(h[i]) < unsigned(g.H) && unsigned(w[i]) < unsigned(g.W);
             copy_chunk<A>(a, place, i, x + begin[i], inside);
-            begin[i] += step, w[i] += across, h[i] += down;
-            if (w[i] >= w_end) w[i] -= w_back, h[i] += g.SH, begin[i] += w_step;
+            const bool next_line = w[i] >= w_last;
+            begin[i] += next_line ? step[1] : step[0];
+            w[i] += next_line ? across[1] : across[0];
+            h[i] += next_line ? down[1] : down[0];
             if (h[i] >= h_end) h[i] -= h_back, begin[i] += h_step;
         }
         lines.fetch(b, dy, left);

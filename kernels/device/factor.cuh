@@ -14,7 +14,8 @@ template <> __device__ float factor_of<float>(float x) {
     return __uint_as_float(y);
 #else
     const unsigned bits = __float_as_uint(x);
-    return __uint_as_float((bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u);
+    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;  // perhaps by its last bits alone, which are cut off below
+    return __uint_as_float(nan ? 0x7fffffffu : (bits + 0x1000u) & 0xffffe000u);
 #endif
 }
 template <> __device__ half factor_of<half>(float x) { return to_half(x); }

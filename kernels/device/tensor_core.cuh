@@ -11,7 +11,7 @@
 // PTX ISA, "Matrix multiply-accumulate operation using mma instruction". Needs compute capability 8.0; all 32 lanes of
 // the warp must come here together. On the CPU: the same fragments, multiplied by plain loops.
 
-#include "half.cuh"
+#include "factor.cuh"
 #include "shared_address.cuh"
 
 #ifdef ON_CPU
@@ -72,45 +72,36 @@ MMA(mma_tf32, Tf32Element, 8, tf32.tf32)
 MMA(mma_half, HalfElement, 16, f16.f16)
 MMA(mma_bfloat16, Bfloat16Element, 16, bf16.bf16)
 
-// float to tf32, rounded to nearest (ties away from zero), as a register of mma_tf32.
-__device__ unsigned to_tf32(float x) {
-#if !defined(ON_CPU) && __CUDA_ARCH__ >= 800
-    unsigned y;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
-    return y;
-#else
-    const unsigned bits = __float_as_uint(x);
-    return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u;
-#endif
-}
+// float to tf32, rounded (factor.cuh), as a register of mma_tf32.
+__device__ unsigned to_tf32(float x) { return __float_as_uint(factor_of<float>(x)); }
 
 // Reading operands from shared memory: four matrices of 8 lines of 16 bytes, one instruction of a whole warp. Lane
 // 8 i + j gives the address of line j of matrix i, a multiple of 16 bytes. Lane 4 g + t gets in r[i] of matrix i
 //   load_matrices          bytes 4t to 4t + 3 of line g
 //   load_matrices_turned   the g-th 16-bit numbers of lines 2t (low bits) and 2t + 1
-// PTX ISA, "Warp-level matrix load instruction: ldmatrix".
+// PTX ISA, "Warp-level matrix load instruction: ldmatrix". On the CPU each lane reads its line; the last one to arrive
+// deals the numbers out.
 #ifdef ON_CPU
+struct alignas(16) [[gnu::may_alias]] MatrixLine { unsigned short numbers[8]; };
 struct MatrixLines {
-    const void* line;
-    unsigned r[4];
+    MatrixLine line;  // what this lane reads, for others
+    unsigned r[4];    // what it gets
 };
 inline void load_of_warp(MatrixLines* const* lanes, unsigned) {
     for (int lane = 0; lane < 32; ++lane)
         for (int i = 0; i < 4; ++i)
-            std::memcpy(&lanes[lane]->r[i], (const char*) lanes[8 * i + lane / 4]->line + lane % 4 * 4, 4);
+            std::memcpy(&lanes[lane]->r[i], lanes[8 * i + lane / 4]->line.numbers + lane % 4 * 2, 4);
 }
 inline void load_turned_of_warp(MatrixLines* const* lanes, unsigned) {
     for (int lane = 0; lane < 32; ++lane)
         for (int i = 0; i < 4; ++i) {
-            unsigned short pair[2];
-            for (int e = 0; e < 2; ++e)
-                std::memcpy(&pair[e], (const char*) lanes[8 * i + lane % 4 * 2 + e]->line + lane / 4 * 2, 2);
-            lanes[lane]->r[i] = pair[0] | (unsigned) pair[1] << 16;
+            MatrixLines* const* pair = lanes + 8 * i + lane % 4 * 2;
+            lanes[lane]->r[i] = pair[0]->line.numbers[lane / 4] | (unsigned) pair[1]->line.numbers[lane / 4] << 16;
         }
 }
 #define LOAD_MATRICES(name, execute, turned) \
     inline void name(unsigned (&r)[4], SharedAddress line) { \
-        MatrixLines mine = {line, {}}; \
+        MatrixLines mine = {*(const MatrixLine*) line, {}}; \
         warp_collective<MatrixLines>(0xffffffffu, mine, execute); \
         for (int i = 0; i < 4; ++i) r[i] = mine.r[i]; \
     }

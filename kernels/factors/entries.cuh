@@ -1,5 +1,6 @@
-// Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. What they
-// compute beside that, activations.cu and batchnorm.cu compute, too; threads own the same elements as there.
+// Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. Apart from
+// the rounding they compute what the kernels of the same names in activations.cu, batchnorm.cu, im2col.cu and adam.cu
+// compute, and their threads own the same elements unless a comment says otherwise.
 #include "device/factor.cuh"
 #include "adam_step.cuh"
 #include "batchnorm_channel.cuh"
@@ -17,7 +18,7 @@ extern "C" __global__ void leaky_relu(Number* y, const float* x, int count, floa
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }
 
-// dx = dy where y > 0, else slope * dy; dx is no factor
+// dx = dy where y > 0, else slope * dy; only y is a factor here
 extern "C" __global__ void leaky_relu_backward(float* dx, const float* dy, const Number* y, int count, float slope) {
     const auto body = [=](int i, float dy, Number y) { dx[i] = to_float(y) > 0 ? dy : slope * dy; };
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);

@@ -2,6 +2,7 @@
 
     channel_sum("warp_shuffle", x)      sum over the rows of x (M, C)
     matmul("tensor_cores", a, b)        product of a (M, K) and b (K, N)
+    conv2d(x, weight, 2, 1)             convolution by the last step of the product
 
 work on NumPy arrays (CPU) and CuPy arrays (GPU), float32 or float64, any size from 1 up. README.md here says in which
 order to read the files, `python -m benchmarks.ladder` measures the steps. Training uses none of this.
@@ -27,7 +28,19 @@ CHANNEL_SUM = (
     "warp_shuffle",
     "tree_without_barriers",
 )
-MATMUL = ("naive", "coalesced", "shared_tiles", "register_tiles", "double_buffered", "tensor_cores")
+MATMUL = (
+    "naive",
+    "coalesced",
+    "shared_tiles",
+    "register_tiles",
+    "double_buffered",
+    "tensor_cores",
+    "ldmatrix",
+    "taps_by_masks",
+)
+HALF = ("ldmatrix", "taps_by_masks")  # their factors are float16
+MOST_TAPS = 16  # on an axis of a convolution's kernel: a mask has 16 bits for each axis
+EIGHT = 8  # numbers of float16 that one copy moves: rows of factors are filled up to a multiple of it
 THREADS = 256  # of a block, where the step leaves it open
 Launch = Callable[..., None]  # kernels.launch, or something that is called like it
 
@@ -80,16 +93,54 @@ def _channel_sum_grid(step: str, M: int, C: int, k: dict[str, int]) -> tuple[Any
 def matmul(step: str, a: Any, b: Any, launch: Launch = kernels.launch) -> Any:
     """Return c = a b by one step of the ladder: a (M, K), b (K, N), c (M, N). ValueError: the shapes do not meet.
 
-    Step "tensor_cores" rounds float32 factors to tf32 (10 bits after the point) and needs compute capability 8.0.
+    The last three steps need float32 and compute capability 8.0. "tensor_cores" rounds the factors to tf32, the steps
+    of HALF round them to float16: both have 10 bits of fraction; float16 ends at 65504.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise ValueError(f"got shapes {a.shape} and {b.shape}, expected (M, K) and (K, N)")
+    if step == "taps_by_masks":  # a convolution of M images of one pixel, with 1 x 1 taps
+        return conv2d(a[:, None, None], b[None, None], launch=launch)[:, 0, 0]
     file = stem("matmul", step)
-    (M, K), N = a.shape, b.shape[1]
-    c = np.empty_like(a, shape=(M, N))
-    grid, block = _matmul_grid(step, M, N, constants(file))
-    launch(f"{file}.matmul_{step}", grid, block, (c, a, b, M, N, K))
-    return c
+    N = b.shape[1]
+    if step in HALF:
+        rounded = _half(a, 1), _half(b, 2)
+        c = np.empty_like(a, shape=(len(a), rounded[1].shape[1]))  # in the dtype of a, which the launch checks
+        a, b = rounded
+    else:
+        c = np.empty_like(a, shape=(len(a), N))
+    (M, K), columns = a.shape, b.shape[1]
+    grid, block = _matmul_grid(step, M, columns, constants(file))
+    launch(f"{file}.matmul_{step}", grid, block, (c, a, b, M, columns, K))
+    return c[:, :N]
+
+
+def conv2d(x: Any, weight: Any, stride: int = 1, padding: int = 0, launch: Launch = kernels.launch) -> Any:
+    """Return y (N, OH, OW, F) of x (N, H, W, C) and weight (KH, KW, C, F), float32, by the last step of the ladder.
+
+    Raises ValueError where the channels differ, the kernel has more than 16 taps on an axis or is larger than the image
+    with its padding.
+    """
+    kh, kw, _, f = weight.shape
+    n, h, w, _ = x.shape
+    oh, ow = ((size + 2 * padding - taps) // stride + 1 for size, taps in ((h, kh), (w, kw)))
+    if x.shape[3] != weight.shape[2] or max(kh, kw) > MOST_TAPS or min(oh, ow) < 1:
+        raise ValueError(f"got x {x.shape} and weight {weight.shape}, expected (N, H, W, C) and (KH, KW, C, F)")
+    file = stem("matmul", "taps_by_masks")
+    rounded, rounded_weight = _half(x, 1), _half(weight, 2)
+    c, filled = rounded_weight.shape[2:]
+    y = np.empty_like(x, shape=(n, oh, ow, filled))
+    grid, block = _matmul_grid("taps_by_masks", n * oh * ow, filled, constants(file))
+    args = (y, rounded, rounded_weight, n, h, w, c, oh, ow, filled, kh, kw, stride, padding)
+    launch(f"{file}.matmul_taps_by_masks", grid, block, args)
+    return y[..., :f]
+
+
+def _half(x: Any, filled: int) -> Any:
+    """Return x rounded to float16, its last `filled` axes filled up with zeros to multiples of EIGHT."""
+    shape = *x.shape[:-filled], *(ceil_div(size, EIGHT) * EIGHT for size in x.shape[-filled:])
+    y = np.zeros_like(x, shape=shape, dtype="float16")
+    y[tuple(slice(size) for size in x.shape)] = x
+    return y
 
 
 def _matmul_grid(step: str, M: int, N: int, k: dict[str, int]) -> tuple[Any, Any]:
@@ -99,7 +150,7 @@ def _matmul_grid(step: str, M: int, N: int, k: dict[str, int]) -> tuple[Any, Any
         return (ceil_div(N, k["BLOCK_N"]), ceil_div(M, k["BLOCK_M"])), (k["BLOCK_N"], k["BLOCK_M"])
     tile = k["TILE"]
     grid = (ceil_div(N, tile), ceil_div(M, tile))
-    if step == "tensor_cores":
+    if step == "tensor_cores" or step in HALF:
         return grid, k["THREADS"]
     return grid, (k.get("SIDE", tile), k.get("SIDE", tile))
 

@@ -1,4 +1,4 @@
-// Step 6 of 6, matrix product: tensor cores, and tiles that arrive by themselves.
+// Step 6 of 8, matrix product: tensor cores, and tiles that arrive by themselves.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous, float only
 //
@@ -16,8 +16,8 @@
 //   unused numbers per row do: 8 t + g are 32 different banks. For a, padding would make the 16-byte writes collide.
 //   Instead the four pieces of a row change places with the row's number (`swizzled`): no number unused, no collision.
 //
-// What remains: numbers leave shared memory one by one (ldmatrix would bring four 8 x 8 pieces at once), rounding
-// them to tf32 takes more instructions than multiplying, and c is written in pairs, half a sector at a time.
+// Defects left: numbers leave shared memory one by one; every warp that reads a number rounds it to tf32, which takes
+// more instructions than multiplying; and the addresses of the copies are worked out again for every tile.
 // In the counters: 16 sectors per 512-byte request of LDGSTS (cp.async), no bank conflict, HMMA and no FFMA.
 
 #include "device/tensor_core.cuh"

@@ -105,6 +105,38 @@ def test_instruction_mix(nvrtc, tmp_path, monkeypatch, sass):
     assert instructions.mix(stem, "float32", "sm_80", code, "unbounded")["atomic"] == 1
 
 
+PRODUCTS = """
+#include "device/tensor_core.cuh"
+extern "C" __global__ void without_loop(float* y, const unsigned* x) {
+    unsigned a[4] = {x[0], x[1], x[2], x[3]}, b[2] = {x[4], x[5]};
+    float d[4] = {};
+    mma_half(d, a, b);
+    y[threadIdx.x] = d[0] + d[1] + d[2] + d[3];
+}
+extern "C" __global__ void with_loop(float* y, const unsigned* x, int turns) {
+    unsigned a[4] = {x[0], x[1], x[2], x[3]}, b[2] = {x[4], x[5]};
+    float d[4] = {}, e[4] = {};
+#pragma unroll 1
+    for (int i = 0; i < turns; ++i) y[i] = x[i];
+#pragma unroll 1
+    for (int i = 0; i < turns; ++i) mma_half(d, a, b), mma_half(e, a, b), a[0] += 3;
+    y[threadIdx.x] = d[0] + d[1] + d[2] + d[3] + e[0] + e[1] + e[2] + e[3];
+}
+"""
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_the_loop_with_products_on_tensor_cores_is_found(nvrtc, tmp_path, arch):
+    if instructions.disassembler() is None:
+        pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
+    code = machine_code.compile_file(write(tmp_path, "products", PRODUCTS), "float32", arch)
+    text = instructions.disassembled(code.cubin)
+    assert instructions.main_loop(text["without_loop"]) == []
+    loop = instructions.main_loop(text["with_loop"])
+    assert instructions.products(loop) == 2 and 4 < len(loop) < 12  # and a counter, its comparison, an addition, a jump
+    assert loop[-1].startswith("BRA") and not any(name.startswith("LDG") for name in loop)
+
+
 def test_without_nvrtc_one_line_says_what_to_install(monkeypatch, capsys):
     def missing() -> None:
         raise RuntimeError("CuPy or NVRTC is missing: pip install 'gpunet[nvrtc]'")

@@ -64,7 +64,7 @@ def test_a_wrong_update_is_not_verified(tmp_path, monkeypatch):
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "tf32x3", "tf32", "bf16", "fp16"])
 def test_every_precision_is_verified_on_a_gpu(tmp_path, monkeypatch, precision):
     """Losses, gradients and weights are read while nothing still writes them, and the row agrees with PyTorch's."""
     monkeypatch.setattr(choices, "_chosen", dict(choices._chosen))

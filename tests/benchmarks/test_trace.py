@@ -66,6 +66,8 @@ PROMISED = {
     ("matmul", "register_tiles"): (4, 4, 0),
     ("matmul", "double_buffered"): (16, 16, 0),
     ("matmul", "tensor_cores"): (16, 8, 0),
+    ("matmul", "ldmatrix"): (16, 8, 0),
+    ("matmul", "taps_by_masks"): (16, 8, 0),
 }
 
 
@@ -80,6 +82,12 @@ def test_shared_tiles_divide_the_global_loads_by_their_side():
     before, after = (counts("matmul", step)["global load"].bytes for step in ("coalesced", "shared_tiles"))
     assert before == 2 * 128 * 32 * 128 * 4
     assert after == before // ladder.constants("ladder/matmul_3_shared_tiles")["TILE"]
+
+
+def test_one_ldmatrix_reads_512_bytes_in_4_wavefronts():
+    found = counts("matmul", "ldmatrix")["shared load"]
+    # 4 warps, each for 2 x 16 k's: 4 of a and 4 of b
+    assert found == (4 * 2 * 8, 4 * 2 * 8 * 512, 4 * 2 * 8 * 4, 4 * 2 * 8 * 4)
 
 
 def test_atomics_are_counted_as_such():

@@ -100,6 +100,17 @@ def test_damaged_npy(tmp_path, content):
     assert "a.npy is not a readable .npy file of numbers" in refusal(tmp_path / "a.npy")
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant != 63, reason="no 80-bit floating point here")
+def test_bits_that_are_no_number(tmp_path):
+    """Floating point of 80 bits has a 1 as bit 63 of every number of usual size. Here it is 0."""
+    bits = (1).to_bytes(8, "little") + (0x3FFF).to_bytes(8, "little")
+    write(tmp_path / "a.npy", np.frombuffer(bits * 128, np.longdouble).reshape(2, 8, 8))
+    assert "from nan to nan" in refusal(tmp_path / "a.npy")
+    write(tmp_path / "a.npy", GREY)
+    write(tmp_path / "a_labels.npy", np.frombuffer(bits * len(GREY), np.longdouble))
+    assert "--labels none goes without" in refusal(tmp_path / "a.npy")
+
+
 def test_labels_beside_a_npy(tmp_path):
     write(tmp_path / "a.npy", GREY)
     write(tmp_path / "a_labels.npy", np.array([2, 0, 1, 1, 0, 2]))

@@ -106,18 +106,30 @@ def test_hangup(tmp_path, ignored):
     assert len(list((run / "checkpoints").iterdir())) == 1
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.6])
+BEGUN = """
+import runpy, sys
+sys.argv[0] = "-m"  # as in python -m dcgan.train
+import dcgan
+print("begun", flush=True)
+runpy.run_module("dcgan.train", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 0.15, 0.3, 0.6])
 def test_ctrl_c_while_starting(tmp_path, seconds):
+    """The time counts from where code of ours runs first: Python's own start takes long on a busy machine."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "dcgan.train", *words((*TINY, "--steps 1000"))]
+    command = [sys.executable, "-c", BEGUN, *words((*TINY, "--steps 1000"))]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=-1, stderr=-1, text=True)
     signal.signal(signal.SIGINT, before)
+    assert process.stdout.readline() == "begun\n"
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in errors
     assert errors == "interrupted\n" or "everything is saved" in out
+    # While modules are loaded Python ends the process by the signal itself. A shell shows 130 for it, too.
+    assert process.returncode in (130, -signal.SIGINT) and "Traceback" not in errors
 
 
 INTERRUPTED = """

@@ -26,8 +26,8 @@ TEXTS = [
 def packed(random: Random, number: int | None = None) -> bytes:
     """Return an odd whole number, or the one given, in 1, 2, 4 or 8 bytes of either order; what is too long is cut."""
     size, order = random.choice((1, 2, 4, 8)), random.choice(("little", "big"))
-    return (random.choice(WHOLE) if number is None else number).__mod__(256**size).to_bytes(size,
-    order)  # type: ignore[arg-type]
+    whole = random.choice(WHOLE) if number is None else number
+    return (whole % 256**size).to_bytes(size, order)
 
 
 def span(random: Random, data: bytes | bytearray, most: int = 64) -> tuple[int, int]:

@@ -12,11 +12,11 @@ import pytest
 from dcgan import options
 from dcgan.config import Config
 from dcgan.data.formats import safe_pickle
-from dcgan.data.formats.folder import member_name
+from dcgan.data.formats.archives import member_name
 from dcgan.errors import UserError
 from dcgan.generate_options import number_list
 from dcgan.run import log
-from dcgan.streams import one_line
+from dcgan.streams import GAP, error_text, one_line, shortened
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
@@ -60,6 +60,22 @@ def test_any_text_fits_on_one_line(text):
 @hypothesis.given(st.text(string.ascii_letters + string.digits + string.punctuation, max_size=60))
 def test_a_text_that_fits_stays(text):
     assert one_line(text) == text
+
+
+@settings
+@hypothesis.given(TEXTS, st.integers(10, 70))
+def test_a_shortened_text_keeps_both_ends(text, most):
+    short = shortened(text, most)
+    kept = most - len(GAP)
+    cuts = [text[:front] + GAP + text[front - kept :] for front in range(1, kept)]
+    assert short == text if len(text) <= most else short in cuts and len(short) == most
+
+
+@settings
+@hypothesis.given(TEXTS | st.text(min_size=300, max_size=400))
+def test_an_error_always_says_something(text):
+    words = error_text(KeyError(text)), error_text(ValueError(text))
+    assert all(0 < len(said) <= 200 and said.isprintable() for said in words)
 
 
 @settings

@@ -34,7 +34,6 @@ from tests.fuzz.readers import READERS, hdf5, pictures, reader_of, runs
 from tests.fuzz.task import Task
 
 MEMORY, FILE, SLOW = 6 * 2**30, 2**28, 20.0  # bytes of address space, bytes of a file, seconds of one core for a case
-LONGEST_LINE = 3000  # letters of an error
 # Failures that an input may ask for, with status 1: of memory, and of a training from weights that are too large.
 FAILED = ("error: out of memory", "training stopped")
 USUAL = dict(choices._chosen)  # what a command line chooses is taken back after each case
@@ -129,7 +128,7 @@ def fault_of(status: int, out: str, errors: str) -> str:
     lines = [line for line in errors.splitlines() if line.startswith("error: ")]
     if status != 2 and not (lines and any(failed in lines[0] for failed in FAILED)):
         return f"status {status}: {errors}"
-    if len(lines) != 1 or not errors.rstrip("\n").endswith(lines[0]) or len(lines[0]) > LONGEST_LINE:
+    if len(lines) != 1 or not errors.rstrip("\n").endswith(lines[0]) or len(lines[0]) > len("error: ") + cli.LONGEST:
         return f"expected one line that begins with error: and says why, got {errors[:5000]!r}"
     return "" if lines[0].isprintable() else f"the line holds letters that are none: {lines[0]!r}"
 

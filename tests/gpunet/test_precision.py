@@ -32,7 +32,7 @@ def test_so_does_the_reference(tiny, capsys):
 
 def test_other_words_are_refused(tiny, capsys):
     assert run_train(*tiny, "--precision fp8") == 2
-    assert capsys.readouterr().err == "error: --precision: got 'fp8', expected one of fp32, tf32, bf16, fp16\n"
+    assert capsys.readouterr().err == "error: --precision: got 'fp8', expected one of fp32, tf32x3, tf32, bf16, fp16\n"
 
 
 def test_what_was_trained_in_fp16_draws_and_goes_on_in_fp32(tiny, run, tmp_path, capsys):
@@ -57,7 +57,7 @@ def trained_in_fp16(run):
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "tf32x3", "tf32", "bf16", "fp16"])
 def test_every_precision_is_used(precision):
     config = Config(device="cuda", implementation="kernels", precision=precision)
     assert choose_device(config) == "cuda" and backend.precision("cuda") == precision

@@ -93,6 +93,23 @@ extern "C" __global__ void conversions(half* h, bfloat16* b, float* back, const 
     back[2 * count + i] = __uint_as_float(to_tf32(x[i]));
 }
 
+// r (32 lanes, 4 registers): four matrices of 8 lines of 16 bytes, line i of all at lines[order[i]]
+template <class Load>
+__device__ void load_lines(unsigned* r, const bfloat16* lines, const int* order, const Load& load) {
+    __shared__ alignas(16) unsigned short memory[32 * 8];
+    for (int i = threadIdx.x; i < 32 * 8; i += 32) memory[i] = lines[i].bits;
+    __syncthreads();
+    unsigned mine[4];
+    load(mine, shared_address(memory) + order[threadIdx.x] * 16);
+    for (int i = 0; i < 4; ++i) r[4 * threadIdx.x + i] = mine[i];
+}
+extern "C" __global__ void load_straight(unsigned* r, const bfloat16* lines, const int* order) {
+    load_lines(r, lines, order, [](unsigned (&r)[4], SharedAddress line) { load_matrices(r, line); });
+}
+extern "C" __global__ void load_turned(unsigned* r, const bfloat16* lines, const int* order) {
+    load_lines(r, lines, order, [](unsigned (&r)[4], SharedAddress line) { load_matrices_turned(r, line); });
+}
+
 // y = x through asynchronous copies of 16 and 4 bytes; zeros after the first `valid` numbers
 extern "C" __global__ void copies(float* y, aligned16 const float* x, int valid) {
     __shared__ alignas(16) float wide[128];

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gpunet import backend, kernels
-from gpunet.backend import launches, to_device, to_numpy
+from gpunet.backend import factors, launches, to_device, to_numpy
 from gpunet.backend.columns import add_bias
-from gpunet.backend.conv.patches import fold, unfold
+from gpunet.backend.conv.patches import fold, unfold, unfold_rounded
+from gpunet.backend.devices import device_of
 from gpunet.backend.join import launch_join
 from gpunet.backend.loss_scale import new_scaling
 from gpunet.backend.sizes import conv_sizes
@@ -19,6 +20,7 @@ from gpunet.kernels.loader import source
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
+    *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 SLOW = ("conv2d", "winograd", "ladder/matmul")  # to compile
@@ -40,12 +42,39 @@ def run_all(device):
     running = channel.copy(), channel.copy()
     joined = backend.batchnorm(x, channel, None, 1e-5, 1.0, (*running, 0.1), 2)  # two batches, each on its own
     results += [*joined, *running, *backend.batchnorm_backward(dy.copy(), x, joined[1], joined[3], channel, None)]
+    results += [array for precision in factors.DTYPES for array in rounded(precision, x, dy, channel)]
     pictures = to_device(rng.integers(0, 256, (2, 5, 5, 3), "uint8"), device)
     real = backend.images_to_real(pictures)
     results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
     results += [backend.real_to_images(real)]
     results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)]
     return [to_numpy(result) for result in results + adam(device)]
+
+
+def rounded(precision, x, dy, channel):
+    """Every operation that writes factors of a precision, or reads them, with statistics that are given."""
+    y, per_batch = factors.leaky_relu(x, 0.2, precision), channel[None, None].repeat(2, 1)
+    z = factors.normalise(x, channel, channel, channel, channel, 0.2, precision)
+    given = dy.copy(), x, channel, channel, channel, channel
+    dx = factors.batchnorm_backward_apply(given, per_batch, 0.2, precision)
+    others = [factors.factor(x, precision), factors.leaky_relu_backward(dy.copy(), y, 0.2)]
+    sizes = conv_sizes((2, 30, 25), (3, 4, 3, 1), (1, 2), ((1, 0), (2, 1)))
+    others += [unfold_rounded(x.reshape(-1)[: 2 * 30 * 25 * 3].reshape(2, 30, 25, 3), sizes, precision).numbers]
+    others += adam_rounded(precision, device_of(x))
+    return [*others, *(made.numbers for made in (y, z, dx))]
+
+
+def adam_rounded(precision, device):
+    """A step of Adam that rounds the new parameters, and one that is left out: they are those of Adam, rounded."""
+    param, grad, m, v = (to_device(a, device) for a in np.random.default_rng(2).random((4, 1500), "float32"))
+    plain, state = [a.copy() for a in (param, grad, m, v)], to_device(np.array([1e-3, 0, 0, 0]), device)
+    made = factors.Factor(factors.factor(0 * param, precision), precision)
+    backend.adam_update(*plain, state.copy(), (0.5, 0.999), 1e-8)
+    backend.adam_update(param, grad, m, v, state, (0.5, 0.999), 1e-8, rounded=made)
+    for a, b in zip((param, m, v), (plain[0], plain[2], plain[3]), strict=True):
+        assert np.array_equal(to_numpy(a), to_numpy(b))
+    assert np.array_equal(to_numpy(made.numbers), to_numpy(factors.factor(param, precision)))
+    return [param, made.numbers]
 
 
 def there_and_back(images, size):
@@ -120,8 +149,10 @@ def test_nvrtc_compiles_what_training_uses_for_one_architecture(stem):
 def test_kernels_of_training_on_a_gpu_are_those_of_its_precision():
     files = kernels.of_training_on_cuda(["bf16"])
     assert {"adam", "batchnorm", "losses", "im2col"} < set(files) <= set(kernels.stems())
-    products = [f for f in files if f.startswith(("conv2d", "factors/", "winograd/", "ladder/"))]
-    assert sorted(products) == ["conv2d/conv2d", "conv2d_mma/conv2d_mma_bf16", "factors/factors_bf16"]
+    chosen = [file for file in files if file.startswith(("conv2d", "factors/", "winograd/", "ladder/"))]
+    passes = ("forward", "input_grad", "weight_grad")
+    assert chosen == ["conv2d/conv2d", *(f"conv2d_mma/{which}_bf16" for which in passes), "factors/factors_bf16"]
+    assert not any(f.startswith(("conv2d_mma/", "factors/")) for f in kernels.of_training_on_cuda(["fp32"]))
 
 
 def compile_for(stem, dtype, architectures):

@@ -88,6 +88,20 @@ def test_conversions(device):
         assert np.array_equal(got[finite].view("uint32") & ((1 << (24 - digits)) - 1), np.zeros(finite.sum(), "uint32"))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_matrices_are_dealt_out_to_the_lanes(device, turned):
+    """Lane 4 g + t gets numbers 2 t and 2 t + 1 of row g of each matrix, or of column g where they are turned."""
+    matrices = np.arange(4 * 8 * 8, dtype="uint16").reshape(4, 8, 8) * 251  # (matrix, line, number), all different
+    order = np.random.default_rng(0).permutation(32).astype("int32")  # lines may lie anywhere
+    lines = np.empty((32, 8), "uint16")
+    lines[order] = matrices.reshape(32, 8)
+    entry = "load_turned" if turned else "load_straight"
+    r = launch(device, entry, 1, 32, [np.zeros((32, 4), "uint32"), lines, order])[0]  # (lane, register)
+    rows = matrices.swapaxes(1, 2) if turned else matrices
+    pairs = rows.reshape(4, 32, 2).astype("uint32")  # (matrix, lane, number)
+    assert np.array_equal(r.T, pairs[:, :, 0] | pairs[:, :, 1] << 16)
+
+
 @pytest.mark.parametrize("valid", [160, 136, 8, 0])
 def test_asynchronous_copies(device, valid):
     x = np.arange(1, 161, dtype="float32")

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 
 import numpy as np
 import pytest
 
+import naive
 from benchmarks import ladder as bench
 from gpunet import backend, kernels
 from gpunet.kernels import ladder
 from gpunet.kernels.loader.source import path_of
+from guard_pages import assert_survives, between_pages
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 SUM_SHAPES = [(1, 1), (1, 70), (7, 3), (257, 33), (1025, 40)]  # (M, C); ROWS is 256, so the last needs three levels
 PRODUCTS = [(step, dtype) for step in ladder.MATMUL for dtype in ("float32", "float64")]
-PRODUCTS.remove(("tensor_cores", "float64"))  # refused: see below
+ROUNDED = ("tensor_cores", *ladder.HALF)
+PRODUCTS = [pair for pair in PRODUCTS if pair not in itertools.product(ROUNDED, ["float64"])]  # refused: see below
 PRODUCT_SHAPES = [(1, 1, 1), (5, 7, 3), (64, 64, 16), (33, 65, 40), (130, 129, 67)]  # (M, N, K)
+CONVOLUTIONS = [  # x (N, H, W, C), weight (KH, KW, C, F), stride, padding
+    ((2, 8, 8, 16), (4, 4, 16, 24), 2, 1),  # the patches of corners begin outside
+    ((1, 5, 7, 3), (3, 2, 3, 5), 1, 0),  # channels filled up to 8
+    ((3, 4, 4, 40), (3, 3, 40, 8), 1, 1),  # two stages of channels for each tap, the second with 8 of them
+    ((1, 2, 3, 8), (5, 5, 8, 8), 1, 3),  # an image smaller than its kernel: most taps are outside
+    ((1, 17, 16, 8), (16, 16, 8, 8), 1, 0),  # a mask of 16 bits for rows and columns, all of them set
+    ((2, 9, 8, 8), (1, 1, 8, 136), 3, 0),  # strides that leave pixels out; two tiles of columns
+    ((3, 7, 7, 8), (2, 2, 8, 8), 1, 1),  # 192 pixels: two tiles of rows, three images
+]
 
 
 def drawn(*shape: int, dtype: str = "float32") -> np.ndarray:
@@ -55,10 +69,45 @@ def test_matmul(step, dtype, shape, device):
     M, N, K = shape
     a, b = drawn(M, K, dtype=dtype), drawn(K, N, dtype=dtype)
     c = backend.to_numpy(ladder.matmul(step, backend.to_device(a, device), backend.to_device(b, device), guarded))
-    # tf32 keeps 10 bits after the point: rounding both factors changes a product by at most 2 * 2^-11 and a little.
-    eps = K * np.finfo(dtype).eps + (2.01 * 2.0**-11 if step == "tensor_cores" else 0)
+    # tf32 and half keep 10 bits after the point: rounding both changes a product by at most 2 * 2^-11 and a little.
+    eps = K * np.finfo(dtype).eps + (2.01 * 2.0**-11 if step in ROUNDED else 0)
     assert c.dtype == dtype and c.shape == (M, N)
     assert (np.abs(c - a.astype("float64") @ b) <= eps * (np.abs(a).astype("float64") @ np.abs(b))).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("x_shape", "weight_shape", "stride", "padding"), CONVOLUTIONS, ids=str)
+def test_convolution_by_masks(x_shape, weight_shape, stride, padding, device):
+    """The factors are numbers of float16 already: what is left are the roundings of a sum of KH KW C products."""
+    x, weight = (drawn(*shape).astype("float16").astype("float32") for shape in (x_shape, weight_shape))
+    on_device = (backend.to_device(array, device) for array in (x, weight))
+    y = backend.to_numpy(ladder.conv2d(*on_device, stride, padding, guarded))
+    pads = ((padding, padding), (padding, padding))
+    expected = naive.conv2d(x.astype("float64"), weight.astype("float64"), 0, (stride, stride), pads)
+    magnitude = naive.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), 0, (stride, stride), pads)
+    assert y.dtype == "float32" and y.shape == expected.shape
+    assert (np.abs(y - expected) <= np.prod(weight_shape[:3]) * np.finfo("float32").eps * magnitude).all()
+
+
+def launch_between_pages(at_end, entry, grid, block, args):
+    arrays = [between_pages(a, at_end) for a in args if isinstance(a, np.ndarray)]
+    kernels.launch(entry, grid, block, [*arrays, *args[len(arrays) :]])
+
+
+def run_between_guard_pages() -> None:
+    """Run the steps that copy 16 bytes at a time on arrays that begin or end beside a page without access."""
+    for launch in (functools.partial(launch_between_pages, at_end) for at_end in (False, True)):
+        for M, N, K in PRODUCT_SHAPES:
+            print(f"product {M, N, K}", flush=True)
+            for step in ladder.HALF:
+                ladder.matmul(step, drawn(M, K), drawn(K, N), launch)
+        for x_shape, weight_shape, stride, padding in CONVOLUTIONS:
+            print(f"convolution {x_shape, weight_shape}", flush=True)
+            ladder.conv2d(drawn(*x_shape), drawn(*weight_shape), stride, padding, launch)
+
+
+def test_wide_copies_stay_within_the_arrays():
+    assert_survives(__file__, "run_between_guard_pages()")
 
 
 @pytest.mark.parametrize("step", ladder.MATMUL)
@@ -84,15 +133,25 @@ def test_nan_and_infinity_reach_the_result():
         assert np.isnan(ladder.matmul(step, x, drawn(3, 5))).all(axis=1).nonzero()[0].tolist() == [11], step
 
 
-@pytest.mark.parametrize("call", [lambda x: ladder.channel_sum("fastest", x), lambda x: ladder.matmul("naive", x, x)])
+MISTAKES = [
+    lambda x: ladder.channel_sum("fastest", x),
+    lambda x: ladder.matmul("naive", x, x),
+    lambda x: ladder.conv2d(x.reshape(1, 2, 2, 3), drawn(2, 2, 4, 1)),  # channels differ
+    lambda x: ladder.conv2d(x.reshape(1, 2, 2, 3), drawn(3, 1, 3, 1)),  # no place for three rows
+    lambda x: ladder.conv2d(x.reshape(1, 2, 2, 3), drawn(17, 1, 3, 1), 1, 8),  # 17 taps, 16 bits
+]
+
+
+@pytest.mark.parametrize("call", MISTAKES)
 def test_mistakes_are_refused(call):
     with pytest.raises(ValueError, match="expected"):
         call(drawn(4, 3))
 
 
-def test_tensor_cores_refuse_float64():
+@pytest.mark.parametrize("step", ROUNDED)
+def test_steps_that_round_refuse_float64(step):
     with pytest.raises(TypeError, match="expected float32"):
-        ladder.matmul("tensor_cores", drawn(4, 4, dtype="float64"), drawn(4, 4, dtype="float64"))
+        ladder.matmul(step, drawn(4, 4, dtype="float64"), drawn(4, 4, dtype="float64"))
 
 
 @pytest.mark.parametrize("name", bench.STEPS)

@@ -1,18 +1,22 @@
-"""Convolutions for the tests of the tiled kernels: shapes, whole-numbered arrays, every cut, expected values.
+"""Convolutions for the tests of the GPU's kernels: shapes, whole-numbered arrays, every cut, expected values.
 
 With small whole numbers every sum is exact, in any order and in every format down to bfloat16, so results must be
 equal, not close: one wrong index anywhere shows. Expected values come from the float64 reference, which other tests
 compare with plain loops and with PyTorch.
+
+    SHAPES, CUTS, computed              of the tiled kernels (gpunet/backend/tiled.py)
+    EIGHTS, MMA_CUTS, multiplied        of those on tensor cores (gpunet/backend/tensor_cores.py)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpunet import backend
-from gpunet.backend import tiled
+from gpunet.backend import factors, tensor_cores, tiled
 from gpunet.backend.conv import strided as strided_page
 from gpunet.backend.sizes import Sizes, conv_sizes
 from gpunet.backend.tiled import NARROW, SMALL, TALL, WIDE, Plan
@@ -20,6 +24,12 @@ from gpunet.backend.tiled import NARROW, SMALL, TALL, WIDE, Plan
 PASSES = ("forward", "input_grad", "weight_grad")
 TILES = (WIDE, TALL, SMALL, NARROW)
 CUTS = [Plan(tile, splits) for tile in TILES for splits in (1, 3, 18)]  # 18: two levels of the tree that adds splits
+PRECISIONS = ("tf32", "bf16", "fp16")
+MMA_TILES = (tensor_cores.HUGE, tensor_cores.WIDE, tensor_cores.TALL, tensor_cores.SMALL)
+MMA_CUTS = [tensor_cores.Plan(tile, splits) for splits in (1, 2, 3, 5, 18) for tile in MMA_TILES]
+
+
+CHANNELS_IN, CHANNELS_OUT = (1, 2, 3, 4, 5, 8, 12, 17), (1, 3, 4, 6, 8, 16, 19)  # of random shapes
 
 
 class Shape(NamedTuple):
@@ -53,17 +63,29 @@ SHAPES = [
     Shape(9, 1, 1, 33, 2, (1, 1)),  # Linear
 ]
 
+EIGHTS = [  # channels are multiples of 8; a tile holds 16 numbers of tf32 along K, or 32 of 16 bits
+    Shape(3, 10, 8, 16, 24, (4, 4), (2, 2), ((1, 1), (1, 1))),  # the DCGAN's own geometry; a last tile half full
+    Shape(1, 9, 6, 40, 16, (3, 2), (2, 1), ((1, 1), (0, 1))),  # tiles of channels: 2 1/2 of tf32, 1 1/4 of 16 bits
+    Shape(2, 7, 5, 8, 72, (5, 3), (2, 3), ((2, 1), (0, 2))),  # uneven in every way
+    Shape(1, 5, 4, 8, 8, (1, 1), (2, 2)),  # phases that no tap reaches
+    Shape(2, 3, 2, 8, 8, (2, 2), (4, 5), ((1, 0), (0, 3))),  # a stride beyond the image and the kernel
+    Shape(140, 2, 3, 8, 8, (2, 2), (3, 2), ((1, 0), (1, 1))),  # ... and several tiles of rows in each phase
+    Shape(1, 6, 5, 8, 136, (2, 2)),  # more outputs than the largest tile
+    Shape(1, 5, 6, 136, 8, (3, 2), (1, 2), ((0, 2), (1, 0))),  # more inputs than the largest tile
+    Shape(70, 2, 3, 24, 8, (2, 3)),  # the kernel covers the image: a plain matrix product
+    Shape(1, 4, 70, 16, 8, (3, 3), (1, 1), ((1, 1), (1, 1))),  # a line of more pixels than a tile takes along K
+    Shape(9, 5, 5, 48, 32, (4, 4), (2, 2), ((1, 2), (2, 1))),  # sums over more tiles than shared memory holds
+]
 
-def random_shape(seed: int) -> Shape:
-    """Draw a convolution of some hundred outputs."""
+
+def random_shape(seed: int, c: Sequence[int] = CHANNELS_IN, f: Sequence[int] = CHANNELS_OUT) -> Shape:
+    """Draw a convolution of some hundred outputs, with channels out of c and f."""
     rng = np.random.default_rng(seed)
     kernel, stride = rng.integers(1, 6, 2), rng.integers(1, 4, 2)
     pads = [[int(rng.integers(0, k)) for _ in range(2)] for k in kernel]
     sizes = [int(max(1, k - sum(p)) + rng.integers(0, 6)) for k, p in zip(kernel, pads, strict=True)]
-    n, c, f = rng.integers(1, 4), rng.choice([1, 2, 3, 4, 5, 8, 12, 17]), rng.choice([1, 3, 4, 6, 8, 16, 19])
-    return Shape(
-        int(n), *sizes, int(c), int(f), tuple(map(int, kernel)), tuple(map(int, stride)), tuple(map(tuple, pads))
-    )
+    n, c, f = int(rng.integers(1, 4)), int(rng.choice(c)), int(rng.choice(f))
+    return Shape(n, *sizes, c, f, tuple(map(int, kernel)), tuple(map(int, stride)), tuple(map(tuple, pads)))
 
 
 def arrays(shape: Shape, draw: Any = None) -> dict[str, np.ndarray]:
@@ -90,13 +112,29 @@ def expected(which: str, shape: Shape, a: dict[str, np.ndarray]) -> np.ndarray:
         return backend.conv2d_weight_grad(a["x"], a["dy"], shape.sizes)
 
 
-def computed(which: str, shape: Shape, a: dict[str, Any], file: str = "conv2d/conv2d", cut: Plan | None = None) -> Any:
-    """Return the same by the kernels of a file, cut up as asked, on the device and in the dtype of the arrays."""
+def computed(which: str, shape: Shape, a: dict[str, Any], cut: Plan | None = None) -> Any:
+    """Return the same by the tiled kernels, cut up as asked, on the device and in the dtype of the arrays."""
     if which == "forward":
-        return tiled.conv2d(a["x"], a["weight"], shape.sizes, a["bias_f"], file, cut)
+        return tiled.conv2d(a["x"], a["weight"], shape.sizes, a["bias_f"], cut)
     if which == "input_grad":
-        return tiled.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, a["bias_c"], file, cut)
-    return tiled.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, None, file, cut)
+        return tiled.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, a["bias_c"], cut)
+    return tiled.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, None, cut)
+
+
+def rounded(a: dict[str, Any], precision: str) -> dict[str, Any]:
+    """Return float32 arrays as `multiplied` takes them: factors of the tensor cores, and biases as they are."""
+    return {name: v if name.startswith("bias") else factors.factor(v, precision) for name, v in a.items()}
+
+
+def multiplied(
+    which: str, shape: Shape, a: dict[str, Any], precision: str, cut: tensor_cores.Plan | None = None
+) -> Any:
+    """Return the same on tensor cores, of factors that are rounded already."""
+    if which == "forward":
+        return tensor_cores.conv2d(a["x"], a["weight"], shape.sizes, precision, a["bias_f"], cut=cut)
+    if which == "input_grad":
+        return tensor_cores.conv2d_input_grad(a["dy"], a["weight"], shape.sizes, precision, a["bias_c"], cut=cut)
+    return tensor_cores.conv2d_weight_grad(a["x"], a["dy"], shape.sizes, precision, cut=cut)
 
 
 def strided(which: str, shape: Shape, a: dict[str, np.ndarray], bias: bool = True) -> np.ndarray:

@@ -11,6 +11,7 @@ import mmap
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,8 +35,8 @@ def between_pages(array: np.ndarray, at_end: bool) -> np.ndarray:
     return copy
 
 
-def empty_between_pages(at_end: bool, like: np.ndarray, *shape: int) -> np.ndarray:
-    return between_pages(np.empty(shape, like.dtype), at_end)
+def empty_between_pages(at_end: bool, like: np.ndarray, *shape: int, dtype: Any = None) -> np.ndarray:
+    return between_pages(np.empty(shape, dtype or like.dtype), at_end)
 
 
 def assert_survives(file: str, call: str) -> None:

@@ -22,8 +22,9 @@ from dcgan.data.formats.folder import (
     is_run,
     no_images,
 )
-from dcgan.data.formats.listing import Listing, digest, one_line
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.errors import UserError
+from dcgan.streams import error_text
 
 
 class ArchiveListing(Listing):
@@ -58,7 +59,7 @@ class ArchiveListing(Listing):
             if name.lower().endswith(RAW) or not is_known(self._head(member)):
                 raise ValueError(NO_PICTURE)
         except Exception as error:  # noqa: BLE001  (a damaged member makes zipfile and zlib raise nearly anything)
-            self._skip(name, str(error) or type(error).__name__)
+            self._skip(name, error_text(error))
             return False
         return True
 
@@ -80,7 +81,7 @@ class ZipListing(ArchiveListing):
             members = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
         except Exception as error:  # noqa: BLE001  (damaged files make zipfile raise nearly anything)
             raise UserError(
-                f"{path} is not a readable .zip file ({one_line(str(error))}): copy or download it again"
+                f"{path} is not a readable .zip file ({error_text(error)}): copy or download it again"
             ) from None
         named = [(member_name(info), info.filename.replace("\\", "/"), info) for info in members]
         self.members: list[zipfile.ZipInfo] = [info for _, info in self._chosen(named)]

@@ -202,7 +202,9 @@ def is_binary(array: Any) -> bool:
 
 def value_range(array: Any) -> tuple[float, float]:
     """The smallest and the largest value (NaN where there is one), read block by block."""
-    lows, highs = zip(*((float(block.min()), float(block.max())) for block in blocks(array)), strict=True)
+    with np.errstate(all="ignore"):  # numbers of 16 bytes may be larger than a float64, or bits that are no number
+        kept = (block.astype(np.float64) if block.dtype.itemsize > 8 else block for block in blocks(array))
+        lows, highs = zip(*((float(block.min()), float(block.max())) for block in kept), strict=True)
     return float(np.min(lows)), float(np.max(highs))
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from dcgan.data.formats.arrays import ArrayListing, converter
 from dcgan.data.formats.checker import check
-from dcgan.data.formats.listing import one_line
 from dcgan.data.limits import default_memory_limit, require_plausible
 from dcgan.errors import UserError
+from dcgan.streams import error_text
 
 SUFFIXES = (".h5", ".hdf5")
 LABELS = ("labels", "label", "y")
@@ -31,7 +31,7 @@ def damage(what: object) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  (RuntimeError, KeyError, OSError, ... by the place of the damage)
-        raise UserError(f"{what} can't be read ({one_line(str(error))[:200]}): the file is damaged") from None
+        raise UserError(f"{what} can't be read ({error_text(error)}): the file is damaged") from None
 
 
 def open_hdf5(path: Path, name: str | None) -> h5py.File:
@@ -50,7 +50,7 @@ def open_file(path: Path) -> h5py.File:
         return h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
     except Exception as error:  # noqa: BLE001  (mostly OSError, but damaged files have brought RuntimeError too)
         raise UserError(
-            f"{path} is not a readable HDF5 file ({one_line(str(error))[:200]}): make it again with "
+            f"{path} is not a readable HDF5 file ({error_text(error)}): make it again with "
             "python -m dcgan.prepare"
         ) from None
 

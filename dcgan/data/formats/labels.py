@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.data.formats.listing import Listing, one_line
+from dcgan.data.formats.listing import Listing
 from dcgan.errors import UserError
+from dcgan.streams import one_line
 
 # The names of the parts of a data set; what is left of them must agree: seg_train and seg_test, train2017 and val2017.
 SPLIT = re.compile(
@@ -78,12 +79,17 @@ def folder_classes(names: Sequence[str], shards: bool = False) -> tuple[np.ndarr
         if not (rests := splits(found)):
             break
         if len(set(rests.values())) > 1:  # trainA, trainB, testA, testB: the classes are A and B
-            found, below = set(rests.values()), [rests[name] for name in below]
+            below = [rests[name] for name in below]
             break
         folders = [folder.partition("/")[2] for folder in rest]
-    classes = sorted(found, key=in_order)
+    return numbered(below)
+
+
+def numbered(texts: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """(the class number of each text, the names of the classes): the classes are the different texts, sorted."""
+    classes = sorted(set(texts), key=in_order)
     numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[name] for name in below], np.int64), [one_line(name) for name in classes]
+    return np.array([numbers[text] for text in texts], np.int64), [one_line(name) for name in classes]
 
 
 def splits(names: Iterable[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from dcgan.data.formats.arrays import ArrayListing, converter
 from dcgan.data.limits import require_memory, require_plausible
 from dcgan.errors import UserError
+from dcgan.streams import error_text
 
 Header = tuple[tuple[int, ...], np.dtype]  # shape and type, read before anything is allocated
 HALVES = re.compile("train|val|valid|test")  # in the names of the parts of a data set, such as x_train and x_test
@@ -44,7 +45,7 @@ def mapped(path: Path) -> np.ndarray:
             require_held(head, path.stat().st_size)
             return npy.open_memmap(path, mode="r")
     except Exception as error:  # noqa: BLE001  (a damaged header may raise nearly anything)
-        raise UserError(f"{path} is not a readable .npy file of numbers ({short(error)})") from None
+        raise UserError(f"{path} is not a readable .npy file of numbers ({error_text(error)})") from None
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def readable(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001  (damaged files make zipfile, zlib and NumPy raise nearly anything)
-        raise UserError(f"{path} is not a readable .npz file of numbers ({short(error)})") from None
+        raise UserError(f"{path} is not a readable .npz file of numbers ({error_text(error)})") from None
 
 
 def unpacked(path: Path, names: list[str]) -> np.ndarray:
@@ -120,11 +121,6 @@ def unpacked(path: Path, names: list[str]) -> np.ndarray:
     with readable(path), zipfile.ZipFile(path) as archive:
         parts = [unpack(archive, name, f"{path}, array {name}") for name in names]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-def short(error: Exception) -> str:
-    """An error's text on one line, not too long."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header | None:

@@ -19,10 +19,11 @@ from dcgan.data.formats.archives import ArchiveListing, plain_path
 from dcgan.data.formats.decode import is_known
 from dcgan.data.formats.folder import FIRST_BYTES, MEMBER_LIMIT, is_clutter, is_companion, is_picture
 from dcgan.data.formats.labels import STYLEGAN
-from dcgan.data.formats.listing import digest, one_line
+from dcgan.data.formats.listing import digest
 from dcgan.data.formats.tar_headers import Member, members
 from dcgan.data.limits import default_memory_limit
 from dcgan.errors import UserError
+from dcgan.streams import error_text
 
 GZIP = b"\x1f\x8b"  # how a packed file begins, whatever its name says
 CHUNK = 2**20  # bytes that are passed over in one go
@@ -51,7 +52,7 @@ class TarListing(ArchiveListing):
                 elif name and not any(map(is_clutter, name.split("/"))):
                     self._skip(name, kept.member.reason)
         except (EOFError, ValueError, OSError, zlib.error) as error:
-            reason = one_line(str(error))
+            reason = error_text(error)
             raise UserError(f"{path} is not a readable .tar archive ({reason}): download it again") from None
         chosen = self._chosen([(name, name, kept) for name, kept in named.items()])
         self._all = {name: kept for name, kept in named.items() if name.endswith(STYLEGAN)}

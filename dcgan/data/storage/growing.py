@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dcgan.data.formats.listing import Listing, digest, one_line
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.limits import default_memory_limit
 from dcgan.data.recipe import Wanted
 from dcgan.data.source import Source, describe
 from dcgan.data.storage import decode_ahead
 from dcgan.data.storage.reading import fingerprint, read_one, require_some
 from dcgan.data.storage.store import BROKEN, MISSING, THERE, Store
+from dcgan.streams import one_line
 
 AT_ONCE = 256  # pictures; where no more are missing, they are decoded when the data is opened
 READ_BYTES = 2**22  # of the file, read in one go

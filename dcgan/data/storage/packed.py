@@ -12,12 +12,13 @@ import numpy as np
 from dcgan.data.formats.arrays import BLACK_AND_WHITE, is_binary
 from dcgan.data.formats.class_numbers import class_numbers
 from dcgan.data.formats.hdf5 import contents, damage, dataset, label_values, open_hdf5, text_attribute, texts
-from dcgan.data.formats.listing import digest, one_line, spread
+from dcgan.data.formats.listing import digest, spread
 from dcgan.data.recipe import ALL, Choice, Recipe
 from dcgan.data.source import ArraySource, Source, describe
 from dcgan.data.storage.store import checksum
 from dcgan.errors import UserError
 from dcgan.options import Size, size_text
+from dcgan.streams import one_line
 
 SUMS = "sums"  # a data set (N,): the checksum of every image
 READ_BYTES = 2**24  # read in one go

@@ -16,13 +16,14 @@ import numpy as np
 
 from dcgan.data.formats.checker import check
 from dcgan.data.formats.hdf5 import text_attribute
-from dcgan.data.formats.listing import Listing, digest, one_line
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.limits import require_disk, reserve_disk
 from dcgan.data.recipe import Recipe
 from dcgan.data.storage.packed import SUMS
 from dcgan.data.storage.reading import fingerprint, read_all, require_some
 from dcgan.data.storage.store import allocated, checksum
 from dcgan.errors import UserError
+from dcgan.streams import error_text, one_line
 
 CHUNK_BYTES = 2**16  # a few images per chunk: one seek fetches them, and a large file has few chunks
 FLUSH_EVERY = 512  # images
@@ -37,7 +38,7 @@ def pack(listing: Listing, recipe: Recipe, out: Path, workers: int | None = None
             skipped = write_images(file, listing, recipe, workers, progress)
             count = finish(file, listing, skipped)
     except (RuntimeError, KeyError) as error:  # from HDF5
-        raise UserError(f"{part} is damaged ({one_line(str(error))}): remove it and start again") from None
+        raise UserError(f"{part} is damaged ({error_text(error)}): remove it and start again") from None
     with open(part, "rb") as written:
         os.fsync(written.fileno())
     os.replace(part, out)

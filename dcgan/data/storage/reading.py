@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from dcgan.data.formats.listing import Listing, digest, one_line
+from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.limits import Room, available_cores
 from dcgan.data.recipe import Recipe, Wanted
 from dcgan.data.source import ArraySource, describe
 from dcgan.errors import UserError
+from dcgan.streams import error_text, one_line
 
 BLOCK = 32  # pictures that a thread decodes before it hands them over
 GREY_SAMPLE = 128  # pictures looked at first for colours
@@ -34,7 +35,7 @@ def read_one(listing: Listing, index: int, recipe: Recipe) -> Decoded:
     except UnidentifiedImageError:
         return "not a picture of a known format"
     except Exception as error:  # noqa: BLE001  (damaged files make Pillow and zlib raise nearly anything)
-        return one_line(f"{error}" if str(error) else type(error).__name__)
+        return error_text(error)
 
 
 def read_all(

@@ -6,12 +6,11 @@
 
 X and Y are x and dy as the form wants them: the direct form takes them as they are, tensor cores take them rounded,
 Winograd's form takes their transforms V and E. Two of the three passes need each of them, so the layer makes each
-once. A convolutional layer goes from X to Y,
-a transposed one from Y to X.
+once. A convolutional layer goes from X to Y, a transposed one from Y to X.
 
     form.py       which form a convolution takes
-    tensor_cores.py, beside this folder: the sums on tensor cores
-    direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or tiled.py (GPU)
+    direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or ../tiled.py (GPU)
+    ../tensor_cores.py  the same sums on tensor cores
     winograd.py   the same sums with fewer multiplications; tiles.py and toom.py hold its sizes and its matrices
 """
 
@@ -39,13 +38,13 @@ def convolution(
 
     rounded: the weight as a factor, if somebody has rounded it already.
     """
-    if form.covers_image(sizes):
-        return Whole(weight)
     asked = weight.shape, device_of(weight), weight.dtype
     if precision := form.rounding(*asked):
         return Rounded(rounded or weight, sizes, precision)
     if precision := form.patches_rounding(*asked):
         return RoundedPatches(rounded or weight, sizes, precision)
+    if form.covers_image(sizes):
+        return Whole(weight)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 

@@ -2,9 +2,9 @@
 
 `convolution` (gpunet/backend/conv/__init__.py) asks in this order; the first that fits is taken:
 
-    whole     the kernel is as large as the image: a linear layer between flat arrays
     rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
     patches   GPU: the same of patches gathered in memory, where the image has few channels
+    whole     the kernel is as large as the image: a linear layer between flat arrays
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
 

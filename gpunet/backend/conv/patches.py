@@ -32,6 +32,8 @@ def unfold_kernel(x: Array, sizes: Sizes) -> Array:
 
 def unfold_rounded(x: Array, sizes: Sizes, precision: str) -> Factor:
     """Gather the patches of x (N, H, W, C) as `unfold` does, rounded to a precision; KW*C is a multiple of 4."""
+    if precision not in DTYPES:
+        return Factor(_unfold("im2col.unfold", x, sizes, "float32", 1), precision)
     return Factor(_unfold(f"factors/factors_{precision}.unfold", x, sizes, DTYPES[precision], 4), precision)
 
 

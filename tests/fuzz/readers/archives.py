@@ -1,4 +1,4 @@
-"""Archives: .zip files with odd directories, names and members, and the .tar files of CIFAR-10."""
+"""Archives: .zip files with odd directories, names and members, and .tar files of pictures or of CIFAR-10."""
 
 from __future__ import annotations
 
@@ -102,6 +102,8 @@ def make_zip(random: Random, place: Path) -> Task:
 
 
 TAR_NAMES = [b"../data_batch_1", b"/data_batch_1", b"a/b/data_batch_2.bin", b"\xff" * 100]
+TAR_NAMES += [b"../a.png", b"C:\\a.png", b"run/config.json", b"run/samples/1.png", b"noext", b"dataset.json", b"a.png/"]
+TAR_CONTENTS = ("pictures", "pictures", "pickled", "binary")
 TAR_LINKS = [b"../private/secret.txt", b"/etc/passwd", b""]
 TAR_SIZES = [b"99999999999\0", b"\xff" * 12, b"-1\0", b"\x80" + b"\xff" * 11, b"\x80" + bytes(10) + b"\7"]
 
@@ -125,21 +127,31 @@ def tar_header(random: Random, header: bytes) -> bytes:
 
 
 @functools.cache
-def sound_tar(binary: bool) -> bytes:
-    """Return a .tar of CIFAR-10's five batches, of two pictures each."""
+def sound_tar(holds: str, form: int) -> bytes:
+    """Return a .tar, in a form of tarfile, of CIFAR-10's five batches of two pictures, or of pictures in two folders.
+
+    Some names of pictures are too long for a header, so that a member in front of it has them.
+    """
+    if holds == "pictures":
+        names = ["train/cat/1.png", "test/dog/2.png", f"test/cat/{'x' * 120}.png", "train/dog/noext", "readme.txt"]
+        contents = {name: pictures.sound(number) for number, name in enumerate(names)}
+        contents["dataset.json"] = b'{"labels": [["train/cat/1.png", 0], ["test/dog/2.png", 1]]}'
+    else:
+        ending, content = ("", cifar.pickled(2)) if holds == "pickled" else (".bin", cifar.binary())
+        contents = {f"cifar/data_batch_{number}{ending}": content for number in range(1, 6)}
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for number in range(1, 6):
-            content = cifar.binary() if binary else cifar.pickled(2)
-            info = tarfile.TarInfo(f"cifar/data_batch_{number}{'.bin' if binary else ''}")
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
 
 
 def make_tar(random: Random, place: Path) -> Task:
-    """A mutated .tar or .tar.gz of CIFAR-10."""
-    data = bytearray(sound_tar(random.random() < 0.7))
+    """A mutated .tar or .tar.gz of pictures or of CIFAR-10."""
+    holds, form = random.choice(TAR_CONTENTS), random.choice((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT))
+    data = bytearray(sound_tar(holds, form))
     headers = [at for at in range(0, len(data), 512) if data[at + 257 : at + 262] == b"ustar"]
     for at in random.choices(headers, k=random.randint(1, 3)):
         data[at : at + 512] = tar_header(random, bytes(data[at : at + 512]))
@@ -150,4 +162,5 @@ def make_tar(random: Random, place: Path) -> Task:
         if random.random() < 0.3:
             content = random.choice((damaged(random, content), content[:-4] + struct.pack("<I", 7), content + content))
     (place / name).write_bytes(content)
-    return Task("open", [name], {"image_size": random.choice(((32, 32), pictures.SIZE))})
+    labels = random.choice(("auto", "folder", "none"))
+    return Task("open", [name], {"image_size": random.choice(((32, 32), pictures.SIZE)), "labels": labels})

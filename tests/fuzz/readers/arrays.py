@@ -131,11 +131,19 @@ def size_options(random: Random) -> dict:
     return {"image_size": random.choice(((8, 8), (8, 8), (5, 9))), "channels": random.choice((None, None, 1, 3))}
 
 
+def labels_beside(random: Random) -> np.ndarray:
+    """Return labels of four images: odd numbers or texts, now and then a one among zeros in every row."""
+    kind = random.choice(TYPES)
+    if random.random() < 0.2:
+        return np.eye(3)[[0, 2, 1, random.randrange(3)]].astype(kind)
+    return values(random, random.choice(((4,), (4, 1), (3,), ())), kind)
+
+
 def make_npy(random: Random, place: Path) -> Task:
     """A .npy of images, now and then with labels beside it."""
     (place / "a.npy").write_bytes(npy(random))
     if random.random() < 0.4:
-        labels = saved(values(random, random.choice(((4,), (4, 1), (3,), ())), random.choice(TYPES)))
+        labels = saved(labels_beside(random))
         (place / "a_labels.npy").write_bytes(
             random.choice((labels, damaged(random, labels), change_head(random, labels)))
         )

@@ -85,7 +85,7 @@ def strange(random: Random, file: h5py.File, name: str) -> None:
     texts = [text.encode("utf-8", "replace").replace(b"\0", b"") for text in (some_text(random), some_text(random))]
     kind = random.randrange(8)
     if kind < 3:
-        data: Any = np.array(texts if kind else [texts, texts], object)
+        data: Any = np.array(texts * random.choice((1, 3)) if kind else [texts, texts], object)
         file.create_dataset(name, data=data, dtype=h5py.string_dtype(random.choice(("utf-8", "ascii"))))
     elif kind == 3:
         file.create_dataset(name, data=np.zeros(4, [("a", "u1"), ("b", "f4")]))

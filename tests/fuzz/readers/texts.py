@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from dcgan.cli import ELSEWHERE
 from dcgan.config import Config, option_name
 from tests.fuzz.changes import NUMBERS, as_json, damaged, some_text, some_value
 from tests.fuzz.readers import pictures, runs
@@ -25,6 +26,8 @@ USUAL = [
     "carpedm20-mnist",
     "cpu",
     "auto",
+    "raw",
+    "zsh",
     "direct",
     "constant",
     "32x32",
@@ -86,13 +89,21 @@ COMMANDS = {
     "train": (["--dry-run"], [*OPTIONS, "config", "resume"]),
     "summary": ([], ["image_size", "channels", "width", "z_dim", "bias", "padding", "output", "bn_eps", "classes"]),
     "generate": (["run", "--out", "x.png"], ["mode", "count", "seed", "seeds", "label", "dimensions", "rows", "scale",
-    "fps"]),
+    "fps", "weights"]),
     "prepare": (["--data", "data", "--out", "x.h5", "--no-progress"],
     ["recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size", "workers"]),
     "plot": (["nothing"], ["out"]),
     "runs": ([], ["run"]),
     "compare": (["run", "run"], ["presets", "out", "steps"]),
+    "__main__": ([], ["completion"]),
 }  # fmt: skip
+
+
+def unknown(random: Random) -> str:
+    """Return an option that no command has, or that another program has."""
+    return random.choice(("--" + some_text(random), *ELSEWHERE))
+
+
 COUNTS = (
     "count",
     "rows",
@@ -118,7 +129,7 @@ def make_options(random: Random, place: Path) -> Task:
         value = word(random, name)
         if name in COUNTS and command != "train" and value.isdecimal() and int(value[:9]) > 64:
             value = str(random.choice((9, 10**9, *NUMBERS[20:24])))  # a thousand pictures are no mistake but take long
-        flag = option_name(name) if name in OPTIONS or random.random() < 0.9 else "--" + some_text(random)
+        flag = option_name(name) if name in OPTIONS or random.random() < 0.9 else unknown(random)
         arguments += (
             random.choice(([flag, value], [f"{flag}={value}"], [flag], [f"--no-{name}"]))
             if random.random() < 0.3

@@ -1,5 +1,4 @@
-// Convolution on tensor cores with factors of bfloat16: float's range, 7 bits of fraction. Sums are float.
-// The file differs from conv2d_mma_tf32.cu only in the numbers and in the instruction that multiplies them.
+// Factors of bfloat16: float's range, 7 bits of fraction. Sums are float.
 #include "device/tensor_core.cuh"
 
 using Number = bfloat16;
@@ -10,4 +9,3 @@ struct Format {
         mma_bfloat16(d, a, b);
     }
 };
-#include "entries.cuh"

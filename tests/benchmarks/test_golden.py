@@ -1,0 +1,164 @@
+"""The compiled kernels against golden.json: a regression of the machine code shows without a GPU.
+
+Without NVRTC and its disassembler (extra nvrtc) these tests are skipped. With another version of NVRTC than that of
+golden.json only the limits are checked, as every version allots registers in its own way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from benchmarks.static import golden, machine_code
+from benchmarks.static.golden import ARCHITECTURES, Row
+from benchmarks.static.instructions import main_loop
+from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
+
+FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
+# In these the loop is longer today; none may be added.
+PRECISIONS = ("tf32", "bf16", "fp16", "tf32x3")
+LONGER = {
+    ("conv2d_mma/weight_grad_tf32.conv2d_weight_grad_wide", "sm_90"),
+    *((f"conv2d_mma/weight_grad_{p}.conv2d_weight_grad_tall", arch) for p in PRECISIONS for arch in ARCHITECTURES),
+}
+SLOW = ("conv2d/", "conv2d_mma/input_grad_")  # these take long to compile
+FILES = [
+    pytest.param(stem, arch, marks=[pytest.mark.slow] * stem.startswith(SLOW))
+    for stem in golden.stems()
+    for arch in ARCHITECTURES
+]
+every_file = pytest.mark.parametrize("stem, arch", FILES)
+MAKE = "python -m benchmarks.static.golden"
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Return a function (file, architecture) -> rows, compiled once."""
+    try:
+        machine_code.nvrtc()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    if not golden.disassembler():
+        pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
+    return golden.rows_of
+
+
+@pytest.mark.timeout(900)
+@every_file
+def test_the_figures_are_the_golden_ones(rows, stem, arch):
+    found, kept = rows(stem, arch), golden.read()
+    expected = [row for row in kept.rows.values() if (row.kernel.rpartition(".")[0], row.arch) == (stem, arch)]
+    assert [row.kernel for row in found] == sorted(row.kernel for row in expected), f"then remake it: {MAKE} {stem}"
+    if golden.version() != kept.nvrtc:
+        pytest.skip(f"golden.json is of NVRTC {kept.nvrtc}, here is {golden.version()}: extra nvrtc of that version")
+    assert found == sorted(expected), f"if that is better, or as good: {MAKE} {stem}"
+
+
+@pytest.mark.timeout(900)
+@every_file
+def test_no_kernel_spills_and_loops_are_short(rows, stem, arch):
+    for row in rows(stem, arch):
+        assert row.spill_bytes == 0, row
+        if stem.startswith("conv2d_mma/"):
+            check_loop(row)
+
+
+def check_loop(row: Row) -> None:
+    """Check the main loop of a convolution on tensor cores: its products, its copies and its length."""
+    tile = next(tile for tile in (HUGE, WIDE, TALL, SMALL) if row.kernel.endswith(f"_{tile.name}"))
+    of_16 = 8 if "tf32" in row.kernel else 16  # k's of a product; a tile has 64 bytes of them
+    depth = 16 if "tf32" in row.kernel else 32
+    warps = tile.threads // 32
+    times = 3 if "tf32x3" in row.kernel else 1
+    assert row.products == tile.rows * tile.columns // (16 * 8) // warps * (depth // of_16) * times, row  # all unrolled
+    assert row.wide_loads >= (tile.rows + tile.columns) * 4 // tile.threads, row  # every number comes by 16 bytes
+    if tile is not SMALL and (row.kernel, row.arch) not in LONGER:
+        assert row.loop_per_product <= FEW, row
+
+
+def test_golden_holds_every_kernel_and_no_exception_too_many():
+    """Also without NVRTC."""
+    kept = golden.read()
+    assert re.fullmatch(r"\d+\.\d+", kept.nvrtc)
+    assert {row.kernel.rpartition(".")[0] for row in kept.rows.values()} == set(golden.stems())
+    assert {arch for _, arch in kept.rows} == set(ARCHITECTURES)
+    assert not any(row.spill_bytes for row in kept.rows.values())
+    for row in kept.rows.values():
+        if row.kernel.startswith("conv2d_mma/"):
+            check_loop(row)
+    not_needed = {key for key in LONGER if kept.rows[key].loop_per_product <= FEW}
+    assert not not_needed, "these loops are short enough now: take them out of LONGER"
+
+
+TEXT = """
+.text.other:
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+.L_x_0:
+        /*0010*/                   HMMA.1688.F32.TF32 R4, R8, R10, R4 ;
+        /*0020*/                   IADD3 R2, R2, 0x1, RZ ;
+.L_x_1:
+        /*0030*/                   LDSM.16.M88.4 R8, [R3] ;
+        /*0040*/              @!P0 HMMA.16816.F32.BF16 R4, R8, R10, R4 ;
+        /*0050*/               @P0 BRA `(.L_x_1) ;
+        /*0060*/                   BRA `(.L_x_2) ;
+        /*0070*/              @!P1 BRA `(.L_x_0) ;
+.L_x_2:
+        /*0080*/                   FADD R1, R1, R2 ;
+        /*0090*/                   BRA `(.L_x_2) ;
+"""
+
+
+def test_the_main_loop_is_the_shortest_with_products():
+    assert main_loop(TEXT) == ["LDSM.16.M88.4", "HMMA.16816.F32.BF16", "BRA"]
+    assert main_loop(TEXT.replace("@P0 BRA `(.L_x_1)", "EXIT")) == [
+        "HMMA.1688.F32.TF32", "IADD3", "LDSM.16.M88.4", "HMMA.16816.F32.BF16", "EXIT", "BRA", "BRA",
+    ]  # fmt: skip
+    assert main_loop(TEXT.replace("HMMA", "FFMA")) == main_loop("") == []
+
+
+KERNEL = """
+extern "C" __global__ void product(float* y, const float4* x, const unsigned* a, int n) {
+    float d[4] = {};
+    for (int i = 0; i < n; ++i)
+        asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                     "{%0, %1, %2, %3};" : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(a[4]), "r"(a[5]));
+    const float4 wide = x[threadIdx.x];
+    y[threadIdx.x] = d[0] + d[1] + d[2] + d[3] + wide.x + wide.y + wide.z + wide.w;
+}
+extern "C" __global__ void plain(float* y, const float* x) { y[threadIdx.x] = x[threadIdx.x]; }
+"""
+
+
+def test_figures_of_known_kernels(rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    stem = str(tmp_path / "two")
+    (tmp_path / "two.cu").write_text(KERNEL)
+    plain, product = rows(stem, "sm_80")
+    assert (plain.kernel, product.kernel) == (f"{stem}.plain", f"{stem}.product")
+    assert plain[3:] == (0, 0, 0, 0) and plain.loop_per_product == 0
+    assert product.wide_loads == 1 and product.products >= 1 and product.loop > product.products
+    monkeypatch.setattr(machine_code, "compile_file", None)  # would raise if called
+    assert rows(stem, "sm_80") == [plain, product]
+
+
+def test_the_command_makes_the_file(rows, tmp_path, monkeypatch, capsys):
+    target = tmp_path / "golden.json"
+    target.write_bytes(golden.FILE.read_bytes())
+    monkeypatch.setattr(golden, "FILE", target)
+    before = golden.read()
+    content = json.loads(target.read_text())
+    content["rows"] = [[*row[:2], 99, *row[3:]] if row[0].startswith("arrays.") else row for row in content["rows"]]
+    target.write_text(json.dumps(content))
+    monkeypatch.setattr(golden, "version", lambda: "1.0")
+    assert golden.main(["arrays"]) == 2 and "write it whole" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(golden, "FILE", target)
+    if golden.version() != before.nvrtc:
+        pytest.skip(f"golden.json is of NVRTC {before.nvrtc}")
+    assert golden.main(["arrays"]) == 0
+    assert golden.read() == before and target.read_bytes() == golden.FILE.read_bytes()
+    assert golden.main(["nothing"]) == 2
+    assert "got nothing" in capsys.readouterr().err

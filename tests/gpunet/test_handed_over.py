@@ -1,0 +1,245 @@
+"""Factors inside a network: which layers hand them to a convolution, and that the numbers are the same as without."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from cases import host
+from gpunet import backend
+from gpunet.backend.factors import Factor, factor
+from gpunet.layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Sequential,
+    Tanh,
+)
+from gpunet.layers.base import unrounded
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+everywhere = pytest.mark.parametrize("device", DEVICES)
+every_format = pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
+
+
+def down(c, f, bias=False):
+    return Conv2d(c, f, 4, 2, 1, bias=bias)
+
+
+def up(c, f, bias=False):
+    return ConvTranspose2d(c, f, 4, 2, 1, bias=bias)
+
+
+# name: the layers, the image, and which layers hand over a factor: forward (y) and backward (dx), as they are called
+NETS = {
+    "discriminator": (
+        lambda: (down(3, 8), LeakyReLU(), down(8, 16), BatchNorm(16), LeakyReLU(), down(16, 1)),
+        (2, 8, 8, 3), [0], [3, 2],
+    ),
+    "generator": (
+        lambda: (ConvTranspose2d(5, 16, 2, bias=False), BatchNorm(16), ReLU(), up(16, 8), BatchNorm(8), ReLU(),
+                 up(8, 3, True), Tanh()),
+        (2, 1, 1, 5), [1, 4], [4],
+    ),
+    "biases": (
+        lambda: (down(8, 8, True), LeakyReLU(), down(8, 16, True), BatchNorm(16), LeakyReLU(), up(16, 8, True),
+                 LeakyReLU(), down(8, 8)),
+        (2, 8, 8, 8), [0, 3], [],
+    ),
+    "batch norm alone": (lambda: (up(8, 8), BatchNorm(8), down(8, 8)), (2, 3, 5, 8), [1], [1]),
+    "leaky ReLUs alone": (
+        lambda: (down(8, 16), LeakyReLU(0.3), down(16, 8), LeakyReLU(0.1), down(8, 8), LeakyReLU(), up(8, 8)),
+        (1, 8, 12, 8), [0, 2, 4], [4, 2],
+    ),
+    "leaky ReLU in front of batch norm": (
+        lambda: (down(8, 8), LeakyReLU(), BatchNorm(8), down(8, 16), LeakyReLU(), LeakyReLU(), down(16, 8)),
+        (2, 8, 8, 8), [2], [],
+    ),
+    "other neighbours": (
+        lambda: (down(8, 16), ReLU(), BatchNorm(16), Tanh(), up(16, 8), LeakyReLU(), Tanh(), down(8, 8)),
+        (2, 4, 4, 8), [], [],
+    ),
+    "channels that are no multiples of 8": (
+        lambda: (down(8, 12), BatchNorm(12), LeakyReLU(), down(12, 16)), (2, 8, 8, 8), [], []
+    ),
+    "kernels as large as the image": (
+        lambda: (ConvTranspose2d(16, 8, 4, bias=False), BatchNorm(8), ReLU(), Conv2d(8, 16, 4, bias=False),
+                 LeakyReLU(), ConvTranspose2d(16, 8, 2, bias=False), BatchNorm(8), Flatten(), Linear(32, 2)),
+        (3, 1, 1, 16), [1, 3], [6, 1],
+    ),
+}  # fmt: skip
+every_net = pytest.mark.parametrize("name", NETS)
+
+
+@contextlib.contextmanager
+def on_tensor_cores(precision):
+    """Multiply on tensor cores within the block, which the CPU imitates."""
+    with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
+        yield
+
+
+def built(name, device, dtype="float32"):
+    """Return a net with random parameters, and its input."""
+    layers, shape, _, _ = NETS[name]
+    net, rng = Sequential(*layers()), np.random.default_rng(0)
+    for parameter in net.parameters():
+        parameter.data = (parameter.data.ndim == 1) + 0.2 * rng.standard_normal(parameter.data.shape)
+    net.to(device, dtype)
+    return net, backend.to_device(rng.standard_normal(shape).astype(dtype), device)
+
+
+def results(net, x):
+    """Return y, dx and all gradients of one pass forward and backward."""
+    y = net.forward(x)
+    dy = backend.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(str(x.dtype)), net_device(x))
+    dx = net.backward(dy)
+    return [host(array) for array in (y, dx, *(parameter.grad for parameter in net.parameters()))]
+
+
+def net_device(x):
+    return "cuda" if hasattr(x, "get") else "cpu"
+
+
+def note(net, monkeypatch):
+    """Return two lists that will hold which layers return a factor: forward and backward, by position."""
+    handed = [], []
+    for i, layer in enumerate(net.layers):
+        monkeypatch.setattr(layer, "forward", noting(layer.forward, i, handed[0]))
+        monkeypatch.setattr(layer, "backward", noting(layer.backward, i, handed[1]))
+    return handed
+
+
+def noting(function, position, found):
+    """Return a function that adds a position to a list where its result is a factor."""
+
+    def noted(*args, **more):
+        result = function(*args, **more)
+        found.extend([position] * isinstance(result, Factor))
+        return result
+
+    return noted
+
+
+@everywhere
+@every_format
+@every_net
+def test_the_numbers_are_those_of_rounding_afterwards(device, precision, name):
+    """Without the hand-over, the convolution rounds the float32 numbers by itself: to the same bits."""
+    with on_tensor_cores(precision):
+        found = results(*built(name, device))
+        net, x = built(name, device)
+        for layer in net.layers:
+            for attribute in {"rounding_y", "rounding_dx"} & set(vars(layer)):
+                setattr(layer, attribute, unrounded)
+        expected = results(net, x)
+    assert all(np.isfinite(array).all() for array in found)
+    for a, b in zip(found, expected, strict=True):
+        assert np.array_equal(a, b)
+    with backend.use("kernels"), backend.use_precision("fp32"):
+        exact = results(*built(name, device))
+    tolerance = 0.1 if precision == "bf16" else 0.02  # bf16 has 8 bits: errors of some 2^-8 in each layer
+    for a, b in zip(found, exact, strict=True):  # a bias in front of a batch norm has the gradient 0
+        assert np.linalg.norm(a - b) <= tolerance * (np.linalg.norm(b) + 1e-4)
+
+
+@everywhere
+@every_net
+def test_who_hands_over_factors(device, name, monkeypatch):
+    with on_tensor_cores("fp16"):
+        net, x = built(name, device)
+        forward, backward = note(net, monkeypatch)
+        results(net, x)
+    assert (forward, backward) == NETS[name][2:]
+
+
+@everywhere
+@every_format
+@every_net
+def test_a_frozen_net_passes_the_same_gradient_on(device, precision, name):
+    """Its inputs are kept no longer than a leaky ReLU's derivative needs them."""
+    with on_tensor_cores(precision):
+        _, expected, *_ = results(*built(name, device))
+        net, x = built(name, device)
+        y = net.forward(x)
+        net.forget()
+        with net.frozen():
+            y = net.forward(x)
+            dy = np.random.default_rng(1).standard_normal(y.shape).astype("float32")
+            dx = net.backward(backend.to_device(dy, device))
+    assert np.array_equal(host(dx), expected) and all(parameter.grad is None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(
+    "choice, dtype",
+    [
+        (lambda: backend.use_conv("auto"), "float32"),  # on the CPU
+        (lambda: backend.use_conv("tiled"), "float32"),
+        (lambda: backend.use("reference"), "float32"),
+        (lambda: backend.use_conv("mma"), "float64"),
+    ],
+    ids=["auto", "tiled", "reference", "float64"],
+)
+def test_nobody_rounds_for_another_way_to_multiply(choice, dtype, monkeypatch):
+    net, x = built("discriminator", "cpu", dtype)
+    forward, backward = note(net, monkeypatch)
+    with backend.use("kernels"), choice():
+        results(net, x)
+    assert (forward, backward) == ([], [])
+
+
+@every_format
+def test_two_batches_in_one_pass(precision):
+    with on_tensor_cores(precision):
+        (joined, x), (single, _) = built("batch norm alone", "cpu"), built("batch norm alone", "cpu")
+        twice = np.concatenate([x, 3 * x + 1])
+        with joined.joined_batches(2):
+            y = joined.forward(twice)
+            dx = joined.backward(y.copy())
+        for half, got, got_dx in zip((x, 3 * x + 1), np.split(y, 2), np.split(dx, 2), strict=True):
+            y_half = single.forward(half)
+            assert np.array_equal(got, y_half) and np.array_equal(got_dx, single.backward(y_half.copy()))
+
+
+def test_evaluation_gives_the_numbers_of_rounding_afterwards():
+    """A batch norm that uses its running averages hands over plain numbers; the convolution rounds them."""
+    with on_tensor_cores("bf16"):
+        net, x = built("generator", "cpu")
+        net.eval()
+        y = net.forward(x)
+        for layer in net._steps:
+            x = layer.forward(x)
+            x = x if isinstance(x, Factor) or layer is net._steps[-1] else x.copy()
+    assert np.array_equal(x, y)
+
+
+def test_a_factor_of_another_precision_is_refused():
+    """Between forward and backward the precision must stay the same."""
+    with on_tensor_cores("tf32"):
+        layer, x = down(8, 16), np.ones((1, 4, 4, 8), "float32")
+        wrong = Factor(factor(x, "bf16"), "bf16")
+        with pytest.raises(ValueError, match="got a factor of bf16, expected tf32"):
+            layer.forward(wrong)
+
+
+@every_format
+def test_gradients_land_in_the_buffer_of_an_optimiser(precision):
+    """What an earlier step left there does not matter; a second gradient is added."""
+    from gpunet.optim import Adam
+
+    with on_tensor_cores(precision):
+        free, x = built("biases", "cpu")
+        bound, _ = built("biases", "cpu")
+        optimiser = Adam([*Linear(3, 1, bias=False).parameters(), *bound.parameters()])
+        for buffer in optimiser.grad:
+            buffer[...] = np.nan
+        for _ in range(2):
+            results(free, x)
+            results(bound, x)
+    for own, other in zip(bound.parameters(), free.parameters(), strict=True):
+        assert own.grad is own.grad_buffer and np.array_equal(own.grad, other.grad)
