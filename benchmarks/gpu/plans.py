@@ -22,7 +22,7 @@ from benchmarks.measure.workloads import Ours, Workload
 from gpunet.backend import tensor_cores, tiled, use_precision
 from gpunet.backend.graph import computing_stream, working_on
 
-ORDER = ("bf16", "tf32", "fp32", "fp16")  # the deadline may cut the last ones
+ORDER = ("bf16", "tf32", "fp32", "tf32x3", "fp16")  # the deadline may cut the last ones
 SPLITS = (1, 2, 4, 8, 16, 32)
 TILES = {
     tensor_cores: (tensor_cores.HUGE, tensor_cores.WIDE, tensor_cores.TALL, tensor_cores.SMALL),
