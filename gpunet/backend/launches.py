@@ -147,22 +147,24 @@ def at_once(array: Array) -> bool:
     return on_cuda(array)
 
 
-def arrivals(like: Array, count: int) -> Array:
+def arrivals(like: Array, count: int, of: str = "parts") -> Array:
     """Return at least `count` int32 counters for device/last_to_arrive.cuh, all zero; every kernel leaves them zero.
 
     Launches that run one after another share them: those of a thread on the CPU, of a stream on a GPU. So each branch
     of a captured graph has its own. A launch that died half-way would leave numbers behind that make later sums wrong
     without a word; after an error of CUDA all counters are made anew.
+    of: what is counted. Kernels that count in another way (pairs, in kernels/conv2d_mma/splits.cuh) have counters of
+    their own.
     Raises RuntimeError where they would have to be made during a capture, in which nothing is set to zero.
     """
     if not on_cuda(like):
-        return _arrivals(np, (threading.get_ident(),), count)
+        return _arrivals(np, (threading.get_ident(), of), count)
     import cupy
 
     from gpunet.kernels.loader.cuda import errors
 
     stream = cupy.cuda.get_current_stream()
-    key = cupy.cuda.runtime.getDevice(), stream.ptr, len(errors)
+    key = cupy.cuda.runtime.getDevice(), stream.ptr, len(errors), of
     if stream.is_capturing() and (key not in _made or _made[key].size < count):
         raise RuntimeError(
             f"got the first launch on stream {stream.ptr:#x} that needs {count} counters, in a capture: run the same "
@@ -171,13 +173,13 @@ def arrivals(like: Array, count: int) -> Array:
     return _arrivals(cupy, key, count)
 
 
-def _arrivals(xp: Any, queue: tuple[int, ...], count: int) -> Array:
+def _arrivals(xp: Any, queue: tuple, count: int) -> Array:
     if queue not in _made or _made[queue].size < count:
         _made[queue] = xp.zeros(max(1024, 1 << (count - 1).bit_length()), "int32")
     return _made[queue]
 
 
-_made: dict[tuple[int, ...], Array] = {}  # a thread, or (device, stream, errors so far) -> its counters
+_made: dict[tuple, Array] = {}  # (thread, what), or (device, stream, errors so far, what) -> its counters
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def _launch(
     parts, counters = None, None
     if cut.splits > 1:
         parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
-        counters = arrivals(out, down * across * cut.splits)
+        counters = arrivals(out, down * across * cut.splits, "pairs")
     grid = down, across, cut.splits
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
     kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)
