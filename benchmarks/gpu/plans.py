@@ -22,7 +22,7 @@ from benchmarks.measure.workloads import Ours, Workload
 from gpunet.backend import tensor_cores, tiled, use_precision
 from gpunet.backend.graph import computing_stream, working_on
 
-ORDER = ("bf16", "tf32", "fp32", "fp16")  # the deadline may cut the last ones
+ORDER = ("bf16", "tf32", "fp32", "tf32x3", "fp16")  # the deadline may cut the last ones
 SPLITS = (1, 2, 4, 8, 16, 32)
 TILES = {
     tensor_cores: (tensor_cores.HUGE, tensor_cores.WIDE, tensor_cores.TALL, tensor_cores.SMALL),
@@ -59,10 +59,11 @@ def row(product: Product, settings: Settings) -> dict[str, Any]:
     """Return the microseconds of a product with every plan that its sizes allow, the usual and the fastest plan."""
     runs = [product.ready(*product.arrays("float32")) for _ in range(2)]
     with cutting() as asked:
-        runs[0]()
-    ((home, sizes),) = asked
+        for run in runs:
+            run()  # and rounds its weight
+    home, sizes = asked[0]
     usual, times = home.plan(*sizes), {}
-    for cut in {usual, *cuts(home, sizes[1], sizes[2], SPLITS if settings.full else SPLITS[:1])}:
+    for cut in {usual, *cuts(home, sizes[1], sizes[2], SPLITS if settings.full else SPLITS[:2])}:
         with cutting(cut):
             seconds = ours_replayed([runs[i % 2] for i in range(settings.times(COPIES))])
         times[title(cut)] = 1e6 * min(seconds() for _ in range(settings.times(4)))
@@ -90,10 +91,14 @@ def cutting(cut: Any = None) -> Iterator[list[tuple[ModuleType, tuple[int, ...]]
 
 
 def cuts(home: ModuleType, n: int, depth: int, splits: tuple[int, ...]) -> list[Any]:
-    """Return the plans that make sense for n columns and this depth: no tile of which half would stay empty."""
+    """Return the plans that make sense for n columns and this depth.
+
+    A tile of which half would stay empty is left out, unless it is among the smallest. Example: for 48 columns no tile
+    of 128 columns is tried.
+    """
     fitting = [t for t in TILES[home] if t.columns < max(COLUMNS + 1, 2 * n) and (t.columns > NARROW or n <= NARROW)]
-    fewest = [count for count in splits if count == 1 or count * SHORTEST[home] <= depth]
-    return [home.Plan(tile, count) for tile in fitting for count in fewest]
+    counts = [count for count in splits if count == 1 or count * SHORTEST[home] <= depth]
+    return [home.Plan(tile, count) for tile in fitting for count in counts]
 
 
 def title(cut: Any) -> str:

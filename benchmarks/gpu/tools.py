@@ -19,7 +19,8 @@ METRICS = (
     "l1tex__data_bank_conflicts_pipe_lsu.sum"
 )
 SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
-FIRST = ("dcgan/test_stepper.py", "kernels/test_mma.py", "kernels/test_tiled.py", "gpunet/test_convolution.py")
+FIRST = ("dcgan/test_stepper.py", "kernels/test_mma.py", "kernels/test_factors.py", "kernels/test_tiled.py",
+         "gpunet/test_handed_over.py", "gpunet/test_convolution.py")  # fmt: skip
 QUICK = "dcgan/test_stepper.py::test_steps_come_behind_what_was_loaded_and_before_what_is_read"
 KEPT = 4000  # characters of a program's output
 

@@ -73,6 +73,11 @@ class Gpu(NamedTuple):
     bandwidth: float  # GB/s of device memory
     source: str  # NVIDIA's publication
 
+    @property
+    def tf32x3(self) -> float:
+        """TFLOP/s of products that take three products of tf32 each (kernels/conv2d_mma/tf32x3.cuh)."""
+        return self.tf32 / 3
+
 
 GPUS = (
     Gpu("T4", "sm_75", 40, 8.1, 0, 65, 0, 320, "T4 datasheet"),
