@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.static import trace
+from conv_shapes import MMA_TILES, PASSES, Shape, arrays, multiplied, on, rounded
+from gpunet import kernels
+from gpunet.backend import tensor_cores
 from gpunet.kernels import ladder
 
 
@@ -93,3 +96,24 @@ def test_one_ldmatrix_reads_512_bytes_in_4_wavefronts():
 def test_atomics_are_counted_as_such():
     found = counts("channel_sum", "atomics")
     assert found["global atomic"].requests == found["global load"].requests == 512 * 64 // 32
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("tile", [pytest.param("huge", marks=pytest.mark.slow), "small"])
+@pytest.mark.parametrize("which", PASSES)
+def test_convolutions_on_tensor_cores_meet_no_bank_twice(which, tile, precision, monkeypatch):
+    """Neither where copies are written nor where fragments are read, which mostly takes 16 bytes of a lane at once."""
+    shape = Shape(1, 8, 8, 64, 64, (4, 4), (2, 2), ((1, 1), (1, 1)))
+    there = rounded(on("cpu", arrays(shape)), precision)
+    cut = tensor_cores.Plan(next(t for t in MMA_TILES if t.name == tile), 1)
+
+    def run(launch):
+        monkeypatch.setattr(kernels, "launch", launch)
+        multiplied(which, shape, there, precision, cut)
+
+    found = trace.count(run)
+    store, load = found["shared store"], found["shared load"]
+    assert load.needed == load.least > 0
+    assert store.least <= store.needed <= 1.02 * store.least  # lanes that write zeros may count by themselves
+    by_words = precision == "tf32" and which != "input_grad"  # nothing turns matrices of 32 bits
+    assert (load.bytes < load.requests * 32 * 16) == by_words
