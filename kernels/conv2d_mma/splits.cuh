@@ -46,6 +46,7 @@ UNROLL_ALL
         }
         if (threadIdx.x == 0) {
             while (atomicAdd(counter, 0) < 4) {}  // the earlier block is running, and waits for nobody
+            __threadfence();  // what it wrote before is seen from here on
             *counter = 0;
         }
         __syncthreads();
