@@ -107,6 +107,7 @@ def test_code_runs(run):
     snippets = [code for page in PAGES for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)]
     assert snippets
     for code in snippets:
+        pages.provide(re.findall(r'"(runs/[^"]+)"', code))
         exec(code, {})
 
 

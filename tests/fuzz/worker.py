@@ -21,7 +21,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import matplotlib.font_manager  # noqa: F401  (it looks for fonts once: not in a case)
 import numpy as np
 
 from dcgan import cli
@@ -48,6 +47,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    importlib.import_module("matplotlib.font_manager")  # it looks for fonts once: not in a case
     guards = Guards(box)
     os.environ |= {"HOME": str(box / "home"), "XDG_CACHE_HOME": str(box / "home/cache"), "TMPDIR": str(box / "home")}
     os.chdir(box)

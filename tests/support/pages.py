@@ -85,6 +85,9 @@ LEFT_OUT = {
     r"tensorboard": "is a server, and a program of others",
     r"ncu|nvidia-smi": "needs a GPU",
     r".*--device cuda": "needs a GPU",
+    r"python -m benchmarks\.gpu(?!.*--help)": "needs a GPU (a scaled run is tested where there is one)",
+    r"python -m pytest": "is these tests themselves",
+    r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
 SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|pipeline)(?!.*--help)"  # over a few seconds each
 
