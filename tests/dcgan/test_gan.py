@@ -83,9 +83,10 @@ def test_a_training_step_that_overflows_leaves_that_network_alone(cell):
 @pytest.mark.cuda
 @pytest.mark.parametrize("graph", [False, True], ids=["launches", "graph"])
 def test_fp16_training_skips_overflows_inside_a_graph(graph):
-    """The loss has gradients of about 1/8: times 2^21 they are beyond fp16, times 2^10 they are not."""
-    config = Config(width=2, z_dim=3, image_size=8, channels=1, batch_size=4, precision="fp16")
+    """D's first layer gets gradients of about 1/8: times 2^21 they are beyond fp16, times 2^10 they are not."""
+    config = Config(width=8, z_dim=3, image_size=8, channels=1, batch_size=4, precision="fp16")
     gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+    gan.D.parameters()[-1].data *= 64  # the last layer's weights, of about 0.02, through which the gradients come
     gan.adam_D.scaling[SCALE] = 2.0**21
     gan.adam_G.scaling[SCALE] = 2.0**10
     scales, stepper = [], Stepper(gan, "cuda", graph)
