@@ -34,12 +34,7 @@ def of(text):
     return pictures.tree(ast.parse(text))
 
 
-# These two are measurements, which wait for a machine that does nothing else. Once they are made anew, they have to
-# leave this table: a failure that is expected and does not come fails the test.
-WAITING = {name: pytest.mark.xfail(reason="made on an idle machine") for name in ("roofline.png", "scaling.png")}
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=WAITING.get(name, ())) for name in EXISTING])
+@pytest.mark.parametrize("name", EXISTING)
 def test_pictures_are_current(name):
     assert name in pictures.PICTURES, "docs/pictures.py has to say how it is made"
     assert pictures.state(name) == "current", f"python docs/pictures.py {name} makes it anew"
