@@ -112,7 +112,7 @@ def test_a_run_moves_between_devices(tmp_path, monkeypatch, devices):
     pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype="uint8")
     config = Config(width=2, image_size=8, channels=1, z_dim=2, batch_size=2, samples=2, steps=2)
     states = []
-    monkeypatch.setattr(trainer, "sample", lambda *args: pictures[:1])  # a full batch is slow on a virtual device
+    monkeypatch.setattr(trainer, "sample", lambda *args: pictures[:1])  # a full batch would take long
     with backend.use("reference"):
         for first, second in (devices, ("cpu", "cpu")):
             run = RunDir.create(tmp_path, "run")
