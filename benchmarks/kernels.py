@@ -36,14 +36,16 @@ from gpunet.files import write_atomically
 from gpunet.kernels.loader.machine import cache_folder
 
 DTYPES = ("float32", "float64")
-# These files make and multiply rounded factors; float64 is never rounded, so they are not compiled for it.
-ROUNDED = ("conv2d_mma/", "factors/")
 Job = tuple[str, str, str]  # file, dtype, architecture
 
 
 def jobs_of(files: Iterable[str], dtypes: Iterable[str], archs: Iterable[str]) -> list[Job]:
-    """Return every build that training (float32) or a gradient check (float64) may ask for."""
-    pairs = [(s, dtype) for s in files for dtype in dtypes if dtype == "float32" or not s.startswith(ROUNDED)]
+    """Return every build that training (float32) or a gradient check (float64) may ask for.
+
+    Factors of float64 are never rounded, so the files for tensor cores are not compiled for it.
+    """
+    float32_alone = kernels.ON_TENSOR_CORES
+    pairs = [(s, dtype) for s in files for dtype in dtypes if dtype == "float32" or not s.startswith(float32_alone)]
     return [(*pair, arch) for pair in pairs for arch in archs]
 
 

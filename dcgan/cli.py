@@ -20,9 +20,9 @@ Main = Callable[..., int]
 MISTAKE, FAILURE = 2, 1  # exit statuses
 INTERRUPTED = 130  # the exit status that shells report of a program that Ctrl-C ended
 LONGEST = 1000  # letters of an error: it may quote a file or an argument of any length
-# What the system says of a path that cannot be right: that is a mistake, not a failure.
+# The system's errors for a path that cannot be right: such a path is a mistake, not a failure.
 WRONG_PATH = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
-# What other programs for GANs call our options: pytorch/examples, carpedm20/DCGAN-tensorflow, StyleGAN.
+# Our options by the names that other programs give them: pytorch/examples, carpedm20/DCGAN-tensorflow, StyleGAN.
 ELSEWHERE = {
     "--ngf": "--width", "--ndf": "--width", "--nz": "--z-dim", "--niter": "--epochs", "--dataroot": "--data",
     "--dataset": "--data", "--outf": "--out", "--outdir": "--out", "--manualseed": "--seed", "--netg": "--resume",

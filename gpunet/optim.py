@@ -1,4 +1,4 @@
-"""Adam, over one flat buffer that holds every parameter of a network."""
+"""Adam, over flat buffers that hold every parameter of a network."""
 
 from __future__ import annotations
 

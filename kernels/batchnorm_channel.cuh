@@ -1,4 +1,4 @@
-// What one channel of batch norm computes with each number, forward and backward (batchnorm.cu has the formulas).
+// One channel of batch norm: its numbers, and the formulas for a single x, forward and backward (batchnorm.cu).
 
 // The numbers of one channel that both passes need. Subtracting the mean first costs nothing and keeps digits where
 // the mean is large.

@@ -1,4 +1,4 @@
-"""Adam over one flat buffer: every parameter of a network in a single pass."""
+"""Adam over a flat buffer: all parameters of a network that it holds in a single pass."""
 
 from __future__ import annotations
 

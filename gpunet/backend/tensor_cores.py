@@ -13,6 +13,7 @@ import functools
 from typing import Any, NamedTuple
 
 from gpunet import kernels
+from gpunet.backend.cuts import Plan, Tile, phases_of
 from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.launches import address, arrivals, empty
@@ -29,33 +30,9 @@ SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its pa
 # ---- how a product is cut into tiles and splits ---------------------------------------------------------------------
 
 
-class Tile(NamedTuple):
-    """A block's piece of the result, and how many threads compute it (kernels/conv2d_mma/shapes.cuh)."""
-
-    name: str
-    rows: int
-    columns: int
-    threads: int
-
-    @property
-    def shared_bytes(self) -> int:
-        """The shared memory of a block."""
-        return STAGES * LINE * (self.rows + self.columns)
-
-    def blocks(self, m: int, n: int, phases: int) -> tuple[int, int]:
-        """Return how many tiles lie along the rows and the columns of `phases` results (M, N)."""
-        return phases * -(-m // self.rows), -(-n // self.columns)
-
-
+# The tiles of kernels/conv2d_mma/shapes.cuh.
 HUGE, WIDE = Tile("huge", 256, 128, 256), Tile("wide", 128, 128, 128)
 TALL, SMALL = Tile("tall", 256, 64, 128), Tile("small", 64, 64, 128)
-
-
-class Plan(NamedTuple):
-    """How a product is cut: the tile, and the number of ranges of K."""
-
-    tile: Tile
-    splits: int
 
 
 @functools.cache
@@ -67,11 +44,11 @@ def plan(m: int, n: int, depth: int, phases: int = 1) -> Plan:
     the numbers that come out are the same on every GPU.
     """
     for tile in (HUGE, WIDE) if n > TALL.columns else (TALL,):
-        down, across = tile.blocks(m, n, phases)
+        down, across = tile.grid(m, n, phases)
         splits = max(1, min(-(-BLOCKS // max(1, down * across)), depth // SHORTEST))
         if down * across * splits >= BLOCKS and m >= tile.rows:
             return Plan(tile, splits)
-    down, across = SMALL.blocks(m, n, phases)
+    down, across = SMALL.grid(m, n, phases)
     return Plan(SMALL, max(1, min(BLOCKS // max(1, down * across), depth // SHORTEST)))
 
 
@@ -122,15 +99,11 @@ def conv2d_input_grad(
     after: After = NOTHING,
     cut: Plan | None = None,
 ) -> Array | Factor:
-    """Return dx (N, H, W, C), float32, of the factors dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,).
-
-    Pixels with the same row and column modulo the stride meet the same taps: they are a phase, a product of its own.
-    """
+    """Return dx (N, H, W, C), float32, of the factors dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,)."""
     dx = empty(dy, *g.x_shape, dtype=DTYPES[precision] if after.rounds else "float32")
     require_fit(g, dx, weight, dy)
-    phases = min(g.sh, g.h) * min(g.sw, g.w)
-    m, depth = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * _tiles(g.f, dy)
-    cut = cut or plan(m, g.c, depth, phases)
+    phases, m, taps = phases_of(g)
+    cut = cut or plan(m, g.c, taps * _tiles(g.f, dy), phases)
     entry, arguments = f"input_grad_{precision}.conv2d_input_grad", _arguments(dx, dy, weight, bias, after)
     _launch(entry, cut, m, g.c, phases, dx, arguments, g)
     return Factor(dx, precision, after.slope) if after.rounds else dx
@@ -173,11 +146,11 @@ def _launch(
         out[...] = 0
         return
     tile = cut.tile
-    down, across = tile.blocks(m, n, phases)
+    down, across = tile.grid(m, n, phases)
     parts, counters = None, None
     if cut.splits > 1:
         parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
         counters = arrivals(out, down * across * cut.splits, "pairs")
-    grid = down, across, cut.splits
+    grid, shared_bytes = (down, across, cut.splits), STAGES * LINE * (tile.rows + tile.columns)
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
-    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, tile.shared_bytes)
+    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, shared_bytes)

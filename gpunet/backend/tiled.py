@@ -11,10 +11,11 @@ They multiply in full precision, on the CUDA cores; tensor_cores.py is for tenso
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 from gpunet import kernels
 from gpunet.backend.columns import add_bias
+from gpunet.backend.cuts import Plan, Tile, phases_of
 from gpunet.backend.devices import Array, written
 from gpunet.backend.launches import arrivals, contiguous, empty
 from gpunet.backend.sizes import Sizes, require_fit
@@ -25,37 +26,9 @@ ENOUGH = 16  # with fewer blocks than this the next smaller tile is taken
 # ---- how a product is cut into tiles and splits ---------------------------------------------------------------------
 
 
-class Tile(NamedTuple):
-    """A block's piece of the result, and how many threads compute it (kernels/conv2d/entries.cuh)."""
-
-    name: str
-    rows: int
-    columns: int
-    threads: int
-
-    def grid(self, m: int, n: int, phases: int) -> tuple[int, int]:
-        """Return how many tiles lie along the rows and the columns of `phases` results (M, N)."""
-        return phases * -(-m // self.rows), -(-n // self.columns)
-
-    def splits(self, m: int, n: int, k: int, phases: int) -> int:
-        """Return into how many ranges the sum over K is cut: until there are BLOCKS blocks.
-
-        No range is so short that writing and reading its part of the sum would cost a quarter of reading the factors.
-        """
-        down, across = self.grid(m, n, phases)
-        shortest = 8 * self.rows * self.columns // (self.rows + self.columns)
-        return max(1, min(BLOCKS // max(1, down * across), k // shortest))
-
-
+# The tiles of kernels/conv2d/entries.cuh.
 WIDE, TALL = Tile("wide", 128, 128, 256), Tile("tall", 128, 64, 128)
 SMALL, NARROW = Tile("small", 64, 64, 128), Tile("narrow", 128, 8, 128)
-
-
-class Plan(NamedTuple):
-    """How a product is cut: the tile, and the number of ranges of K."""
-
-    tile: Tile
-    splits: int
 
 
 @functools.cache
@@ -66,11 +39,21 @@ def plan(m: int, n: int, k: int, phases: int = 1) -> Plan:
     M N K (1/R + 1/C) numbers of the factors: large tiles spare the memory, many blocks fill the GPU.
     """
     tile = NARROW if n <= NARROW.columns else WIDE if n > TALL.columns else TALL
-    splits = tile.splits(m, n, k, phases)
+    splits = _splits(tile, m, n, k, phases)
     down, across = tile.grid(m, n, phases)
     if tile is not NARROW and (m <= SMALL.rows or down * across * splits < ENOUGH):
-        tile, splits = SMALL, SMALL.splits(m, n, k, phases)
+        tile, splits = SMALL, _splits(SMALL, m, n, k, phases)
     return Plan(tile, splits)
+
+
+def _splits(tile: Tile, m: int, n: int, k: int, phases: int) -> int:
+    """Return into how many ranges the sum over K is cut: until there are BLOCKS blocks.
+
+    No range is so short that writing and reading its part of the sum would cost a quarter of reading the factors.
+    """
+    down, across = tile.grid(m, n, phases)
+    shortest = 8 * tile.rows * tile.columns // (tile.rows + tile.columns)
+    return max(1, min(BLOCKS // max(1, down * across), k // shortest))
 
 
 # ---- the three passes -----------------------------------------------------------------------------------------------
@@ -91,15 +74,11 @@ def conv2d(
 def conv2d_input_grad(
     dy: Array, weight: Array, g: Sizes, bias: Array | None = None, cut: Plan | None = None
 ) -> Array:
-    """Return dx (N, H, W, C) of dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,).
-
-    Pixels with the same row and column modulo the stride meet the same taps: they are a phase, a product of its own.
-    """
+    """Return dx (N, H, W, C) of dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,)."""
     dx = empty(dy, *g.x_shape)
     require_fit(g, dx, weight, dy)
-    phases = min(g.sh, g.h) * min(g.sw, g.w)
-    m, k = g.n * -(-g.h // g.sh) * -(-g.w // g.sw), -(-g.kh // g.sh) * -(-g.kw // g.sw) * g.f
-    _launch("conv2d_input_grad", cut or plan(m, g.c, k, phases), m, g.c, phases, [dx, dy, weight, bias], g)
+    phases, m, taps = phases_of(g)
+    _launch("conv2d_input_grad", cut or plan(m, g.c, taps * g.f, phases), m, g.c, phases, [dx, dy, weight, bias], g)
     return dx
 
 

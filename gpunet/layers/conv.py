@@ -87,6 +87,8 @@ class Conv2d(_Conv):
     Raises ValueError for an input of the wrong shape, or smaller than the kernel.
     """
 
+    slope = 1.0
+
     def __init__(
         self,
         in_channels: int,
@@ -99,8 +101,6 @@ class Conv2d(_Conv):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias)
         kh, kw = self.kernel
         self._parameters((kh, kw, in_channels, out_channels), kh * kw * in_channels, bias)
-
-    slope = 1.0
 
     def forward(self, x: Array | Factor) -> Array | Factor:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)

@@ -16,7 +16,6 @@
 //   registers.cuh  which thread multiplies which numbers
 //   entries.cuh    the kernels
 
-constexpr int ROW_SHIFT = 0;  // no xor along rows: see SharedTile
 #include "passes.cuh"
 #include "tiles.cuh"
 #include "product.cuh"

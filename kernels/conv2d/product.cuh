@@ -14,30 +14,7 @@
 
 constexpr int GROUP = 16;
 
-// Read a number that another block wrote: from the L2 cache, which all blocks share. The multiprocessor's own L1 cache
-// may hold an older number.
-__device__ real read_shared_by_all(const real* from) {
-#ifdef ON_CPU
-    return *from;
-#else
-    return __ldcg(from);
-#endif
-}
-
-// Count the calling block. True, for all of its threads, in the last of `members` blocks, which from then on sees what
-// the others wrote before their calls. The counter is zero before the launch, and zero again after it.
-__device__ bool last_block_to_arrive(int* counter, int members) {
-    __shared__ bool last;
-    __threadfence();  // what this thread wrote reaches memory ...
-    __syncthreads();  // ... and so does what every thread of the block wrote
-    if (threadIdx.x == 0) {
-        last = atomicAdd(counter, 1) == members - 1;
-        if (last) *counter = 0;
-    }
-    __syncthreads();
-    __threadfence();
-    return last;
-}
+#include "device/last_to_arrive.cuh"
 
 // Add up the sums of all splits; true in the block that holds the total. parts (tiles, splits, COUNT, THREADS): so
 // neighbouring threads write neighbouring numbers. Split `first` stands for its group on the next level, `step` apart.

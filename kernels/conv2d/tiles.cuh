@@ -5,26 +5,24 @@
 // the rows are, (k, row).
 //
 // Shared memory has 32 banks of 4 bytes. A read of a warp takes as many turns as there are different words in one bank.
-// Readers take 16 bytes of each of 8 rows (ALONG_K), or 8 neighbouring rows of each of 4 k's (otherwise). Without care
-// several of these would share banks, so an xor stores them in different ones:
+// With ALONG_K readers take 16 bytes of each of 8 rows. Several of these would share banks, so an xor stores them in
+// different ones. Otherwise readers take whole 16-byte runs of rows, and need no xor.
 //
-//   ALONG_K: 16-byte chunks c0 to c3 of a row, 2 rows fill the banks    else: 8 rows each, a line fills the banks
-//     row 0 | c0 c1 c2 c3   row 1 | c0 c1 c2 c3                           k 0 |  0..  8.. 16.. 24..
-//     row 2 | c1 c0 c3 c2   row 3 | c1 c0 c3 c2                           k 1 |  8..  0.. 24.. 16..
-//     row 4 | c2 c3 c0 c1   row 5 | c2 c3 c0 c1                           k 2 | 16.. 24..  0..  8..
-//     row 6 | c3 c2 c1 c0   row 7 | c3 c2 c1 c0                           k 3 | 24.. 16..  8..  0..
+//   ALONG_K: 16-byte chunks c0 to c3 of a row, 2 rows fill the banks
+//     row 0 | c0 c1 c2 c3   row 1 | c0 c1 c2 c3
+//     row 2 | c1 c0 c3 c2   row 3 | c1 c0 c3 c2
+//     row 4 | c2 c3 c0 c1   row 5 | c2 c3 c0 c1
+//     row 6 | c3 c2 c1 c0   row 7 | c3 c2 c1 c0
 
 #include "device/copy_async.cuh"
 
-// ROW_SHIFT = 8 is the xor along rows of the right-hand picture. It is 0 for readers that take whole 16-byte runs of
-// rows (registers.cuh): these need no xor.
 template <int ROWS, bool ALONG_K>
 struct SharedTile {
     alignas(16) real numbers[ROWS * DEPTH];
 
     __device__ static int index(int row, int k) {
         if (ALONG_K) return row * DEPTH + (k ^ ((row >> 1 & 3) * VEC));
-        return k * ROWS + (row ^ ((k & 3) * ROW_SHIFT & (ROWS - 1)));
+        return k * ROWS + row;
     }
     __device__ const real& at(int row, int k) const { return numbers[index(row, k)]; }
 };

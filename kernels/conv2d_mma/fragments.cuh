@@ -1,4 +1,4 @@
-// What a warp reads from the tiles, and multiplies: 16 x K by K x 8 numbers in one instruction (tensor_core.cuh).
+// A warp reads fragments of both tiles and multiplies them: 16 x K by K x 8 numbers in an instruction (tensor_core.cuh).
 //
 // Thread -> element: WARPS_M x WARPS_N warps share the block's tile; a warp computes 16 TM rows by 8 TN columns as
 // TM x TN products. Lane 4 g + t of a warp holds, of each product, rows g and g + 8, columns 2t and 2t + 1.

@@ -7,7 +7,7 @@
 //                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1".
 //                                                Then #i+3 is copied to where #i-1 lay.
 
-// What becomes of the sums. Either `out` or `rounded` is given: floats, or factors for the next convolution.
+// The result takes the sums. Either `out` or `rounded` is given: floats, or factors for the next convolution.
 struct Result {
     float* out;
     Number* rounded;

@@ -1,4 +1,4 @@
-// What the kernels of all passes share: their files, in the right order, and the four shapes of a block's tile, from
+// The kernels of all passes share this: their files, in the right order, and the four shapes of a block's tile, from
 // which the launch chooses by the sizes.
 
 // Loops over registers must be unrolled on the GPU, whose registers have no addresses. On the CPU these kernels run

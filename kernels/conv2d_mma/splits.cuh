@@ -9,15 +9,7 @@
 // Which of two blocks is the later one varies from run to run. a + b and b + a are the same number, so results repeat
 // bit for bit.
 
-// Read what another block wrote: from the L2 cache, which all blocks share. The multiprocessor's own L1 cache may hold
-// older numbers.
-__device__ float4 read_shared_by_all(const float4* from) {
-#ifdef ON_CPU
-    return *from;
-#else
-    return __ldcg(from);
-#endif
-}
+#include "device/last_to_arrive.cuh"
 
 // Add up the sums of all splits; true in the block that holds the total. parts (tiles, splits, COUNT, THREADS).
 // counters (tiles * splits): zeros, and zeros afterwards. A pair has the number of the first split of its right half:

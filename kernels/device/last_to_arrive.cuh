@@ -31,3 +31,14 @@ __device__ bool last_block_to_arrive(int* counter, int all) {
     __syncthreads();
     return last;
 }
+
+// Read what another block wrote: from the L2 cache, which all blocks share. The multiprocessor's own L1 cache may hold
+// older numbers.
+template <class Number>
+__device__ Number read_shared_by_all(const Number* from) {
+#ifdef ON_CPU
+    return *from;
+#else
+    return __ldcg(from);
+#endif
+}

@@ -228,7 +228,7 @@ def test_plans_for_tensor_cores_fill_the_gpu_with_the_largest_tiles():
     assert tensor_cores.plan(0, 8, 9).splits == 1  # no pictures
     for sizes in itertools.product((1, 70, 3000), (8, 72, 600), (0, 5, 400, 30000), (1, 4)):
         tile, splits = tensor_cores.plan(*sizes)
-        down, across = tile.blocks(*sizes[:2], sizes[3])
+        down, across = tile.grid(*sizes[:2], sizes[3])
         assert splits == 1 or down * across * (splits - 1) < tensor_cores.BLOCKS, sizes
         assert splits == 1 or sizes[2] // splits >= tensor_cores.SHORTEST, sizes
 
