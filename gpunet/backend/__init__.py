@@ -22,8 +22,9 @@ from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.join import join
 from gpunet.backend.labels import join_labels, join_labels_backward
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
-from gpunet.backend.losses import bce_of_halves, bce_with_logits
+from gpunet.backend.losses import bce_of_halves, bce_with_logits, loss_of_answers
 from gpunet.backend.matmul import matmul
+from gpunet.backend.penalty import between, gradient_penalty
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.threads import keep_freed_memory, thread_count
 
