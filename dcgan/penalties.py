@@ -1,0 +1,73 @@
+"""Gradient penalties of D, added to its step: R1 on real pictures, WGAN-GP's between real and made ones.
+
+docs/gradient-penalty.md derives how their gradients are computed (gpunet.tangent).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dcgan.errors import UserError
+from dcgan.losses import GP
+from gpunet import backend, tangent
+from gpunet.backend.devices import Array
+from gpunet.layers import Layer
+from gpunet.optim import Adam
+
+if TYPE_CHECKING:
+    from dcgan.config import Config
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A penalty of one step: its name in the log, its weight, and how often the weight counts in this step.
+
+    Lazily applied, at every K-th step, a penalty counts K times (Karras et al., StyleGAN2, 2020, appendix B).
+    """
+
+    name: str  # "r1" or "gp"
+    weight: float
+    times: int = 1
+
+    def add(self, D: Layer, optimizer: Adam, x: Array) -> Array:
+        """Add the penalty's gradient at pictures x to D's gradients; return the penalty, counted once, a 0-d array."""
+        of_g = functools.partial(backend.gradient_penalty, weight=self.weight, to_one=self.name == "gp")
+
+        def scaled(v: Array) -> Array:
+            v = optimizer.scaled(v)
+            if self.times > 1:
+                v *= v.dtype.type(self.times)
+            return v
+
+        return tangent.penalise(D, x, of_g, scaled)
+
+
+def penalties(config: Config, updates: int) -> tuple[Penalty, ...]:
+    """Return the penalties of D's next step, after so many of its steps."""
+    found = []
+    if config.r1 and updates % config.r1_every == 0:
+        found.append(Penalty("r1", config.r1, config.r1_every))
+    if config.loss == "wgan-gp":
+        found.append(Penalty("gp", GP if config.gp is None else config.gp))
+    return tuple(found)
+
+
+def draw_mix(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Return where between its real and its made picture each sample of WGAN-GP lies: (count,), float32, U(0, 1)."""
+    return rng.random(count, "float32")
+
+
+def check(config: Config, D: Layer) -> None:
+    """Raise UserError where D has layers through which no penalty can be computed."""
+    option = "--loss wgan-gp" if config.loss == "wgan-gp" else "--r1"
+    refused = tangent.without_rule(D) if config.r1 or config.loss == "wgan-gp" else []
+    if refused:
+        kinds = " and ".join(sorted({type(layer).__name__ for layer in refused}))
+        raise UserError(
+            f"{option}: the discriminator of --preset {config.preset} has {kinds}, which a gradient penalty cannot "
+            "pass: with batch norm a picture's answer depends on the others; take --norm-d layer or --norm-d none"
+        )
