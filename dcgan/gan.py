@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from dcgan.config import Config
+from dcgan.losses import LOSSES, clip_limit
+from dcgan.penalties import Penalty, penalties
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
@@ -51,29 +53,46 @@ class GAN:
             return turn_of_D, int(not turn_of_D)
         return True, g_steps if number % d_steps == 0 else 0
 
+    def penalties(self, number: int) -> tuple[Penalty, ...]:
+        """Return the gradient penalties that the number-th batch, from 1, adds to D's loss."""
+        if not self.plan(number)[0]:
+            return ()
+        before, (d_steps, g_steps) = number - 1, self.config.ratio
+        if self.config.alternate:  # each turn of g_steps + d_steps batches begins with those of G
+            turns, in_turn = divmod(before, g_steps + d_steps)
+            before = turns * d_steps + in_turn - g_steps
+        return penalties(self.config, before)
+
+    def mixes(self, number: int) -> bool:
+        """Return whether the number-th step takes a `mix`."""
+        return any(penalty.name == "gp" for penalty in self.penalties(number))
+
     def draws(self, number: int) -> int:
         """Return how many batches of z the number-th step takes: one, or with fresh_z one for every update."""
         trains_D, g_steps = self.plan(number)
         return trains_D + g_steps if self.config.fresh_z else 1
 
-    def step(self, number: int, real: Array, zs: Sequence[Array], labels: Array | None = None) -> Stats:
+    def step(
+        self, number: int, real: Array, zs: Sequence[Array], labels: Array | None = None, mix: Array | None = None
+    ) -> Stats:
         """Train on one batch, the number-th from 1, as `plan` says.
 
         real (N, H, W, C), in the range of G's pictures; zs: `draws(number)` arrays z (N, 1, 1, z_dim); labels (N,) of
-        the real pictures, int32, if the networks are told them: G then makes pictures of the same classes.
+        the real pictures, int32, if the networks are told them: G then makes pictures of the same classes. mix (N,):
+        see dcgan.penalties.draw_mix; WGAN-GP takes it.
         """
         (trains_D, g_steps), config = self.plan(number), self.config
-        fake, stats = None, Stats()
+        fake, stats, loss = None, Stats(), LOSSES[config.loss]
         next_z = iter(zs) if config.fresh_z else repeat(zs[0])
         with self.G.given(labels), self.D.given(labels), self._rounding():
             if trains_D:
-                targets = config.real_target, config.fake_target
-                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, next(next_z), *targets)
+                given = config.real_target, config.fake_target, loss, self.penalties(number), mix, clip_limit(config)
+                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, next(next_z), *given)
             for i in range(g_steps):
                 if fake is None or i > 0 or config.fresh_z:  # G has changed, or gets another z: draw anew
                     self.G.forget()
                     fake = self.G.forward(next(next_z))
-                stats.update(generator_step(self.G, self.D, self.adam_G, fake, config.generator_target))
+                stats.update(generator_step(self.G, self.D, self.adam_G, fake, config.generator_target, loss))
                 if self.average_G:
                     self.average_G.update()
         self.G.forget()  # if no generator step used the pictures

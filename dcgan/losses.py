@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcgan.errors import UserError
+from dcgan.options import option_name
 from gpunet.backend import bce_of_halves, bce_with_logits, loss_of_answers
 from gpunet.backend.devices import Array
 
@@ -79,15 +80,14 @@ def check(config: Config) -> None:
     loss, usual = LOSSES[config.loss], {"real_target": 1.0, "fake_target": 0.0, "generator_target": 1.0}
     for name, value in usual.items():
         if not loss.takes_targets and getattr(config, name) != value:
-            option = "--" + name.replace("_", "-")
             raise UserError(
-                f"{option}: got {getattr(config, name)}, but --loss {config.loss} has no targets: leave it at {value:g}, "
-                "or take --loss ns or --loss ls"
+                f"{option_name(name)}: got {getattr(config, name)}, but --loss {config.loss} has no targets: "
+                f"leave it at {value:g}, or take --loss ns or --loss ls"
             )
     for name, owner in (("clip_weights", "wgan"), ("gp", "wgan-gp")):
         if getattr(config, name) is not None and config.loss != owner:
-            option = "--" + name.replace("_", "-")
+            more = "; a gradient penalty with any other loss is --r1" if name == "gp" else ""
             raise UserError(
-                f"{option}: got {getattr(config, name)} with --loss {config.loss}, expected --loss {owner}: for a "
-                "penalty on the gradient with another loss take --r1"
+                f"{option_name(name)}: got {getattr(config, name)} with --loss {config.loss}, "
+                f"expected --loss {owner}{more}"
             )

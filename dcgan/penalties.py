@@ -6,11 +6,12 @@ docs/gradient-penalty.md derives how their gradients are computed (gpunet.tangen
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan import presets
 from dcgan.errors import UserError
 from dcgan.losses import GP
 from gpunet import backend, tangent
@@ -61,11 +62,13 @@ def draw_mix(rng: np.random.Generator, count: int) -> np.ndarray:
     return rng.random(count, "float32")
 
 
-def check(config: Config, D: Layer) -> None:
-    """Raise UserError where D has layers through which no penalty can be computed."""
+def check(config: Config) -> None:
+    """Raise UserError where D has layers through which the penalty that was asked for cannot be computed."""
+    if not config.r1 and config.loss != "wgan-gp":
+        return
     option = "--loss wgan-gp" if config.loss == "wgan-gp" else "--r1"
-    refused = tangent.without_rule(D) if config.r1 or config.loss == "wgan-gp" else []
-    if refused:
+    D = presets.find(config.preset).discriminator(replace(config, classes=config.classes or 2))
+    if refused := tangent.without_rule(D):
         kinds = " and ".join(sorted({type(layer).__name__ for layer in refused}))
         raise UserError(
             f"{option}: the discriminator of --preset {config.preset} has {kinds}, which a gradient penalty cannot "

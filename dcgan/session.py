@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import presets, quick
+from dcgan import losses, penalties, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
@@ -35,6 +35,8 @@ from gpunet.files import write_atomically
 def check(config: Config) -> None:
     """Raise UserError for what is known to be wrong before anything is opened, compiled or computed."""
     presets.find(config.preset).check(config)
+    losses.check(config)
+    penalties.check(config)
     if config.tensorboard:
         tensorboard.require()
     if config.data:

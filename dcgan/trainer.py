@@ -15,6 +15,7 @@ from dcgan import images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
+from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
 from dcgan.run import log
 from dcgan.run.advice import Balance
@@ -141,8 +142,9 @@ class Trainer:
         config = self.config
         flip = self.rng.random(config.batch_size) < 0.5 if config.flip else None
         zs = [draw_z(self.rng, config.batch_size, config) for _ in range(self.gan.draws(self.step + 1))]
+        mix = draw_mix(self.rng, config.batch_size) if self.gan.mixes(self.step + 1) else None
         self._set_learning_rate(batch.epoch + 1)
-        inputs = Inputs(batch.images, zs, flip, batch.labels if config.classes else None)
+        inputs = Inputs(batch.images, zs, flip, batch.labels if config.classes else None, mix)
         stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
         fetched = output.log.record(self.step, batch.epoch + 1, stats)

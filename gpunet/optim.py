@@ -84,6 +84,12 @@ class Adam:
             more = (self.state, self.betas, self.eps, self.weight_decay, self.scaling, rounded)
             backend.adam_update(*buffers, *more, advance=i == 0)
 
+    def clip(self, limit: float) -> None:
+        """Bring every parameter into [-limit, limit], for a critic whose slope shall be bounded (WGAN)."""
+        for data in self.data:
+            backend.clip_weights(data, limit)
+        self.changed()
+
     # ---- rounded parameters, for products on tensor cores ----
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ J is the derivative of a layer's y by its x, at one x. Each kind of layer has it
 
     linear layers               J does not depend on x: the tangent is the layer itself without its bias
     ReLU, LeakyReLU             J is the mask of 1 and slope, which does not change with x, either
-    LayerNorm, InstanceNorm     J depends on x: the pass backward goes to the tangent and to x, hence to all layers before
+    LayerNorm, InstanceNorm     J depends on x: the pass backward goes to t and to x, and so to all layers before
 
 Batch norm has no rule: with it a picture's answer depends on the other pictures, and g would mean something else.
 """
@@ -129,7 +129,7 @@ class _Chain(Tangent):
         pair: Any = dty, dy
         for part in reversed(self.parts[1:]):
             pair = part.backward(*pair)
-        return self.parts[0].backward(*pair, input_grad)
+        return self.parts[0].backward(pair[0], pair[1], input_grad)
 
 
 class _WithWeight(Tangent):

@@ -10,7 +10,7 @@ from gpunet.backend.activations import (
     tanh,
     tanh_backward,
 )
-from gpunet.backend.adam import adam_update
+from gpunet.backend.adam import adam_update, clip_weights
 from gpunet.backend.average import average_update
 from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
 from gpunet.backend.choices import ALGORITHMS, PRECISIONS, implementation, precision, use, use_conv, use_precision
