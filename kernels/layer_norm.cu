@@ -9,20 +9,20 @@
 struct ApplyBackward {
     real a, by_x, constant, mean;
 
-    // sums (2): of dz and of dz x_hat
-    __device__ ApplyBackward(real mean, real rstd, real scale, const real* sums, int rows, int channels)
-        : a(rstd * scale), by_x(-rstd * rstd * sums[1] / rows / channels), constant(-rstd * sums[0] / rows / channels),
-          mean(mean) {}
+    // sums (2): of dz and of dz x_hat; share: 1 / M
+    __device__ ApplyBackward(real mean, real rstd, real scale, const real* sums, real share)
+        : a(rstd * scale), by_x(-rstd * rstd * sums[1] * share), constant(-rstd * sums[0] * share), mean(mean) {}
     __device__ real dx(real dy, real x) const { return a * dy + (by_x * (x - mean) + constant); }
 };
 
 // dx, which may be dy; one channel of a few rows per thread (for_rows_of_block in common.cuh), blockIdx.z is the sample.
-// dx, dy, x (samples, rows, channels); mean, rstd (samples); sums (samples, 2). The body captures by reference for the
+// dx, dy, x (samples, rows, channels); mean, rstd (samples); sums (samples, 2); share: 1 / M. The body captures by reference for the
 // sake of SIMD (kernels/README.md).
 extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* x, const real* mean, const real* rstd,
-                                          optional const real* scale, const real* sums, int rows, int channels) {
+                                          optional const real* scale, const real* sums, int rows, int channels,
+                                          real share) {
     const int c = blockIdx.y * blockDim.x + threadIdx.x, sample = blockIdx.z;
-    const ApplyBackward of(mean[sample], rstd[sample], scale ? scale[c] : real(1), sums + 2 * sample, rows, channels);
+    const ApplyBackward of(mean[sample], rstd[sample], scale ? scale[c] : real(1), sums + 2 * sample, share);
     const long long first = (long long) sample * rows * channels + c;
     const Column<real> to{dx + first, channels};
     const auto body = [=, &of](int row, real dy, real x) { to[row] = of.dx(dy, x); };

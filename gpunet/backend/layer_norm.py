@@ -105,7 +105,7 @@ def layernorm_backward_kernel(dy, x, mean, rstd, scale, out=(None, None)) -> tup
     factors = array_module(x).ones(channels, x.dtype) if scale is None else scale
     sums = matmul(per_sample.reshape(2 * n, channels), factors[:, None])  # (2 n, 1): of dz and of dz x_hat
     rows = x.size // channels // n
-    args = (dy, dy, x, mean, rstd, scale, sums, rows, channels)
+    args = (dy, dy, x, mean, rstd, scale, sums, rows, channels, n / x.size)
     rows_of_blocks("layer_norm.backward_apply", args, rows, channels, n)
     return dy, dscale, dshift
 

@@ -22,7 +22,6 @@ HOT = {
     "average": ["average_update"],
     "batchnorm": ["normalise", "statistics", "combine", "backward_apply", "backward_reduce"],
     "images": ["images_to_real", "real_to_images"],
-    "layer_norm": ["backward_apply"],
 }
 HOT |= {
     stem: [f"winograd_{part}{way}" for part in ("input", "output", "weight") for way in ("", "_adjoint")]
