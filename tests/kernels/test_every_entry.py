@@ -19,7 +19,8 @@ from gpunet.kernels.loader import source
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
-    "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
+    "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "layer_norm",
+    "losses", "loss_scale",
     *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
@@ -42,6 +43,9 @@ def run_all(device):
     running = channel.copy(), channel.copy()
     joined = backend.batchnorm(x, channel, None, 1e-5, 1.0, (*running, 0.1), 2)  # two batches, each on its own
     results += [*joined, *running, *backend.batchnorm_backward(dy.copy(), x, joined[1], joined[3], channel, None)]
+    maps = x.reshape(2, 10, 300, 3)
+    layered = backend.layernorm(maps, channel, channel, 1e-5)
+    results += [*layered, *backend.layernorm_backward(dy.reshape(maps.shape).copy(), maps, *layered[1:], channel)]
     results += [array for precision in factors.DTYPES for array in rounded(precision, x, dy, channel)]
     pictures = to_device(rng.integers(0, 256, (2, 5, 5, 3), "uint8"), device)
     real = backend.images_to_real(pictures)

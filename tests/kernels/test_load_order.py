@@ -32,6 +32,7 @@ ELEMENTWISE = {
     "images.images_to_real": (1, 1, 4, 0),
     "images.real_to_images": (1, 1, 4, 0),
     "labels.join_labels_backward": (1, 1, 8, 0),
+    "layer_norm.backward_apply": (2, 1, 8, 5),  # mean, rstd, scale, two sums
     "loss_scale.scale": (1, 1, 4, 1),
 }
 # kernel: the loads of 16 bytes that a thread has under way at a time, where rows are aligned

@@ -48,6 +48,10 @@ CASES = [case for case in gradcheck_cases.CASES if case.make is not BceWithLogit
     Case("Linear without bias", lambda: Linear(3, 1, bias=False), (2, 3)),
     Case("BatchNorm bare", lambda: BatchNorm(2, scale=False, shift=False), (2, 2, 2, 2)),
     Case("BatchNorm without shift", lambda: BatchNorm(3, shift=False, eps=0.01), (6, 3)),
+    Case("LayerNorm bare, odd sizes", lambda: layers.LayerNorm(3, scale=False, shift=False), (2, 5, 7, 3)),
+    Case("LayerNorm of many channels", lambda: layers.LayerNorm(70, eps=0.01, scale=False), (2, 2, 1, 70)),
+    Case("InstanceNorm of one sample", lambda: layers.InstanceNorm(2, eps=0.01, shift=False), (1, 5, 3, 2)),
+    Case("InstanceNorm bare", lambda: layers.InstanceNorm(33, scale=False, shift=False), (2, 2, 3, 33)),
     Case("LeakyReLU 0.01", lambda: LeakyReLU(0.01), (3, 4)),
     Case(
         "generator",

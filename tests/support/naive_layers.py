@@ -75,11 +75,23 @@ def _batchnorm(layer, x):
     return naive.batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
 
 
+def _layer_norm(layer, x):
+    """All numbers of a sample, as the rows of one channel, have one mean and variance."""
+    plain = [naive.batchnorm(sample.reshape(-1, 1), np.ones(1), np.zeros(1), layer.eps) for sample in x]
+    return np.stack(plain).reshape(x.shape) * values(layer.scale, 1.0) + values(layer.shift)
+
+
+def _instance_norm(layer, x):
+    return np.stack([_batchnorm(layer, sample) for sample in x])
+
+
 FORWARD = {
     layers.Conv2d: _conv,
     layers.ConvTranspose2d: _transposed,
     layers.Linear: lambda layer, x: naive.linear(x, values(layer.weight), values(layer.bias)),
     layers.BatchNorm: _batchnorm,
+    layers.LayerNorm: _layer_norm,
+    layers.InstanceNorm: _instance_norm,
     layers.ReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else 0.0, x),
     layers.LeakyReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else layer.slope * v, x),
     layers.Tanh: lambda layer, x: naive.elementwise(math.tanh, x),
