@@ -25,6 +25,7 @@ from gpunet.backend.layer_norm import layernorm, layernorm_backward
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits, loss_of_answers
 from gpunet.backend.matmul import matmul
+from gpunet.backend.norm_tangent import norm_tangent_backward, scale_channels
 from gpunet.backend.penalty import between, gradient_penalty
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.threads import keep_freed_memory, thread_count
