@@ -26,6 +26,7 @@ from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits
 from gpunet.backend.matmul import matmul
 from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.spectral import spectral_norm, spectral_norm_backward
 from gpunet.backend.threads import keep_freed_memory, thread_count
 
 keep_freed_memory()
