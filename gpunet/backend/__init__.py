@@ -28,6 +28,7 @@ from gpunet.backend.matmul import matmul
 from gpunet.backend.norm_tangent import norm_tangent_backward, scale_channels
 from gpunet.backend.penalty import between, gradient_penalty
 from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.spectral import spectral_norm, spectral_norm_backward
 from gpunet.backend.threads import keep_freed_memory, thread_count
 
 keep_freed_memory()

@@ -50,6 +50,12 @@ class Labelled(Layer):
         return self.layer.backward(dy, input_grad)
 
 
+def held(layer: layers.Conv2d | layers.Linear) -> layers.SpectralNorm:
+    """Return a SpectralNorm whose u and v stay, so that the layer is one function; they are the same in every call."""
+    layer.weight.data[...] = np.random.default_rng(0).standard_normal(layer.weight.data.shape)
+    return layers.SpectralNorm(layer, iterations=0)
+
+
 CASES = [
     Case("Conv2d 4x4 /2 pad 1", lambda: layers.Conv2d(3, 4, 4, stride=2, padding=1), (2, 6, 8, 3)),
     Case("Conv2d 5x5 /2 same", lambda: layers.Conv2d(2, 3, 5, stride=2, padding="same"), (2, 6, 7, 2)),
@@ -69,6 +75,8 @@ CASES = [
     Case("LayerNorm spatial", lambda: layers.LayerNorm(3), (3, 3, 2, 3)),
     Case("LayerNorm dense", lambda: layers.LayerNorm(5, shift=False), (3, 5)),
     Case("InstanceNorm", lambda: layers.InstanceNorm(3), (3, 3, 2, 3)),
+    Case("SpectralNorm, Conv2d", lambda: held(layers.Conv2d(3, 4, 4, 2, 1)), (2, 6, 4, 3)),
+    Case("SpectralNorm, Linear", lambda: held(layers.Linear(5, 4)), (3, 5)),
     Case("ReLU", layers.ReLU, (2, 3, 3, 2)),
     Case("LeakyReLU", layers.LeakyReLU, (2, 3, 3, 2)),
     Case("Tanh", layers.Tanh, (2, 3, 3, 2)),

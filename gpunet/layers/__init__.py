@@ -9,3 +9,4 @@ from gpunet.layers.layer_norm import InstanceNorm, LayerNorm
 from gpunet.layers.linear import Linear
 from gpunet.layers.sequential import Sequential
 from gpunet.layers.shape import Flatten, Reshape
+from gpunet.layers.spectral import SpectralNorm

@@ -34,6 +34,9 @@ ELEMENTWISE = {
     "labels.join_labels_backward": (1, 1, 8, 0),
     "layer_norm.backward_apply": (2, 1, 8, 5),  # mean, rstd, scale, two sums
     "loss_scale.scale": (1, 1, 4, 1),
+    "spectral.normalised": (1, 1, 4, 1),  # the square of the length
+    "spectral.divided": (1, 1, 4, 1),  # sigma
+    "spectral.backward": (2, 1, 8, 3),  # the inner product, sigma, u
 }
 # kernel: the loads of 16 bytes that a thread has under way at a time, where rows are aligned
 SUMS = {"batchnorm.statistics_at_once": 8, "batchnorm.backward_reduce_at_once": 8, "columns.column_sum_at_once": 8}

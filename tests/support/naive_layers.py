@@ -54,7 +54,7 @@ def _sequential(net, x):
 
 
 def _conv(layer, x):
-    return naive.conv2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
+    return _with_weight(layer, values(layer.weight), x)
 
 
 def _transposed(layer, x):
@@ -85,6 +85,20 @@ def _instance_norm(layer, x):
     return np.stack([_batchnorm(layer, sample) for sample in x])
 
 
+def _spectral_norm(layer, x):
+    """sigma = v^T W u, with u and v as they are."""
+    weight, u, v = (np.asarray(a) for a in (layer.layer.weight.data, *layer.buffers.values()))
+    matrix = weight.reshape(-1, weight.shape[-1])
+    sigma = math.fsum(v[k] * matrix[k, f] * u[f] for k, f in np.ndindex(matrix.shape))
+    return _with_weight(layer.layer, weight / sigma, x)
+
+
+def _with_weight(layer, weight, x):
+    if isinstance(layer, layers.Linear):
+        return naive.linear(x, weight, values(layer.bias))
+    return naive.conv2d(x, weight, values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
+
+
 FORWARD = {
     layers.Conv2d: _conv,
     layers.ConvTranspose2d: _transposed,
@@ -92,6 +106,7 @@ FORWARD = {
     layers.BatchNorm: _batchnorm,
     layers.LayerNorm: _layer_norm,
     layers.InstanceNorm: _instance_norm,
+    layers.SpectralNorm: _spectral_norm,
     layers.ReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else 0.0, x),
     layers.LeakyReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else layer.slope * v, x),
     layers.Tanh: lambda layer, x: naive.elementwise(math.tanh, x),
