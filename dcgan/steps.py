@@ -9,6 +9,7 @@ D's output is a logit; D(x) is its sigmoid. Every loss and mean is an array on t
 
 from __future__ import annotations
 
+from dcgan.augment import View
 from gpunet.backend import bce_of_halves, bce_with_logits, join
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
@@ -18,16 +19,25 @@ Stats = dict[str, Array]  # the numbers for the log by name, 0-d arrays
 
 
 def discriminator_step(
-    G: Layer, D: Layer, optimizer: Adam, real: Array, z: Array, real_target: float = 1.0, fake_target: float = 0.0
+    G: Layer,
+    D: Layer,
+    optimizer: Adam,
+    real: Array,
+    z: Array,
+    real_target: float = 1.0,
+    fake_target: float = 0.0,
+    view: View | None = None,
 ) -> tuple[Array, Stats]:
     """Train D once, on real pictures (N, H, W, C) and on G's for z; return G's pictures, ready for `generator_step`.
 
-    G learns nothing here: its backward is not called. Targets off 1 and 0 smooth D's labels.
+    G learns nothing here: its backward is not called. Targets off 1 and 0 smooth D's labels. view: what D sees of
+    pictures; None: them as they are.
     """
+    see = view or View()
     fake = G.forward(z)  # (N, H, W, C)
     optimizer.zero_grad()
     with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
-        logits = D.forward(join(real, fake))
+        logits = D.forward(see(join(real, fake), batches=2))
         # The mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
         loss, (d_real, d_fake), dlogits = bce_of_halves(logits, (real_target, fake_target))
         D.backward(optimizer.scaled(dlogits), input_grad=False)
@@ -35,14 +45,17 @@ def discriminator_step(
     return fake, {"loss_d": loss, "d_real": d_real, "d_fake": d_fake}
 
 
-def generator_step(G: Layer, D: Layer, optimizer: Adam, fake: Array, target: float = 1.0) -> Stats:
-    """Train G once, through D as it is now; fake: what G's latest forward pass returned.
+def generator_step(
+    G: Layer, D: Layer, optimizer: Adam, fake: Array, target: float = 1.0, view: View | None = None
+) -> Stats:
+    """Train G once, through D as it is now, and the view; fake: what G's latest forward pass returned.
 
     D only passes the gradient on: its own weights are frozen.
     """
+    see = view or View()
     optimizer.zero_grad()
     with D.frozen():
-        loss, dlogits = bce_with_logits(D.forward(fake), target)  # -log D(G(z))
-        G.backward(D.backward(optimizer.scaled(dlogits)), input_grad=False)
+        loss, dlogits = bce_with_logits(D.forward(see(fake)), target)  # -log D(G(z))
+        G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)
     optimizer.step()
     return {"loss_g": loss}
