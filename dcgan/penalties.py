@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dcgan import presets
 from dcgan.errors import UserError
-from dcgan.losses import GP
+from dcgan.losses import GP, LOSSES, Loss
 from gpunet import backend, tangent
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
@@ -45,6 +45,27 @@ class Penalty:
             return v
 
         return tangent.penalise(D, x, of_g, scaled)
+
+
+class Objective(NamedTuple):
+    """What D minimises in a step, and the largest size of its weights afterwards (None: any)."""
+
+    loss: Loss = LOSSES["ns"]
+    penalties: tuple[Penalty, ...] = ()
+    clip: float | None = None
+
+
+ADVERSARIAL = Objective()  # the paper's: the loss alone
+
+
+def at(penalty: Penalty, seen: Array, mix: Array | None) -> Array:
+    """Return the pictures (N, H, W, C) at which a penalty takes D's gradient.
+
+    seen (2 N, H, W, C): what D sees of real pictures and, behind them, of G's. R1 is at the real ones. WGAN-GP is
+    between a real and a made one, at the place that mix (N,) says.
+    """
+    real, fake = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    return real if penalty.name == "r1" else backend.between(real, fake, mix)
 
 
 def penalties(config: Config, updates: int) -> tuple[Penalty, ...]:

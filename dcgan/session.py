@@ -63,14 +63,20 @@ def _say_quick() -> None:
 
 def _require_memory(config: Config) -> None:
     """Raise UserError where a batch and a sample grid alone are more than this machine's memory."""
-    (height, width), numbers = config.image_size, config.samples + config.batch_size
+    (height, width), numbers = config.image_size, config.samples + config.pictures_per_step
     least = numbers * (height * width + 4 * config.z_dim)  # bytes: pictures of one channel, uint8, and float32 z
     memory = 4 * default_memory_limit()
     if least > memory:
         raise UserError(
             f"--image-size {height}x{width}, --z-dim {config.z_dim}, --samples {config.samples} and --batch-size "
-            f"{config.batch_size} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
+            f"{_batch_text(config)} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
         )
+
+
+def _batch_text(config: Config) -> str:
+    """Return the pictures of a step as the options ask for them: "64", or "64 with --accumulate 4"."""
+    more = f" with --accumulate {config.accumulate}" if config.accumulate > 1 else ""
+    return f"{config.batch_size}{more}"
 
 
 def _require_rows(config: Config) -> None:
@@ -94,6 +100,11 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
     source = open_data(config, progress)
+    if config.accumulate > 1 and len(source) < config.pictures_per_step:
+        raise UserError(
+            f"{source.description}: fewer images than a step of --batch-size {_batch_text(config)} takes, which are "
+            f"{config.pictures_per_step:,}; lower one of them"
+        )
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it

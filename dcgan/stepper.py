@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dcgan.augment import View
 from dcgan.gan import GAN
 from dcgan.sampling import lowest
 from dcgan.steps import Stats
@@ -23,20 +24,23 @@ class Inputs(NamedTuple):
     zs: Sequence[Any]  # as many float32 (N, 1, 1, z_dim) as `GAN.draws` says
     flip: Any = None  # bool (N,): which pictures are mirrored; None: none of them
     labels: Any = None  # int32 (N,), for networks that are told them
+    changes: Any = None  # float32 (sets, N, 7): how pictures are changed before D sees them (dcgan/augment.py)
+    noise: Any = None  # float64 (4,): the noise on what D sees
     mix: Any = None  # float32 (N,), for WGAN-GP: see dcgan.penalties.draw_mix
 
     def arrays(self) -> list[np.ndarray]:
-        """Return all arrays that there are: images, flip, labels, mix, then each z."""
-        return [array for array in (self.images, self.flip, self.labels, self.mix, *self.zs) if array is not None]
+        """Return all arrays that there are, in the order of the fields, but each z last."""
+        return [array for array in (self.images, *self._optional(), *self.zs) if array is not None]
+
+    def _optional(self) -> tuple[Any, ...]:
+        return self.flip, self.labels, self.changes, self.noise, self.mix
 
     def with_arrays(self, arrays: Iterable[Array]) -> Inputs:
         """Return inputs of the same kind that hold these arrays, given in the order of `arrays()`."""
         rest = iter(arrays)
         images = next(rest)
-        flip = None if self.flip is None else next(rest)
-        labels = None if self.labels is None else next(rest)
-        mix = None if self.mix is None else next(rest)
-        return Inputs(images, tuple(rest), flip, labels, mix)
+        optional = [None if mine is None else next(rest) for mine in self._optional()]
+        return Inputs(images, tuple(rest), *optional)
 
 
 class Stepper:
@@ -71,7 +75,8 @@ class Stepper:
     def _step(self, number: int, inputs: Inputs) -> Stats:
         """Train on inputs on the device."""
         real = backend.images_to_real(inputs.images, flip=inputs.flip, low=lowest(self.gan.G))  # (N, H, W, C)
-        return self.gan.step(number, real, inputs.zs, inputs.labels, inputs.mix)
+        view = View(self.gan.config, inputs.changes, inputs.noise)
+        return self.gan.step(number, real, inputs.zs, inputs.labels, view, inputs.mix)
 
     def _packed_step(self, number: int, like: Inputs) -> Callable[..., tuple[tuple[str, ...], Array]]:
         """Return a step for `Graph`, on arrays in the order of `Inputs.arrays`.

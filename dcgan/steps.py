@@ -10,11 +10,10 @@ back the gradient it gets, except for products in fp16 (gpunet/backend/loss_scal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from dcgan.augment import View
 from dcgan.losses import LOSSES, Loss
-from dcgan.penalties import Penalty
-from gpunet.backend import between, join
+from dcgan.penalties import ADVERSARIAL, Objective, at
+from gpunet.backend import join
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
@@ -30,44 +29,50 @@ def discriminator_step(
     z: Array,
     real_target: float = 1.0,
     fake_target: float = 0.0,
-    loss: Loss = LOSSES["ns"],
-    penalties: Sequence[Penalty] = (),
+    view: View | None = None,
+    objective: Objective = ADVERSARIAL,
     mix: Array | None = None,
-    clip: float | None = None,
 ) -> tuple[Array, Stats]:
     """Train D once, on real pictures (N, H, W, C) and on G's for z; return G's pictures, ready for `generator_step`.
 
-    G learns nothing here: its backward is not called. Targets off 1 and 0 smooth D's labels. penalties add their
-    gradients to the loss's; mix (N,) says where between a real and a made picture the one of WGAN-GP takes its own.
-    clip: the largest size of D's weights after the step.
+    G learns nothing here: its backward is not called. Targets off 1 and 0 smooth D's labels. view: what D sees of
+    pictures; None: them as they are. objective: the loss and what is added to it; mix (N,): see `penalties.at`.
     """
+    see = view or View()
     fake = G.forward(z)  # (N, H, W, C)
     optimizer.zero_grad()
     with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
-        logits = D.forward(join(real, fake))
+        seen = see(join(real, fake), batches=2)
+        logits = D.forward(seen)
         # ns: the mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
-        loss_d, means, dlogits = loss.of_D(logits, (real_target, fake_target))
+        loss, means, dlogits = objective.loss.of_D(logits, (real_target, fake_target))
         D.backward(optimizer.scaled(dlogits), input_grad=False)
-    stats = {"loss_d": loss_d} | dict(zip(loss.names, means, strict=True))
-    for penalty in penalties:
-        x = real if penalty.name == "r1" else between(real, fake, mix)
-        stats[penalty.name] = penalty.add(D, optimizer, x)
+    stats = {"loss_d": loss} | dict(zip(objective.loss.names, means, strict=True))
+    for penalty in objective.penalties:
+        stats[penalty.name] = penalty.add(D, optimizer, at(penalty, seen, mix))
     optimizer.step()
-    if clip is not None:
-        optimizer.clip(clip)
+    if objective.clip is not None:
+        optimizer.clip(objective.clip)
     return fake, stats
 
 
 def generator_step(
-    G: Layer, D: Layer, optimizer: Adam, fake: Array, target: float = 1.0, loss: Loss = LOSSES["ns"]
+    G: Layer,
+    D: Layer,
+    optimizer: Adam,
+    fake: Array,
+    target: float = 1.0,
+    view: View | None = None,
+    loss: Loss = LOSSES["ns"],
 ) -> Stats:
-    """Train G once, through D as it is now; fake: what G's latest forward pass returned.
+    """Train G once, through D as it is now, and the view; fake: what G's latest forward pass returned.
 
     D only passes the gradient on: its own weights are frozen.
     """
+    see = view or View()
     optimizer.zero_grad()
     with D.frozen():
-        loss_g, dlogits = loss.of_G(D.forward(fake), target)  # ns: -log D(G(z))
-        G.backward(D.backward(optimizer.scaled(dlogits)), input_grad=False)
+        value, dlogits = loss.of_G(D.forward(see(fake)), target)  # ns: -log D(G(z))
+        G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)
     optimizer.step()
-    return {"loss_g": loss_g}
+    return {"loss_g": value}
