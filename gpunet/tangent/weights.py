@@ -7,10 +7,10 @@ from typing import Any
 from gpunet import backend
 from gpunet.backend import choices
 from gpunet.backend.devices import Array, device_of
-from gpunet.layers import Conv2d, ConvTranspose2d, Linear
+from gpunet.layers import Conv2d, ConvTranspose2d, Linear, SpectralNorm
 from gpunet.layers.base import Parameter
 from gpunet.layers.conv import _Conv
-from gpunet.tangent.base import Pair, Tangent, rule
+from gpunet.tangent.base import Pair, Tangent, linearise, rule
 
 
 class WithWeight(Tangent):
@@ -121,3 +121,29 @@ class Dense(WithWeight):
 
     def weight_grad(self, x: Any, dy: Any, out: Array | None = None) -> Array:
         return backend.matmul(x.T, dy, out=out)
+
+
+@rule(SpectralNorm)
+class Spectral(Tangent):
+    """SpectralNorm: the rule of its layer with weight / sigma; u and v stay where the newest forward pass left them."""
+
+    def __init__(self, layer: SpectralNorm, x: Array) -> None:
+        self.weight, self.uv = layer.layer.weight, (layer.buffers["u"], layer.buffers["v"])
+        divided, self.sigma = backend.spectral_norm(self.weight.data, *self.uv, layer.eps, 0)
+        self.divided = Parameter(divided, self.weight.trainable)
+        with layer._in_place(self.divided):
+            self.inner = linearise(layer.layer, x)
+        self.y = self.inner.y
+
+    def pull(self, dy: Array) -> Array:
+        return self.inner.pull(dy)
+
+    def push(self, t: Array) -> Array:
+        return self.inner.push(t)
+
+    def backward(self, dty: Array, dy: Array | None, input_grad: bool = True) -> Pair:
+        pair = self.inner.backward(dty, dy, input_grad)
+        if self.weight.trainable:
+            given = self.divided.grad, self.divided.data, *self.uv, self.sigma
+            self.weight.add_grad(backend.spectral_norm_backward, *given)
+        return pair
