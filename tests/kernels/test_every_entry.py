@@ -20,7 +20,7 @@ from gpunet.kernels.loader import source
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "layer_norm",
-    "losses", "loss_scale", "spectral",
+    "losses", "loss_scale", "norm_tangent", "penalty", "spectral",
     *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
@@ -37,6 +37,7 @@ def run_all(device):
     results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
     results += [add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
     results += [*backend.bce_of_halves(x, (0.9, 0.2)), launch_join(x, y, x, y)]
+    results += [*backend.loss_of_answers(x, "hinge", (1.0, -1.0)), *penalties(x, y, dy, channel)]
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
     results += backend.batchnorm_backward(dy.copy(), x, statistics[1], statistics[3], channel, channel, 0.2)
@@ -56,6 +57,18 @@ def run_all(device):
     results += [backend.real_to_images(real)]
     results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)]
     return [to_numpy(result) for result in results + adam(device)]
+
+
+def penalties(x, y, dy, channel):
+    """What gradient penalties take: of pictures (60, 100, 3), the tangents of both norms included."""
+    x, y, dy, mix = *(array.reshape(60, 100, 3) for array in (x, y, dy)), x[:60, 0].copy()
+    results = [*backend.gradient_penalty(x, 10.0), *backend.gradient_penalty(x, 10.0, True), backend.between(x, y, mix)]
+    for width in (1, 3):  # of the statistics: layer norm's and instance norm's
+        statistics = y[:, 0, :width].copy(), y[:, 1, :width].copy()
+        results += backend.norm_tangent_backward(dy, y, x, *statistics, channel)
+    clipped = x.reshape(-1).copy()
+    backend.clip_weights(clipped, 0.5)
+    return [*results, backend.scale_channels(x, channel), clipped]
 
 
 def rounded(precision, x, dy, channel):
