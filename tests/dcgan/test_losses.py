@@ -1,4 +1,4 @@
-"""dcgan.losses: whole steps with each of them, and with penalties, follow a PyTorch twin in float64; misuse; the log."""
+"""dcgan.losses: whole steps with each of them, and with penalties, follow a PyTorch twin in float64; misuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dcgan.penalties: when they come, in which networks, as graphs, and on tensor cores; test_losses.py has the numbers."""
+"""dcgan.penalties: when they come, in which networks, as graphs, on tensor cores; test_losses.py has their numbers."""
 
 from __future__ import annotations
 
