@@ -25,6 +25,8 @@ from gpunet.backend.layer_norm import layernorm, layernorm_backward
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits
 from gpunet.backend.matmul import matmul
+from gpunet.backend.residual import add
+from gpunet.backend.resize import downsample, fill_maps, pool_maps, upsample
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.spectral import spectral_norm, spectral_norm_backward
 from gpunet.backend.threads import keep_freed_memory, thread_count
