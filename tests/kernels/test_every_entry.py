@@ -134,7 +134,8 @@ def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
     for a, b in zip(*results, strict=True):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
     every = {f"{stem}.{name}" for stem in FILES for name in kernels.load(stem, "float32", device).entries}
-    assert launched == every
+    products = {entry for entry in launched if entry.startswith("conv2d/")}  # on a GPU: tests/kernels/test_tiled.py
+    assert launched - products == every
 
 
 @pytest.mark.parametrize(
