@@ -30,6 +30,8 @@ from gpunet.backend.matmul import matmul
 from gpunet.backend.noise import add_noise
 from gpunet.backend.norm_tangent import norm_tangent_backward, scale_channels
 from gpunet.backend.penalty import between, gradient_penalty
+from gpunet.backend.residual import add
+from gpunet.backend.resize import downsample, fill_maps, pool_maps, upsample
 from gpunet.backend.sizes import conv_sizes
 from gpunet.backend.spectral import spectral_norm, spectral_norm_backward
 from gpunet.backend.threads import keep_freed_memory, thread_count

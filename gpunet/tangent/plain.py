@@ -6,7 +6,20 @@ from typing import Any
 
 from gpunet import backend
 from gpunet.backend.devices import Array, array_module
-from gpunet.layers import Flatten, JoinLabels, Layer, LeakyReLU, ReLU, Reshape, Sequential
+from gpunet.layers import (
+    AveragePool,
+    Flatten,
+    GlobalAveragePool,
+    GlobalSumPool,
+    JoinLabels,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Residual,
+    Sequential,
+    Upsample,
+)
 from gpunet.tangent.base import Pair, Tangent, linearise, rule
 
 
@@ -38,7 +51,37 @@ class Chain(Tangent):
         return self.parts[0].backward(pair[0], pair[1], input_grad)
 
 
-@rule(Flatten, Reshape)
+@rule(Residual)
+class Sum(Tangent):
+    """Residual: two paths from the same x, whose results are added. The branch may write into what it is given."""
+
+    def __init__(self, layer: Residual, x: Array) -> None:
+        self.branch = linearise(layer.branch, x)
+        self.shortcut = linearise(layer.shortcut, x) if layer.shortcut else None
+        self.y = backend.add(self.branch.y, self.shortcut.y if self.shortcut else x)
+
+    def pull(self, dy: Array) -> Array:
+        dx = self.branch.pull(dy.copy())
+        return backend.add(dx, self.shortcut.pull(dy) if self.shortcut else dy)
+
+    def push(self, t: Array) -> Array:
+        ty = self.branch.push(t.copy())
+        return backend.add(ty, self.shortcut.push(t) if self.shortcut else t)
+
+    def backward(self, dty: Array, dy: Array | None, input_grad: bool = True) -> Pair:
+        pair: Pair = dty, dy
+        copies = dty.copy(), None if dy is None else dy.copy()
+        of_branch = self.branch.backward(*copies, input_grad)
+        of_shortcut = self.shortcut.backward(*pair, input_grad) if self.shortcut else pair
+        return _sum(of_branch[0], of_shortcut[0]), _sum(of_branch[1], of_shortcut[1])
+
+
+def _sum(a: Array | None, b: Array | None) -> Array | None:
+    """Return a + b, where None stands for zeros."""
+    return b if a is None else a if b is None else backend.add(a, b)
+
+
+@rule(Flatten, Reshape, Upsample, AveragePool, GlobalAveragePool, GlobalSumPool)
 class Fixed(Tangent):
     """A linear layer without parameters: its backward pass is J^T, and its forward pass is J."""
 

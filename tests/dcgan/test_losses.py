@@ -166,7 +166,14 @@ def test_targets_are_allowed_where_they_mean_something():
         losses.check(Config(loss="hinge", real_target=0.9))
 
 
-@pytest.mark.parametrize("given", ["--loss hinge", "--loss ls --real-target 0.9", "--loss wgan"])
+RESUMED = (
+    "--loss hinge", "--loss ls --real-target 0.9", "--loss wgan", "--loss wgan-gp --norm-d layer --r1 1 --r1-every 3",
+    "--r1 5 --r1-every 3 --norm-d none --ratio 2:1 --alternate", "--loss wgan-gp --norm-d instance --accumulate 2",
+    "--loss hinge --r1 5 --r1-every 3 --norm-d layer --augment color,cutout",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("given", RESUMED)
 @pytest.mark.usefixtures("numbers_for_plot")
 def test_a_resumed_run_is_the_whole_one(often, runs, given):
     assert run_train(*often, given, "--steps 8") == 0

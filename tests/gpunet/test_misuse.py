@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 
 from gpunet import backend
-from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, InstanceNorm, LayerNorm, LeakyReLU, Linear, Reshape
+from gpunet.layers import (
+    AveragePool,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    GlobalSumPool,
+    InstanceNorm,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    Reshape,
+    Residual,
+    Upsample,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +36,19 @@ from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, InstanceNorm, Laye
         (LayerNorm(3), (2, 4, 4, 2), r"LayerNorm\(3.*got x of shape \(2, 4, 4, 2\).*expected \(N, \.\.\., 3\)"),
         (LayerNorm(3), (3,), r"LayerNorm\(3.*expected \(N, \.\.\., 3\)"),
         (InstanceNorm(3), (2, 1, 1, 3), r"InstanceNorm\(3.*maps of shape \(1, 1, 3\).*two pixels.*use LayerNorm"),
+        (
+            Upsample((5, 3)),
+            (1, 2, 2, 1),
+            r"Upsample\(\(5, 3\)\): got x of shape \(1, 2, 2, 1\), expected \(N, 3, 2, C\)",
+        ),
+        (Upsample(), (1, 2), r"Upsample\(\): got x of shape \(1, 2\), expected \(N, H, W, C\)"),
+        (AveragePool(), (1, 2), r"AveragePool\(\): got x of shape \(1, 2\), expected \(N, H, W, C\)"),
+        (GlobalSumPool(), (1, 2), r"GlobalSumPool\(\): got x of shape \(1, 2\), expected \(N, H, W, C\)"),
+        (
+            Residual(AveragePool()),
+            (1, 4, 4, 1),
+            r"Residual\(.*gives \(1, 2, 2, 1\).*\(1, 4, 4, 1\), expected one shape",
+        ),
         (Reshape((2, 2, 2)), (3, 9), r"Reshape\(\(2, 2, 2\)\).*got x of shape \(3, 9\).*8 numbers"),
     ],
 )

@@ -11,10 +11,13 @@ from cases import assert_close, host
 from gpunet import backend, layers, tangent
 from gpunet.gradcheck import off_kinks
 from gpunet.layers import (
+    AveragePool,
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
     Flatten,
+    GlobalAveragePool,
+    GlobalSumPool,
     InstanceNorm,
     JoinLabels,
     LayerNorm,
@@ -22,10 +25,12 @@ from gpunet.layers import (
     Linear,
     ReLU,
     Reshape,
+    Residual,
     Sequential,
     SpectralNorm,
     Tanh,
-)
+    Upsample,
+)  # fmt: skip
 
 BOUND = 1e-10  # float64 on both sides: the same sums in another order
 LABELS = [2, 0, 1]
@@ -63,6 +68,23 @@ NETWORKS = {
     ),
     "labels": (
         lambda: [JoinLabels(3), Conv2d(5, 4, 3), LeakyReLU(0.2), Flatten(), JoinLabels(3), Linear(19, 1)], (4, 4, 2)
+    ),
+    "residual, pooled and upsampled, odd sizes": (
+        lambda: [
+            Residual(Sequential(Conv2d(2, 4, 3, padding=1), ReLU(), Conv2d(4, 4, 3, padding=1), AveragePool()),
+                     Sequential(AveragePool(), Conv2d(2, 4, 1))),
+            Residual(Sequential(ReLU(), Conv2d(4, 4, 3, padding=1), LeakyReLU(0.2))),
+            Upsample((5, 6)), Conv2d(4, 3, 3), ReLU(), GlobalSumPool(), Linear(3, 1),
+        ],
+        (5, 6, 2),
+    ),
+    "residual with layer norm": (
+        lambda: [
+            Conv2d(1, 3, 3), LayerNorm(3),
+            Residual(Sequential(LeakyReLU(0.1), Conv2d(3, 3, 3, padding=1), LayerNorm(3), LeakyReLU(0.2))),
+            Conv2d(3, 3, 2), ReLU(), GlobalAveragePool(), Linear(3, 2), LeakyReLU(0.2), Linear(2, 1),
+        ],
+        (6, 5, 1),
     ),
     "spectral norm": (
         lambda: [SpectralNorm(Conv2d(2, 3, 4, 2, 1)), LeakyReLU(0.2), Flatten(), SpectralNorm(Linear(18, 1))], (6, 4, 2)
@@ -125,6 +147,23 @@ def torch_answers(torch, layer, x, tensors, buffers, prefix=""):
     if isinstance(layer, JoinLabels):
         one_hot = f.one_hot(torch.tensor(LABELS), layer.classes).to(x)
         return torch.cat([x, one_hot.reshape(3, *[1] * (x.ndim - 2), -1).expand(*x.shape[:-1], -1)], -1)
+    if isinstance(layer, Residual):
+        y = torch_answers(torch, layer.branch, x, tensors, buffers, f"{prefix}branch.")
+        given = layer.shortcut, x, tensors, buffers, f"{prefix}shortcut."
+        return y + (x if layer.shortcut is None else torch_answers(torch, *given))
+    return torch_resized(torch, layer, x)
+
+
+def torch_resized(torch, layer, x):
+    """The same of the layers that only move or add up numbers."""
+    if isinstance(layer, Upsample):
+        (h, w), twice = layer.output_size, x.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        return twice[:, :h, :w]
+    if isinstance(layer, AveragePool):
+        maps = torch.nn.functional.avg_pool2d(x.movedim(3, 1), 2, ceil_mode=True, count_include_pad=False)
+        return maps.movedim(1, 3)
+    if isinstance(layer, GlobalAveragePool | GlobalSumPool):
+        return x.mean((1, 2)) if isinstance(layer, GlobalAveragePool) else x.sum((1, 2))
     return x.reshape(3, *layer.shape) if isinstance(layer, Reshape) else x.flatten(1)
 
 

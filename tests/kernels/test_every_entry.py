@@ -20,7 +20,7 @@ from gpunet.kernels.loader import source
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "layer_norm",
-    "losses", "loss_scale", "norm_tangent", "penalty", "spectral",
+    "losses", "loss_scale", "norm_tangent", "penalty", "residual", "resize", "spectral",
     *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
@@ -47,6 +47,9 @@ def run_all(device):
     weight, u, v = y[:300].reshape(20, 5, 9), y[300:303].reshape(-1).copy(), y[400:500].reshape(-1)[:100].copy()
     divided = backend.spectral_norm(weight, u, v, 1e-12, 1)
     results += [*divided, u, v, backend.spectral_norm_backward(x[:300].reshape(20, 5, 9), divided[0], u, v, divided[1])]
+    small = backend.downsample(x.reshape(2, 75, 40, 3))
+    results += [small, backend.upsample(small, (75, 40)), backend.pool_maps(small), backend.pool_maps(small, mean=True)]
+    results += [backend.fill_maps(x, (6000, 2, 2, 3)), backend.add(x, y)]
     maps = x.reshape(2, 10, 300, 3)
     layered = backend.layernorm(maps, channel, channel, 1e-5)
     results += [*layered, *backend.layernorm_backward(dy.reshape(maps.shape).copy(), maps, *layered[1:], channel)]
@@ -144,7 +147,8 @@ def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
     for a, b in zip(*results, strict=True):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
     every = {f"{stem}.{name}" for stem in FILES for name in kernels.load(stem, "float32", device).entries}
-    assert launched == every
+    products = {entry for entry in launched if entry.startswith("conv2d/")}  # on a GPU: tests/kernels/test_tiled.py
+    assert launched - products == every
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ ELEMENTWISE = {
     "labels.join_labels_backward": (1, 1, 8, 0),
     "layer_norm.backward_apply": (2, 1, 8, 5),  # mean, rstd, scale, two sums
     "loss_scale.scale": (1, 1, 4, 1),
+    "residual.add": (2, 1, 4, 0),
+    "resize.scaled": (1, 1, 4, 0),
     "spectral.normalised": (1, 1, 4, 1),  # the square of the length
     "spectral.divided": (1, 1, 4, 1),  # sigma
     "spectral.backward": (2, 1, 8, 3),  # the inner product, sigma, u

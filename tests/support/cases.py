@@ -52,6 +52,12 @@ CASES = [case for case in gradcheck_cases.CASES if case.make is not BceWithLogit
     Case("LayerNorm of many channels", lambda: layers.LayerNorm(70, eps=0.01, scale=False), (2, 2, 1, 70)),
     Case("InstanceNorm of one sample", lambda: layers.InstanceNorm(2, eps=0.01, shift=False), (1, 5, 3, 2)),
     Case("InstanceNorm bare", lambda: layers.InstanceNorm(33, scale=False, shift=False), (2, 2, 3, 33)),
+    Case("Upsample of one pixel, 70 channels", layers.Upsample, (1, 1, 1, 70)),
+    Case("Upsample one side odd", lambda: layers.Upsample((4, 5)), (1, 2, 3, 3)),
+    Case("AveragePool of one pixel", layers.AveragePool, (2, 1, 1, 3)),
+    Case("AveragePool one side odd", layers.AveragePool, (1, 2, 7, 33)),
+    Case("GlobalSumPool of one pixel", layers.GlobalSumPool, (2, 1, 1, 3)),
+    Case("GlobalAveragePool of many pixels", layers.GlobalAveragePool, (2, 9, 7, 2)),
     Case("LeakyReLU 0.01", lambda: LeakyReLU(0.01), (3, 4)),
     Case(
         "generator",

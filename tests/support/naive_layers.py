@@ -99,6 +99,30 @@ def _with_weight(layer, weight, x):
     return naive.conv2d(x, weight, values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
 
 
+def _upsample(layer, x):
+    height, width = layer.output_size or (2 * x.shape[1], 2 * x.shape[2])
+    y = np.empty((len(x), height, width, x.shape[3]))
+    for n, h, w, c in np.ndindex(y.shape):
+        y[n, h, w, c] = x[n, h // 2, w // 2, c]
+    return y
+
+
+def _average_pool(layer, x):
+    y = np.empty((len(x), math.ceil(x.shape[1] / 2), math.ceil(x.shape[2] / 2), x.shape[3]))
+    for n, h, w, c in np.ndindex(y.shape):
+        window = [float(v) for v in x[n, 2 * h : 2 * h + 2, 2 * w : 2 * w + 2, c].ravel()]
+        y[n, h, w, c] = math.fsum(window) / len(window)
+    return y
+
+
+def _global_sum(x):
+    return np.array([[math.fsum(sample[..., c].ravel()) for c in range(x.shape[-1])] for sample in x])
+
+
+def _residual(layer, x):
+    return forward(layer.branch, x) + (x if layer.shortcut is None else forward(layer.shortcut, x))
+
+
 FORWARD = {
     layers.Conv2d: _conv,
     layers.ConvTranspose2d: _transposed,
@@ -107,6 +131,11 @@ FORWARD = {
     layers.LayerNorm: _layer_norm,
     layers.InstanceNorm: _instance_norm,
     layers.SpectralNorm: _spectral_norm,
+    layers.Upsample: _upsample,
+    layers.AveragePool: _average_pool,
+    layers.GlobalAveragePool: lambda layer, x: _global_sum(x) / math.prod(x.shape[1:3]),
+    layers.GlobalSumPool: lambda layer, x: _global_sum(x),
+    layers.Residual: _residual,
     layers.ReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else 0.0, x),
     layers.LeakyReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else layer.slope * v, x),
     layers.Tanh: lambda layer, x: naive.elementwise(math.tanh, x),
