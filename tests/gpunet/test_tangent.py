@@ -82,10 +82,11 @@ NETWORKS = {
         lambda: [
             Conv2d(1, 3, 3), LayerNorm(3),
             Residual(Sequential(LeakyReLU(0.1), Conv2d(3, 3, 3, padding=1), LayerNorm(3), LeakyReLU(0.2))),
-            Conv2d(3, 3, 2), ReLU(), GlobalAveragePool(), Linear(3, 2), LeakyReLU(0.2), Linear(2, 1),
+            LeakyReLU(0.2), Flatten(), Linear(36, 1),
         ],
         (6, 5, 1),
     ),
+    "global average": (lambda: [Conv2d(1, 4, 2), ReLU(), GlobalAveragePool(), Linear(4, 1)], (3, 4, 1)),
     "spectral norm": (
         lambda: [SpectralNorm(Conv2d(2, 3, 4, 2, 1)), LeakyReLU(0.2), Flatten(), SpectralNorm(Linear(18, 1))], (6, 4, 2)
     ),
