@@ -26,6 +26,10 @@ class Sequential(Layer):
         self.layers = list(layers)
         self._steps: list[Layer] = []  # the layers that still do work of their own
         for layer in layers:
+            if isinstance(layer, BatchNorm | Conv2d | ConvTranspose2d):  # it may come from another list
+                layer.rounding_y = layer.rounding_dx = unrounded
+                if not isinstance(layer, ConvTranspose2d):
+                    layer.slope = 1.0
             before = self._steps[-1] if self._steps else None
             if _runs_inside(layer, before):
                 before.slope = layer.slope  # type: ignore[union-attr, attr-defined]
