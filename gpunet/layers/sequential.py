@@ -17,9 +17,9 @@ class Sequential(Layer):
     """y = layers[-1](... layers[1](layers[0](x))). Parameters are named by position: "0.weight".
 
     A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
-    trip through memory instead of two; so does a LeakyReLU right behind a Conv2d, in a SpectralNorm or not. The layer stays in the list; only its
-    work moves. Where a convolution multiplies rounded numbers, the layer that writes them for it rounds them
-    (gpunet.backend.factors).
+    trip through memory instead of two; so does a LeakyReLU right behind a Conv2d, in a SpectralNorm or not. The layer
+    stays in the list; only its work moves. Where a convolution multiplies rounded numbers, the layer that writes them
+    for it rounds them (gpunet.backend.factors).
     """
 
     def __init__(self, *layers: Layer) -> None:

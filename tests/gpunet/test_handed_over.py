@@ -59,7 +59,8 @@ NETS = {
         (2, 8, 8, 8), [0, 3], [],
     ),
     "spectral norm": (
-        lambda: (spectral(down(3, 8)), LeakyReLU(), spectral(down(8, 16)), LeakyReLU(), spectral(down(16, 8)), BatchNorm(8)),
+        lambda: (spectral(down(3, 8)), LeakyReLU(), spectral(down(8, 16)), LeakyReLU(), spectral(down(16, 8)),
+                 BatchNorm(8)),
         (2, 16, 8, 3), [0, 2], [5, 4, 2],
     ),
     "batch norm alone": (lambda: (up(8, 8), BatchNorm(8), down(8, 8)), (2, 3, 5, 8), [1], [1]),
