@@ -24,6 +24,10 @@ VARIANTS = {
     "G at every third batch": ["--ratio", "3:1"],
     "each batch for one network": ["--ratio", "2:1", "--alternate", "--fresh-z", "--l2", "1e-4"],
     "falling rate, wrapped batches": ["--lr-schedule", "step", "--lr-period", "1", "--last-batch", "wrap"],
+    "a rate for each network, both falling": ["--lr-g", "1e-3", "--lr-d", "4e-3", "--lr-schedule", "linear"],
+    "pictures changed at random": ["--augment", "color,translation,cutout", "--flip", "--ratio", "1:2", "--fresh-z"],
+    "noise that falls": ["--instance-noise", "0.2", "--augment", "cutout"],
+    "clipped gradients of two batches": ["--clip-grad", "0.5", "--accumulate", "2", "--instance-noise", "0.1"],
     "samples by their own statistics": ["--sampling-statistics", "batch"],
 }
 
