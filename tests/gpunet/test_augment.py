@@ -5,6 +5,7 @@ import pytest
 
 from cases import EPS32, assert_close
 from gpunet import backend
+from torch_twins import diffaugment
 
 SHAPES = [(3, 7, 5, 3), (2, 8, 8, 1), (4, 5, 9, 1), (2, 1, 6, 3), (2, 12, 4, 3), (1, 1, 1, 1), (3, 16, 11, 2)]
 POLICIES = ["color", "translation", "cutout", "color,translation", "color,cutout", "color,translation,cutout"]
@@ -26,37 +27,13 @@ def drawn(shape, policy, seed=0):
     return x, dy, numbers, cut
 
 
-def published(torch, x, numbers, policy, cut):
-    """The functions of DiffAugment_pytorch.py (mit-han-lab/data-efficient-gans), with given random numbers."""
-    brightness, saturation, contrast = (torch.tensor(numbers[:, i]).view(-1, 1, 1, 1) for i in range(3))
-    n, _, h, w = x.shape
-    if "color" in policy:
-        x = x + brightness
-        mean = x.mean(dim=1, keepdim=True)
-        x = (x - mean) * saturation + mean
-        mean = x.mean(dim=[1, 2, 3], keepdim=True)
-        x = (x - mean) * contrast + mean
-    batch, row, column = torch.meshgrid(torch.arange(n), torch.arange(h), torch.arange(w), indexing="ij")
-    down, right, top, left = (torch.tensor(numbers[:, i]).long().view(-1, 1, 1) for i in range(3, 7))
-    if "translation" in policy:
-        rows, columns = torch.clamp(row + down + 1, 0, h + 1), torch.clamp(column + right + 1, 0, w + 1)
-        padded = torch.nn.functional.pad(x, [1, 1, 1, 1, 0, 0, 0, 0])
-        x = padded.permute(0, 2, 3, 1).contiguous()[batch, rows, columns].permute(0, 3, 1, 2).contiguous()
-    if "cutout" in policy:
-        grid = torch.meshgrid(torch.arange(n), torch.arange(cut[0]), torch.arange(cut[1]), indexing="ij")
-        mask = torch.ones(n, h, w, dtype=x.dtype)
-        mask[grid[0], torch.clamp(grid[1] + top, 0, h - 1), torch.clamp(grid[2] + left, 0, w - 1)] = 0
-        x = x * mask.unsqueeze(1)
-    return x
-
-
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_both_passes_are_pytorchs(cell, shape, policy):
     torch = pytest.importorskip("torch")
     x, dy, numbers, cut = drawn(shape, policy)
     tensor = torch.tensor(x.transpose(0, 3, 1, 2).copy(), requires_grad=True)
-    expected = published(torch, tensor, numbers, policy, cut)
+    expected = diffaugment(torch, tensor, numbers, policy, cut)
     expected.backward(torch.tensor(dy.transpose(0, 3, 1, 2).copy()))
     how = cell.array(numbers), cut, "color" in policy
     y = backend.augment(cell.array(x), *how)
