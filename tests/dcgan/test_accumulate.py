@@ -13,7 +13,7 @@ from dcgan.presets import config_of
 from dcgan.run.folder import RunDir
 from dcgan.sampling import draw_z
 from dcgan.stepper import Inputs, Stepper
-from gpunet import backend
+from gpunet import backend, kernels
 from gpunet.average import Average
 from gpunet.layers import Conv2d, ConvTranspose2d, LeakyReLU, Sequential, Tanh
 from gpunet.optim import Adam
@@ -131,3 +131,29 @@ def test_a_run_counts_updates(tiny, run, capsys):
     assert run_train(*tiny, "--batch-size 8 --accumulate 3 --steps 2") == 2
     error = capsys.readouterr().err
     assert "fewer images than a step of --batch-size 8 with --accumulate 3 takes, which are 24" in error
+
+
+@pytest.mark.parametrize(
+    "options, launches",
+    [
+        ({"augment": "color,translation,cutout"}, 6),  # in D's step, forward and backward in G's: means, then pictures
+        ({"augment": "translation,cutout"}, 3),
+        ({"instance_noise": 0.1}, 2),
+        ({"clip_grad": 1.0}, 10),  # a network: squares and scaling of matrices and of vectors, and the factor
+    ],
+)
+def test_launches_that_an_option_adds_to_a_step(monkeypatch, options, launches):
+    """As docs/training.md says; the same on a GPU, where reading a norm for the log is one more for each network."""
+    counts, launch = [], kernels.launch
+    monkeypatch.setattr(kernels, "launch", lambda *args, **more: counts.append(args[0]) or launch(*args, **more))
+    found = []
+    for given in ({}, options):
+        config = Config(**{**SMALL, "batch_size": 4, "image_size": 16, **given})
+        with backend.use("kernels"):
+            gan, rng = GAN(config, np.random.default_rng(0), "cpu"), np.random.default_rng(1)
+            more = draw(rng, config, gan.views(1)), noise_of(config, 1, 0.0)
+            images, z = np.zeros((4, 16, 16, 1), "uint8"), draw_z(rng, 4, config)
+            counts.clear()
+            Stepper(gan, "cpu", graph=False)(1, Inputs(images, [z], None, None, *more))
+        found.append(len(counts))
+    assert found[1] - found[0] == launches
