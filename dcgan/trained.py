@@ -39,8 +39,8 @@ class Trained(NamedTuple):
 def load(path: str, given: Mapping[str, Any], weights: str | None = None, with_D: bool = False) -> Trained:
     """Return the generator of a run folder or a checkpoint file; given: options of its config to replace.
 
-    with_D: the discriminator, too. weights: ema, the moving average of G's weights, which draws the sample grids, too; or raw, the weights themselves;
-    None: ema where the checkpoint has it, else raw.
+    weights: ema, the moving average of G's weights, which draws the sample grids, too; or raw, the weights themselves;
+    None: ema where the checkpoint has it, else raw. with_D: load the discriminator as well.
     Raises UserError where there is no checkpoint, it does not fit, it lacks the average that was asked for, or it holds
     weights that are NaN or infinite.
     """
