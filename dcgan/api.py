@@ -36,11 +36,17 @@ class Run:
     """
 
     def __init__(self, opened: trained.Trained) -> None:
-        assert opened.D is not None
-        self._opened, self.G, self.D = opened, opened.G.eval(), opened.D.eval()
+        self._opened, self.G = opened, opened.G.eval()
         self.name, self.step, self.weights, self.config = opened.run, opened.step, opened.weights, opened.config
         numbers = map(str, range(self.config.classes or 0))
         self.labels = tuple(opened.classes[: self.config.classes or 0]) or tuple(numbers)
+
+    @property
+    def D(self) -> Sequential:
+        """The discriminator. UserError: the file that was opened holds none."""
+        if self._opened.D is None:
+            raise UserError(f"{self!r} was opened from a file without the discriminator")
+        return self._opened.D.eval()
 
     def sample(self, count: int, seed: int = 0, label: str | int | None = None) -> np.ndarray:
         """Return count pictures, uint8 (N, H, W, C): those of `dcgan.generate` with this seed.
@@ -124,7 +130,9 @@ class Run:
 
 
 def load(path: str | os.PathLike, weights: str | None = None, **options: Any) -> Run:
-    """Return the run of a folder, at its newest checkpoint, or of a checkpoint file.
+    """Return the run of a folder, at its newest checkpoint, of a checkpoint file, or of a file that dcgan.export wrote.
+
+    netG.pth of pytorch/examples is such a file, too; netD.pth is read with it where it lies beside it.
 
     weights: ema, the moving average of G's weights, raw, or None: ema where there is one. options: those of the machine
     and of sampling, such as device="cpu". Raises UserError where there is none or it does not fit.

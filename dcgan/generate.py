@@ -68,9 +68,8 @@ def parser() -> cli.Parser:
     prog = "python -m dcgan.generate"
     usage = f"{prog} RUN_OR_CHECKPOINT --out FILE|DIR [options]"
     parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
-    parser.add_argument(
-        "run", metavar="RUN_OR_CHECKPOINT", nargs="?", help="a run folder (its newest checkpoint) or a .h5 file"
-    )
+    help = "a run folder (its newest checkpoint), a .h5 file, or a file that dcgan.export wrote"
+    parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", nargs="?", help=help)
     generate_options.add_options(parser)
     network: Any = parser.add_argument_group("machine and network")
     cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
