@@ -1,4 +1,4 @@
-"""Write a run's networks for other programs: python -m dcgan.export RUN --to FORMAT --out PATH"""
+"""Write a run's networks for other programs: python -m dcgan.export RUN --out PATH"""
 
 from __future__ import annotations
 
