@@ -2,6 +2,7 @@
 
     python -m benchmarks.options                                      every row of the table below
     python -m benchmarks.options --only r1 wgan-gp --markdown         the rows whose options hold one of these words
+    python -m benchmarks.options --processor                          by the processor's time: for a machine that is busy
 
 Every side is a training of its own on the built-in faces, dcgan64 at width 24 with batches of 32 on the CPU. The sides
 take turns in one process. A turn is sixteen steps, so that an option that works at every sixteenth step is in it once.
@@ -14,7 +15,7 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from benchmarks.measure import text_table
@@ -53,9 +54,10 @@ ROWS = (
 
 
 class Side:
-    """A training with some options, and its next batches."""
+    """A training with some options, its next batches, and the clock that times it, which returns seconds."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
         faces = open_source(None, config.image_size, channels=3, progress=False)
         self.trainer, self.stack = Trainer(config, faces, "cpu"), contextlib.ExitStack()
         self.loader: Any = self.stack.enter_context(self.trainer._loader())
@@ -69,10 +71,10 @@ class Side:
 
     def turn(self) -> float:
         """Return the seconds of a turn's average step."""
-        began = time.perf_counter()
+        began = self.clock()
         for _ in range(STEPS):
             self.step()
-        return (time.perf_counter() - began) / STEPS
+        return (self.clock() - began) / STEPS
 
 
 def config_with(words: str, width: int, batch_size: int) -> Config:
@@ -100,17 +102,17 @@ def require_alike(config: Config) -> None:
 
 
 @contextlib.contextmanager
-def side(config: Config) -> Iterator[Side]:
+def side(config: Config, clock: Callable[[], float] = time.perf_counter) -> Iterator[Side]:
     """Open a side, and close its data at the end."""
-    one = Side(config)
+    one = Side(config, clock)
     with one.stack:
         yield one
 
 
-def measure(configs: dict[str, Config], rounds: int) -> dict[str, Timed]:
+def measure(configs: dict[str, Config], rounds: int, clock: Callable[[], float]) -> dict[str, Timed]:
     """Return the milliseconds of a step of every side, timed in turns."""
     with contextlib.ExitStack() as stack:
-        sides = {name: stack.enter_context(side(config)) for name, config in configs.items()}
+        sides = {name: stack.enter_context(side(config, clock)) for name, config in configs.items()}
         turns = {name: one.turn for name, one in sides.items()}
         alternate(turns, 1)  # warm-up
         return alternate(turns, rounds)
@@ -123,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of every side (5)")
     parser.add_argument("--width", type=int, default=24, metavar="N", help="filters next to the pictures (24)")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pictures per step (32)")
+    parser.add_argument("--processor", action="store_true", help="measure the time of all cores, not the clock's")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     options = parser.parse_args(arguments)
     quick.cap(options, rounds=1, width=4, batch_size=4)
@@ -130,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configs = {row: config_with(row, options.width, options.batch_size) for row in (DEFAULT, *rows)}
     for config in configs.values():
         require_alike(config)
-    timed = measure(configs, options.rounds)
+    timed = measure(configs, options.rounds, time.process_time if options.processor else time.perf_counter)
     usual = timed[DEFAULT].median
     lines = [(name, t.median, f"{t.least:.0f}-{t.most:.0f}", f"{t.median / usual:.2f}") for name, t in timed.items()]
     print(text_table.table(("options", "ms per step", "spread", "ratio"), lines, options.markdown))
