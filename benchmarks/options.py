@@ -2,7 +2,7 @@
 
     python -m benchmarks.options                                      every row of the table below
     python -m benchmarks.options --only r1 wgan-gp --markdown         the rows whose options hold one of these words
-    python -m benchmarks.options --processor                          by the processor's time: for a machine that is busy
+    python -m benchmarks.options --processor                          by the time of the processor, where others use it
 
 Every side is a training of its own on the built-in faces, dcgan64 at width 24 with batches of 32 on the CPU. The sides
 take turns in one process. A turn is sixteen steps, so that an option that works at every sixteenth step is in it once.
