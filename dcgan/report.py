@@ -1,4 +1,4 @@
-"""Write a report of runs, one HTML file that needs no network: python -m dcgan.report RUN... [--out FILE]"""
+"""Report runs in one HTML page: python -m dcgan.report RUN... [--out FILE]"""
 
 from __future__ import annotations
 

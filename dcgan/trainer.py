@@ -16,6 +16,7 @@ from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
 from dcgan.progress import step_bar, step_text
+from dcgan.reporting.live import Live
 from dcgan.run import log
 from dcgan.run.advice import Balance
 from dcgan.run.curves import LossPlot
@@ -31,12 +32,13 @@ OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
 
 
 class Output(NamedTuple):
-    """Where a training writes: its folder, its log, its plot, and with --tensorboard an event file."""
+    """Where a training writes: its folder, log, plot, with --tensorboard event file, with --report-every report."""
 
     run: RunDir
     log: log.Log
     board: Board | None = None
     plot: LossPlot | None = None
+    report: Live | None = None
 
 
 class Trainer:
@@ -123,7 +125,8 @@ class Trainer:
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
         watches = [Balance(say)] + ([board.scalars] if board else [])
         written = log.Log(run.path, self.config.batch_size, watches)
-        return Output(run, written, board, LossPlot(run, self.config.preset))
+        report = Live(run, say) if self.config.report_every else None
+        return Output(run, written, board, LossPlot(run, self.config.preset), report)
 
     def _finish(self, output: Output) -> None:
         """Save the last step, unless it is saved, and draw the plot with it."""
@@ -154,6 +157,9 @@ class Trainer:
         elif self.first_save.due() and self.step < self.last_step:
             self.save(output)
             self.early = output.run.checkpoint(self.step)
+        if output.report and due(config.report_every, self.step, finished):
+            output.log.flush()
+            output.report.write()
         return fetched
 
     def _set_learning_rate(self, epoch: int) -> None:
@@ -215,9 +221,9 @@ class Early:
 def learning_rate(config: Config, epoch: int, done: float) -> float:
     """Return Adam's learning rate in an epoch (counted from 1), when a part `done` of the run, 0 to 1, lies behind.
 
-        constant   lr
-        step       lr * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
-        linear     lr * (1 - done)
+    constant   lr
+    step       lr * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
+    linear     lr * (1 - done)
     """
     if config.lr_schedule == "step":
         return config.lr * config.lr_decay ** (epoch // config.lr_period)
@@ -235,14 +241,14 @@ def last_step(config: Config, count: int) -> int:
     return config.epochs * (count // config.batch_size)
 
 
-def due(cadence: int | str, step: int, finished: int | None) -> bool:
+def due(cadence: int | str | None, step: int, finished: int | None) -> bool:
     """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
 
-    cadence: 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at the end of these epochs.
+    cadence: None, never; 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at that of these.
     """
     if isinstance(cadence, int):
         return step % cadence == 0
-    if finished is None:
+    if cadence is None or finished is None:
         return False
     epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
     return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

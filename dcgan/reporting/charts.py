@@ -118,6 +118,7 @@ def _axes(place: Place) -> Markup:
     for step, text in zip(columns, step_texts(columns), strict=True):
         x = place.across(step)
         parts.append(tag("text", text, class_="tick", x=_at(x), y=HEIGHT - 7, text_anchor="middle"))
+    parts.append(tag("text", "step", class_="tick", x=0, y=HEIGHT - 7))
     return joined(parts)
 
 
@@ -149,14 +150,14 @@ def _mean(place: Place, line: Line) -> Markup:
 
 
 def _labels(place: Place, lines: Sequence[Line]) -> Markup:
-    """Return the labels behind the ends of the curves, moved apart where they would lie on each other."""
+    """Return the labels, each behind the end of its curve, moved apart where they would lie on each other."""
     ends = [float(place.down(line.curve.mean[-1])) for line in lines]
     order = sorted(range(len(lines)), key=ends.__getitem__)
     y = apart([ends[i] for i in order], LINE, TOP, HEIGHT - FOOT)
-    x = [float(place.across(lines[i].curve.last[-1])) for i in order]
+    x = [float(place.across(line.curve.last[-1])) + 6 for line in lines]
     return joined(
         [
-            tag("text", lines[i].label, class_=f"label {_colour(lines[i])}", x=_at(max(x) + 6), y=_at(at + 4))
+            tag("text", lines[i].label, class_=f"label {_colour(lines[i])}", x=_at(x[i]), y=_at(at + 4))
             for i, at in zip(order, y, strict=True)
         ]
     )

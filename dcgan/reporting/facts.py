@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dcgan.reporting.axes import number_text
 from dcgan.reporting.contents import Contents
 from dcgan.reporting.markup import Markup, joined, tag
@@ -20,11 +22,13 @@ STARTS = {
 }  # fmt: skip
 
 
-def glance(labels: Sequence[str], runs: Sequence[Contents]) -> Markup:
-    """Return the list of the runs, a line or two about each."""
+def glance(runs: Sequence[Contents]) -> Markup:
+    """Return a line or two about each run, with its colour where there are several."""
+    if len(runs) == 1:
+        return tag("div", _facts(runs[0]), class_="glance")
     items = [
-        tag("li", tag("span", class_=f"swatch {colour(i)}", aria_hidden="true") if len(runs) > 1 else None, _line(run))
-        for i, (_, run) in enumerate(zip(labels, runs, strict=True))
+        tag("li", tag("span", class_=f"swatch {colour(i)}", aria_hidden="true"), tag("strong", run.name), _facts(run))
+        for i, run in enumerate(runs)
     ]
     return tag("ul", items, class_="glance")
 
@@ -34,18 +38,16 @@ def colour(number: int) -> str:
     return f"r{number % 8}"
 
 
-def _line(run: Contents) -> Markup:
+def _facts(run: Contents) -> Markup:
     config = run.config
     progress = f"step {run.step:,}" + (f" of {run.last_step:,}" if run.last_step else "")
     words = [f"preset {config.preset}" if config else "", progress, run.state]
     if config:
         words.append(f"{config.batch_size} pictures a step")
     if "images_per_second" in run.points:
-        speed = run.points["images_per_second"][1][-1]
-        words.append(f"{number_text(float(speed))} pictures a second at last")
+        words.append(f"{number_text(float(np.median(run.points['images_per_second'][1])))} pictures a second")
     data = run.record.get("data")
     return joined(
-        tag("strong", run.name),
         tag("span", " \u00b7 ".join(word for word in words if word), class_="facts"),
         tag("span", data, class_="facts") if isinstance(data, str) else None,
     )
@@ -62,6 +64,8 @@ def lacking(runs: Sequence[Contents]) -> Markup | None:
 
 def skipped(runs: Sequence[Contents]) -> Markup:
     """Return the section about the files that could not be read from the data."""
+    if not any(run.skipped_found for run in runs):
+        return tag("p", "No file of the data was left out.")
     parts = []
     for run in runs:
         head = tag("h3", run.name) if len(runs) > 1 else None

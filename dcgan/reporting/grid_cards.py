@@ -16,7 +16,7 @@ from dcgan.reporting.pictures import SMALL, Picture
 def samples(labels: Sequence[str], runs: Sequence[Contents]) -> Markup:
     """Return the section: the slider, a strip of grids for each run, and each different grid of real pictures once."""
     if not any(run.grids for run in runs):
-        return joined(tag("p", "There is no sample grid."), _real(runs))
+        return joined(tag("p", "There is no sample grid."), tag("div", _real(runs), class_="cards"))
     several = len(runs) > 1
     slider = tag(
         "div",
@@ -27,7 +27,11 @@ def samples(labels: Sequence[str], runs: Sequence[Contents]) -> Markup:
         hidden=True,
     )
     cards = [_strip(number, run, several) for number, run in enumerate(runs) if run.grids]
-    return joined(tag("p", _how(runs), class_="how"), slider, tag("div", cards, _real(runs), class_="cards"))
+    cards += _real(runs)
+    four = len(cards) == 4  # two rows of two rather than three and one
+    return joined(
+        tag("p", _how(runs), class_="how"), slider, tag("div", cards, class_="cards four" if four else "cards")
+    )
 
 
 def _how(runs: Sequence[Contents]) -> str:
@@ -64,7 +68,7 @@ def _strip(number: int, run: Contents, several: bool) -> Markup:
     )
 
 
-def _real(runs: Sequence[Contents]) -> Markup:
+def _real(runs: Sequence[Contents]) -> list[Markup]:
     """Return a card for each different grid of real pictures, with the runs that it belongs to where they differ."""
     users: dict[str, list[Contents]] = {}
     for run in runs:
@@ -76,7 +80,7 @@ def _real(runs: Sequence[Contents]) -> Markup:
         picture = those[0].real
         if picture:
             cards.append(tag("div", tag("h3", title), tag("figure", _img(picture, title)), class_="card"))
-    return joined(cards)
+    return cards
 
 
 def _img(picture: Picture, words: str) -> Markup:

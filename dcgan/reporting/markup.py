@@ -14,7 +14,7 @@ from typing import Any
 from dcgan.streams import one_line, shortened
 
 MOST = 2000  # letters of one text
-VOID = ("img", "input", "meta", "path", "line", "rect", "circle")  # elements without content
+VOID = ("img", "input", "line", "circle", "polyline", "polygon")  # elements without content, of HTML and of SVG
 Child = Any  # what an element may hold: Markup, text, a number, a list of these, or None for nothing
 
 
@@ -33,8 +33,8 @@ def tag(name: str, *children: Child, **attributes: Any) -> Markup:
         if value is not None and value is not False:
             written = key.rstrip("_").replace("_", "-")
             words.append(written if value is True else f'{written}="{escaped(value)}"')
-    start = f"<{' '.join(words)}>"
-    return Markup(start if name in VOID else f"{start}{joined(*children)}</{name}>")
+    start = " ".join(words)
+    return Markup(f"<{start}/>" if name in VOID else f"<{start}>{joined(*children)}</{name}>")
 
 
 def joined(*children: Child) -> Markup:

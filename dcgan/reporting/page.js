@@ -71,8 +71,8 @@ function chartOf(figure) {
       label.textContent = `${curve.label} `;
       words.append(label);
     }
-    const range = curve.low[at] === curve.high[at] ? `, ${number(curve.low[at])}` : `, ${number(curve.low[at])} to ${number(curve.high[at])}`;
-    words.append(`mean ${number(curve.mean[at])}${range}`);
+    const low = number(curve.low[at]), high = number(curve.high[at]);
+    words.append(`${low === high ? low : `${low} to ${high}`} (mean ${number(curve.mean[at])})`);
     return words;
   }
 

@@ -63,7 +63,7 @@ def _body(runs: Sequence[Contents], live: bool) -> Markup:
     head = tag(
         "header",
         tag("h1", runs[0].name if one else f"{len(runs)} runs"),
-        facts.glance(labels, runs),
+        facts.glance(runs),
         tag("p", written + again, class_="written"),
         facts.lacking(runs),
     )
@@ -92,8 +92,8 @@ def curves(labels: Sequence[str], runs: Sequence[Contents]) -> Markup:
         "A strong line is the mean over a fortieth of the run; the pale band behind it reaches from the least to the "
         "greatest value of the steps at each place, so that no peak is lost."
     )
-    parts = [tag("p", words, class_="how")]
-    return joined(*parts, tag("div", [_chart(name, labels, runs, plain) for name in found], class_="charts"))
+    charts = [_chart(name, labels, runs, plain) for name in found]
+    return joined(tag("p", words, class_="how"), tag("div", charts, class_="charts"))
 
 
 def _chart(name: str, labels: Sequence[str], runs: Sequence[Contents], plain: bool) -> Markup:
