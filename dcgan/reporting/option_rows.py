@@ -89,10 +89,9 @@ def _all(heads: Sequence[str], rows: Sequence[Sequence[str]], differing: Sequenc
         count = len(fields(group))
         places = range(at, at + count)
         body = [_row(names()[i], rows[i], differing[i]) for i in places]
-        tables.append(tag("h3", title[:1].upper() + title[1:]))
-        tables.append(_table(heads, body))
+        tables.append(tag("div", tag("h3", title[:1].upper() + title[1:]), _table(heads, body)))
         at += count
-    return joined(tables)
+    return tag("div", tables, class_="groups" if len(heads) < 3 else None)
 
 
 def _row(name: str, values: Sequence[str], marked: bool = False) -> Markup:

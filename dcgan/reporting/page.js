@@ -84,7 +84,8 @@ function chartOf(figure) {
     cursor.setAttribute("x1", x);
     cursor.setAttribute("x2", x);
     reading.append(`step ${Math.round(step).toLocaleString("en")}: `);
-    data.curves.forEach((curve, i) => reading.append(i ? " \u00b7 " : "", part(curve, step)));
+    const there = data.curves.filter((curve) => step <= curve.last.at(-1) || curve.last.at(-1) === data.to);  // not ended
+    there.forEach((curve, i) => reading.append(i ? " \u00b7 " : "", part(curve, step)));
   }
 
   const stepAt = (event) => {
