@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
+
+from dcgan.data.formats.decode import check_pixels, checked_png
 from dcgan.errors import UserError
 from dcgan.reporting.markup import Markup
 from dcgan.reporting.safe_files import read_bytes
@@ -58,10 +61,6 @@ class Grids:
 
 def embedded(content: bytes, name: str) -> Picture:
     """Return the picture of the bytes of a PNG, written anew: only its pixels get into the page. Raises UserError."""
-    from PIL import Image
-
-    from dcgan.data.formats.decode import check_pixels, checked_png  # not above: --help loads no NumPy
-
     try:
         with Image.open(checked_png(io.BytesIO(content)), formats=["PNG"]) as found:
             check_pixels(found.size)
@@ -81,20 +80,20 @@ def embedded(content: bytes, name: str) -> Picture:
 def chosen(steps: Sequence[int], most: int) -> list[int]:
     """Return at most so many of rising steps: the first, the last, and those between evenly on a logarithmic scale.
 
-    Early in a training pictures change within few steps, late in thousands: chosen([1, 200, 400, 600, 800], 3) is
-    [1, 200, 800]. Where the scale asks for a step twice, more of the others are shown.
+    Early in a training pictures change within few steps, late in thousands: of 1, 200, 400 ... 25,600 nine are 1, 200,
+    400, 800, 1600 ... 25,600. Each next one shares what is left of the scale with those to come, so none comes twice.
     """
     if len(steps) <= most:
         return list(steps)
     if most < 2:
         return list(steps[len(steps) - most :])
-    low, high = math.log1p(steps[0]), math.log1p(steps[-1])
-    taken = {0, len(steps) - 1}
-    for i in range(1, most - 1):
-        wanted = low + (high - low) * i / (most - 1)
-        free = [number for number in range(len(steps)) if number not in taken]
-        taken.add(min(free, key=lambda number: abs(math.log1p(steps[number]) - wanted)))
-    return [steps[number] for number in sorted(taken)]
+    scale = np.log1p(np.array(steps, "float64"))  # (N,)
+    at = [0]
+    for left in range(most - 1, 1, -1):  # grids to choose, the last one included
+        wanted = scale[at[-1]] + (scale[-1] - scale[at[-1]]) / left
+        first, behind = at[-1] + 1, len(steps) - left + 1  # enough steps have to stay behind it
+        at.append(first + int(np.abs(scale[first:behind] - wanted).argmin()))
+    return [steps[i] for i in [*at, len(steps) - 1]]
 
 
 def room_for(sizes: Sequence[int], runs: int) -> int:

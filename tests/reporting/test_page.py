@@ -94,7 +94,9 @@ def test_two_runs_side_by_side(two):
 
 def test_the_page_loads_nothing(two):
     page = page_of(*two)
-    loads = [value for each in page.elements for key, value in each.items() if key in ("src", "href", "srcset", "action")]
+    loads = [
+        value for each in page.elements for key, value in each.items() if key in ("src", "href", "srcset", "action")
+    ]
     assert loads and all(value.startswith("data:") for value in loads)
     whole = page.source.replace("http-equiv", "")
     assert not re.search(r"https?:|//[a-z]+\.|url\(|@import|import\s*\(|fetch\(|XMLHttpRequest", whole)
