@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,11 @@ OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions", "--disable-dev-shm-usage",
     "--disable-background-networking", "--remote-debugging-pipe",
 )  # fmt: skip
+# The browser reads from descriptor 3 and writes to 4. First each end gets a number from 10 on, out of their way.
+LAUNCH = """import fcntl, os, sys
+a, b = (fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in ({}, {}))
+os.dup2(a, 3), os.dup2(b, 4)
+os.execv(sys.argv[1], sys.argv[1:])"""
 PATIENCE = 60  # seconds for an answer
 
 
@@ -25,15 +32,22 @@ class Browser:
     def __init__(self, folder: Path) -> None:
         theirs_in, self.out = os.pipe()
         self.inward, theirs_out = os.pipe()
-        # The browser reads from descriptor 3 and writes to 4.
-        shell = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        command = ["sh", "-c", shell, PROGRAM, *OPTIONS, f"--user-data-dir={folder}", "about:blank"]
+        program = LAUNCH.format(theirs_in, theirs_out)
+        command = [sys.executable, "-c", program, PROGRAM, *OPTIONS, f"--user-data-dir={folder}", "about:blank"]
         ours = (theirs_in, theirs_out)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, pass_fds=ours, start_new_session=True, **quiet)
         for descriptor in ours:
             os.close(descriptor)
         self.number, self.rest, self.events, self.session = 0, b"", list[dict[str, Any]](), None
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self) -> None:
+        """Take the first page, and have it tell of requests and errors."""
         (target,) = [each for each in self.ask("Target.getTargets")["targetInfos"] if each["type"] == "page"]
         attached = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self.session = attached["sessionId"]
@@ -52,12 +66,11 @@ class Browser:
         return answer["result"]
 
     def _next(self) -> dict[str, Any]:
-        signal.alarm(PATIENCE)
         while b"\0" not in self.rest:
+            assert select.select([self.inward], [], [], PATIENCE)[0], "the browser does not answer"
             more = os.read(self.inward, 1 << 16)
             assert more, "the browser has ended"
             self.rest += more
-        signal.alarm(0)
         text, _, self.rest = self.rest.partition(b"\0")
         return json.loads(text)
 
