@@ -25,7 +25,7 @@ from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
 from dcgan.doctoring.networks import first_not_finite
 from dcgan.errors import Collapsed, Diverged, UserError
-from dcgan.run import resume, tensorboard
+from dcgan.run import log, resume, tensorboard
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
 from dcgan.run.rollback import go_back
@@ -215,7 +215,8 @@ def _to_the_end(trainer: Trainer, run: RunDir, record: Record, progress: bool) -
     while True:
         try:
             return trainer.train(run, progress)
-        except Collapsed as error:
+        except Collapsed as seen:
+            error = _root(trainer, seen)
             if isinstance(error, Diverged):
                 record.write(not_finite=first_not_finite(trainer))
             wanted = trainer.config.on_collapse == "rollback"
@@ -223,6 +224,15 @@ def _to_the_end(trainer: Trainer, run: RunDir, record: Record, progress: bool) -
             if why_not:
                 record.write(why=str(error))
                 raise _stopped(trainer, run, error, why_not) from None
+
+
+def _root(trainer: Trainer, error: Collapsed) -> Collapsed:
+    """Return the divergence that lies behind a collapse, if one does: pictures of NaN are all alike."""
+    try:
+        log.require_finite({} if isinstance(error, Diverged) else trainer.gan.state_dict(), trainer.step)
+    except Diverged as diverged:
+        return diverged
+    return error
 
 
 def _stopped(trainer: Trainer, run: RunDir, error: Collapsed, why: str) -> Collapsed:

@@ -91,7 +91,7 @@ def bordered(run):
 
 def twice(run):
     noise = np.random.default_rng(1).integers(-2, 3, (20, 16, 16, 3))
-    some = np.concatenate([pictures(180), pictures(20) + noise]).astype("uint8")
+    some = np.concatenate([pictures(180), pictures(180)[:20] + noise]).astype("uint8")
     config = json.loads(run.config.read_text())
     np.save(run.path / "twice.npy", some)
     run.config.write_text(json.dumps(config | {"data": str(run.path / "twice.npy")}))
