@@ -23,11 +23,13 @@ from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
-from dcgan.errors import Diverged, UserError
+from dcgan.doctoring.networks import first_not_finite
+from dcgan.errors import Collapsed, Diverged, UserError
 from dcgan.reporting import live
-from dcgan.run import resume, tensorboard
+from dcgan.run import log, resume, tensorboard
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
+from dcgan.run.rollback import go_back
 from dcgan.trainer import Trainer
 from gpunet import backend
 from gpunet.files import write_atomically
@@ -147,6 +149,8 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"going on from step {trainer.step} in {run.path}")
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
+    if trainer.rollbacks:
+        say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer.step, found, path)
     return trainer, run
@@ -198,16 +202,47 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
         run.list_skipped(trainer.source.skipped)
         record, how = _record(trainer, run), "failed"
         try:
-            done = trainer.train(run, progress)
+            done = _to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
-        except Diverged as error:
-            kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
-            raise Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
             _close(trainer.source, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
                 record.end(trainer.step, how)
     return _say_goodbye(trainer, run, done)
+
+
+def _to_the_end(trainer: Trainer, run: RunDir, record: Record, progress: bool) -> bool:
+    """Train to the last step, through rollbacks; return False after a signal. Raises Collapsed where it stops."""
+    while True:
+        try:
+            return trainer.train(run, progress)
+        except Collapsed as seen:
+            error = _root(trainer, seen)
+            if isinstance(error, Diverged):
+                record.write(not_finite=first_not_finite(trainer))
+            wanted = trainer.config.on_collapse == "rollback"
+            why_not = go_back(trainer, run, error, record) if wanted else "training stopped"
+            if why_not:
+                record.write(why=str(error))
+                raise _stopped(trainer, run, error, why_not) from None
+
+
+def _root(trainer: Trainer, error: Collapsed) -> Collapsed:
+    """Return the divergence that lies behind a collapse, if one does: pictures of NaN are all alike."""
+    try:
+        log.require_finite({} if isinstance(error, Diverged) else trainer.gan.state_dict(), trainer.step)
+    except Diverged as diverged:
+        return diverged
+    return error
+
+
+def _stopped(trainer: Trainer, run: RunDir, error: Collapsed, why: str) -> Collapsed:
+    """Save what may be saved of a training that collapsed; return the error that says so."""
+    if not isinstance(error, Diverged):
+        trainer.keep(run)
+        return Collapsed(f"{error}: {why}, step {trainer.step:,} is saved: {run.checkpoint(trainer.step)}")
+    kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
+    return Diverged(f"{error}: {why}, {kept}; a lower --lr may help")
 
 
 def _say_goodbye(trainer: Trainer, run: RunDir, done: bool) -> int:

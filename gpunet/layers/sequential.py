@@ -46,6 +46,12 @@ class Sequential(Layer):
             x = layer.forward(x)
         return x
 
+    def answers(self, x: Array) -> Iterator[tuple[int, Layer, Array]]:
+        """Yield each layer that does work of its own as x passes through: its number, itself and its y."""
+        for layer in self._steps:
+            x = layer.forward(x)
+            yield self.layers.index(layer), layer, x
+
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
             dy = layer.backward(dy)
