@@ -32,7 +32,7 @@ class Contents:
     last_step: int | None = None  # with which the run is finished
     state: str = "stopped"  # or running, or finished
     record: dict[str, Any] = field(default_factory=dict)  # run.json
-    measure: dict[str, Any] = field(default_factory=dict)  # measure.json
+    measure: list[Any] = field(default_factory=list)  # measure.json
     grids: dict[int, Picture] = field(default_factory=dict)  # by step
     grids_found: int = 0
     real: Picture | None = None
@@ -55,7 +55,7 @@ class Watched:
         run, folder = self.run, self.run.path
         found = Contents(run.path.resolve().name)
         found.config = _tried(found, lambda: _config(run), None)
-        found.record = _tried(found, lambda: safe_files.read_object(folder, run.record), {})
+        found.record = _tried(found, lambda: safe_files.read_json(folder, run.record, dict), {})
         for series in (self.log, self.timing):
             _tried(found, series.read, None)
             found.lacks += series.notes()
@@ -68,7 +68,7 @@ class Watched:
         self._pictures(found, runs)
         measure = folder / "measure.json"
         if os.path.lexists(measure):
-            found.measure = _tried(found, lambda: safe_files.read_object(folder, measure), {})
+            found.measure = _tried(found, lambda: safe_files.read_json(folder, measure, list), [])
         _skipped(found, run)
         return found
 

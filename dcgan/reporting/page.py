@@ -13,8 +13,10 @@ from dcgan.reporting import facts, option_rows
 from dcgan.reporting.axes import number_text
 from dcgan.reporting.charts import Line, chart, ordered
 from dcgan.reporting.contents import Contents
+from dcgan.reporting.findings import findings
 from dcgan.reporting.grid_cards import samples
 from dcgan.reporting.markup import Markup, escaped, joined, tag
+from dcgan.reporting.measured import measured
 from dcgan.reporting.thinning import thinned
 from gpunet import __version__
 
@@ -71,6 +73,8 @@ def _body(runs: Sequence[Contents], live: bool) -> Markup:
         head,
         _section("Samples", samples(labels, runs)),
         _section("Curves", curves(labels, runs)),
+        _section("Numbers", measured(runs)),
+        _section("The doctor", findings(runs)),
         _section("Settings", option_rows.settings(labels, runs)),
         _section("Files left out", facts.skipped(runs)),
         _section("What ran", facts.machine(runs)),

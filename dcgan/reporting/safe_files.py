@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from dcgan.config import decoded
 from dcgan.errors import UserError
 
 MOST_BYTES = 2**22  # of a file that is read whole
+T = TypeVar("T", dict, list)
 
 
 def require_inside(folder: Path, path: Path) -> Path:
@@ -55,14 +56,14 @@ def read_text(folder: Path, path: Path) -> str:
         raise UserError(f"{path.relative_to(folder)} is no text in UTF-8") from error
 
 
-def read_object(folder: Path, path: Path) -> dict[str, Any]:
-    """Return the object of a JSON file of the folder. Raises UserError as `read_text`, and where it is no object."""
+def read_json(folder: Path, path: Path, kind: type[T]) -> T:
+    """Return the object (dict) or the list of a JSON file of the folder. UserError: as `read_text`, or no such JSON."""
+    text = read_text(folder, path)
     try:
-        found = json.loads(read_text(folder, path))
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path.relative_to(folder)} is damaged: it is no JSON") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path.relative_to(folder)} is damaged: expected an object")
+    if not isinstance(found, kind):
+        expected = "an object" if kind is dict else "a list"
+        raise UserError(f"{path.relative_to(folder)} is damaged: expected {expected}")
     return found

@@ -45,7 +45,7 @@ def test_what_a_run_holds_is_text_and_nothing_else(folder):
 
 LINKS = {
     "config.json": "file", "run.json": "file", "log.jsonl": "file", "timing.jsonl": "file", "skipped.txt": "file",
-    "samples/000006.png": "file", "samples/real.png": "file", "samples": "folder",
+    "measure.json": "file", "samples/000006.png": "file", "samples/real.png": "file", "samples": "folder",
 }  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def test_no_file_outside_of_the_run_is_read(folder, tmp_path, name):
     change(outside / "config.json", data=SECRET)
     change(outside / "run.json", data=SECRET)
     (outside / "skipped.txt").write_text(SECRET)
+    (outside / "measure.json").write_text(json.dumps([{"features": {"name": SECRET}, "result": {SECRET: 1}}]))
     (outside / "log.jsonl").write_text(json.dumps({"step": 1, SECRET: 1}) + "\n")
     (outside / "timing.jsonl").write_text(json.dumps({"step": 1, SECRET: 1}) + "\n")
     for picture in (outside / "samples").iterdir():
@@ -70,7 +71,9 @@ def test_no_file_outside_of_the_run_is_read(folder, tmp_path, name):
     assert not [image for image in page.all("img") if (page.pixels(image) == 201).any()]
 
 
-@pytest.mark.parametrize("name", ["config.json", "run.json", "log.jsonl", "skipped.txt", "samples/000006.png"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "run.json", "log.jsonl", "skipped.txt", "measure.json", "samples/000006.png"]
+)
 @pytest.mark.parametrize("what", ["a pipe", "a folder", "a circle", "nothing to read", "zeros", "brackets"])
 def test_files_that_are_none(folder, name, what):
     place = folder / name
@@ -100,7 +103,7 @@ def test_what_is_missing_is_said(folder, name):
     (folder / name).rename(folder.parent / "away")
     page = page_of(folder)
     assert MISSING[name] in page.text.partition("Samples")[0]
-    assert page.texts("h2") == ["Samples", "Curves", "Settings", "Files left out", "What ran"]
+    assert page.texts("h2") == ["Samples", "Curves", "Numbers", "The doctor", "Settings", "Files left out", "What ran"]
 
 
 def test_a_run_that_has_only_begun(tmp_path):

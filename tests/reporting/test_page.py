@@ -13,7 +13,7 @@ from page_reader import read_page
 from running import run_train
 
 pytestmark = pytest.mark.usefixtures("numbers_for_plot")
-SECTIONS = ["Samples", "Curves", "Settings", "Files left out", "What ran"]
+SECTIONS = ["Samples", "Curves", "Numbers", "The doctor", "Settings", "Files left out", "What ran"]
 
 
 @pytest.fixture

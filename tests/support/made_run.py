@@ -14,6 +14,13 @@ from dcgan.config import Config
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&lt;\u202e"
 
 
+MEASURED = {
+    "step": 6, "count": 2048, "data_is": "6 images", "features": {"name": "classifier", "sha256": "abc"},
+    "warnings": ["few pictures"],
+    "result": {"frechet": {"mean": 12.34, "low": 11.5, "high": 13.1, "each": [12.3]}, "recall": {"mean": 0.5}},
+}  # fmt: skip
+
+
 def make_run(folder: Path, steps: int = 6) -> Path:
     """Make the files of a run."""
     (folder / "samples").mkdir(parents=True)
@@ -27,6 +34,7 @@ def make_run(folder: Path, steps: int = 6) -> Path:
     ]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "timing.jsonl").write_text('{"step": 3, "images_per_second": 250.5}\n')
+    (folder / "measure.json").write_text(json.dumps([MEASURED]))
     for name in ("000001", f"{steps:06d}", "real"):
         Image.fromarray(np.full((8, 8, 3), 90, "uint8")).save(folder / f"samples/{name}.png")
     return folder
@@ -45,6 +53,9 @@ def hostile(folder: Path) -> Path:
         EVIL: EVIL,
     }
     change(folder / "run.json", data=EVIL, classes=[EVIL], starts=[start | {"machine": {"cpu": EVIL, EVIL: EVIL}}])
+    features, result = {"name": EVIL, "sha256": EVIL}, {EVIL: 1.5, "kid": EVIL}
+    measured = {"step": EVIL, "data_is": EVIL, "warnings": [EVIL], "features": features, "result": result}
+    (folder / "measure.json").write_text(json.dumps([measured, EVIL, 7, {"result": EVIL}, {"features": EVIL}]))
     (folder / "skipped.txt").write_text(f"{EVIL}\t{EVIL}\n{EVIL}\n")
     with open(folder / "log.jsonl", "a") as file:
         file.write(json.dumps({"step": 7, EVIL: 1.5, "</script>": 2.5}) + "\n")
