@@ -74,10 +74,11 @@ def skipped(runs: Sequence[Contents]) -> Markup:
             continue
         rows = [_skipped_row(line) for line in run.skipped]
         more = run.skipped_found - len(rows)
-        words = f"{run.skipped_found:,} files of the data could not be read and were left out"
-        shown = f"{words}; the first {len(rows):,} of them:" if more else f"{words}:"
-        table = tag("table", tag("tbody", rows))
-        parts.append(joined(head, tag("p", shown), tag("details", tag("summary", "Files"), _wide(table, "Files"))))
+        words = f"{run.skipped_found:,} files of the data could not be read and were left out."
+        if more:
+            words += f" The first {len(rows):,} are listed; skipped.txt has all."
+        names = tag("details", tag("summary", "Their names, and why"), _wide(tag("table", tag("tbody", rows)), "Files"))
+        parts.append(joined(head, tag("p", words), names))
     return joined(parts)
 
 

@@ -42,21 +42,22 @@ def _words(found: Sequence[tuple[Contents, Mapping[str, Any]]]) -> Markup:
 
 def _row(run: str | None, entry: Mapping[str, Any], names: Sequence[str]) -> Markup:
     features = _features(entry)
-    cells = [run] if run else []
+    cells: list[Any] = [run] if run else []
     cells += [_whole(entry.get("step")), *(_number(_result(entry).get(name)) for name in names)]
     cells += [_whole(entry.get("count")), _text(features.get("name"))]
     return tag("tr", [tag("td", cell) for cell in cells])
 
 
-def _number(value: Any) -> str:
+def _number(value: Any) -> Markup:
     """Return a number with its interval: {"mean": 12.3, "low": 11.8, "high": 12.9} is "12.3 (11.8 to 12.9)"."""
     if _is_number(value):
-        return number_text(value)
+        return joined(number_text(value))
     if not isinstance(value, dict) or not _is_number(value.get("mean")):
-        return UNKNOWN
-    low, high = value.get("low"), value.get("high")
-    reach = f" ({number_text(low)} to {number_text(high)})" if _is_number(low) and _is_number(high) else ""
-    return number_text(value["mean"]) + reach
+        return joined(UNKNOWN)
+    low, high, reach = value.get("low"), value.get("high"), None
+    if _is_number(low) and _is_number(high):
+        reach = tag("span", f" ({number_text(low)} to {number_text(high)})", class_="reach")
+    return joined(number_text(value["mean"]), reach)
 
 
 def _details(found: Sequence[tuple[Contents, Mapping[str, Any]]]) -> Markup:

@@ -180,6 +180,7 @@ COMMANDS: list[list[str]] = [
     ["train", "--config", "run/config.json", "--dry-run", *CPU],
     ["generate", "run", "--count", "1", "--label", "a", "--out", "x.png", *CPU],
     ["generate", "run", "--count", "1", "--out", "x.png", *CPU],
+    ["report", "run", "--out", "x.html"], ["report", "run", "--out", "x.html"],
 ]  # fmt: skip
 
 
