@@ -93,18 +93,19 @@ function chartOf(figure) {
     const x = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
     return data.from + Math.min(1, Math.max(0, (x - data.left) / data.width)) * span;
   };
-  return { svg, data, span, point, stepAt };
+  return { svg, reading, data, span, point, stepAt };
 }
 
 function setUpCharts() {
   const charts = [...document.querySelectorAll(".chart")].map(chartOf);
   let step = null;
   const pointAll = (to) => { step = to; touched = Date.now(); for (const chart of charts) chart.point(to); };
-  for (const { svg, data, span, stepAt } of charts) {
+  for (const { svg, reading, data, span, stepAt } of charts) {
     svg.setAttribute("tabindex", "0");
+    svg.addEventListener("focus", () => reading.setAttribute("aria-live", "polite"));  // is read aloud; the others not
     for (const name of ["pointermove", "pointerdown"]) svg.addEventListener(name, (event) => pointAll(stepAt(event)));
     svg.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") pointAll(null); });
-    svg.addEventListener("blur", () => pointAll(null));
+    svg.addEventListener("blur", () => { reading.removeAttribute("aria-live"); pointAll(null); });
     svg.addEventListener("keydown", (event) => {
       const at = step ?? data.to, by = span / (event.shiftKey ? 10 : 100);
       const places = { ArrowLeft: at - by, ArrowRight: at + by, Home: data.from, End: data.to, Escape: null };

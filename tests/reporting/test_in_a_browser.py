@@ -1,12 +1,16 @@
 """The report in Chromium, where there is one: it is drawn, its slider and its cursor move, and nothing is loaded."""
 
 import json
+import time
 
 import pytest
 
 import chromium
 from dcgan import report
-from made_run import hostile, make_run
+from dcgan.reporting import page as page_module
+from dcgan.reporting.live import Live
+from dcgan.run.folder import RunDir
+from made_run import change, hostile, make_run
 from page_reader import read_page
 
 pytestmark = pytest.mark.skipif(not chromium.PROGRAM, reason="there is no Chromium")
@@ -94,6 +98,22 @@ def test_the_policy_stops_what_is_put_into_the_page(browser, page):
     browser.open(page)
     refused = json.dumps(browser.events)
     assert browser.js("document.title").startswith("Report of") and refused.count("Content Security Policy") >= 3
+
+
+def test_a_live_page_loads_itself_again_and_stays_where_the_reader_was(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "RELOAD", 1)
+    live = Live(RunDir(make_run(tmp_path / "0001-one")), print)
+    live.write()
+    browser.open(tmp_path / "0001-one/report.html")
+    browser.js("document.body.dataset.seen = 'yes'; sessionStorage.setItem('step', '1')")
+    change(tmp_path / "0001-one/run.json", data="now another text")
+    live.write(goes_on=False)
+    until = time.monotonic() + 30
+    while browser.js("document.readyState !== 'complete' || document.body.dataset.seen === 'yes'"):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert "now another text" in browser.js("document.body.innerText")
+    assert browser.js(STEP) == "1" and browser.js("document.body.dataset.live") is None
 
 
 def test_without_a_script_everything_is_there(browser, page):
