@@ -1,4 +1,4 @@
-"""Say what is wrong with a run and what may help: python -m dcgan.doctor RUN [--data PATH]"""
+"""Say what is wrong with a run and what may help: python -m dcgan.doctor RUN"""
 
 from __future__ import annotations
 

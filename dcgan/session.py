@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import presets, quick
+from dcgan import memory, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
@@ -97,6 +97,9 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
+    device_memory = memory.require(replace(config, channels=source.channels), device)
+    if device_memory:
+        say(device_memory)
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     return Trainer(settled, source, device)
 

@@ -19,6 +19,7 @@ from dcgan.progress import step_bar, step_text
 from dcgan.run import log
 from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
+from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
 from dcgan.run.watch import Watch
 from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
@@ -134,7 +135,8 @@ class Trainer:
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
         self.watch.say = say
-        watches = [*([board.scalars] if board else []), self.watch.records]  # the watch last: it may raise
+        pace = Pace(self.step, self.last_step, self.config.batch_size, say)
+        watches: list[log.Watch] = [*([board.scalars] if board else []), pace, self.watch.records]  # the watch last: it may raise
         written = log.Log(run.path, self.config.batch_size, watches)
         return Output(run, written, board, LossPlot(run, self.config.preset))
 
