@@ -136,7 +136,8 @@ class Trainer:
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
         self.watch.say = say
         pace = Pace(self.step, self.last_step, self.config.batch_size, say)
-        watches: list[log.Watch] = [*([board.scalars] if board else []), pace, self.watch.records]  # the watch last: it may raise
+        board_too = [board.scalars] if board else []
+        watches: list[log.Watch] = [*board_too, pace, self.watch.records]  # the watch last: it may raise
         written = log.Log(run.path, self.config.batch_size, watches)
         return Output(run, written, board, LossPlot(run, self.config.preset))
 

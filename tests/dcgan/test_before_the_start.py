@@ -62,7 +62,7 @@ def test_memory_that_is_tight(here, free, total):
 
 
 def test_a_batch_that_surely_does_not_fit(here, tiny, runs, capsys):
-    here(0.3, 0.3)
+    here(0.1, 0.1)
     assert run_train(*tiny, "--steps 1 --width 64 --image-size 64 --batch-size 20") == 2
     assert capsys.readouterr().err.startswith("error: --batch-size: got 20, which takes about 0.5 GiB of memory on cpu")
     here(1, 4)
