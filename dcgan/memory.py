@@ -4,7 +4,7 @@
                                                           a grid:  128 x DRAWN x the largest answer of G
 
 in numbers of 4 bytes. An answer is what a layer gives for one picture. D's count twice, because it sees the real
-pictures and G's in one pass. The factors are fitted to the peaks that benchmarks/memory.py measures on a CPU.
+pictures and G's in one pass; of --accumulate, one part is there at a time. The factors are fitted to the peaks that benchmarks/memory.py measures on a CPU.
 """
 
 from __future__ import annotations
@@ -65,11 +65,19 @@ def need(config: Config) -> Need:
 
 
 def answers(net: Sequential, shape: tuple[int, ...]) -> list[int]:
-    """Return how many numbers each layer gives for one picture or z of this shape."""
-    x = np.zeros((2, *shape), "float32")
+    """Return how many numbers each layer gives for one picture or z of this shape.
+
+    The last layers on the paths of a block are left out: only their sum, the block's answer, is kept.
+    """
+    x, sizes = np.zeros((2, *shape), "float32"), dict[str, int]()
     net.eval()
     with backend.use("reference"), net.given(np.zeros(2, "int32")):
-        return [math.prod(y.shape[1:]) for _, _, y in net.answers(x)]
+        for place, layer, y in net.answers(x):
+            for path, _ in layer.children():
+                on_path = [name for name in sizes if name.startswith(f"{place}.{path}.")]
+                sizes.pop(on_path[-1] if on_path else "", None)
+            sizes[place] = math.prod(y.shape[1:])
+    return list(sizes.values())
 
 
 def require(config: Config, device: str) -> str:
