@@ -1,4 +1,4 @@
-"""Say what is wrong with a run and what may help: python -m dcgan.doctor RUN [--data PATH]"""
+"""Say what is wrong with a run and what may help: python -m dcgan.doctor RUN"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dcgan import cli
 if TYPE_CHECKING:
     from dcgan.run.advice import Finding
 
+FOUND = 3  # the exit status where something was found; 1 and 2 are those of a command that failed
 EXAMPLES = """\
 examples:
   python -m dcgan.doctor runs/0003-dcgan64
@@ -19,7 +20,7 @@ examples:
                                                where the data has moved since
   python -m dcgan.doctor runs/0003-dcgan64 --json
 
-The exit status is 0 for a healthy run and 1 where something was found. The run
+The exit status is 0 for a healthy run and 3 where something was found. The run
 may be training meanwhile.
 """
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evidence = Evidence(RunDir(given.run), given.data)
     found = examine(evidence)
     print(as_json(evidence, found) if given.json else as_text(evidence, found))
-    return 1 if found else 0
+    return FOUND if found else 0
 
 
 def parser() -> cli.Parser:

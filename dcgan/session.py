@@ -16,20 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import presets, quick
+from dcgan import losses, memory, penalties, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
-from dcgan.doctoring.networks import first_not_finite
-from dcgan.errors import Collapsed, Diverged, UserError
+from dcgan.errors import UserError
 from dcgan.reporting import live
-from dcgan.run import log, resume, tensorboard
+from dcgan.run import resume, tensorboard
+from dcgan.run.collapse import to_the_end
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
-from dcgan.run.rollback import go_back
 from dcgan.trainer import Trainer
 from gpunet import backend
 from gpunet.files import write_atomically
@@ -38,6 +37,8 @@ from gpunet.files import write_atomically
 def check(config: Config) -> None:
     """Raise UserError for what is known to be wrong before anything is opened, compiled or computed."""
     presets.find(config.preset).check(config)
+    losses.check(config)
+    penalties.check(config)
     if config.tensorboard:
         tensorboard.require()
     if config.data:
@@ -64,14 +65,20 @@ def _say_quick() -> None:
 
 def _require_memory(config: Config) -> None:
     """Raise UserError where a batch and a sample grid alone are more than this machine's memory."""
-    (height, width), numbers = config.image_size, config.samples + config.batch_size
+    (height, width), numbers = config.image_size, config.samples + config.pictures_per_step
     least = numbers * (height * width + 4 * config.z_dim)  # bytes: pictures of one channel, uint8, and float32 z
     memory = 4 * default_memory_limit()
     if least > memory:
         raise UserError(
             f"--image-size {height}x{width}, --z-dim {config.z_dim}, --samples {config.samples} and --batch-size "
-            f"{config.batch_size} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
+            f"{_batch_text(config)} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
         )
+
+
+def _batch_text(config: Config) -> str:
+    """Return the pictures of a step as the options ask for them: "64", or "64 with --accumulate 4"."""
+    more = f" with --accumulate {config.accumulate}" if config.accumulate > 1 else ""
+    return f"{config.batch_size}{more}"
 
 
 def _require_rows(config: Config) -> None:
@@ -95,9 +102,17 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
     source = open_data(config, progress)
+    if config.accumulate > 1 and len(source) < config.pictures_per_step:
+        raise UserError(
+            f"{source.description}: fewer images than a step of --batch-size {_batch_text(config)} takes, which are "
+            f"{config.pictures_per_step:,}; lower one of them"
+        )
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
+    device_memory = memory.require(replace(config, channels=source.channels), device)
+    if device_memory:
+        say(device_memory)
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     return Trainer(settled, source, device)
 
@@ -202,47 +217,13 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
         run.list_skipped(trainer.source.skipped)
         record, how = _record(trainer, run), "failed"
         try:
-            done = _to_the_end(trainer, run, record, progress)
+            done = to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
         finally:
             _close(trainer.source, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
                 record.end(trainer.step, how)
     return _say_goodbye(trainer, run, done)
-
-
-def _to_the_end(trainer: Trainer, run: RunDir, record: Record, progress: bool) -> bool:
-    """Train to the last step, through rollbacks; return False after a signal. Raises Collapsed where it stops."""
-    while True:
-        try:
-            return trainer.train(run, progress)
-        except Collapsed as seen:
-            error = _root(trainer, seen)
-            if isinstance(error, Diverged):
-                record.write(not_finite=first_not_finite(trainer))
-            wanted = trainer.config.on_collapse == "rollback"
-            why_not = go_back(trainer, run, error, record) if wanted else "training stopped"
-            if why_not:
-                record.write(why=str(error))
-                raise _stopped(trainer, run, error, why_not) from None
-
-
-def _root(trainer: Trainer, error: Collapsed) -> Collapsed:
-    """Return the divergence that lies behind a collapse, if one does: pictures of NaN are all alike."""
-    try:
-        log.require_finite({} if isinstance(error, Diverged) else trainer.gan.state_dict(), trainer.step)
-    except Diverged as diverged:
-        return diverged
-    return error
-
-
-def _stopped(trainer: Trainer, run: RunDir, error: Collapsed, why: str) -> Collapsed:
-    """Save what may be saved of a training that collapsed; return the error that says so."""
-    if not isinstance(error, Diverged):
-        trainer.keep(run)
-        return Collapsed(f"{error}: {why}, step {trainer.step:,} is saved: {run.checkpoint(trainer.step)}")
-    kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
-    return Diverged(f"{error}: {why}, {kept}; a lower --lr may help")
 
 
 def _say_goodbye(trainer: Trainer, run: RunDir, done: bool) -> int:

@@ -11,15 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dcgan import images
+from dcgan import augment, images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
+from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
 from dcgan.reporting.live import Live
 from dcgan.run import log
 from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
+from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
 from dcgan.run.watch import Watch
 from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
@@ -56,7 +58,7 @@ class Trainer:
         self.stepper = Stepper(self.gan, device, config.graph)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
-        self.saved_step, self.lr = 0, config.lr
+        self.saved_step, self.rates = 0, config.rates
         self.watch = Watch(config.on_collapse)
         self.rollbacks: list[list[int]] = []  # (from, to) of each: its steps
         self.changes: list[str] = []  # options that a resume has changed, for run.json
@@ -88,7 +90,7 @@ class Trainer:
             raise ValueError(f"step {self.step}, epoch {epoch}, position {position} in {len(self.source)} pictures")
         self.saved_step, self.start = self.step, (epoch, position)
         self._take_fixed_z(state["fixed_z"])
-        self.lr = self.gan.adam_G.lr
+        self.rates = self.gan.rates
         self.rollbacks = [[int(a), int(b)] for a, b in state.get("rollbacks", [])]  # older versions have none
         if "watch" in state:
             self.watch.load_state_dict(state["watch"])
@@ -136,8 +138,10 @@ class Trainer:
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
         self.watch.say = say
-        watches = [*([board.scalars] if board else []), self.watch.records]  # the watch last: it may raise
-        written = log.Log(run.path, self.config.batch_size, watches)
+        pace = Pace(self.step, self.last_step, self.config.pictures_per_step, say)
+        board_too = [board.scalars] if board else []
+        watches: list[log.Watch] = [*board_too, pace, self.watch.records]  # the watch last: it may raise
+        written = log.Log(run.path, self.config.pictures_per_step, watches)
         report = Live(run, say) if self.config.report_every else None
         return Output(run, written, board, LossPlot(run, self.config.preset), report)
 
@@ -150,15 +154,14 @@ class Trainer:
 
     def _loader(self) -> Loader:
         config = self.config
-        return Loader(self.source, config.batch_size, config.seed, self.start, wrap=config.last_batch == "wrap")
+        wrap = config.last_batch == "wrap"
+        return Loader(self.source, config.pictures_per_step, config.seed, self.start, wrap=wrap)
 
     def _step(self, batch: Batch, output: Output) -> bool:
         """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
         config = self.config
-        flip = self.rng.random(config.batch_size) < 0.5 if config.flip else None
-        zs = [draw_z(self.rng, config.batch_size, config) for _ in range(self.gan.draws(self.step + 1))]
-        self._set_learning_rate(batch.epoch + 1)
-        inputs = Inputs(batch.images, zs, flip, batch.labels if config.classes else None)
+        inputs = self._inputs(batch)
+        self._set_learning_rates(batch.epoch + 1)
         stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
         if self.rollbacks and self.rollbacks[-1][1] == self.step - 1:
@@ -167,7 +170,7 @@ class Trainer:
         finished = self.start[0] if self.start[0] > batch.epoch else None
         regular = self.step == 1 or due(config.sample_every, self.step, finished)
         if regular or self.step == self.last_step:
-            self.sample(batch, zs[0], output, regular)
+            self.sample(batch, inputs.zs[0], output, regular)
         if due(config.checkpoint_every, self.step, finished):
             self.save(output)
         elif self.first_save.due() and self.step < self.last_step:
@@ -178,10 +181,22 @@ class Trainer:
             output.report.write()
         return fetched
 
-    def _set_learning_rate(self, epoch: int) -> None:
-        lr = self.rate * learning_rate(self.config, epoch, self.step / self.last_step)
-        if lr != self.lr:
-            self.gan.adam_G.lr = self.gan.adam_D.lr = self.lr = lr
+    def _inputs(self, batch: Batch) -> Inputs:
+        """Return what the next step takes: a batch, and random numbers."""
+        config, number, count = self.config, self.step + 1, self.config.pictures_per_step
+        flip = self.rng.random(count) < 0.5 if config.flip else None
+        zs = [draw_z(self.rng, count, config) for _ in range(self.gan.draws(number))]
+        changes = augment.draw(self.rng, config, self.gan.views(number))
+        noise = augment.noise_of(config, number, self.step / self.last_step)
+        mix = draw_mix(self.rng, count) if self.gan.mixes(number) else None
+        return Inputs(batch.images, zs, flip, batch.labels if config.classes else None, changes, noise, mix)
+
+    def _set_learning_rates(self, epoch: int) -> None:
+        """Set the rates of this step, where they are not what they were: setting them costs two copies to a GPU."""
+        done = self.step / self.last_step
+        of_G, of_D = (self.rate * learning_rate(self.config, epoch, done, first) for first in self.config.rates)
+        if (of_G, of_D) != self.rates:
+            self.gan.rates = self.rates = of_G, of_D
 
     def sample(self, batch: Batch, z: np.ndarray, output: Output, regular: bool) -> None:
         """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show.
@@ -243,18 +258,21 @@ class Early:
         return time.monotonic() >= self.at
 
 
-def learning_rate(config: Config, epoch: int, done: float) -> float:
+def learning_rate(config: Config, epoch: int, done: float, first: float | None = None) -> float:
     """Return Adam's learning rate in an epoch (counted from 1), when a part `done` of the run, 0 to 1, lies behind.
 
-    constant   lr
-    step       lr * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
-    linear     lr * (1 - done)
+        constant   first
+        step       first * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
+        linear     first * (1 - done)
+
+    first: the rate that the network begins with; None: --lr.
     """
+    rate = config.lr if first is None else first
     if config.lr_schedule == "step":
-        return config.lr * config.lr_decay ** (epoch // config.lr_period)
+        return rate * config.lr_decay ** (epoch // config.lr_period)
     if config.lr_schedule == "linear":
-        return config.lr * (1 - done)
-    return config.lr
+        return rate * (1 - done)
+    return rate
 
 
 def last_step(config: Config, count: int) -> int:
@@ -262,8 +280,8 @@ def last_step(config: Config, count: int) -> int:
     if config.steps:
         return config.steps
     if config.last_batch == "wrap":
-        return -(-config.epochs * count // config.batch_size)
-    return config.epochs * (count // config.batch_size)
+        return -(-config.epochs * count // config.pictures_per_step)
+    return config.epochs * (count // config.pictures_per_step)
 
 
 def due(cadence: int | str | None, step: int, finished: int | None) -> bool:

@@ -27,10 +27,10 @@ def dead_filters(evidence: Evidence) -> Finding | None:
     """Channels of a layer that answer the same to everything."""
     found, all_dead = [], 0
     for name, net, x in _passes(evidence):
-        for number, layer, spread in spreads(net, x, evidence.labels):
+        for place, layer, spread in spreads(net, x, evidence.labels):
             dead = int((spread <= STILL * spread.max()).sum())
             if dead >= DEAD * len(spread):
-                found.append(f"{dead} of {len(spread)} in {name}'s layer {number} ({layer!r})")
+                found.append(f"{dead} of {len(spread)} in {name}'s layer {place} ({layer!r})")
                 all_dead += dead
     if not found:
         return None
@@ -49,14 +49,14 @@ def _passes(evidence: Evidence) -> Iterator[tuple[str, Sequential, Array]]:
         yield "D", D, backend.images_to_real(np.concatenate([evidence.drawn[::2], real]), low=lowest(G))
 
 
-def spreads(net: Sequential, x: Array, labels: np.ndarray | None) -> Iterator[tuple[int, Layer, np.ndarray]]:
-    """Yield each layer with a (leaky) ReLU: its number, itself, and how far each channel's answers spread, (C,)."""
+def spreads(net: Sequential, x: Array, labels: np.ndarray | None) -> Iterator[tuple[str, Layer, np.ndarray]]:
+    """Yield each layer with a (leaky) ReLU: its name, itself, and how far each channel's answers spread, (C,)."""
     labels = None if labels is None else np.resize(labels, len(x))
     with net.given(labels):
-        for number, layer, y in net.answers(x):
+        for place, layer, y in net.answers(x):
             if isinstance(layer, ReLU | LeakyReLU) or getattr(layer, "slope", 1.0) != 1:
                 values = backend.to_numpy(y)
-                yield number, layer, values.reshape(-1, values.shape[-1]).astype("float64").std(axis=0)
+                yield place, layer, values.reshape(-1, values.shape[-1]).astype("float64").std(axis=0)
 
 
 def saturated(evidence: Evidence) -> Finding | None:
@@ -93,14 +93,14 @@ def first_not_finite(trainer: Trainer) -> str:
 
 def _first(net: Sequential, x: Array) -> tuple[str, Array]:
     """Return the first layer that has or gives a number that is not finite, in words, and the network's y."""
-    place, y = "all finite", x
-    for number, layer, y in net.answers(x):
-        if place == "all finite":
+    found, y = "all finite", x
+    for place, layer, y in net.answers(x):
+        if found == "all finite":
             if not all(_finite(parameter.data) for parameter in layer.parameters()):
-                place = f"the weights of layer {number}, {layer!r}, are not finite"
+                found = f"the weights of layer {place}, {layer!r}, are not finite"
             elif not _finite(y):
-                place = f"the answers of layer {number}, {layer!r}, are not finite, its weights are"
-    return place, y
+                found = f"the answers of layer {place}, {layer!r}, are not finite, its weights are"
+    return found, y
 
 
 def _finite(array: Array) -> bool:

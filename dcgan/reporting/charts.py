@@ -44,6 +44,11 @@ KNOWN = {
     "loss_g": Known("Loss of G", None, (math.log(2), "ln 2: D only guesses")),
     "d_real": Known("D(x), its mean on real pictures", (0, 1), (0.5, "1/2: D only guesses")),
     "d_fake": Known("D(G(z)), its mean on G\u2019s pictures", (0, 1), (0.5, "1/2: D only guesses")),
+    "score_real": Known("D\u2019s score of real pictures"),
+    "score_fake": Known("D\u2019s score of G\u2019s pictures"),
+    "gp": Known("Gradient penalty"),
+    "r1": Known("R1, the penalty at real pictures"),
+    "frechet": Known("Fr\u00e9chet distance"),
     "images_per_second": Known("Speed, pictures per second", None, (0, "")),
 }
 

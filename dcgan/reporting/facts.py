@@ -43,7 +43,7 @@ def _facts(run: Contents) -> Markup:
     progress = f"step {run.step:,}" + (f" of {run.last_step:,}" if run.last_step else "")
     words = [f"preset {config.preset}" if config else "", progress, run.state]
     if config:
-        words.append(f"{config.batch_size} pictures a step")
+        words.append(f"{config.pictures_per_step} pictures a step")
     if "images_per_second" in run.points:
         words.append(f"{number_text(float(np.median(run.points['images_per_second'][1])))} pictures a second")
     data = run.record.get("data")

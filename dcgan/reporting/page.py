@@ -91,7 +91,7 @@ def curves(labels: Sequence[str], runs: Sequence[Contents]) -> Markup:
     found = ordered(list(dict.fromkeys(name for run in runs for name in run.points if len(run.points[name][0]))))
     if not found:
         return tag("p", "The log has no step yet.")
-    plain = all(getattr(run.config, "loss", "ns") == "ns" for run in runs)
+    plain = all(run.config is None or run.config.loss == "ns" for run in runs)
     words = (
         "A strong line is the mean over a fortieth of the run; the pale band behind it reaches from the least to the "
         "greatest value of the steps at each place, so that no peak is lost."

@@ -25,8 +25,9 @@ Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records 
 class Log:
     """Appends to log.jsonl the numbers that every repetition of the run repeats, and to timing.jsonl the speed."""
 
-    def __init__(self, folder: Path, batch_size: int, watches: Sequence[Watch] = ()) -> None:
-        self.path, self.timing, self.batch_size = folder / "log.jsonl", folder / "timing.jsonl", batch_size
+    def __init__(self, folder: Path, pictures_per_step: int, watches: Sequence[Watch] = ()) -> None:
+        self.path, self.timing = folder / "log.jsonl", folder / "timing.jsonl"
+        self.pictures_per_step = pictures_per_step
         self.watches = watches
         self.pending: list[tuple[int, int, Stats]] = []
         self.notes: dict[int, dict[str, float]] = {}  # numbers of steps that are known on the host
@@ -61,7 +62,7 @@ class Log:
             self.newest = record
         _append(self.path, good, durable=True)  # a checkpoint may rely on it
         now = time.perf_counter()
-        self.speed = round(steps * self.batch_size / (now - self.since), 1)
+        self.speed = round(steps * self.pictures_per_step / (now - self.since), 1)
         timing = {"step": records[-1]["step"], "images_per_second": self.speed}
         _append(self.timing, [timing])
         self.since = now

@@ -131,11 +131,11 @@ def test_a_healthy_run(whole, capsys):
 def test_a_finding(made, name, capsys):
     spoil, words = SPOILT[name]
     spoil(made)
-    assert doctor.main([str(made.path)]) == 1
+    assert doctor.main([str(made.path)]) == doctor.FOUND
     said = capsys.readouterr().out
     assert said.startswith(f"{made.path}, step 1,200: 1 finding\n\n{name}: ") and words in said
     assert "  what may help: " in said
-    assert doctor.main([str(made.path), "--json"]) == 1
+    assert doctor.main([str(made.path), "--json"]) == doctor.FOUND
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["name"] == name and finding["numbers"]
 

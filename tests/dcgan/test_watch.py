@@ -203,3 +203,19 @@ def test_divergence_rolls_back_until_that_does_not_help(often, run, capsys, keep
     (*_, start) = record.read(RunDir(run))["starts"]
     assert len(start["rollbacks"]) == 3 and "not finite" in start["not_finite"]
     assert [path.stem for path in RunDir(run).saved()] == ["000003"]
+
+
+@pytest.mark.cuda
+@pytest.mark.usefixtures("numbers_for_plot", "collapsing")
+def test_a_rollback_between_replays_of_a_graph(tiny, runs, run):
+    """The graph goes on with the weights that were put back, as a resumed run's new graph does."""
+    often = [*tiny, "--device cuda --implementation kernels --sample-every 4 --checkpoint-every 3 --keep 99"]
+    assert run_train(*often, "--steps 10 --on-collapse rollback") == 0
+    copy = runs / "copy"
+    shutil.copytree(run, copy)
+    for path in RunDir(copy).saved():
+        if int(path.stem) > 6:
+            path.unlink()
+    whole = content(run)
+    assert run_train("--resume", copy, "--no-progress") == 0
+    assert {name for name, found in content(copy).items() if whole[name] != found} == set()
