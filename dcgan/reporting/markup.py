@@ -49,13 +49,15 @@ def joined(*children: Child) -> Markup:
 
 
 def escaped(value: Any) -> str:
-    """Return a value as printable text on one line, without what HTML would read as its own.
+    """Return a value as printable text on one line, without what HTML would read as its own; a space at an end stays.
 
     A data URI, which is made here and is longer than any text, is Markup and stays as it is.
     """
     if isinstance(value, Markup):
         return value
-    return html.escape(shortened(one_line(str(value)), MOST))
+    text = str(value)
+    first, last = (" " if end.isspace() else "" for end in (text[:1], text[-1:]))
+    return first + html.escape(shortened(one_line(text), MOST)) + last
 
 
 def data_block(value: Any) -> Markup:
