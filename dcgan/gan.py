@@ -11,6 +11,8 @@ import numpy as np
 
 from dcgan.augment import View
 from dcgan.config import Config
+from dcgan.losses import LOSSES, clip_limit
+from dcgan.penalties import Objective, Penalty, penalties
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
@@ -20,7 +22,7 @@ from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 
-MicroBatch = tuple[Array, Any, View]  # real pictures (N, H, W, C), their labels (N,) or None, what D sees of pictures
+MicroBatch = tuple[Array, Any, View, Any]  # real pictures (N, H, W, C), labels (N,) or None, what D sees, mix or None
 
 
 class GAN:
@@ -63,6 +65,20 @@ class GAN:
             return turn_of_D, int(not turn_of_D)
         return True, g_steps if number % d_steps == 0 else 0
 
+    def penalties(self, number: int) -> tuple[Penalty, ...]:
+        """Return the gradient penalties that the number-th batch, from 1, adds to D's loss."""
+        if not self.plan(number)[0]:
+            return ()
+        before, (d_steps, g_steps) = number - 1, self.config.ratio
+        if self.config.alternate:  # each turn of g_steps + d_steps batches begins with those of G
+            turns, in_turn = divmod(before, g_steps + d_steps)
+            before = turns * d_steps + in_turn - g_steps
+        return penalties(self.config, before)
+
+    def mixes(self, number: int) -> bool:
+        """Return whether the number-th step takes a `mix`."""
+        return any(penalty.name == "gp" for penalty in self.penalties(number))
+
     def draws(self, number: int) -> int:
         """Return how many batches of z the number-th step takes: one, or with fresh_z one for every update."""
         trains_D, g_steps = self.plan(number)
@@ -74,22 +90,29 @@ class GAN:
         return 2 * trains_D + g_steps
 
     def step(
-        self, number: int, real: Array, zs: Sequence[Array], labels: Array | None = None, view: View | None = None
+        self,
+        number: int,
+        real: Array,
+        zs: Sequence[Array],
+        labels: Array | None = None,
+        view: View | None = None,
+        mix: Array | None = None,
     ) -> Stats:
         """Train on one batch, the number-th from 1, as `plan` says.
 
         real (N, H, W, C), in the range of G's pictures; zs: `draws(number)` arrays z (N, 1, 1, z_dim); labels (N,) of
         the real pictures, int32, if the networks are told them: G then makes pictures of the same classes. view: what D
-        sees of pictures; None: them as they are. With --accumulate the batch is cut into so many parts of equal size,
-        and every update takes the mean of their gradients.
+        sees of pictures; None: them as they are. mix (N,): what WGAN-GP takes (`mixes`). With --accumulate the batch is
+        cut into so many parts of equal size, and every update takes the mean of their gradients.
         """
         (trains_D, g_steps), config = self.plan(number), self.config
         parts, fake, stats = config.accumulate, None, Stats()
-        batches = list(zip(cut(real, parts), cut(labels, parts), (view or View()).parts(parts), strict=True))
+        views = (view or View()).parts(parts)
+        batches = list(zip(cut(real, parts), cut(labels, parts), views, cut(mix, parts), strict=True))
         next_z = iter(zs) if config.fresh_z else repeat(zs[0])
         with self._rounding():
             if trains_D:
-                fake, stats = self._train_D(batches, cut(next(next_z), parts))
+                fake, stats = self._train_D(batches, cut(next(next_z), parts), self.penalties(number))
             for i in range(g_steps):
                 ready = fake if i == 0 and not config.fresh_z else None  # else G has changed, or gets another z
                 stats.update(self._train_G(batches, cut(next(next_z), parts), ready))
@@ -98,26 +121,30 @@ class GAN:
         self.G.forget()  # if no generator step used the pictures
         return stats
 
-    def _train_D(self, batches: Sequence[MicroBatch], zs: Sequence[Array]) -> tuple[Array | None, Stats]:
+    def _train_D(
+        self, batches: Sequence[MicroBatch], zs: Sequence[Array], penalties: tuple[Penalty, ...]
+    ) -> tuple[Array | None, Stats]:
         """Update D once; return G's pictures if G is ready to learn from them: if they are of one batch."""
         found, config = [], self.config
-        for (real, labels, view), z in zip(batches, zs, strict=True):
+        objective = Objective(LOSSES[config.loss], penalties, clip_limit(config))
+        for (real, labels, view, mix), z in zip(batches, zs, strict=True):
             self.G.forget()
             with self._told(labels):
-                targets = config.real_target, config.fake_target
-                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, z, *targets, view)
+                given = config.real_target, config.fake_target, view, objective, mix
+                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, z, *given)
             found.append(stats)
         return fake if len(batches) == 1 else None, mean_of(found) | _norm("grad_d", self.adam_D)
 
     def _train_G(self, batches: Sequence[MicroBatch], zs: Sequence[Array], fake: Array | None) -> Stats:
         """Update G once; fake: its pictures of a pass whose backward is still to come, None: they are drawn here."""
         found = []
-        for (_, labels, view), z in zip(batches, zs, strict=True):
+        target, loss = self.config.generator_target, LOSSES[self.config.loss]
+        for (_, labels, view, _), z in zip(batches, zs, strict=True):
             with self._told(labels):
                 if fake is None or len(batches) > 1:
                     self.G.forget()
                     fake = self.G.forward(z)
-                found.append(generator_step(self.G, self.D, self.adam_G, fake, self.config.generator_target, view))
+                found.append(generator_step(self.G, self.D, self.adam_G, fake, target, view, loss))
         return mean_of(found) | _norm("grad_g", self.adam_G)
 
     @contextmanager

@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import presets, quick
+from dcgan import losses, memory, penalties, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
-from dcgan.errors import Diverged, UserError
+from dcgan.errors import UserError
+from dcgan.reporting import live
 from dcgan.run import resume, tensorboard
+from dcgan.run.collapse import to_the_end
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
@@ -35,6 +37,8 @@ from gpunet.files import write_atomically
 def check(config: Config) -> None:
     """Raise UserError for what is known to be wrong before anything is opened, compiled or computed."""
     presets.find(config.preset).check(config)
+    losses.check(config)
+    penalties.check(config)
     if config.tensorboard:
         tensorboard.require()
     if config.data:
@@ -106,6 +110,9 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
+    device_memory = memory.require(replace(config, channels=source.channels), device)
+    if device_memory:
+        say(device_memory)
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     return Trainer(settled, source, device)
 
@@ -157,6 +164,8 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"going on from step {trainer.step} in {run.path}")
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
+    if trainer.rollbacks:
+        say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer.step, found, path)
     return trainer, run
@@ -202,17 +211,14 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     run.complete()
     say(f"run folder: {run.path}")
-    with run.locked():
+    with live.final(trainer.config.report_every is not None, run, say), run.locked():
         known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
         run.list_skipped(trainer.source.skipped)
         record, how = _record(trainer, run), "failed"
         try:
-            done = trainer.train(run, progress)
+            done = to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
-        except Diverged as error:
-            kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
-            raise Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
             _close(trainer.source, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved

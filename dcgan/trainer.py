@@ -15,12 +15,15 @@ from dcgan import augment, images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
+from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
+from dcgan.reporting.live import Live
 from dcgan.run import log
-from dcgan.run.advice import Balance
 from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
+from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
+from dcgan.run.watch import Watch
 from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
 from dcgan.signals import stop_on_signal
 from dcgan.stepper import Inputs, Stepper
@@ -31,12 +34,13 @@ OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
 
 
 class Output(NamedTuple):
-    """Where a training writes: its folder, its log, its plot, and with --tensorboard an event file."""
+    """Where a training writes: its folder, log, plot, with --tensorboard event file, with --report-every report."""
 
     run: RunDir
     log: log.Log
     board: Board | None = None
     plot: LossPlot | None = None
+    report: Live | None = None
 
 
 class Trainer:
@@ -55,6 +59,9 @@ class Trainer:
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.rates = 0, config.rates
+        self.watch = Watch(config.on_collapse)
+        self.watches: list[log.Watch] = []  # others that are called with the numbers of the log
+        self.rollbacks: list[list[int]] = []  # (from, to) of each: its steps
         self.changes: list[str] = []  # options that a resume has changed, for run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
@@ -69,6 +76,8 @@ class Trainer:
             "data": self.source.fingerprint,
             "random": self.rng.bit_generator.state,
             "fixed_z": self.fixed_z,
+            "watch": self.watch.state_dict(),
+            "rollbacks": self.rollbacks,
             "gan": self.gan.state_dict(),
         }
 
@@ -83,6 +92,9 @@ class Trainer:
         self.saved_step, self.start = self.step, (epoch, position)
         self._take_fixed_z(state["fixed_z"])
         self.rates = self.gan.rates
+        self.rollbacks = [[int(a), int(b)] for a, b in state.get("rollbacks", [])]  # older versions have none
+        if "watch" in state:
+            self.watch.load_state_dict(state["watch"])
 
     def _take_fixed_z(self, before: np.ndarray) -> None:
         """Take the z of the samples so far; more samples than before begin with the same, and go on as drawn here."""
@@ -91,6 +103,11 @@ class Trainer:
         count = min(len(before), len(self.fixed_z))
         self.fixed_z[:count] = before[:count]
 
+    @property
+    def rate(self) -> float:
+        """The factor of the learning rate: each rollback has halved it."""
+        return 0.5 ** len(self.rollbacks)
+
     def restart_epoch(self) -> None:
         """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""
         self.start = (self.start[0], 0)
@@ -98,8 +115,8 @@ class Trainer:
     def train(self, run: RunDir, progress: bool = True) -> bool:
         """Train to the last step; return False if a signal came before. Either way the last step is saved.
 
-        Raises Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), CheckpointError when a
-        checkpoint cannot be written.
+        Raises Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), Collapsed when the watch
+        says that the run shall not go on (then nothing is saved yet), CheckpointError when one cannot be written.
         """
         with (
             opened(self.config.tensorboard, run, self.step) as board,
@@ -121,9 +138,13 @@ class Trainer:
         return self.step == self.last_step
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
-        watches = [Balance(say)] + ([board.scalars] if board else [])
+        self.watch.say = say
+        pace = Pace(self.step, self.last_step, self.config.pictures_per_step, say)
+        others = [*self.watches, *([board.scalars] if board else [])]
+        watches: list[log.Watch] = [*others, pace, self.watch.records]  # the watch last: it may raise
         written = log.Log(run.path, self.config.pictures_per_step, watches)
-        return Output(run, written, board, LossPlot(run, self.config.preset))
+        report = Live(run, say) if self.config.report_every else None
+        return Output(run, written, board, LossPlot(run, self.config.preset), report)
 
     def _finish(self, output: Output) -> None:
         """Save the last step, unless it is saved, and draw the plot with it."""
@@ -144,15 +165,21 @@ class Trainer:
         self._set_learning_rates(batch.epoch + 1)
         stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
+        if self.rollbacks and self.rollbacks[-1][1] == self.step - 1:
+            output.log.note(self.step, rollbacks=len(self.rollbacks), rate=self.rate)
         fetched = output.log.record(self.step, batch.epoch + 1, stats)
         finished = self.start[0] if self.start[0] > batch.epoch else None
-        if self.step in (1, self.last_step) or due(config.sample_every, self.step, finished):
-            self.sample(batch, inputs.zs[0], output)
+        regular = self.step == 1 or due(config.sample_every, self.step, finished)
+        if regular or self.step == self.last_step:
+            self.sample(batch, inputs.zs[0], output, regular)
         if due(config.checkpoint_every, self.step, finished):
             self.save(output)
         elif self.first_save.due() and self.step < self.last_step:
             self.save(output)
             self.early = output.run.checkpoint(self.step)
+        if output.report and due(config.report_every, self.step, finished):
+            output.log.flush()
+            output.report.write()
         return fetched
 
     def _inputs(self, batch: Batch) -> Inputs:
@@ -162,17 +189,21 @@ class Trainer:
         zs = [draw_z(self.rng, count, config) for _ in range(self.gan.draws(number))]
         changes = augment.draw(self.rng, config, self.gan.views(number))
         noise = augment.noise_of(config, number, self.step / self.last_step)
-        return Inputs(batch.images, zs, flip, batch.labels if config.classes else None, changes, noise)
+        mix = draw_mix(self.rng, count) if self.gan.mixes(number) else None
+        return Inputs(batch.images, zs, flip, batch.labels if config.classes else None, changes, noise, mix)
 
     def _set_learning_rates(self, epoch: int) -> None:
         """Set the rates of this step, where they are not what they were: setting them costs two copies to a GPU."""
         done = self.step / self.last_step
-        of_G, of_D = (learning_rate(self.config, epoch, done, first) for first in self.config.rates)
+        of_G, of_D = (self.rate * learning_rate(self.config, epoch, done, first) for first in self.config.rates)
         if (of_G, of_D) != self.rates:
             self.gan.rates = self.rates = of_G, of_D
 
-    def sample(self, batch: Batch, z: np.ndarray, output: Output) -> None:
-        """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show."""
+    def sample(self, batch: Batch, z: np.ndarray, output: Output, regular: bool) -> None:
+        """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show.
+
+        regular: the watch takes note; not of the last step's grid, which a longer run would not have.
+        """
         run, board = output.run, output.board
         labels, count = balanced_labels(len(self.fixed_z), self.config), self.config.samples
         with self.gan.averaged():
@@ -189,6 +220,12 @@ class Trainer:
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
             images.save_png(real, images.grid(self.source.batch(some.astype(int))))
+        if regular:
+            self.watch.pictures(self.step, pictures[:count], real)
+
+    def keep(self, run: RunDir) -> None:
+        """Save the step that `train` has left. Raises Diverged, CheckpointError."""
+        self._finish(self._output(run, None, print))
 
     def save(self, output: Output) -> None:
         """Write the log and a checkpoint, then remove the oldest checkpoints. Raises Diverged, CheckpointError."""
@@ -249,14 +286,14 @@ def last_step(config: Config, count: int) -> int:
     return config.epochs * (count // config.pictures_per_step)
 
 
-def due(cadence: int | str, step: int, finished: int | None) -> bool:
+def due(cadence: int | str | None, step: int, finished: int | None) -> bool:
     """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
 
-    cadence: 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at the end of these epochs.
+    cadence: None, never; 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at that of these.
     """
     if isinstance(cadence, int):
         return step % cadence == 0
-    if finished is None:
+    if cadence is None or finished is None:
         return False
     epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
     return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

@@ -116,6 +116,12 @@ class Adam:
             for grad in self.grad:
                 backend.scale_gradient(grad, self.clipping)
 
+    def clip(self, limit: float) -> None:
+        """Bring every parameter into [-limit, limit], for a critic whose slope shall be bounded (WGAN)."""
+        for data in self.data:
+            backend.clip_weights(data, limit)
+        self.changed()
+
     # ---- rounded parameters, for products on tensor cores ----
 
     @contextlib.contextmanager

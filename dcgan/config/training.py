@@ -36,6 +36,13 @@ class Training:
     )
     lr_decay: float = option(0.2, options.number("(0, 1]"), "factor of the step schedule", "X")
     lr_period: int = option(3, options.integer(1), "epochs from one such factor to the next")
+    on_collapse: str = option(
+        "warn",
+        options.choice("warn", "stop", "rollback"),
+        "what follows where D or G wins for long, pictures grow alike or a number is not finite: warn, stop, or "
+        "rollback (to the last good checkpoint, with half the learning rate, at most three times)",
+        "NAME",
+    )
     clip_grad: float | None = option(
         None,
         options.number("(0, inf)"),
