@@ -62,6 +62,16 @@ def run_all(device):
     return [to_numpy(result) for result in results + adam(device)]
 
 
+def seen_by_D(pictures, device):
+    """Pictures (2, 5, 5, 3) that are changed at random, their gradient, and noise; the norm of their numbers."""
+    numbers = to_device(np.array([[0.1, 1.5, 0.7, 1, -1, 2, 0], [-0.2, 0.5, 1.2, 0, 2, -1, 1]], "float32"), device)
+    made = [f(pictures, numbers, (3, 2), colour) for f in (backend.augment, backend.augment_backward)
+            for colour in (True, False)]  # fmt: skip
+    clip = to_device(np.zeros(2), device)
+    backend.gradient_norm(clip, 0.5, pictures.reshape(-1), numbers.reshape(-1))
+    return [*made, backend.add_noise(pictures, to_device(np.array([0.1, 3, 2**32 - 1, 7]), device), 1), clip]
+
+
 def penalties(x, y, dy, channel):
     """What gradient penalties take: of pictures (60, 100, 3), the tangents of both norms included."""
     x, y, dy, mix = *(array.reshape(60, 100, 3) for array in (x, y, dy)), x[:60, 0].copy()
@@ -72,16 +82,6 @@ def penalties(x, y, dy, channel):
     clipped = x.reshape(-1).copy()
     backend.clip_weights(clipped, 0.5)
     return [*results, backend.scale_channels(x, channel), clipped]
-
-
-def seen_by_D(pictures, device):
-    """Pictures (2, 5, 5, 3) that are changed at random, their gradient, and noise; the norm of their numbers."""
-    numbers = to_device(np.array([[0.1, 1.5, 0.7, 1, -1, 2, 0], [-0.2, 0.5, 1.2, 0, 2, -1, 1]], "float32"), device)
-    made = [f(pictures, numbers, (3, 2), colour) for f in (backend.augment, backend.augment_backward)
-            for colour in (True, False)]  # fmt: skip
-    clip = to_device(np.zeros(2), device)
-    backend.gradient_norm(clip, 0.5, pictures.reshape(-1), numbers.reshape(-1))
-    return [*made, backend.add_noise(pictures, to_device(np.array([0.1, 3, 2**32 - 1, 7]), device), 1), clip]
 
 
 def rounded(precision, x, dy, channel):
