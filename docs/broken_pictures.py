@@ -15,6 +15,7 @@ from dcgan.run.curves import PANELS, draw, smooth
 COLUMNS = 10  # of the samples
 LAST = 100  # steps at the end, over which the numbers of the tables are means
 SCALE = 2  # of a pixel
+OF_CURVES = 32  # of a picture's colours
 KEYS = "loss_d", "loss_g", "d_real", "d_fake"
 NAMES = "D(x)", "D(G(z))", "loss D", "loss G", "contrast", "variety", "checker"
 
@@ -62,7 +63,9 @@ def save(place: Path, result: Result, healthy: Result) -> None:
     """Write samples and curves side by side as PNG, with the numbers and the course of the log as its text."""
     texts = {"numbers": json.dumps(result.numbers()), "course": json.dumps(course(result.records))}
     place.parent.mkdir(parents=True, exist_ok=True)
-    images.save_png(place, beside(grid_of(result.samples), plot(result.records, healthy.records)), texts, small=True)
+    left, right = grid_of(result.samples), plot(result.records, healthy.records)
+    sheet = beside(of_few_colours(left, images.COLOURS - OF_CURVES), of_few_colours(right, OF_CURVES))
+    images.save_png(place, sheet, texts, small=True)
 
 
 def plot(records: Sequence[dict[str, Any]], healthy: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -91,6 +94,13 @@ def grid_of(samples: np.ndarray) -> np.ndarray:
     """Return samples (N, H, W, C) as one colour picture, enlarged."""
     sheet = images.enlarged(images.grid(samples, COLUMNS), SCALE)
     return np.broadcast_to(sheet, (*sheet.shape[:2], 3))
+
+
+def of_few_colours(picture: np.ndarray, count: int) -> np.ndarray:
+    """Return a colour picture in its most important colours: a curve then keeps its own beside brown samples."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).quantize(count).convert("RGB"))
 
 
 def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:

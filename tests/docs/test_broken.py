@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dcgan.config import Config
 from dcgan.gan import GAN
+from dcgan.options import option_name
 from dcgan.presets import config_of
 from pages import ROOT
 from pictures_of_docs import loaded, pictures
@@ -173,3 +175,13 @@ def test_the_pages_show_every_training_with_its_numbers():
     assert f"<!-- numbers -->\n{pictures.broken_table()}\n<!-- end" in page
     assert f"<!-- course -->\n{pictures.course_table()}\n<!-- end" in (DOCS / "training.md").read_text()
     assert all((DOCS / f"broken/{name}.png").stat().st_size < 80_000 for name in LOOPS)
+
+
+def test_options_and_sections_that_the_pages_name_exist():
+    training, mistakes = ((DOCS / name).read_text() for name in ("training.md", "broken.md"))
+    options = {option_name(each.name) for each in fields(Config)} | {"--resume"}
+    assert not set(re.findall(r"--[a-z][a-z0-9-]+", training)) - options
+    titles = re.findall("^#+ (.*)", mistakes, re.M)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
+    linked = re.findall(r"broken\.md#([a-z0-9-]+)", training) + re.findall(r"\]\(#([a-z0-9-]+)", mistakes)
+    assert len(linked) > 10 and set(linked) <= anchors
