@@ -31,7 +31,7 @@ class Result(NamedTuple):
         """Return the numbers NAMES: means of the log's last steps, and what the samples have of the real pictures'.
 
         contrast: standard deviation of the pixels; variety: that of each pixel from sample to sample, its mean;
-        checker: energy of the finest checkerboard.
+        checker: energy of a checkerboard through the whole picture.
         """
         last = self.records[-LAST:]
         log = [float(np.mean([r[key] for r in last])) for key in ("d_real", "d_fake", "loss_d", "loss_g")]
@@ -49,9 +49,13 @@ def variety(pictures: np.ndarray) -> float:
 
 
 def checker(pictures: np.ndarray) -> float:
-    """Return the energy of the finest checkerboard: the mean square of a - b - c + d over all squares of 2x2 pixels."""
-    x = pictures.astype("float64")
-    return float(np.square(x[:, :-1, :-1] - x[:, :-1, 1:] - x[:, 1:, :-1] + x[:, 1:, 1:]).mean())
+    """Return the energy of the checkerboard that runs through a whole picture, the mean of all pictures.
+
+    It is the square of the mean of x[i, j] (-1)^(i + j), in every channel: 0 for noise in the limit of large pictures.
+    """
+    height, width = pictures.shape[1:3]
+    signs = 1 - 2 * (np.indices((height, width)).sum(axis=0) % 2)  # (H, W)
+    return float(np.square((pictures * signs[..., np.newaxis]).mean(axis=(1, 2))).mean())
 
 
 def row(numbers: list[float]) -> str:
@@ -64,8 +68,9 @@ def save(place: Path, result: Result, healthy: Result) -> None:
     texts = {"numbers": json.dumps(result.numbers()), "course": json.dumps(course(result.records))}
     place.parent.mkdir(parents=True, exist_ok=True)
     left, right = grid_of(result.samples), plot(result.records, healthy.records)
-    sheet = beside(of_few_colours(left, images.COLOURS - OF_CURVES), of_few_colours(right, OF_CURVES))
-    images.save_png(place, sheet, texts, small=True)
+    left = of_few_colours(left, images.COLOURS - OF_CURVES, rare_too=False)
+    right = of_few_colours(right, OF_CURVES, rare_too=True)  # thin curves
+    images.save_png(place, beside(left, right), texts, small=True)
 
 
 def plot(records: Sequence[dict[str, Any]], healthy: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -96,11 +101,12 @@ def grid_of(samples: np.ndarray) -> np.ndarray:
     return np.broadcast_to(sheet, (*sheet.shape[:2], 3))
 
 
-def of_few_colours(picture: np.ndarray, count: int) -> np.ndarray:
-    """Return a colour picture in its most important colours: a curve then keeps its own beside brown samples."""
+def of_few_colours(picture: np.ndarray, count: int, rare_too: bool) -> np.ndarray:
+    """Return a colour picture in so many colours: in the frequent ones, or in those that span the rare ones, too."""
     from PIL import Image
 
-    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).quantize(count).convert("RGB"))
+    method = Image.Quantize.MAXCOVERAGE if rare_too else Image.Quantize.MEDIANCUT
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).quantize(count, method).convert("RGB"))
 
 
 def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:

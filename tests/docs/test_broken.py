@@ -142,7 +142,8 @@ def test_measures_of_pictures():
     board = np.indices((4, 6)).sum(axis=0)[np.newaxis, :, :, np.newaxis] % 2 * 10
     flat = np.full((2, 4, 6, 3), 7)
     flat[1] = 9
-    assert shown.checker(board) == 20**2 and shown.checker(flat) == 0
+    assert shown.checker(board) == 5**2 and shown.checker(flat) == 0
+    assert shown.checker(board.repeat(2, axis=1)) == 0  # another pattern
     assert shown.contrast(board) == 5 and shown.contrast(flat) == 0
     assert shown.variety(flat) == 1 and shown.variety(board) == 0
 
