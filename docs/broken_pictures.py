@@ -13,11 +13,10 @@ from dcgan import images
 from dcgan.run.curves import PANELS, draw, smooth
 
 COLUMNS = 10  # of the samples
-LAST = 100  # steps at the end, over which the numbers of the tables are means
+LAST = 100  # steps at the end, over which the numbers of the table are means
 SCALE = 2  # of a pixel
 OF_CURVES = 32  # of a picture's colours
 KEYS = "loss_d", "loss_g", "d_real", "d_fake"
-NAMES = "D(x)", "D(G(z))", "loss D", "loss G", "contrast", "variety", "checker"
 
 
 class Result(NamedTuple):
@@ -28,10 +27,10 @@ class Result(NamedTuple):
     records: list[dict[str, Any]]
 
     def numbers(self) -> list[float]:
-        """Return the numbers NAMES: means of the log's last steps, and what the samples have of the real pictures'.
+        """Return D(x), D(G(z)), the losses of D and of G, contrast, variety and checker.
 
-        contrast: standard deviation of the pixels; variety: that of each pixel from sample to sample, its mean;
-        checker: energy of a checkerboard through the whole picture.
+        The first four are means of the log's last steps, the others measures of the samples, divided by those of the
+        real pictures.
         """
         last = self.records[-LAST:]
         log = [float(np.mean([r[key] for r in last])) for key in ("d_real", "d_fake", "loss_d", "loss_g")]
