@@ -55,6 +55,7 @@ class Trainer:
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.lr = 0, config.lr
+        self.watches: list[log.Watch] = []  # are called with the numbers of the log
         self.changes: list[str] = []  # options that a resume has changed, for run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
@@ -121,7 +122,7 @@ class Trainer:
         return self.step == self.last_step
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
-        watches = [Balance(say)] + ([board.scalars] if board else [])
+        watches: list[log.Watch] = [Balance(say), *self.watches, *([board.scalars] if board else [])]
         written = log.Log(run.path, self.config.batch_size, watches)
         return Output(run, written, board, LossPlot(run, self.config.preset))
 
