@@ -79,13 +79,14 @@ def plot(records: Sequence[dict[str, Any]], healthy: Sequence[dict[str, Any]]) -
 
     figure = Figure(figsize=(5.2, 3.6), dpi=80, layout="constrained")
     for axes, (title, curves) in zip(figure.subplots(2, 1, sharex=True), PANELS, strict=True):
-        top = draw(axes, title, curves, records)
+        draw(axes, title, curves, records)
         others = [smooth(np.array([record[key] for record in healthy])) for key in curves]
         for values in others:
             axes.plot(np.arange(1, len(values) + 1), values, color="0.55", linewidth=1, label="healthy", zorder=1)
-        axes.set_ylim(0, top if title == "mean of D" else max(top, *(1.1 * values.max() for values in others)))
+        if title == "loss":
+            axes.set_ylim(0, max(axes.get_ylim()[1], *(1.1 * values.max() for values in others)))
         handles, labels = axes.get_legend_handles_labels()
-        shown = [i for i, label in enumerate(labels) if i < len(curves) or label == "healthy"][: len(curves) + 1]
+        shown = [*range(len(curves)), -1]  # the curves and one of the healthy ones, without the reference lines
         placed = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "frameon": False, "fontsize": 8}
         axes.legend([handles[i] for i in shown], [labels[i] for i in shown], borderaxespad=0, **placed)
     axes.set_xlabel("step")
