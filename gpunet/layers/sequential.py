@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from gpunet.backend.devices import Array
+from gpunet.backend.factors import Factor
 from gpunet.layers.activations import LeakyReLU, ReLU
 from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
@@ -57,7 +58,13 @@ class Sequential(Layer):
                 if isinstance(inner, Sequential):
                     yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
             x = layer.forward(x)
-            yield name, layer, x
+            yield name, layer, x.real() if isinstance(x, Factor) else x
+
+    def outputs(self, x: Array) -> Iterator[tuple[Layer, Array]]:
+        """Yield each layer with its y while x goes through; an activation inside another layer's pass is in its y."""
+        for layer in self._steps:
+            x = layer.forward(x)
+            yield layer, x.real() if isinstance(x, Factor) else x
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
