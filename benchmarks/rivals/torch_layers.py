@@ -76,6 +76,29 @@ class Join(nn.Module):
         return torch.cat([x, labels], 1)
 
 
+class Block(nn.Module):
+    """A residual block: the sum of two paths."""
+
+    def __init__(self, branch, shortcut):
+        super().__init__()
+        self.branch, self.shortcut = nn.Sequential(*branch), nn.Sequential(*shortcut)
+
+    def forward(self, x):
+        return self.branch(x) + self.shortcut(x)
+
+
+class SumOfMaps(nn.Module):
+    """Add up the pixels of each map: (N, c, h, w) to (N, c)."""
+
+    def forward(self, x):
+        return x.sum((2, 3))
+
+
+def normalised(layer):
+    """Return a layer with spectral norm."""
+    return nn.utils.parametrizations.spectral_norm(layer)
+
+
 def leaky():
     return nn.LeakyReLU(0.2)
 

@@ -6,7 +6,20 @@ of features of G's input, w the width, c the channels of a picture.
 
 from torch import nn
 
-from benchmarks.rivals.torch_layers import Join, SameConv, SameUp, ShiftNorm, ToMap, ToRow, down4, leaky, up4
+from benchmarks.rivals.torch_layers import (
+    Block,
+    Join,
+    SameConv,
+    SameUp,
+    ShiftNorm,
+    SumOfMaps,
+    ToMap,
+    ToRow,
+    down4,
+    leaky,
+    normalised,
+    up4,
+)
 
 
 def dcgan64(z, w, size=64):
@@ -143,5 +156,38 @@ def monn28(z, w):
     D = nn.Sequential(
         SameConv(3, w), leaky(), SameConv(w, 2 * w), *norm(2 * w), SameConv(2 * w, 4 * w, 1), *norm(4 * w),
         ToRow(), nn.Linear(7 * 7 * 4 * w, 1),
+    )  # fmt: skip
+    return G, D
+
+
+def resnet(z, w, sizes=((4, 4), (8, 8), (16, 16), (32, 32), (64, 64)), c=3, spectral=True):
+    wide = [w * min(2**k, 16) for k in reversed(range(len(sizes)))]  # 64x64: 16w, 8w, 4w, 2w, w
+    (h, v), *larger = sizes
+
+    def conv(a, b, size=3):
+        layer = nn.Conv2d(a, b, size, padding=size // 2)
+        return normalised(layer) if spectral else layer
+
+    def up(a, b, size):
+        branch = (
+            nn.BatchNorm2d(a), nn.ReLU(), nn.Upsample(size=size), nn.Conv2d(a, b, 3, padding=1, bias=False),
+            nn.BatchNorm2d(b), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1),
+        )  # fmt: skip
+        return Block(branch, (nn.Upsample(size=size), nn.Conv2d(a, b, 1)))
+
+    def down(a, b, first):
+        begin = () if first else (nn.ReLU(),)
+        pool = nn.AvgPool2d(2, ceil_mode=True)
+        return Block((*begin, conv(a, b), nn.ReLU(), conv(b, b), pool), (conv(a, b, 1), pool))
+
+    G = nn.Sequential(
+        nn.Linear(z, h * v * wide[0]), ToMap(h, v, wide[0]),
+        *(up(a, b, size) for a, b, size in zip(wide, wide[1:], larger, strict=False)),
+        nn.BatchNorm2d(w), nn.ReLU(), nn.Conv2d(w, c, 3, padding=1), nn.Tanh(),
+    )  # fmt: skip
+    narrow = [c, *wide[-2::-1]]
+    D = nn.Sequential(
+        *(down(a, b, i == 0) for i, (a, b) in enumerate(zip(narrow, narrow[1:], strict=False))),
+        nn.ReLU(), SumOfMaps(), normalised(nn.Linear(wide[0], 1)) if spectral else nn.Linear(wide[0], 1),
     )  # fmt: skip
     return G, D

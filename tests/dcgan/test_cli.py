@@ -33,7 +33,7 @@ TRAIN_MISTAKES = {
     "--image-size 64x": "--image-size: ",
     "--device gpu": "--device: got 'gpu', expected one of auto, cpu, cuda",
     "--implementation fast": "--implementation: got 'fast', expected one of kernels, reference",
-    "--preset resnet": "--preset: got 'resnet', expected one of dcgan64",
+    "--preset alexnet": "--preset: got 'alexnet', expected one of dcgan64",
     "--preset dcgan46": "monn28: did you mean dcgan64?",
     "--preset Carpedm-20": "monn28: did you mean carpedm20?",
     "--recipe celba": "expected one of celeba, celeba28, anime96, mnist, lsun: did you mean celeba?",

@@ -25,6 +25,10 @@ def carpedm20_odd(z, w):
     return twins.carpedm20(z, w, (28, 45), ((2, 3), (4, 6), (7, 12), (14, 23)), 1)
 
 
+def plain_resnet(z, w):
+    return twins.resnet(z, w, spectral=False)
+
+
 CASES = {  # name: (preset, options, twin)
     "dcgan64": ("dcgan64", {"width": 4}, twins.dcgan64),
     "paper": ("paper", {"width": 4}, twins.paper),
@@ -37,6 +41,12 @@ CASES = {  # name: (preset, options, twin)
     "basicgan": ("basicgan", {"width": 8}, twins.basicgan),
     "anime96": ("anime96", {"width": 4}, twins.anime96),
     "monn28": ("monn28", {"width": 4}, twins.monn28),
+    "resnet": ("resnet", {"width": 2, "spectral_norm": False}, plain_resnet),  # tests/gpunet/test_spectral.py has it
+    "resnet-20x13x1": (
+        "resnet",
+        {"width": 3, "image_size": "20x13", "channels": 1, "spectral_norm": False},
+        lambda z, w: twins.resnet(z, w, ((5, 4), (10, 7), (20, 13)), 1, spectral=False),
+    ),
 }
 
 
