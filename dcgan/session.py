@@ -24,6 +24,7 @@ from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import UserError
+from dcgan.reporting import live
 from dcgan.run import resume, tensorboard
 from dcgan.run.collapse import to_the_end
 from dcgan.run.folder import RunDir
@@ -210,7 +211,7 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     run.complete()
     say(f"run folder: {run.path}")
-    with run.locked():
+    with live.final(trainer.config.report_every is not None, run, say), run.locked():
         known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
         run.list_skipped(trainer.source.skipped)

@@ -17,6 +17,7 @@ from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
 from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
+from dcgan.reporting.live import Live
 from dcgan.run import log
 from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
@@ -33,12 +34,13 @@ OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
 
 
 class Output(NamedTuple):
-    """Where a training writes: its folder, its log, its plot, and with --tensorboard an event file."""
+    """Where a training writes: its folder, log, plot, with --tensorboard event file, with --report-every report."""
 
     run: RunDir
     log: log.Log
     board: Board | None = None
     plot: LossPlot | None = None
+    report: Live | None = None
 
 
 class Trainer:
@@ -58,8 +60,8 @@ class Trainer:
         self.last_step = last_step(config, len(source))
         self.saved_step, self.rates = 0, config.rates
         self.watch = Watch(config.on_collapse)
+        self.watches: list[log.Watch] = []  # others that are called with the numbers of the log
         self.rollbacks: list[list[int]] = []  # (from, to) of each: its steps
-        self.watches: list[log.Watch] = []  # are called with the numbers of the log
         self.changes: list[str] = []  # options that a resume has changed, for run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
@@ -141,7 +143,8 @@ class Trainer:
         others = [*self.watches, *([board.scalars] if board else [])]
         watches: list[log.Watch] = [*others, pace, self.watch.records]  # the watch last: it may raise
         written = log.Log(run.path, self.config.pictures_per_step, watches)
-        return Output(run, written, board, LossPlot(run, self.config.preset))
+        report = Live(run, say) if self.config.report_every else None
+        return Output(run, written, board, LossPlot(run, self.config.preset), report)
 
     def _finish(self, output: Output) -> None:
         """Save the last step, unless it is saved, and draw the plot with it."""
@@ -174,6 +177,9 @@ class Trainer:
         elif self.first_save.due() and self.step < self.last_step:
             self.save(output)
             self.early = output.run.checkpoint(self.step)
+        if output.report and due(config.report_every, self.step, finished):
+            output.log.flush()
+            output.report.write()
         return fetched
 
     def _inputs(self, batch: Batch) -> Inputs:
@@ -280,14 +286,14 @@ def last_step(config: Config, count: int) -> int:
     return config.epochs * (count // config.pictures_per_step)
 
 
-def due(cadence: int | str, step: int, finished: int | None) -> bool:
+def due(cadence: int | str | None, step: int, finished: int | None) -> bool:
     """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
 
-    cadence: 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at the end of these epochs.
+    cadence: None, never; 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at that of these.
     """
     if isinstance(cadence, int):
         return step % cadence == 0
-    if finished is None:
+    if cadence is None or finished is None:
         return False
     epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
     return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

@@ -62,12 +62,6 @@ class Sequential(Layer):
             x = layer.forward(x)
             yield name, layer, x.real() if isinstance(x, Factor) else x
 
-    def outputs(self, x: Array) -> Iterator[tuple[Layer, Array]]:
-        """Yield each layer with its y while x goes through; an activation inside another layer's pass is in its y."""
-        for layer in self._steps:
-            x = layer.forward(x)
-            yield layer, x.real() if isinstance(x, Factor) else x
-
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
             dy = layer.backward(dy)

@@ -181,6 +181,7 @@ COMMANDS: list[list[str]] = [
     ["doctor", "run"], ["doctor", "run", "--json"],
     ["generate", "run", "--count", "1", "--label", "a", "--out", "x.png", *CPU],
     ["generate", "run", "--count", "1", "--out", "x.png", *CPU],
+    ["report", "run", "--out", "x.html"], ["report", "run", "--out", "x.html"],
 ]  # fmt: skip
 
 
