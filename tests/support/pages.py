@@ -89,8 +89,8 @@ LEFT_OUT = {
     r"python -m pytest": "is these tests themselves",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
-# Each takes more than a few seconds.
-SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|options|pipeline|memory)(?!.*--help)"
+# These take over a few seconds each.
+SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|memory|options|pipeline)(?!.*--help)"
 
 
 def provide(words: list[str]) -> None:
