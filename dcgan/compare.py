@@ -31,12 +31,12 @@ examples:
 
 The picture shows the newest sample grid of each run over its losses; a table in
 the terminal holds the numbers. Presets that are trained now all see the same
-pictures in the same order, with the same steps, batch size (64) and picture
-size (64); other options that are not given on the command line are each
-preset's own, and each preset leaves a run folder. All options but --out are for
-such a training.
+pictures in the same order, cut and resized alike (to 64), for the same number
+of steps. Other options that are not given on the command line are each preset's
+own, as the batch size is; --batch-size 64 gives all of them as many pictures.
+Each preset leaves a run folder. All options but --out are for such a training.
 """
-SHARED = {"batch_size": Config.batch_size, "image_size": Config.image_size}
+SHARED = {"image_size": Config.image_size, "crop_larger": None}
 TRAINED = "dcgan64,basicgan"  # the presets that are trained where neither runs nor presets are given
 NEWEST = 100  # steps that the losses of the table are means of
 DPI, MARGIN, TITLE, LOSSES = 100, 20, 80, 300  # of the picture, in pixels: around a grid, above it, below it

@@ -34,10 +34,10 @@ Markdown, holds the time that each took: by the clock, and of the processor,
 which work of other programs changes less. Every PNG holds its line of the
 table, its options, the data and the date as text.
 """
-SHARED = {"steps": 1000, "batch_size": Config.batch_size}
+SHARED = {"steps": 1000, "batch_size": Config.batch_size, "crop_larger": None}
 UNUSED = (  # a gallery trains in a folder that it throws away, keeps one grid, and says of steps what it means
-    "preset", "out", "samples", "real_grids", "tensorboard", "sample_every", "checkpoint_every", "keep", "epochs",
-    "checkpoint_minutes", "report_every", "steps",
+    "preset", "out", "samples", "real_grids", "real_first", "tensorboard", "sample_every", "checkpoint_every", "keep",
+    "epochs", "checkpoint_minutes", "report_every", "steps",
 )  # fmt: skip
 OWN = ("presets", "labelled", "out", "no_progress", "narrow")  # options that are none of a training
 SIDE = 360  # pixels: smaller grids are enlarged to be about as wide

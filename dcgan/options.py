@@ -120,6 +120,11 @@ def size(value: Any) -> Size:
     return parse_size("x".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
 
 
+def size_or_none(value: Any) -> Size | None:
+    """(height, width), or None from "none"."""
+    return None if value == "none" else size(value)
+
+
 def parse_size(text: str) -> Size:
     """Return (H, W) of "64" or "64x48", height x width. Raises UserError for anything else, as above LONGEST."""
     parts = text.lower().split("x")

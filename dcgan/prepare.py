@@ -10,6 +10,7 @@ from dcgan import cli, options
 from dcgan.config import Config
 from dcgan.data.formats import list_images
 from dcgan.data.formats.hdf5 import SUFFIXES
+from dcgan.data.formats.sizes import note_of
 from dcgan.data.recipe import Choice, Recipe, with_recipe
 from dcgan.data.storage.packed import PackedSource
 from dcgan.data.storage.packing import pack
@@ -57,6 +58,8 @@ def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> N
     assert config.data is not None
     listing = list_images(config.data, Choice(config.pattern, config.labels, config.train_size))
     recipe = with_channels(listing, Recipe(config.image_size, config.crop, config.channels))
+    if note := note_of(listing, recipe):
+        print(f"{config.data}: pictures {note}")
     if out.exists():
         require_same(out, fingerprint(listing, recipe))
         print(f"{out} is finished already")

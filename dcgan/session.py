@@ -122,7 +122,7 @@ def open_data(config: Config, progress: bool) -> Source:
     c = config
     return open_source(
         c.data, c.image_size, c.crop, c.channels, c.seed, progress=progress,
-        pattern=c.pattern, labels=c.labels, train_size=c.train_size,
+        pattern=c.pattern, labels=c.labels, train_size=c.train_size, crop_larger=c.crop_larger,
     )  # fmt: skip
 
 

@@ -210,7 +210,8 @@ class Trainer:
             pictures = sample(self.gan.G, self.fixed_z, labels)
         images.save_png(run.sample(self.step), images.grid(pictures[:count]))
         if self.config.real_grids:
-            images.save_png(run.real_sample(self.step), images.grid(batch.images[:count]))
+            shown = self.source.first(count) if self.config.real_first else batch.images[:count]
+            images.save_png(run.real_sample(self.step), images.grid(shown))
         if board:
             board.pictures(self.step, pictures[:count], batch.images[:count])
             first = slice(self.config.batch_size)  # of a step's batches: more may not fit into memory at once
@@ -218,8 +219,7 @@ class Trainer:
             board.histograms(self.step, self.gan, z[first], (batch.images[first], of_real), (pictures, labels))
         real = run.samples / "real.png"
         if not real.exists():
-            some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
-            images.save_png(real, images.grid(self.source.batch(some.astype(int))))
+            images.save_png(real, images.grid(self.source.spread(count)))
         if regular:
             self.watch.pictures(self.step, pictures[:count], real)
 

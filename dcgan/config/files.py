@@ -15,6 +15,7 @@ class Files:
     out: str = option("runs", options.text, "folder in which run folders are made", "DIR")
     samples: int = option(64, options.integer(1), "pictures in a sample grid")
     real_grids: bool = option(False, options.flag, "save a grid of the step's real pictures beside every sample grid")
+    real_first: bool = option(False, options.flag, "real grids show the data's first pictures, not those of the step")
     tensorboard: bool = option(False, options.flag, "write event files for TensorBoard: numbers, histograms, grids")
     sample_every: int | str = option(200, options.cadence, "steps or epochs (as in 5ep) between sample grids", "N|Nep")
     report_every: int | str | None = option(

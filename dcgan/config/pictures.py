@@ -31,6 +31,12 @@ class Pictures:
     image_size: Size = option((64, 64), options.size, "height and width of the pictures", "N|HxW")
     channels: int | None = option(None, options.channels, "1 grey, 3 colour; without it, as the data is")
     crop: Size | None = option(None, options.size, "size of the centre that is cut out before resizing", "PX|HxW")
+    crop_larger: Size | None = option(
+        None,
+        options.size_or_none,
+        "such a crop for the pictures that are at least as large, some presets' own; smaller ones stay whole; or none",
+        "PX|HxW",
+    )
     pattern: str | None = option(None, options.text, "only files whose path or name matches, such as '*.png'", "GLOB")
     train_size: int | None = option(None, options.integer(1), "at most so many pictures, spread over the data")
     labels: str = option(

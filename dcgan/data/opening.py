@@ -4,6 +4,7 @@ path          None: built-in drawn faces of this seed; else anything that docs/d
               or .tar of picture files, idx, CIFAR-10, .npy, .npz, LMDB, an .h5 file of dcgan.prepare or FILE.h5:DATASET
 image_size    (H, W) of an image; None: that of a packed file, else (64, 64)
 crop          see Recipe.box; one number: a square
+crop_larger   a crop of those pictures that are at least as large; `crop` wins over it
 channels      1 or 3; None: 1 where the pictures are grey, else 3; see decode for colours
 cache_dir     where images go that are not held in memory (default ~/.cache/dcgan)
 memory_limit  bytes that may be held in memory (default: a quarter of the machine's, at least 1 GiB); images that
@@ -26,6 +27,7 @@ from pathlib import Path
 from dcgan.data.faces.source import COUNT, FacesSource
 from dcgan.data.formats.listing import Listing
 from dcgan.data.formats.recognise import chosen, is_packed, recognise, split
+from dcgan.data.formats.sizes import note_of
 from dcgan.data.limits import Room, default_memory_limit
 from dcgan.data.recipe import Choice, Recipe, Wanted
 from dcgan.data.source import Source
@@ -55,9 +57,10 @@ def open_source(
     pattern: str | None = None,
     labels: str = "auto",
     train_size: int | None = None,
+    crop_larger: Size | None = None,
 ) -> Source:
     """The images of `path`, each brought to image_size (H, W); the arguments stand at the top of this page."""
-    recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels)
+    recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels, crop_larger)
     room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
     choice = Choice(pattern, labels, train_size)
     if path is None:
@@ -88,6 +91,8 @@ def open_packed(file: Path, image_size: Size | None, wanted: Wanted, room: Room)
 def open_files(listing: Listing, wanted: Wanted, room: Room) -> Source:
     """Pictures to decode: over CACHE_FROM while training runs, fewer now, into memory where they fit, else packed."""
     wanted = replace(wanted, recipe=with_channels(listing, wanted.recipe))
+    if note := note_of(listing, wanted.recipe):
+        listing.notes += (note,)
     if len(listing) > CACHE_FROM and not listing.quick:
         return open_growing(listing, wanted, room)
     fits = room.holds((len(listing), *wanted.recipe.shape))

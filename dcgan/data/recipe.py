@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dcgan.errors import UserError
@@ -29,14 +29,18 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Image size (H, W), centre crop (h, w) or None, and 1 or 3 channels (None: not known yet)."""
+    """Image size (H, W), centre crop (h, w) or None, and 1 or 3 channels (None: not known yet).
+
+    crop_larger: a centre crop of the pictures that are at least as large; smaller ones stay whole. `crop` wins over it.
+    """
 
     image_size: Size
     crop: Size | None = None
     channels: int | None = None
+    crop_larger: Size | None = None
 
     def __post_init__(self):
-        for name, size in (("image size", self.image_size), ("crop", self.crop)):
+        for name, size in (("image size", self.image_size), ("crop", self.crop), ("crop", self.crop_larger)):
             if size is not None and not (len(size) == 2 and all(1 <= n <= 8192 for n in size)):
                 raise UserError(f"{name} {size}: expected a height and a width from 1 to 8192")
         if self.channels not in (None, 1, 3):
@@ -47,8 +51,15 @@ class Recipe:
         """(H, W, C) of a finished image."""
         return (*self.image_size, self.channels or 3)
 
+    def for_picture(self, width: int, height: int) -> Recipe:
+        """Return what is done to a picture of width x height pixels: this recipe with `crop_larger` settled."""
+        if self.crop_larger is None:
+            return self
+        larger = self.crop is None and height >= self.crop_larger[0] and width >= self.crop_larger[1]
+        return replace(self, crop=self.crop_larger if larger else self.crop, crop_larger=None)
+
     def box(self, width: int, height: int) -> Box:
-        """The part of a width x height picture that becomes the image.
+        """The part of a width x height picture that becomes the image, by a recipe of `for_picture`.
 
         With a crop: the centred h x w rectangle, cut down where the picture is smaller; it is then stretched to the
         image size. Without: the largest centred rectangle of the image's aspect, so nothing is stretched (the same as
@@ -65,8 +76,20 @@ class Recipe:
         return margin_x, margin_y, width - margin_x, height - margin_y
 
     def to_json(self) -> str:
-        """The recipe as JSON text; it is written into packed files and hashed into the names of cache files."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The recipe as JSON text; it is written into packed files and hashed into the names of cache files.
+
+        Without `crop_larger` it is the text that older versions wrote, so that files and runs of theirs still fit.
+        """
+        values = asdict(self)
+        if self.crop_larger is None:
+            del values["crop_larger"]
+        return json.dumps(values, sort_keys=True)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of a parsed `to_json` text. Raises KeyError, TypeError or UserError for any other."""
+        size, crop, larger = raw["image_size"], raw["crop"], raw.get("crop_larger")
+        return cls(tuple(size), crop and tuple(crop), raw["channels"], larger and tuple(larger))
 
 
 @dataclass(frozen=True)
@@ -96,8 +119,8 @@ class Wanted:
 
 
 def find(name: str) -> dict[str, Any]:
-    """Return the settings of `--recipe NAME`. Raises UserError with the names there are."""
-    return RECIPES[named("--recipe", choice(*RECIPES), name)]
+    """Return the settings of `--recipe NAME`, which replace a preset's crop. UserError: it names those there are."""
+    return {"crop_larger": None, **RECIPES[named("--recipe", choice(*RECIPES), name)]}
 
 
 def with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:

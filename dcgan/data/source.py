@@ -45,6 +45,14 @@ class Source:
         """The images of these indices, in this order, as a new uint8 array (n, H, W, C)."""
         raise NotImplementedError
 
+    def first(self, count: int) -> np.ndarray:
+        """The first images, at most `count`."""
+        return self.batch(np.arange(min(count, len(self))))
+
+    def spread(self, count: int) -> np.ndarray:
+        """At most `count` images at even distances, the first and the last among them."""
+        return self.batch(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
+
     def expect(self, order: np.ndarray) -> None:
         """Take note of the order in which images will be asked for, to prepare them; the base class does nothing."""
 

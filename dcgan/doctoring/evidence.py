@@ -86,6 +86,7 @@ class Evidence:
             source = open_source(
                 c.data, c.image_size, c.crop, c.channels, c.seed, progress=False,
                 pattern=c.pattern, labels=c.labels, train_size=min(c.train_size or most, most),
+                crop_larger=c.crop_larger,
             )  # fmt: skip
         except UserError as error:
             self.missing["data"] = f"{error} (--data says where it is)"

@@ -63,7 +63,7 @@ PRESET = Preset(
         "epochs": 200,
         "ratio": (5, 1),
         "fresh_z": True,
-        "sample_every": "1,5,10,20,50,100,199ep",
+        "sample_every": "2,6,11,21,51,101,200ep",  # its epochs 1, 5, 10, 20, 50, 100, 199, counted from 0
         "checkpoint_every": "10ep",
     },
     follows=("bias", "output", *OF_BATCHNORM),

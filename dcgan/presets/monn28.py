@@ -57,6 +57,7 @@ PRESET = Preset(
     initialise=INITS["glorot"],
     settings={
         "image_size": (28, 28),
+        "crop_larger": (108, 108),
         "bias": True,
         "bn_momentum": 0.01,
         "bn_eps": 1e-3,

@@ -41,6 +41,7 @@ def start(net: Layer, rng: np.random.Generator) -> None:
 
 
 TRAINING = {  # of basicgan, too
+    "crop_larger": (108, 108),
     "batch_size": 32,
     "epochs": 20,
     "lr_schedule": "step",

@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 # have, which is said and noted. All else decides what the networks and the data are: with it, it would be another run.
 HARMLESS = (
     "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
-    "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "checkpoint_minutes",
+    "real_first", "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "checkpoint_minutes",
     "on_collapse",
 )  # fmt: skip
 COURSE = (

@@ -116,7 +116,10 @@ def test_mistakes_with_runs(two_runs, tmp_path, capsys, mistake, message):
 
 def test_what_is_shared_and_what_a_recipe_says():
     a, b = compare.configurations(["anime96", "tf-nw"], {"steps": "5", "recipe": "anime96"})
-    assert a.image_size == b.image_size == (96, 96) and a.batch_size == b.batch_size == 64
+    assert a.image_size == b.image_size == (96, 96) and (a.batch_size, b.batch_size) == (256, 32)
+    both = compare.configurations(["anime96", "tf-nw"], {"steps": "5", "batch_size": "48", "image_size": "48"})
+    assert [config.batch_size for config in both] == [48, 48]
+    assert [config.crop_larger for config in both] == [None, None]  # all see the same pictures
     assert compare.configurations(["monn28"], {"steps": 5})[0].image_size == (64, 64)
     with pytest.raises(UserError, match="--steps: got none"):
         compare.configurations(["dcgan64"], {})

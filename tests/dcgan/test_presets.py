@@ -47,7 +47,7 @@ SETTINGS = {  # z, batch size, epochs, D:G, fresh z, learning rate schedule, sam
     "mydcgan": ("uniform", 64, 25, (1, 2), False, "constant", 100, 500),
     "tf-nw": ("normal", 32, 20, (1, 1), False, "step", 300, "1ep"),
     "basicgan": ("normal", 32, 20, (1, 1), False, "step", 300, "1ep"),
-    "anime96": ("normal", 256, 200, (5, 1), True, "constant", "1,5,10,20,50,100,199ep", "10ep"),
+    "anime96": ("normal", 256, 200, (5, 1), True, "constant", "2,6,11,21,51,101,200ep", "10ep"),
     "resnet": ("normal", 64, 25, (1, 1), False, "constant", 200, 500),
     "monn28": ("uniform", 16, 2, (1, 1), False, "constant", 400, "1ep"),
 }

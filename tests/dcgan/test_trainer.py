@@ -117,16 +117,19 @@ def trained(tmp_path, **options):
 
 
 @pytest.mark.parametrize("samples", [3, 64], ids=["fewer than a batch", "more than a batch"])
-def test_mydcgan_shows_the_pictures_of_the_step(tmp_path, samples):
-    files, source = trained(tmp_path, preset="mydcgan", samples=samples)
+@pytest.mark.parametrize("first", [True, False], ids=["first pictures", "those of the step"])
+def test_mydcgan_shows_real_pictures_at_every_grid(tmp_path, samples, first):
+    """Its own: the first pictures of the data, the same each time; and with --no-real-first those of the step."""
+    files, source = trained(tmp_path, preset="mydcgan", samples=samples, **({} if first else {"real_first": False}))
     steps = (1, 2, 4, 5)
     assert [path.name for path in files] == [
         *(f"{step:06d}{end}.png" for step in steps for end in ("-real", "")), "real.png"
     ]  # fmt: skip
     each = list(itertools.islice(batches(source, 4, 0, (0, 0)), 5))
     for step, path in zip(steps, files[::2], strict=False):
+        expected = source.images if first else each[step - 1].images
         with Image.open(path) as image:
-            assert (np.asarray(image) == images.grid(each[step - 1].images[:samples])).all()
+            assert (np.asarray(image) == images.grid(expected[:samples])).all()
 
 
 def test_the_other_presets_show_them_when_asked(tmp_path):

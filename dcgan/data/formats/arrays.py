@@ -20,6 +20,7 @@ from dcgan.data.formats.decode import cut
 from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
+from dcgan.options import Size
 
 SAMPLE = 64  # rows that the fingerprint looks into
 HAIR = {2: 2e-3, 4: 1e-5, 8: 1e-5}  # rounding errors of numbers of 2, 4 and 8 bytes that are clipped
@@ -93,6 +94,10 @@ class ArrayListing(Listing):
     def image(self, index: int, recipe: Recipe) -> np.ndarray:
         return fit(self.convert(self.row(index)), recipe)
 
+    def _size(self, index: int) -> Size:
+        height, width, _ = self.convert(self.row(index)).shape
+        return height, width
+
     def name(self, index: int) -> str:
         return f"{self.path.name} image {index}"
 
@@ -111,6 +116,7 @@ class ArrayListing(Listing):
 def fit(image: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Crop and resize (bicubic, antialiased) a uint8 (H, W, C) image, C 1 or 3, as `decode` does a picture file."""
     height, width, channels = image.shape
+    recipe = recipe.for_picture(width, height)
     box = recipe.box(width, height)
     if image.shape == recipe.shape and box == (0, 0, width, height):
         return image  # nothing to do; this is the usual case

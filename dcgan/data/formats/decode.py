@@ -76,6 +76,7 @@ def decode(file: BinaryIO, recipe: Recipe) -> np.ndarray:
             picture.load()  # which turns it upright and takes the tag away, in newer versions of Pillow
         orientation = exif_orientation(picture)
         width, height = picture.size[::-1] if orientation in SIDEWAYS else picture.size
+        recipe = recipe.for_picture(width, height)
         box = recipe.box(width, height)
         draft_jpeg(picture, min((box[2] - box[0]) / recipe.shape[1], (box[3] - box[1]) / recipe.shape[0]))
         image = flatten(picture, "L" if recipe.channels == 1 else "RGB")

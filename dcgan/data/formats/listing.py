@@ -13,8 +13,10 @@ from typing import BinaryIO
 import numpy as np
 
 from dcgan.data.formats.decode import decode, is_grey
+from dcgan.data.formats.sizes import size_of
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
+from dcgan.options import Size
 from dcgan.streams import one_line
 
 
@@ -65,6 +67,17 @@ class Listing:
         except Exception:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything; `image` will say so)
             return False
 
+    def size(self, index: int) -> Size | None:
+        """(H, W) of picture `index` before crop and resizing, None where it is damaged."""
+        try:
+            return self._size(index)
+        except Exception:  # noqa: BLE001  (as in is_grey)
+            return None
+
+    def _size(self, index: int) -> Size:
+        with self.open(index) as file:
+            return size_of(file)
+
     def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
         """The labels that the format itself has, and their classes' names. Raises UserError where they are damaged."""
         return None
@@ -104,6 +117,9 @@ class Selected(Listing):
 
     def is_grey(self, index: int) -> bool:
         return self.whole.is_grey(int(self.indices[index]))
+
+    def size(self, index: int) -> Size | None:
+        return self.whole.size(int(self.indices[index]))
 
     def beside(self, name: str) -> bytes | None:
         return self.whole.beside(name)

@@ -52,8 +52,7 @@ class Job:
         """The job of a `to_json` text; a helper needs no labels."""
         raw = json.loads(text)
         path, choice, recipe = (raw["wanted"][name] for name in ("path", "choice", "recipe"))
-        size, crop = tuple(recipe["image_size"]), recipe["crop"] and tuple(recipe["crop"])
-        wanted = Wanted(path, Choice(**choice | {"labels": "none"}), Recipe(size, crop, recipe["channels"]))
+        wanted = Wanted(path, Choice(**choice | {"labels": "none"}), Recipe.of(recipe))
         return cls(wanted, raw["version"], Path(raw["store"]), raw["workers"])
 
 

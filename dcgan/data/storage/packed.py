@@ -148,9 +148,8 @@ def written(value: Size | int | None) -> str:
 def as_recipe(text: str | None) -> Recipe | None:
     """The recipe that a file says it was made with; None where it says none that can be understood."""
     try:
-        raw = json.loads(text or "")
-        return Recipe(tuple(raw["image_size"]), raw["crop"] and tuple(raw["crop"]), raw["channels"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return Recipe.of(json.loads(text or ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -76,7 +77,7 @@ def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
     """
     if recipe.channels:
         return recipe
-    in_colour = Recipe(recipe.image_size, recipe.crop, 3)
+    in_colour = replace(recipe, channels=3)
     for size in (GREY_SAMPLE, GREY_MOST):
         sample = np.linspace(0, len(listing) - 1, min(size, len(listing))).astype(int)
         with quiet_pillow():
@@ -84,7 +85,7 @@ def with_channels(listing: Listing, recipe: Recipe) -> Recipe:
                 return in_colour
     if len(listing) > GREY_MOST and not listing.grey:
         listing.notes += (f"grey, as are all of the {GREY_MOST:,} pictures looked at (--channels 3: colour)",)
-    return Recipe(recipe.image_size, recipe.crop, 1)
+    return replace(recipe, channels=1)
 
 
 def is_grey(listing: Listing, recipe: Recipe, sample: np.ndarray) -> bool:
