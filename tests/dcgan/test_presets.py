@@ -122,6 +122,12 @@ def test_sizes_of_anime96():
         find("anime96").check(Config(image_size=(64, 100)))
 
 
+def test_newmus_epsilon():
+    """lib/ops.py of Newmu/dcgan_code adds 1e-8 to the variance."""
+    for net in networks("paper", width=2, bn_eps="1e-8"):
+        assert {layer.eps for layer in net.walk() if isinstance(layer, BatchNorm)} == {1e-8}
+
+
 def test_options_that_networks_do_not_read_are_refused():
     for name, option in [("dcgan64", "padding"), ("basicgan", "bn_eps"), ("carpedm20", "classes")]:
         with pytest.raises(UserError, match=f"networks of {name} leave no such choice, those of .* do"):
