@@ -3,8 +3,9 @@
 G at 64x64x3:  100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3         18,855,040 parameters
 D, mirrored:   64x64x3 -> 32x32x128 -> 16x16x256 -> 8x8x512 -> 4x4x1024 -> 1           17,232,768
 
-Newmu's faces code, the authors' own, differs from the text. All of it but Adam's beta1, which falls by 1e-8 of itself with every update:
-    --projection-norm feature --padding symmetric --sampling-statistics batch --l2 1e-5 --fresh-z --alternate --bn-eps 1e-8
+Newmu's faces code, the authors' own, differs from the text. These options are all of it but the fall of Adam's beta1:
+    --projection-norm feature --padding symmetric --sampling-statistics batch --bn-eps 1e-8
+    --l2 1e-5 --fresh-z --alternate
 """
 
 from __future__ import annotations
