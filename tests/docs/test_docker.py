@@ -67,7 +67,7 @@ def test_the_instructions_are_known_and_in_order(name):
         assert shlex.split(script)
 
 
-@pytest.mark.parametrize("name, image", zip(FILES, IMAGES, strict=True))
+@pytest.mark.parametrize("name, image", list(zip(FILES, IMAGES, strict=True)))
 def test_the_base_is_an_official_image_of_a_named_version(name, image):
     assert re.fullmatch(image, *rest_of(name, "FROM"))
 
