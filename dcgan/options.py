@@ -92,6 +92,19 @@ def meant(typed: str, names: Iterable[str]) -> str:
     return f": did you mean {known[found[0]]}?" if found else ""
 
 
+def some_of(*names: str) -> Kind:
+    """Some of these words, as in "color,cutout"; they are returned in the order of the names, each once."""
+
+    def read(value: Any) -> str:
+        given = [word.strip() for word in str(value).split(",")]
+        wrong = [word for word in given if word not in names]
+        if wrong:
+            _refuse(value, f"some of {','.join(names)}, with commas between them{meant(wrong[0], names)}")
+        return ",".join(name for name in names if name in given)
+
+    return read
+
+
 def flag(value: Any) -> bool:
     """True or false."""
     return value if isinstance(value, bool) else _refuse(value, "true or false")

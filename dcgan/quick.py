@@ -14,7 +14,7 @@ from typing import Any
 from dcgan.config import Config
 
 VARIABLE = "DCGAN_QUICK"
-MOST = {"steps": 2, "width": 4, "batch_size": 4, "samples": 10, "train_size": 40}  # of a new training
+MOST = {"steps": 2, "width": 4, "batch_size": 4, "accumulate": 2, "samples": 10, "train_size": 40}  # of a new training
 
 
 def notice() -> str:

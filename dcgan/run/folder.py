@@ -1,6 +1,6 @@
 """RunDir: the numbered folder of a run, the files in it, and its checkpoints from newest to oldest.
 
-    runs/0003-dcgan64/  config.json  run.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
+    runs/0003-dcgan64/  config.json  run.json  log.jsonl  timing.jsonl  skipped.txt  loss.png  report.html
                         samples/real.png  samples/000200.png  samples/000200-real.png  checkpoints/000200.h5
 """
 
@@ -30,6 +30,7 @@ class RunDir:
         self.config, self.log = self.path / "config.json", self.path / "log.jsonl"
         self.record = self.path / "run.json"
         self.skipped, self.plot = self.path / "skipped.txt", self.path / "loss.png"
+        self.report = self.path / "report.html"
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
 
     @classmethod

@@ -22,11 +22,13 @@ Say = Callable[[str], None]
 # have, which is said and noted. All else decides what the networks and the data are: with it, it would be another run.
 HARMLESS = (
     "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
-    "tensorboard", "sample_every", "checkpoint_every", "keep", "checkpoint_minutes",
+    "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "checkpoint_minutes",
+    "on_collapse",
 )  # fmt: skip
 COURSE = (
     "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",
-    "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema",
+    "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema", "lr_g", "lr_d",
+    "augment", "instance_noise", "clip_grad", "accumulate", "loss", "clip_weights", "gp", "r1", "r1_every",
 )  # fmt: skip
 CHANGEABLE = HARMLESS + COURSE
 
@@ -75,7 +77,7 @@ def _config(state: dict[str, Any], path: Path, run: RunDir | None = None) -> Con
     """Return the checkpoint's config, with what a later resume of the run changed since it was written."""
     if not isinstance(state, dict) or not isinstance(state.get("config"), str):
         raise UserError(f"{path} is no checkpoint of a dcgan run: it holds no config")
-    _require_finite(state.get("gan"), path, "gan")
+    require_finite(state.get("gan"), path, "gan")
     config = Config.from_json(state["config"], str(path))
     if run is None or not run.config.exists():
         return config
@@ -83,11 +85,11 @@ def _config(state: dict[str, Any], path: Path, run: RunDir | None = None) -> Con
     return replace(config, **{name: getattr(later, name) for name in CHANGEABLE})
 
 
-def _require_finite(values: Any, path: Path, name: str) -> None:
+def require_finite(values: Any, path: Path, name: str) -> None:
     """Raise UserError where a number of a checkpoint is NaN or infinite: no training has saved such a one."""
     if isinstance(values, dict):
         for key, value in values.items():
-            _require_finite(value, path, f"{name} {key}".removeprefix("gan "))
+            require_finite(value, path, f"{name} {key}".removeprefix("gan "))
     elif isinstance(values, np.ndarray | float) and not np.isfinite(values).all():
         raise UserError(f"{path}: {name} is not finite (NaN or infinite): take an earlier checkpoint")
 

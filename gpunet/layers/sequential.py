@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from gpunet.backend.devices import Array
+from gpunet.backend.factors import Factor
 from gpunet.layers.activations import LeakyReLU, ReLU
 from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
@@ -45,6 +46,19 @@ class Sequential(Layer):
         for layer in self._steps:
             x = layer.forward(x)
         return x
+
+    def answers(self, x: Array) -> Iterator[tuple[str, Layer, Array]]:
+        """Yield each layer that does work of its own as x passes through: its name ("3"), itself and its y.
+
+        The layers on the paths of a block, such as "3.branch.0", come before the block.
+        """
+        for layer in self._steps:
+            name = str(self.layers.index(layer))
+            for path, inner in layer.children():
+                if isinstance(inner, Sequential):
+                    yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
+            x = layer.forward(x)
+            yield name, layer, x.real() if isinstance(x, Factor) else x
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
