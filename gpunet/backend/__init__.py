@@ -25,6 +25,7 @@ from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits
 from gpunet.backend.matmul import matmul
 from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.softmax import softmax_cross_entropy
 from gpunet.backend.threads import keep_freed_memory, thread_count
 
 keep_freed_memory()

@@ -20,6 +20,7 @@ from gpunet.kernels.loader import source
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "losses", "loss_scale",
+    "softmax",
     *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
@@ -36,6 +37,7 @@ def run_all(device):
     results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
     results += [add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
     results += [*backend.bce_of_halves(x, (0.9, 0.2)), launch_join(x, y, x, y)]
+    results += backend.softmax_cross_entropy(x, to_device(rng.integers(0, 3, 6000).astype("int32"), device))
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
     results += backend.batchnorm_backward(dy.copy(), x, statistics[1], statistics[3], channel, channel, 0.2)
