@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 from dcgan import signals, streams
-from dcgan.config import GROUPS, Config, option_name
+from dcgan.config import GROUPS, option_name
 from dcgan.errors import Diverged, UserError
 from dcgan.options import meant
 
@@ -86,14 +86,11 @@ def add_options(parser: Any, *names: str) -> None:
 
     What is not given on the command line stays out of the namespace.
     """
-    titles, title, groups = {first: title for title, first in GROUPS.items()}, "", dict[str, Any]()
-    for item in fields(Config):
-        title = titles.get(item.name, title)
-        if names and item.name not in names:
-            continue
-        if isinstance(parser, Parser) and title not in groups:
-            groups[title] = parser.add_argument_group(title)
-        _add_option(groups.get(title, parser), item.name, item.default, item.metadata)
+    for title, options in GROUPS.items():
+        shown = [item for item in fields(options) if not names or item.name in names]
+        group = parser.add_argument_group(title) if shown and isinstance(parser, Parser) else parser
+        for item in shown:
+            _add_option(group, item.name, item.default, item.metadata)
 
 
 def _add_option(group: Any, name: str, default: Any, metadata: Mapping[str, Any]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcgan.config.networks import Choices
 from gpunet.layers import Layer, Sequential
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 Initialise = Callable[[Layer, np.random.Generator], None]
 
 # Options of Config that only networks read. Not every preset's networks read all: `Preset.follows` names its own.
-OF_NETWORKS = (
-    "bias", "padding", "projection_norm", "bn_scale", "bn_eps", "bn_momentum", "output", "sampling_statistics",
-    "classes",
-)  # fmt: skip
+OF_NETWORKS = tuple(item.name for item in fields(Choices))
 OF_BATCHNORM = ("bn_scale", "bn_eps", "bn_momentum", "sampling_statistics")
 
 

@@ -9,7 +9,7 @@ import pytest
 from dcgan import __main__ as listing
 from dcgan import completion
 from dcgan.__main__ import COMMANDS
-from dcgan.config import PRECISIONS
+from dcgan.config.machine import PRECISIONS
 from dcgan.presets import PRESETS
 
 PRESET_NAMES = sorted(PRESETS)

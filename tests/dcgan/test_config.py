@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from dcgan import config as words
-from dcgan.config import Config
+from dcgan.config import Config, machine, networks, pictures
 from dcgan.data.recipe import RECIPES
 from dcgan.errors import UserError
 from dcgan.presets import PRESETS, config_of, parts
@@ -23,13 +22,13 @@ def test_help_lists_every_option(capsys):
 
 
 def test_the_words_of_options_are_those_that_the_modules_know():
-    """They stand in dcgan.config so that --help loads none of these modules."""
-    assert set(words.IMPLEMENTATIONS) == set(choices.IMPLEMENTATIONS)
-    assert words.PRECISIONS == choices.PRECISIONS
-    assert set(words.CONVOLUTIONS) == set(choices.FORMS)
-    assert tuple(parts.INITS) == words.INITS
-    assert tuple(RECIPES) == words.RECIPES
-    for name in words.RECIPES:
+    """They stand in the pages of dcgan.config so that --help loads none of these modules."""
+    assert set(machine.IMPLEMENTATIONS) == set(choices.IMPLEMENTATIONS)
+    assert machine.PRECISIONS == choices.PRECISIONS
+    assert set(machine.CONVOLUTIONS) == set(choices.FORMS)
+    assert tuple(parts.INITS) == networks.INITS
+    assert tuple(RECIPES) == pictures.RECIPES
+    for name in pictures.RECIPES:
         assert Config(recipe=name).recipe == name
 
 
@@ -38,12 +37,12 @@ def test_the_help_names_every_word_of_an_option(capsys):
         run_train("--help")
     text = capsys.readouterr().out
     for option, known in {
-        "recipe": words.RECIPES,
-        "labels": words.LABELS,
-        "implementation": words.IMPLEMENTATIONS,
-        "precision": words.PRECISIONS,
-        "conv": words.CONVOLUTIONS,
-        "init": words.INITS,
+        "recipe": pictures.RECIPES,
+        "labels": pictures.LABELS,
+        "implementation": machine.IMPLEMENTATIONS,
+        "precision": machine.PRECISIONS,
+        "conv": machine.CONVOLUTIONS,
+        "init": networks.INITS,
     }.items():
         help = Config.__dataclass_fields__[option].metadata["help"]
         assert all(word in help for word in known), option
