@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dcgan import cli
 
-COMMANDS = ("train", "generate", "prepare", "summary", "compare", "gallery", "plot", "runs")
+COMMANDS = ("train", "generate", "prepare", "summary", "compare", "measure", "gallery", "plot", "runs")
 EPILOG = """\
 for completion by the Tab key, write a script and have your shell read it:
   python -m dcgan --completion bash > ~/.dcgan.bash

@@ -38,22 +38,43 @@ def load(path: str, given: Mapping[str, Any], weights: str | None = None) -> Tra
     Raises UserError where there is no checkpoint, it does not fit, it lacks the average that was asked for, or it holds
     weights that are NaN or infinite.
     """
-    found = resume.find(path, lambda line: print(line, file=sys.stderr))
-    if found.state is None:
-        raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
-    config = replace(found.config, **{"precision": None, **given})  # what trained on a GPU may draw on a CPU
+    state, config = _found(path, given)
     device = choose_device(config)
     G = presets.find(config.preset).generator(config)
     with resume.fitting(path):
-        states = {name: found.state["gan"][part] for name, part in NETWORKS.items() if part in found.state["gan"]}
+        states = {name: state["gan"][part] for name, part in NETWORKS.items() if part in state["gan"]}
         chosen = weights or ("ema" if "ema" in states else "raw")
         if chosen == "ema" and "ema" not in states:
             raise UserError(f"--weights ema: {path} has no moving average of G's weights: draw with --weights raw")
-        for state in (*states.values(), states[chosen]):  # all, so that a part of another network is refused
-            G.load_state_dict(state)
-        step = int(found.state["step"])
+        for weights_of in (*states.values(), states[chosen]):  # all, so that a part of another network is refused
+            G.load_state_dict(weights_of)
+        step = int(state["step"])
     folder = folder_of(Path(path))
     return Trained(G.to(device), config, folder.name, step, chosen, class_names(folder))
+
+
+def discriminator(path: str, given: Mapping[str, Any]) -> Sequential:
+    """Return D of a run folder or a checkpoint, on the CPU; given and what is raised: as for `load`."""
+    state, config = _found(path, given)
+    D = presets.find(config.preset).discriminator(config)
+    with resume.fitting(path):
+        D.load_state_dict(state["gan"]["D"])
+    return D
+
+
+def _found(path: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], Config]:
+    """Return the state of a checkpoint, and its config with options given anew."""
+    found = resume.find(path, lambda line: print(line, file=sys.stderr))
+    if found.state is None:
+        raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
+    return found.state, replace(found.config, **{"precision": None, **given})  # trained on a GPU, drawn on a CPU
+
+
+def require(path: str) -> Path:
+    """Return the path of a run folder or a checkpoint. Raises UserError where there is none."""
+    if not Path(path).exists():
+        raise UserError(f"no such run folder or checkpoint: {path}")
+    return Path(path)
 
 
 def folder_of(path: Path) -> Path:

@@ -15,11 +15,10 @@ ROWS = 4096  # rows that are turned into float64 at once
 
 
 class Moments(NamedTuple):
-    """The mean (F,) and the covariance (F, F) of features, in float64, and how many rows they are of."""
+    """The mean (F,) and the covariance (F, F) of features, in float64."""
 
     mean: np.ndarray
     covariance: np.ndarray
-    count: int
 
 
 def moments(features: np.ndarray) -> Moments:
@@ -36,7 +35,7 @@ def moments(features: np.ndarray) -> Moments:
     for start in range(0, count, ROWS):
         centred = features[start : start + ROWS] - mean  # (rows, F), float64
         covariance += centred.T @ centred
-    return Moments(mean, covariance / (count - 1), count)
+    return Moments(mean, covariance / (count - 1))
 
 
 def frechet_distance(first: Moments, second: Moments) -> float:
@@ -47,7 +46,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
     square root of C1 C2 itself, which is not symmetric, they are stable where the covariances are singular, as those of
     fewer rows than features are.
     """
-    if not all(np.isfinite(values).all() for part in (first, second) for values in part[:2]):
+    if not all(np.isfinite(values).all() for part in (first, second) for values in part):
         return float("nan")
     root = _root(first.covariance)
     product = root @ second.covariance @ root

@@ -46,6 +46,12 @@ class Sequential(Layer):
             x = layer.forward(x)
         return x
 
+    def outputs(self, x: Array) -> Iterator[Array]:
+        """Yield what each layer makes of x in turn, a layer and the activation inside its pass together."""
+        for layer in self._steps:
+            x = layer.forward(x)
+            yield x
+
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
             dy = layer.backward(dy)
