@@ -24,6 +24,7 @@ from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import Diverged, UserError
+from dcgan.measuring import best
 from dcgan.run import resume, tensorboard
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
@@ -37,6 +38,7 @@ def check(config: Config) -> None:
     presets.find(config.preset).check(config)
     if config.tensorboard:
         tensorboard.require()
+    best.check(config)
     if config.data:
         split(config.data)
     _require_memory(config)
@@ -96,7 +98,11 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
-    return Trainer(settled, source, device)
+    if config.measure_features != "classifier":
+        settled = replace(settled, measure_features=os.path.abspath(config.measure_features))
+    trainer = Trainer(settled, source, device)
+    trainer.best.prepare()
+    return trainer
 
 
 def open_data(config: Config, progress: bool) -> Source:
@@ -148,6 +154,8 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer.step, found, path)
+    old = found.run or (RunDir(found.log.parent) if found.log else None)
+    trainer.best.settle(run.best, old.best if old else None, bool(trainer.changes))
     return trainer, run
 
 
@@ -226,6 +234,9 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
     record.changed(trainer.changes)
     record.write()
+    trainer.tell_best = record.best
+    if trainer.best.state:
+        record.best(trainer.best.state)
     return record
 
 

@@ -15,6 +15,8 @@ from dcgan import images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
+from dcgan.measuring.best import Best
+from dcgan.options import due
 from dcgan.progress import step_bar, step_text
 from dcgan.run import log
 from dcgan.run.advice import Balance
@@ -52,10 +54,12 @@ class Trainer:
         self.fixed_z = draw_z(self.rng.spawn(1)[0], whole_batches(config.samples), config)
         self.gan = GAN(config, self.rng, device)
         self.stepper = Stepper(self.gan, device, config.graph)
+        self.best = Best(config, source, device)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.lr = 0, config.lr
         self.changes: list[str] = []  # options that a resume has changed, for run.json
+        self.tell_best: Callable[[dict[str, Any]], None] = lambda state: None  # session has it noted in run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
 
@@ -70,6 +74,7 @@ class Trainer:
             "random": self.rng.bit_generator.state,
             "fixed_z": self.fixed_z,
             "gan": self.gan.state_dict(),
+            **({"best": self.best.state} if self.best.state else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -82,6 +87,7 @@ class Trainer:
             raise ValueError(f"step {self.step}, epoch {epoch}, position {position} in {len(self.source)} pictures")
         self.saved_step, self.start = self.step, (epoch, position)
         self._take_fixed_z(state["fixed_z"])
+        self.best.load(state.get("best"))
         self.lr = self.gan.adam_G.lr
 
     def _take_fixed_z(self, before: np.ndarray) -> None:
@@ -145,10 +151,13 @@ class Trainer:
         inputs = Inputs(batch.images, zs, flip, batch.labels if config.classes else None)
         stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
-        fetched = output.log.record(self.step, batch.epoch + 1, stats)
         finished = self.start[0] if self.start[0] > batch.epoch else None
+        numbers = self.best.numbers(self.gan, self.step, finished)
+        fetched = output.log.record(self.step, batch.epoch + 1, {**stats, **numbers})
         if self.step in (1, self.last_step) or due(config.sample_every, self.step, finished):
             self.sample(batch, zs[0], output)
+        if self.best.improved:
+            self.save_best(output)
         if due(config.checkpoint_every, self.step, finished):
             self.save(output)
         elif self.first_save.due() and self.step < self.last_step:
@@ -178,6 +187,14 @@ class Trainer:
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
             images.save_png(real, images.grid(self.source.batch(some.astype(int))))
+
+    def save_best(self, output: Output) -> None:
+        """Write best.h5, a checkpoint of this step. Raises Diverged, CheckpointError."""
+        output.log.flush()
+        state = self.state_dict()
+        log.require_finite(state["gan"], self.step)
+        checkpoint.save(output.run.best, state)
+        self.tell_best(state["best"])
 
     def save(self, output: Output) -> None:
         """Write the log and a checkpoint, then remove the oldest checkpoints. Raises Diverged, CheckpointError."""
@@ -233,16 +250,3 @@ def last_step(config: Config, count: int) -> int:
     if config.last_batch == "wrap":
         return -(-config.epochs * count // config.batch_size)
     return config.epochs * (count // config.batch_size)
-
-
-def due(cadence: int | str, step: int, finished: int | None) -> bool:
-    """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
-
-    cadence: 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at the end of these epochs.
-    """
-    if isinstance(cadence, int):
-        return step % cadence == 0
-    if finished is None:
-        return False
-    epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
-    return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

@@ -93,9 +93,16 @@ def chosen(name: str, G: Sequential, source: Source, D: Callable[[], Sequential]
     device = backend.device_of(G.parameters()[0].data)
     if name == "discriminator":
         return discriminator.features_of(D().to(device), G)
+    return lasting(name, source, device, say, *reads)
+
+
+def lasting(
+    name: str, source: Source, device: str, say: Say, size: Size | None = None, numbers: str = "unit"
+) -> Features:
+    """Return the features of a name that stay the same from step to step and from run to run."""
     if name == "classifier":
         return classifier.features_of(source, device, say)
-    return onnx_file.features_of(name, *reads)
+    return onnx_file.features_of(name, size, numbers)
 
 
 def require_enough(count: int, what: str) -> None:
