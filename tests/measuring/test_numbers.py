@@ -54,7 +54,7 @@ def test_each_k_has_its_own_paper():
     """Precision and recall take 3 neighbours, density and coverage 5."""
     found = neighbours(*judged())
     assert (found.precision, found.recall) == (0.5, 0.23)
-    assert found.coverage == pytest.approx(JUDGES[5]["coverage"]) and found.density == pytest.approx(JUDGES[5]["density"])
+    assert found[2:] == pytest.approx([JUDGES[5]["density"], JUDGES[5]["coverage"]])
 
 
 def gaussian(rng, count, mean, deviation):
@@ -96,7 +96,8 @@ def test_fewer_rows_than_features():
 
 def test_equal_sets_have_no_distance():
     real, _ = judged()
-    assert abs(frechet_distance(moments(real), moments(real))) < 1e-9
+    found = moments(real)  # small eigenvalues lose half of their digits: their roots' errors are 1e-8 of the largest
+    assert abs(frechet_distance(found, found)) < 1e-9 * np.trace(found.covariance)
     assert neighbours(real, real)[:2] == (1, 1)
     assert squared_mmd(real, real) < 0  # unbiased: the pairs of a row with itself are left out of two terms of three
 
@@ -129,8 +130,8 @@ def test_the_kernel_distance_by_loops():
 def test_blocks_are_disjoint_and_average():
     rng = np.random.default_rng(5)
     real, made = rng.standard_normal((3000, 4)), rng.standard_normal((2500, 4))
-    found = kernel_distance(real, made, np.random.default_rng(0), block=600)
-    assert found.blocks == 4 and found.error > 0 and abs(found.value) < 4 * found.error  # one distribution: 0
+    found = kernel_distance(real, made, np.random.default_rng(0), block=100)
+    assert found.blocks == 25 and found.error > 0 and abs(found.value) < 4 * found.error  # one distribution: 0
     whole = kernel_distance(real[:50], made[:50], np.random.default_rng(0))
     assert whole.blocks == 1 and whole.error == 0 and whole.value == pytest.approx(squared_mmd(real[:50], made[:50]))
 

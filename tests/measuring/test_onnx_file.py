@@ -1,6 +1,7 @@
 """Features of .onnx files: layouts, sizes and ranges against NumPy; hostile and wrong files end in one line."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_tokens_are_averaged(tmp_path, images):
 def test_the_origin_tells_the_file(tmp_path, images):
     path = identity(tmp_path, ["n", 6, 4, 3])
     origin = onnx_file.features_of(path, numbers="signed").origin
-    assert origin["sha256"] == hashlib.sha256(open(path, "rb").read()).hexdigest()
+    assert origin["sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert (origin["name"], origin["size"], origin["range"]) == ("net.onnx", "6x4", "signed")
 
 
@@ -142,9 +143,8 @@ def test_weights_in_a_branch_are_found_too(tmp_path):
     """A tensor in the graph of an If node."""
     weight = TensorProto(name="w", data_type=FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
     weight.external_data.add(key="location", value="/etc/hostname")
-    branch = helper.make_graph(
-        [helper.make_node("Identity", ["w"], ["z"])], "branch", [], [helper.make_tensor_value_info("z", FLOAT, None)], [weight]
-    )
+    out = [helper.make_tensor_value_info("z", FLOAT, None)]
+    branch = helper.make_graph([helper.make_node("Identity", ["w"], ["z"])], "branch", [], out, [weight])
     node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
     yes = helper.make_tensor("c", TensorProto.BOOL, [], [True])
     with pytest.raises(UserError, match="/etc/hostname, expected them in its own folder"):
@@ -157,7 +157,8 @@ def test_files_that_are_no_networks(tmp_path):
     content = good.SerializeToString()
     bad = {
         "empty": b"", "text": b"PK\x03\x04 no network", "cut": content[: len(content) // 2],
-        "unknown operator": unknown.SerializeToString(), "two inputs": model([], ["n", 6, 4, 3], inputs=2).SerializeToString(),
+        "unknown operator": unknown.SerializeToString(),
+        "two inputs": model([], ["n", 6, 4, 3], inputs=2).SerializeToString(),
     }  # fmt: skip
     for name, data in bad.items():
         (tmp_path / "bad.onnx").write_bytes(data)
