@@ -1,4 +1,4 @@
-"""Say in numbers how good a run's pictures are: python -m dcgan.measure RUN --data PATH"""
+"""Say in numbers how good a run's pictures are: python -m dcgan.measure RUN"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dcgan.options import integer, named
 
 EXAMPLES = """\
 examples:
-  python -m dcgan.measure RUN                  against the run's own data, by the
+  python -m dcgan.measure RUN                  against its own data, by the
                                                features of its own D
   python -m dcgan.measure RUN --data mnist/ --split test --features classifier
                                                against unseen pictures
