@@ -9,7 +9,9 @@ from pathlib import Path
 
 from dcgan import cli
 
-COMMANDS = ("train", "generate", "prepare", "summary", "compare", "measure", "gallery", "plot", "runs")
+COMMANDS = (
+    "train", "generate", "prepare", "summary", "compare", "measure", "gallery", "plot", "report", "runs", "doctor",
+)  # fmt: skip
 EPILOG = """\
 for completion by the Tab key, write a script and have your shell read it:
   python -m dcgan --completion bash > ~/.dcgan.bash

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from dcgan import signals, streams
 from dcgan.config import GROUPS, option_name
-from dcgan.errors import Diverged, UserError
+from dcgan.errors import Collapsed, UserError
 from dcgan.options import meant
 
 Main = Callable[..., int]
@@ -140,7 +140,7 @@ def _failure(error: Exception) -> str | None:
     from gpunet.checkpoint import CheckpointError  # not above: --help loads no networks
     from gpunet.kernels import BuildError
 
-    if isinstance(error, Diverged | CheckpointError | BuildError):
+    if isinstance(error, Collapsed | CheckpointError | BuildError):
         return str(error)
     if isinstance(error, MemoryError) or str(error).startswith(TOO_LARGE):
         return f"out of memory ({error}): try a smaller --batch-size, --width, --z-dim, --samples or --image-size"

@@ -142,7 +142,8 @@ def column(name: str, run: RunDir) -> Column:
     config, samples = Config.read(run.config), newest_grid(run)
     preset = presets.find(config.preset)
     parameters = summary.count(preset.generator(config)), summary.count(preset.discriminator(config))
-    return Column(name, samples, log.read(run.log), config.preset, seconds_of(run, config.batch_size), parameters)
+    seconds = seconds_of(run, config.pictures_per_step)
+    return Column(name, samples, log.read(run.log), config.preset, seconds, parameters)
 
 
 def newest_grid(run: RunDir) -> np.ndarray:
@@ -161,14 +162,14 @@ def newest_grid(run: RunDir) -> np.ndarray:
         raise UserError(f"{path} is no sample grid ({error_text(error)}): remove it") from error
 
 
-def seconds_of(run: RunDir, batch_size: int) -> float:
+def seconds_of(run: RunDir, pictures_per_step: int) -> float:
     """Return how long a run trained: the sum of its steps' pictures over their speed, from timing.jsonl."""
     path = run.path / "timing.jsonl"
     seconds, before = 0.0, 0
     for timing in log.read(path) if path.exists() else []:
         step, speed = timing["step"], timing.get("images_per_second", 0)
         if step > before and speed > 0:
-            seconds += (step - before) * batch_size / speed
+            seconds += (step - before) * pictures_per_step / speed
         before = step  # smaller than the one before where a run was resumed from a checkpoint
     return seconds
 

@@ -37,8 +37,7 @@ table, its options, the data and the date as text.
 SHARED = {"steps": 1000, "batch_size": Config.batch_size}
 UNUSED = (  # a gallery trains in a folder that it throws away, keeps one grid, and says of steps what it means
     "preset", "out", "samples", "real_grids", "tensorboard", "sample_every", "checkpoint_every", "keep", "epochs",
-    "checkpoint_minutes",
-    "steps",
+    "checkpoint_minutes", "report_every", "steps",
 )  # fmt: skip
 OWN = ("presets", "labelled", "out", "no_progress", "narrow")  # options that are none of a training
 SIDE = 360  # pixels: smaller grids are enlarged to be about as wide

@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from dcgan.augment import View
 from dcgan.config import Config
+from dcgan.losses import LOSSES, clip_limit
+from dcgan.penalties import Objective, Penalty, penalties
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
 from gpunet.average import Average
 from gpunet.backend.choices import rounding
-from gpunet.backend.devices import Array, device_of
+from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
+
+MicroBatch = tuple[Array, Any, View, Any]  # real pictures (N, H, W, C), labels (N,) or None, what D sees, mix or None
 
 
 class GAN:
@@ -35,10 +40,19 @@ class GAN:
             net.to(device)
         betas, scale = (config.beta1, config.beta2), FIRST if config.precision == "fp16" else None
         self.adam_G, self.adam_D = (
-            Adam(net.parameters(), config.lr, betas, weight_decay=config.l2, loss_scale=scale)
-            for net in (self.G, self.D)
+            Adam(net.parameters(), rate, betas, 1e-8, config.l2, scale, config.clip_grad, config.accumulate)
+            for net, rate in zip((self.G, self.D), config.rates, strict=True)
         )
         self.average_G = Average(self.G, self.adam_G, config.ema) if config.ema else None
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """The learning rates of G and of D. Setting them takes effect at the next step."""
+        return self.adam_G.lr, self.adam_D.lr
+
+    @rates.setter
+    def rates(self, values: tuple[float, float]) -> None:
+        self.adam_G.lr, self.adam_D.lr = values
 
     def plan(self, number: int) -> tuple[bool, int]:
         """Return whether the number-th batch, from 1, trains D, and how often it trains G.
@@ -51,33 +65,93 @@ class GAN:
             return turn_of_D, int(not turn_of_D)
         return True, g_steps if number % d_steps == 0 else 0
 
+    def penalties(self, number: int) -> tuple[Penalty, ...]:
+        """Return the gradient penalties that the number-th batch, from 1, adds to D's loss."""
+        if not self.plan(number)[0]:
+            return ()
+        before, (d_steps, g_steps) = number - 1, self.config.ratio
+        if self.config.alternate:  # each turn of g_steps + d_steps batches begins with those of G
+            turns, in_turn = divmod(before, g_steps + d_steps)
+            before = turns * d_steps + in_turn - g_steps
+        return penalties(self.config, before)
+
+    def mixes(self, number: int) -> bool:
+        """Return whether the number-th step takes a `mix`."""
+        return any(penalty.name == "gp" for penalty in self.penalties(number))
+
     def draws(self, number: int) -> int:
         """Return how many batches of z the number-th step takes: one, or with fresh_z one for every update."""
         trains_D, g_steps = self.plan(number)
         return trains_D + g_steps if self.config.fresh_z else 1
 
-    def step(self, number: int, real: Array, zs: Sequence[Array], labels: Array | None = None) -> Stats:
+    def views(self, number: int) -> int:
+        """Return how many sets of numbers the `View` of the number-th step takes: real pictures, and G's each time."""
+        trains_D, g_steps = self.plan(number)
+        return 2 * trains_D + g_steps
+
+    def step(
+        self,
+        number: int,
+        real: Array,
+        zs: Sequence[Array],
+        labels: Array | None = None,
+        view: View | None = None,
+        mix: Array | None = None,
+    ) -> Stats:
         """Train on one batch, the number-th from 1, as `plan` says.
 
         real (N, H, W, C), in the range of G's pictures; zs: `draws(number)` arrays z (N, 1, 1, z_dim); labels (N,) of
-        the real pictures, int32, if the networks are told them: G then makes pictures of the same classes.
+        the real pictures, int32, if the networks are told them: G then makes pictures of the same classes. view: what D
+        sees of pictures; None: them as they are. mix (N,): what WGAN-GP takes (`mixes`). With --accumulate the batch is
+        cut into so many parts of equal size, and every update takes the mean of their gradients.
         """
         (trains_D, g_steps), config = self.plan(number), self.config
-        fake, stats = None, Stats()
+        parts, fake, stats = config.accumulate, None, Stats()
+        views = (view or View()).parts(parts)
+        batches = list(zip(cut(real, parts), cut(labels, parts), views, cut(mix, parts), strict=True))
         next_z = iter(zs) if config.fresh_z else repeat(zs[0])
-        with self.G.given(labels), self.D.given(labels), self._rounding():
+        with self._rounding():
             if trains_D:
-                targets = config.real_target, config.fake_target
-                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, next(next_z), *targets)
+                fake, stats = self._train_D(batches, cut(next(next_z), parts), self.penalties(number))
             for i in range(g_steps):
-                if fake is None or i > 0 or config.fresh_z:  # G has changed, or gets another z: draw anew
-                    self.G.forget()
-                    fake = self.G.forward(next(next_z))
-                stats.update(generator_step(self.G, self.D, self.adam_G, fake, config.generator_target))
+                ready = fake if i == 0 and not config.fresh_z else None  # else G has changed, or gets another z
+                stats.update(self._train_G(batches, cut(next(next_z), parts), ready))
                 if self.average_G:
                     self.average_G.update()
         self.G.forget()  # if no generator step used the pictures
         return stats
+
+    def _train_D(
+        self, batches: Sequence[MicroBatch], zs: Sequence[Array], penalties: tuple[Penalty, ...]
+    ) -> tuple[Array | None, Stats]:
+        """Update D once; return G's pictures if G is ready to learn from them: if they are of one batch."""
+        found, config = [], self.config
+        objective = Objective(LOSSES[config.loss], penalties, clip_limit(config))
+        for (real, labels, view, mix), z in zip(batches, zs, strict=True):
+            self.G.forget()
+            with self._told(labels):
+                given = config.real_target, config.fake_target, view, objective, mix
+                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, z, *given)
+            found.append(stats)
+        return fake if len(batches) == 1 else None, mean_of(found) | _norm("grad_d", self.adam_D)
+
+    def _train_G(self, batches: Sequence[MicroBatch], zs: Sequence[Array], fake: Array | None) -> Stats:
+        """Update G once; fake: its pictures of a pass whose backward is still to come, None: they are drawn here."""
+        found = []
+        target, loss = self.config.generator_target, LOSSES[self.config.loss]
+        for (_, labels, view, _), z in zip(batches, zs, strict=True):
+            with self._told(labels):
+                if fake is None or len(batches) > 1:
+                    self.G.forget()
+                    fake = self.G.forward(z)
+                found.append(generator_step(self.G, self.D, self.adam_G, fake, target, view, loss))
+        return mean_of(found) | _norm("grad_g", self.adam_G)
+
+    @contextmanager
+    def _told(self, labels: Array | None) -> Iterator[None]:
+        """Within the block both networks know the labels of the batch."""
+        with self.G.given(labels), self.D.given(labels):
+            yield
 
     @contextmanager
     def _rounding(self) -> Iterator[None]:
@@ -110,6 +184,27 @@ class GAN:
     def _parts(self) -> dict[str, Any]:
         parts = {"G": self.G, "D": self.D, "adam_G": self.adam_G, "adam_D": self.adam_D}
         return parts | ({"average_G": self.average_G} if self.average_G else {})
+
+
+def cut(array: Array | None, count: int) -> Sequence[Any]:
+    """Return `count` equal parts of an array (N, ...), one after another; of None as many None."""
+    if array is None or count == 1:
+        return [array] * count
+    each = len(array) // count
+    return [array[i * each : (i + 1) * each] for i in range(count)]
+
+
+def mean_of(found: Sequence[Stats]) -> Stats:
+    """Return the means of the numbers of several batches."""
+    if len(found) == 1:
+        return found[0]
+    xp = array_module(next(iter(found[0].values())))
+    return {name: xp.asarray(sum(stats[name] for stats in found) / len(found)) for name in found[0]}
+
+
+def _norm(name: str, optimizer: Adam) -> Stats:
+    """Return the norm of the newest gradient for the log, where gradients are clipped."""
+    return {} if optimizer.norm is None else {name: optimizer.norm}
 
 
 def _on_host(state: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,22 @@ def columns_of(count: int, height: int, width: int) -> int:
     return min(count, max(1, math.ceil(math.sqrt(count * height / width))))
 
 
+def cells(sheet: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """Return the pictures (N, H, W, C) of a grid that `grid` made of pictures of this size (H, W).
+
+    White places behind the last picture are left out. None: the sheet's size is not that of such a grid.
+    """
+    rows, columns = ((side - GAP) // (length + GAP) for side, length in zip(sheet.shape[:2], size, strict=True))
+    used = (rows * (size[0] + GAP) + GAP, columns * (size[1] + GAP) + GAP)
+    if min(rows, columns) < 1 or sheet.shape[:2] != used:
+        return None
+    steps = (rows, size[0] + GAP, columns, size[1] + GAP, sheet.shape[2])
+    places = sheet[GAP:, GAP:].reshape(steps)[:, : size[0], :, : size[1]].swapaxes(1, 2)  # (rows, columns, H, W, C)
+    pictures = places.reshape(-1, *size, sheet.shape[2])
+    drawn = np.flatnonzero((pictures != PAPER).any(axis=(1, 2, 3)))
+    return pictures[: drawn[-1] + 1] if len(drawn) else pictures
+
+
 def enlarged(images: np.ndarray, scale: int) -> np.ndarray:
     """Return pictures (..., H, W, C) with every pixel as a square of scale x scale pixels."""
     return images if scale == 1 else images.repeat(scale, axis=-3).repeat(scale, axis=-2)
@@ -81,6 +97,18 @@ def save_png(
         picture = picture.quantize(COLOURS)
     picture.save(buffer, "PNG", pnginfo=info, optimize=small)
     write_atomically(path, buffer.getbuffer())
+
+
+def read_png(path: str | os.PathLike) -> np.ndarray | None:
+    """Return a picture that `save_png` wrote, uint8 (H, W, C); None where there is none, or it is damaged."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 
 def save_gif(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: int, comment: str = "") -> None:

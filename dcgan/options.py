@@ -92,6 +92,19 @@ def meant(typed: str, names: Iterable[str]) -> str:
     return f": did you mean {known[found[0]]}?" if found else ""
 
 
+def some_of(*names: str) -> Kind:
+    """Some of these words, as in "color,cutout"; they are returned in the order of the names, each once."""
+
+    def read(value: Any) -> str:
+        given = [word.strip() for word in str(value).split(",")]
+        wrong = [word for word in given if word not in names]
+        if wrong:
+            _refuse(value, f"some of {','.join(names)}, with commas between them{meant(wrong[0], names)}")
+        return ",".join(name for name in names if name in given)
+
+    return read
+
+
 def flag(value: Any) -> bool:
     """True or false."""
     return value if isinstance(value, bool) else _refuse(value, "true or false")
@@ -137,14 +150,14 @@ def cadence(value: Any) -> int | str:
     return str(value) if per_epoch else int(numbers[0])
 
 
-def due(cadence: int | str, step: int, finished: int | None) -> bool:
+def due(cadence: int | str | None, step: int, finished: int | None) -> bool:
     """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
 
-    cadence: 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at the end of these epochs.
+    cadence: None, never; 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at that of these.
     """
     if isinstance(cadence, int):
         return step % cadence == 0
-    if finished is None:
+    if cadence is None or finished is None:
         return False
     epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
     return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

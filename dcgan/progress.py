@@ -9,7 +9,11 @@ from typing import Any
 from tqdm import tqdm
 
 FORMAT = "{percentage:3.0f}% {n_fmt}/{total_fmt} {remaining} left{postfix}"
-SHORT = {"d_real": "D(x)", "d_fake": "D(G)", "loss_d": "lossD", "loss_g": "lossG"}  # names in the line of log's numbers
+SHORT = {  # names of the log's numbers in the line
+    "d_real": "D(x)", "d_fake": "D(G)",
+    "score_real": "d(x)", "score_fake": "d(G)",
+    "loss_d": "lossD", "loss_g": "lossG",
+}  # fmt: skip
 
 
 def step_bar(first: int, last: int, shown: bool) -> tqdm:

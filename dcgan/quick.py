@@ -15,7 +15,9 @@ from dcgan.config import Config
 
 VARIABLE = "DCGAN_QUICK"
 # Of a new training
-MOST = {"steps": 2, "width": 4, "batch_size": 4, "samples": 10, "train_size": 40, "measure_count": 16}
+MOST = {
+    "steps": 2, "width": 4, "batch_size": 4, "accumulate": 2, "samples": 10, "train_size": 40, "measure_count": 16,
+}  # fmt: skip
 
 
 def notice() -> str:

@@ -63,8 +63,12 @@ def sample(G: Sequential, z: np.ndarray, labels: np.ndarray | None = None, stric
     return np.concatenate(images)[:wanted]
 
 
-def judge(D: Sequential, images: np.ndarray, low: float, labels: np.ndarray | None = None) -> np.ndarray:
+def judge(
+    D: Sequential, images: np.ndarray, low: float, labels: np.ndarray | None = None, probabilities: bool = True
+) -> np.ndarray:
     """Return D(x), (N,), for uint8 pictures (N, H, W, C) that become numbers from `low` to 1.
+
+    probabilities: whether D's loss takes its answers for logits; otherwise they are returned as they are.
 
     Batch norm uses the statistics of these pictures, as in training; D is the same afterwards, its averages included.
     """
@@ -80,7 +84,7 @@ def judge(D: Sequential, images: np.ndarray, low: float, labels: np.ndarray | No
         D.train(training)
         for layer, before in norms:
             layer.batch_statistics = before
-    return backend.to_numpy(backend.sigmoid(logits)).ravel()
+    return backend.to_numpy(backend.sigmoid(logits) if probabilities else logits).ravel()
 
 
 def _pass(G: Sequential, z: np.ndarray, labels: np.ndarray | None, strict: bool) -> np.ndarray:

@@ -16,16 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import presets, quick
+from dcgan import losses, memory, penalties, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
-from dcgan.errors import Diverged, UserError
+from dcgan.errors import UserError
 from dcgan.measuring import best
+from dcgan.reporting import live
 from dcgan.run import resume, tensorboard
+from dcgan.run.collapse import to_the_end
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
@@ -36,6 +38,8 @@ from gpunet.files import write_atomically
 def check(config: Config) -> None:
     """Raise UserError for what is known to be wrong before anything is opened, compiled or computed."""
     presets.find(config.preset).check(config)
+    losses.check(config)
+    penalties.check(config)
     if config.tensorboard:
         tensorboard.require()
     best.check(config)
@@ -63,14 +67,20 @@ def _say_quick() -> None:
 
 def _require_memory(config: Config) -> None:
     """Raise UserError where a batch and a sample grid alone are more than this machine's memory."""
-    (height, width), numbers = config.image_size, config.samples + config.batch_size
+    (height, width), numbers = config.image_size, config.samples + config.pictures_per_step
     least = numbers * (height * width + 4 * config.z_dim)  # bytes: pictures of one channel, uint8, and float32 z
     memory = 4 * default_memory_limit()
     if least > memory:
         raise UserError(
             f"--image-size {height}x{width}, --z-dim {config.z_dim}, --samples {config.samples} and --batch-size "
-            f"{config.batch_size} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
+            f"{_batch_text(config)} need over {least / 2**30:,.0f} GiB of memory; here are {memory / 2**30:,.0f}"
         )
+
+
+def _batch_text(config: Config) -> str:
+    """Return the pictures of a step as the options ask for them: "64", or "64 with --accumulate 4"."""
+    more = f" with --accumulate {config.accumulate}" if config.accumulate > 1 else ""
+    return f"{config.batch_size}{more}"
 
 
 def _require_rows(config: Config) -> None:
@@ -94,9 +104,17 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
     source = open_data(config, progress)
+    if config.accumulate > 1 and len(source) < config.pictures_per_step:
+        raise UserError(
+            f"{source.description}: fewer images than a step of --batch-size {_batch_text(config)} takes, which are "
+            f"{config.pictures_per_step:,}; lower one of them"
+        )
     require_batch(source, config.batch_size)
     say(source.description)
     data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
+    device_memory = memory.require(replace(config, channels=source.channels), device)
+    if device_memory:
+        say(device_memory)
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
     if config.measure_features != "classifier":
         settled = replace(settled, measure_features=os.path.abspath(config.measure_features))
@@ -152,6 +170,8 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"going on from step {trainer.step} in {run.path}")
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
+    if trainer.rollbacks:
+        say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer.step, found, path)
     old = found.run or (RunDir(found.log.parent) if found.log else None)
@@ -199,17 +219,14 @@ def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
     """Train in a run folder to the end, or to a signal; return the exit status."""
     run.complete()
     say(f"run folder: {run.path}")
-    with run.locked():
+    with live.final(trainer.config.report_every is not None, run, say), run.locked():
         known = len(trainer.source.skipped)
         write_atomically(run.config, trainer.config.to_json().encode())
         run.list_skipped(trainer.source.skipped)
         record, how = _record(trainer, run), "failed"
         try:
-            done = trainer.train(run, progress)
+            done = to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
-        except Diverged as error:
-            kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
-            raise Diverged(f"{error}: training stopped, {kept}; a lower --lr may help") from error
         finally:
             _close(trainer.source, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
@@ -234,7 +251,7 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
     record.changed(trainer.changes)
     record.write()
-    trainer.tell_best = record.best
+    trainer.best.tell = record.best
     if trainer.best.state:
         record.best(trainer.best.state)
     return record

@@ -12,7 +12,7 @@ from dcgan import cli
 from dcgan.config import Config
 from dcgan.presets import OF_NETWORKS, PRESETS, config_of, find
 from gpunet import backend
-from gpunet.layers import Conv2d, ConvTranspose2d, Layer, Linear, Sequential
+from gpunet.layers import Conv2d, ConvTranspose2d, Layer, Linear, Residual, Sequential, SpectralNorm
 
 EXAMPLES = """\
 examples:
@@ -63,17 +63,37 @@ def report(config: Config) -> str:
 
 def rows(net: Sequential, shape: tuple[int, ...]) -> Iterator[Row]:
     """Yield the layers of a network for samples of this shape, found by sending two of them through."""
-    x = np.zeros((2, *shape), "float32")
     net.eval()
     with backend.use("reference"), net.given(np.zeros(2, "int32")):
-        for layer in net.layers:
-            y = layer.forward(x)
-            yield Row(repr(layer), y.shape[1:], count(layer), flops(layer, x, y))
-            x = y
+        yield from _rows(net, np.zeros((2, *shape), "float32"))
+
+
+def _rows(net: Sequential, x: np.ndarray) -> Iterator[Row]:
+    for layer in net.layers:
+        y = layer.forward(x)
+        yield Row(name_of(layer), y.shape[1:], count(layer), flops(layer, x, y))
+        x = y
+
+
+def name_of(layer: Layer) -> str:
+    """Return a layer as the table shows it; a residual block by the kinds of its layers, path by path."""
+    if not isinstance(layer, Residual):
+        return repr(layer)
+    shown = [" ".join(type(getattr(inner, "layer", inner)).__name__ for inner in path.layers) for path in paths(layer)]
+    return "Residual: " + " | ".join([*shown, "x"] if layer.shortcut is None else shown)
+
+
+def paths(layer: Residual) -> list[Sequential]:
+    """Return the branch of a residual block and, if it has one, its shortcut."""
+    return [path for path in (layer.branch, layer.shortcut) if isinstance(path, Sequential)]
 
 
 def flops(layer: Layer, x: np.ndarray, y: np.ndarray) -> int:
     """Return the operations of a layer's product for one sample; 0 for layers without one."""
+    if isinstance(layer, SpectralNorm):
+        return flops(layer.layer, x, y)
+    if isinstance(layer, Residual):
+        return sum(row.flops for path in paths(layer) for row in _rows(path, x))
     if isinstance(layer, Linear):
         return 2 * layer.weight.data.size
     if isinstance(layer, Conv2d):

@@ -11,18 +11,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dcgan import images
+from dcgan import augment, images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
 from dcgan.measuring.best import Best
 from dcgan.options import due
+from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
+from dcgan.reporting.live import Live
 from dcgan.run import log
-from dcgan.run.advice import Balance
 from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
+from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
+from dcgan.run.watch import Watch
 from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
 from dcgan.signals import stop_on_signal
 from dcgan.stepper import Inputs, Stepper
@@ -33,12 +36,13 @@ OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
 
 
 class Output(NamedTuple):
-    """Where a training writes: its folder, its log, its plot, and with --tensorboard an event file."""
+    """Where a training writes: its folder, log, plot, with --tensorboard event file, with --report-every report."""
 
     run: RunDir
     log: log.Log
     board: Board | None = None
     plot: LossPlot | None = None
+    report: Live | None = None
 
 
 class Trainer:
@@ -57,9 +61,10 @@ class Trainer:
         self.best = Best(config, source, device)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
-        self.saved_step, self.lr = 0, config.lr
+        self.saved_step, self.rates = 0, config.rates
+        self.watch = Watch(config.on_collapse)
+        self.rollbacks: list[list[int]] = []  # (from, to) of each: its steps
         self.changes: list[str] = []  # options that a resume has changed, for run.json
-        self.tell_best: Callable[[dict[str, Any]], None] = lambda state: None  # session has it noted in run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
 
@@ -73,6 +78,8 @@ class Trainer:
             "data": self.source.fingerprint,
             "random": self.rng.bit_generator.state,
             "fixed_z": self.fixed_z,
+            "watch": self.watch.state_dict(),
+            "rollbacks": self.rollbacks,
             "gan": self.gan.state_dict(),
             **({"best": self.best.state} if self.best.state else {}),
         }
@@ -88,7 +95,10 @@ class Trainer:
         self.saved_step, self.start = self.step, (epoch, position)
         self._take_fixed_z(state["fixed_z"])
         self.best.load(state.get("best"))
-        self.lr = self.gan.adam_G.lr
+        self.rates = self.gan.rates
+        self.rollbacks = [[int(a), int(b)] for a, b in state.get("rollbacks", [])]  # older versions have none
+        if "watch" in state:
+            self.watch.load_state_dict(state["watch"])
 
     def _take_fixed_z(self, before: np.ndarray) -> None:
         """Take the z of the samples so far; more samples than before begin with the same, and go on as drawn here."""
@@ -97,6 +107,11 @@ class Trainer:
         count = min(len(before), len(self.fixed_z))
         self.fixed_z[:count] = before[:count]
 
+    @property
+    def rate(self) -> float:
+        """The factor of the learning rate: each rollback has halved it."""
+        return 0.5 ** len(self.rollbacks)
+
     def restart_epoch(self) -> None:
         """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""
         self.start = (self.start[0], 0)
@@ -104,8 +119,8 @@ class Trainer:
     def train(self, run: RunDir, progress: bool = True) -> bool:
         """Train to the last step; return False if a signal came before. Either way the last step is saved.
 
-        Raises Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), CheckpointError when a
-        checkpoint cannot be written.
+        Raises Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), Collapsed when the watch
+        says that the run shall not go on (then nothing is saved yet), CheckpointError when one cannot be written.
         """
         with (
             opened(self.config.tensorboard, run, self.step) as board,
@@ -127,9 +142,13 @@ class Trainer:
         return self.step == self.last_step
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
-        watches = [Balance(say)] + ([board.scalars] if board else [])
-        written = log.Log(run.path, self.config.batch_size, watches)
-        return Output(run, written, board, LossPlot(run, self.config.preset))
+        self.watch.say = say
+        pace = Pace(self.step, self.last_step, self.config.pictures_per_step, say)
+        board_too = [board.scalars] if board else []
+        watches: list[log.Watch] = [*board_too, pace, self.watch.records]  # the watch last: it may raise
+        written = log.Log(run.path, self.config.pictures_per_step, watches)
+        report = Live(run, say) if self.config.report_every else None
+        return Output(run, written, board, LossPlot(run, self.config.preset), report)
 
     def _finish(self, output: Output) -> None:
         """Save the last step, unless it is saved, and draw the plot with it."""
@@ -140,38 +159,59 @@ class Trainer:
 
     def _loader(self) -> Loader:
         config = self.config
-        return Loader(self.source, config.batch_size, config.seed, self.start, wrap=config.last_batch == "wrap")
+        wrap = config.last_batch == "wrap"
+        return Loader(self.source, config.pictures_per_step, config.seed, self.start, wrap=wrap)
 
     def _step(self, batch: Batch, output: Output) -> bool:
         """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
         config = self.config
-        flip = self.rng.random(config.batch_size) < 0.5 if config.flip else None
-        zs = [draw_z(self.rng, config.batch_size, config) for _ in range(self.gan.draws(self.step + 1))]
-        self._set_learning_rate(batch.epoch + 1)
-        inputs = Inputs(batch.images, zs, flip, batch.labels if config.classes else None)
+        inputs = self._inputs(batch)
+        self._set_learning_rates(batch.epoch + 1)
         stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
         finished = self.start[0] if self.start[0] > batch.epoch else None
         numbers = self.best.numbers(self.gan, self.step, finished)
+        if self.rollbacks and self.rollbacks[-1][1] == self.step - 1:
+            output.log.note(self.step, rollbacks=len(self.rollbacks), rate=self.rate)
         fetched = output.log.record(self.step, batch.epoch + 1, {**stats, **numbers})
-        if self.step in (1, self.last_step) or due(config.sample_every, self.step, finished):
-            self.sample(batch, zs[0], output)
+        regular = self.step == 1 or due(config.sample_every, self.step, finished)
+        if regular or self.step == self.last_step:
+            self.sample(batch, inputs.zs[0], output, regular)
         if self.best.improved:
-            self.save_best(output)
+            self._write(output, output.run.best)
+            self.best.tell(self.best.state)
         if due(config.checkpoint_every, self.step, finished):
             self.save(output)
         elif self.first_save.due() and self.step < self.last_step:
             self.save(output)
             self.early = output.run.checkpoint(self.step)
+        if output.report and due(config.report_every, self.step, finished):
+            output.log.flush()
+            output.report.write()
         return fetched
 
-    def _set_learning_rate(self, epoch: int) -> None:
-        lr = learning_rate(self.config, epoch, self.step / self.last_step)
-        if lr != self.lr:
-            self.gan.adam_G.lr = self.gan.adam_D.lr = self.lr = lr
+    def _inputs(self, batch: Batch) -> Inputs:
+        """Return what the next step takes: a batch, and random numbers."""
+        config, number, count = self.config, self.step + 1, self.config.pictures_per_step
+        flip = self.rng.random(count) < 0.5 if config.flip else None
+        zs = [draw_z(self.rng, count, config) for _ in range(self.gan.draws(number))]
+        changes = augment.draw(self.rng, config, self.gan.views(number))
+        noise = augment.noise_of(config, number, self.step / self.last_step)
+        mix = draw_mix(self.rng, count) if self.gan.mixes(number) else None
+        return Inputs(batch.images, zs, flip, batch.labels if config.classes else None, changes, noise, mix)
 
-    def sample(self, batch: Batch, z: np.ndarray, output: Output) -> None:
-        """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show."""
+    def _set_learning_rates(self, epoch: int) -> None:
+        """Set the rates of this step, where they are not what they were: setting them costs two copies to a GPU."""
+        done = self.step / self.last_step
+        of_G, of_D = (self.rate * learning_rate(self.config, epoch, done, first) for first in self.config.rates)
+        if (of_G, of_D) != self.rates:
+            self.gan.rates = self.rates = of_G, of_D
+
+    def sample(self, batch: Batch, z: np.ndarray, output: Output, regular: bool) -> None:
+        """Write what G now makes of the fixed z; and of the step's batch and z what real grids and event files show.
+
+        regular: the watch takes note; not of the last step's grid, which a longer run would not have.
+        """
         run, board = output.run, output.board
         labels, count = balanced_labels(len(self.fixed_z), self.config), self.config.samples
         with self.gan.averaged():
@@ -187,22 +227,17 @@ class Trainer:
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))
             images.save_png(real, images.grid(self.source.batch(some.astype(int))))
+        if regular:
+            self.watch.pictures(self.step, pictures[:count], real)
 
-    def save_best(self, output: Output) -> None:
-        """Write best.h5, a checkpoint of this step. Raises Diverged, CheckpointError."""
-        output.log.flush()
-        state = self.state_dict()
-        log.require_finite(state["gan"], self.step)
-        checkpoint.save(output.run.best, state)
-        self.tell_best(state["best"])
+    def keep(self, run: RunDir) -> None:
+        """Save the step that `train` has left. Raises Diverged, CheckpointError."""
+        self._finish(self._output(run, None, print))
 
     def save(self, output: Output) -> None:
         """Write the log and a checkpoint, then remove the oldest checkpoints. Raises Diverged, CheckpointError."""
         run = output.run
-        output.log.flush()
-        state = self.state_dict()
-        log.require_finite(state["gan"], self.step)
-        checkpoint.save(run.checkpoint(self.step), state)
+        self._write(output, run.checkpoint(self.step))
         if self.early:
             self.early.unlink(missing_ok=True)
         self.first_save, self.early = Early(0), None
@@ -211,6 +246,13 @@ class Trainer:
         self.saved_step = self.step
         if output.plot:
             output.plot.update()
+
+    def _write(self, output: Output, path: Path) -> None:
+        """Write the log and a checkpoint of this step."""
+        output.log.flush()
+        state = self.state_dict()
+        log.require_finite(state["gan"], self.step)
+        checkpoint.save(path, state)
 
 
 class Early:
@@ -229,18 +271,21 @@ class Early:
         return time.monotonic() >= self.at
 
 
-def learning_rate(config: Config, epoch: int, done: float) -> float:
+def learning_rate(config: Config, epoch: int, done: float, first: float | None = None) -> float:
     """Return Adam's learning rate in an epoch (counted from 1), when a part `done` of the run, 0 to 1, lies behind.
 
-        constant   lr
-        step       lr * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
-        linear     lr * (1 - done)
+        constant   first
+        step       first * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
+        linear     first * (1 - done)
+
+    first: the rate that the network begins with; None: --lr.
     """
+    rate = config.lr if first is None else first
     if config.lr_schedule == "step":
-        return config.lr * config.lr_decay ** (epoch // config.lr_period)
+        return rate * config.lr_decay ** (epoch // config.lr_period)
     if config.lr_schedule == "linear":
-        return config.lr * (1 - done)
-    return config.lr
+        return rate * (1 - done)
+    return rate
 
 
 def last_step(config: Config, count: int) -> int:
@@ -248,5 +293,5 @@ def last_step(config: Config, count: int) -> int:
     if config.steps:
         return config.steps
     if config.last_batch == "wrap":
-        return -(-config.epochs * count // config.batch_size)
-    return config.epochs * (count // config.batch_size)
+        return -(-config.epochs * count // config.pictures_per_step)
+    return config.epochs * (count // config.pictures_per_step)

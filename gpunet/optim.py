@@ -13,6 +13,7 @@ from gpunet.backend import factors
 from gpunet.backend.adam import LR, STEP
 from gpunet.backend.devices import Array, array_module, device_of, to_device
 from gpunet.backend.factors import DTYPES, Factor
+from gpunet.backend.gradient_norm import NORM
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
 from gpunet.layers.base import Parameter
 
@@ -24,6 +25,10 @@ class Adam:
 
     weight_decay > 0 adds an L2 penalty to the loss (PyTorch's Adam, not AdamW). loss_scale, for products in fp16: what
     the gradient of the loss, passed through `scaled`, is multiplied by at first (see gpunet.backend.loss_scale).
+    clip_grad: the largest norm of the whole gradient (gpunet.backend.gradient_norm); `norm` then tells the newest.
+    accumulate: how many backward passes an update takes: of as many calls of `step` the last one updates, by the mean
+    of their gradients, and `zero_grad` clears them before the first. A batch of 64 as four of 16 needs a fourth of the
+    memory.
 
     Their values and gradients move into flat buffers (gpunet.flat), of which `parameter.data` and `parameter.grad`
     become views: one pass updates all matrices of a network, another all vectors. So make the optimiser after
@@ -38,21 +43,26 @@ class Adam:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         loss_scale: float | None = None,
+        clip_grad: float | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.parameters = [parameter for parameter in parameters if parameter.trainable]
         if not self.parameters:
             raise ValueError("got no trainable parameters, expected at least one: pass net.parameters()")
-        if not (lr >= 0 and eps > 0 and weight_decay >= 0 and len(betas) == 2 and all(0 <= b < 1 for b in betas)):
-            raise ValueError(
-                f"got lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}, "
-                "expected lr >= 0, 0 <= betas < 1, eps > 0 and weight_decay >= 0"
-            )
+        _check(lr, betas, eps, weight_decay)
+        _check_gradients(clip_grad, accumulate)
         self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), float(eps), float(weight_decay)
         values = [parameter.data for parameter in self.parameters]
         first = values[0]
         self.data, self.grad, self.m, self.v = (flat.buffers(values, first) for _ in range(4))
         self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
         self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
+        self.clip_grad = clip_grad
+        self.clipping = (
+            None if clip_grad is None else to_device(np.zeros(2), device_of(first))
+        )  # see backend.gradient_norm
+        self.accumulate, self.gathered = accumulate, 0  # backward passes per update, and those so far
+        self.share = to_device(np.array([1 / accumulate]), device_of(first))
         self.rounded: Factor | None = None  # the parameters for tensor cores: see `rounding`
         self._views = flat.views(self.data, values)
         for parameter, data, grad in zip(self.parameters, self._views, flat.views(self.grad, values), strict=True):
@@ -68,8 +78,24 @@ class Adam:
     def lr(self, value: float) -> None:
         self.state[LR] = value
 
+    @property
+    def norm(self) -> Array | None:
+        """The norm of the newest update's gradient before it was clipped, a 0-d array; None without clip_grad."""
+        return None if self.clipping is None else self.clipping[NORM].astype(self.data[0].dtype)
+
     def step(self) -> None:
         """Update every parameter from its gradient. RuntimeError: a gradient is missing or a parameter moved."""
+        self._require_gradients()
+        self.gathered = (self.gathered + 1) % self.accumulate
+        if self.gathered:
+            return
+        self._finish_gradients()
+        for i, buffers in enumerate(zip(self.data, self.grad, self.m, self.v, strict=True)):
+            rounded = self.rounded if i == 0 else None  # the matrices
+            more = (self.state, self.betas, self.eps, self.weight_decay, self.scaling, rounded)
+            backend.adam_update(*buffers, *more, advance=i == 0)
+
+    def _require_gradients(self) -> None:
         for i, (parameter, view) in enumerate(zip(self.parameters, self._views, strict=True)):
             if parameter.data is not view:
                 raise RuntimeError(f"parameter {i} was replaced since Adam was made: make Adam after net.to()")
@@ -77,12 +103,24 @@ class Adam:
                 raise RuntimeError(f"parameter {i} of shape {view.shape} has no gradient: run backward before step")
             if parameter.grad is not parameter.grad_buffer:  # assigned from outside
                 parameter.grad_buffer[...] = parameter.grad  # type: ignore[index]
+
+    def _finish_gradients(self) -> None:
+        """Make of what backward has left the gradient of the loss: unscaled, the mean of the batches, clipped."""
         if self.scaling is not None:
             backend.unscale_gradients(self.scaling, *self.grad)
-        for i, buffers in enumerate(zip(self.data, self.grad, self.m, self.v, strict=True)):
-            rounded = self.rounded if i == 0 else None  # the matrices
-            more = (self.state, self.betas, self.eps, self.weight_decay, self.scaling, rounded)
-            backend.adam_update(*buffers, *more, advance=i == 0)
+        if self.accumulate > 1:
+            for grad in self.grad:
+                backend.scale_gradient(grad, self.share)
+        if self.clip_grad is not None:
+            backend.gradient_norm(self.clipping, self.clip_grad, *self.grad, scaling=self.scaling)
+            for grad in self.grad:
+                backend.scale_gradient(grad, self.clipping)
+
+    def clip(self, limit: float) -> None:
+        """Bring every parameter into [-limit, limit], for a critic whose slope shall be bounded (WGAN)."""
+        for data in self.data:
+            backend.clip_weights(data, limit)
+        self.changed()
 
     # ---- rounded parameters, for products on tensor cores ----
 
@@ -119,9 +157,13 @@ class Adam:
         return dlogits if self.scaling is None else backend.scale_gradient(dlogits, self.scaling)
 
     def zero_grad(self) -> None:
-        """Clear the gradients: the next backward stores, later ones add. No memory is written."""
-        for parameter in self.parameters:
-            parameter.grad = None
+        """Clear the gradients: the next backward stores, later ones add. No memory is written.
+
+        Gradients that are gathered for an update stay.
+        """
+        if self.gathered == 0:
+            for parameter in self.parameters:
+                parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the moments, flat in declared order, and the numbers step and lr, and of a scaled loss."""
@@ -145,3 +187,17 @@ class Adam:
         if self.scaling is not None and set(state) >= SCALING:
             self.scaling[...] = new_scaling(device, state["loss_scale"])
             self.scaling[GOOD_STEPS] = state["good_steps"]
+
+
+def _check(lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> None:
+    if not (lr >= 0 and eps > 0 and weight_decay >= 0 and len(betas) == 2 and all(0 <= b < 1 for b in betas)):
+        raise ValueError(
+            f"got lr={lr}, betas={betas}, eps={eps}, weight_decay={weight_decay}, "
+            "expected lr >= 0, 0 <= betas < 1, eps > 0 and weight_decay >= 0"
+        )
+
+
+def _check_gradients(clip_grad: float | None, accumulate: int) -> None:
+    if not (clip_grad is None or clip_grad > 0) or accumulate < 1:
+        got = f"got clip_grad={clip_grad}, accumulate={accumulate}"
+        raise ValueError(f"{got}, expected clip_grad > 0 or None and accumulate >= 1")

@@ -33,3 +33,9 @@ extern "C" __global__ void adam_update(real* param, real* m, real* v, const real
     };
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
 }
+
+// param = param, or limit or -limit where it lies beyond these         param (count)
+extern "C" __global__ void clip_weights(real* param, int count, real limit) {
+    const auto body = [=](int i, real x) { param[i] = x > limit ? limit : x < -limit ? -limit : x; };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param);
+}

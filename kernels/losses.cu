@@ -1,45 +1,84 @@
-// Binary cross-entropy on logits x against targets t, its gradient, and the mean of sigmoid(x), in one pass:
+// Losses of D's answers x (logits) against targets t, their gradients, and the mean answers, in one pass:
 //
-//     loss = mean of  max(x, 0) - x t + log(1 + exp(-|x|))         the logarithm is never taken of a rounded 0
-//     dlogits = (sigmoid(x) - t) / count
+//     bce      loss = mean of  max(x, 0) - x t + log(1 + exp(-|x|))       the logarithm is never taken of a rounded 0
+//              dlogits = (sigmoid(x) - t) / count                         answer: sigmoid(x), a probability
+//     linear   loss = mean of  -t x             dlogits = -t / count      answer: x, as in the next two
+//     square   loss = mean of  (x - t)^2 / 2    dlogits = (x - t) / count
+//     hinge    loss = mean of  max(0, 1 - t x)  dlogits = -t / count where 1 - t x > 0, else 0
 //
 // A launch takes one or two batches of `count` logits, each with its target; their losses are added.
 //
 // Thread -> element: a batch (blockIdx.y) is read as rows of LANES numbers, of which the last may be shorter. A thread
-// takes one lane of rows_per_thread rows and adds the losses and the sigmoids of its numbers, always in the same order.
+// takes one lane of rows_per_thread rows and adds the losses and the answers of its numbers, always in the same order.
 // On the CPU, column_sum of columns.cu then adds the groups of rows, where there are many, and mean_loss the rest. On
 // the GPU the last threads to arrive do both in the same launch.
 
 #include "device/last_to_arrive.cuh"
 
-constexpr int LANES = 32, LOSS = 0, SIGMOID = 1;
+constexpr int LANES = 32, LOSS = 0, ANSWER = 1;
 
-// The column of `sums` (groups, batches * 2 * LANES) for one lane of a batch; what: LOSS or SIGMOID.
+// The column of `sums` (groups, batches * 2 * LANES) for one lane of a batch; what: LOSS or ANSWER.
 __device__ int column(int batch, int what, int lane) { return (batch * 2 + what) * LANES + lane; }
+
+// What one logit adds to both sums, and `count` times its gradient.
+struct Term {
+    real loss, answer, gradient;
+};
+
+struct Bce {
+    __device__ Term operator()(real x, real t) const {
+        const real sigmoid = 1 / (1 + exp(-x));
+        return {(x > 0 ? x : real(0)) - x * t + log1p(exp(-fabs(x))), sigmoid, sigmoid - t};
+    }
+};
+
+// The losses whose answers are the logits themselves, by their places in FORMULAS of gpunet/backend/losses.py.
+constexpr int LINEAR = 0, SQUARE = 1;
+
+struct OfAnswers {
+    int formula;
+
+    __device__ Term operator()(real x, real t) const {
+        if (formula == LINEAR) return {-t * x, x, -t};
+        if (formula == SQUARE) return {(x - t) * (x - t) / 2, x, x - t};
+        const real short_by = 1 - t * x;  // hinge; a NaN comes through
+        return {short_by < 0 ? real(0) : short_by, x, short_by > 0 ? -t : short_by < 0 ? real(0) : short_by * 0};
+    }
+};
 
 // Compute dlogits and both sums for one lane of a group of rows. targets may be null: then t = target everywhere.
 // logits, targets, dlogits (batches * count)
-__device__ void sums_of_group(bool whole, real* dlogits, real* sums, const real* logits, const real* targets,
-                              real target, int count, int rows, int group, int rows_per_thread, int batch, int lane) {
-    real loss = 0, sigmoids = 0;
+template <class Formula>
+__device__ void sums_of_group(const Formula& formula, bool whole, real* dlogits, real* sums, const real* logits,
+                              const real* targets, real target, int count, int rows, int group, int rows_per_thread,
+                              int batch, int lane) {
+    real loss = 0, answers = 0;
     for_rows(whole, group * rows_per_thread, rows_per_thread, rows, [&](int row) {
         const int place = row * LANES + lane, i = batch * count + place;
         if (place >= count) return;
-        const real x = logits[i], t = targets ? targets[i] : target, sigmoid = 1 / (1 + exp(-x));
-        loss += (x > 0 ? x : real(0)) - x * t + log1p(exp(-fabs(x)));
-        sigmoids += sigmoid;
-        dlogits[i] = (sigmoid - t) / count;
+        const Term term = formula(logits[i], targets ? targets[i] : target);
+        loss += term.loss;
+        answers += term.answer;
+        dlogits[i] = term.gradient / count;
     });
     sums[column(batch, LOSS, lane)] = loss;
-    sums[column(batch, SIGMOID, lane)] = sigmoids;
+    sums[column(batch, ANSWER, lane)] = answers;
 }
 
 // sums (groups, batches * 2 * LANES); `target` is the first batch's, second_target the second's
 extern "C" __global__ void bce_with_logits(real* dlogits, real* sums, const real* logits, optional const real* targets,
                                            real target, real second_target, int count, int rows, int rows_per_thread) {
     const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, width = gridDim.y * 2 * LANES;
-    sums_of_group(whole_block, dlogits, sums + group * width, logits, targets, batch ? second_target : target, count,
-                  rows, group, rows_per_thread, batch, lane);
+    sums_of_group(Bce{}, whole_block, dlogits, sums + group * width, logits, targets, batch ? second_target : target,
+                  count, rows, group, rows_per_thread, batch, lane);
+}
+
+// The same for the other losses. formula: LINEAR, SQUARE, or any other number for hinge
+extern "C" __global__ void loss_of_answers(real* dlogits, real* sums, const real* logits, int formula, real target,
+                                           real second_target, int count, int rows, int rows_per_thread) {
+    const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, width = gridDim.y * 2 * LANES;
+    sums_of_group(OfAnswers{formula}, whole_block, dlogits, sums + group * width, logits, nullptr,
+                  batch ? second_target : target, count, rows, group, rows_per_thread, batch, lane);
 }
 
 __device__ real mean_of_lanes(const real* sums, int batch, int what, int count) {
@@ -49,12 +88,12 @@ __device__ real mean_of_lanes(const real* sums, int batch, int what, int count) 
     return sum / count;
 }
 
-// numbers (1 + batches): the loss, then the mean sigmoid of each batch; sums (batches * 2 * LANES)
+// numbers (1 + batches): the loss, then the mean answer of each batch; sums (batches * 2 * LANES)
 __device__ void write_means(real* numbers, const real* sums, int batches, int count) {
     real loss = 0;
     for (int batch = 0; batch < batches; ++batch) {
         loss += mean_of_lanes(sums, batch, LOSS, count);
-        numbers[1 + batch] = mean_of_lanes(sums, batch, SIGMOID, count);
+        numbers[1 + batch] = mean_of_lanes(sums, batch, ANSWER, count);
     }
     numbers[0] = loss;
 }
@@ -64,20 +103,36 @@ extern "C" __global__ void mean_loss(real* numbers, const real* sums, int batche
     write_means(numbers, sums, batches, count);
 }
 
-// bce_with_logits and mean_loss in one launch. The last group of each lane adds that lane's groups; the last lane of
-// all computes the means. arrivals (batches * LANES + 1): zeros, and zeros afterwards.
+// What the threads of the at_once kernels do when their sums are written: the last group of each lane adds that lane's
+// groups; the last lane of all computes the means. arrivals (batches * LANES + 1): zeros, and zeros afterwards.
+__device__ void finish(real* numbers, real* sums, int* arrivals, int groups, int batches, int batch, int lane,
+                       int count) {
+    const int width = batches * 2 * LANES;
+    if (!last_to_arrive(arrivals + batch * LANES + lane, groups)) return;
+    for (int what = LOSS; what <= ANSWER; ++what) {
+        real sum = 0;
+        for_rows(false, 0, groups, groups, [&](int i) { sum += sums[i * width + column(batch, what, lane)]; });
+        sums[column(batch, what, lane)] = sum;
+    }
+    if (last_to_arrive(arrivals + batches * LANES, batches * LANES)) write_means(numbers, sums, batches, count);
+}
+
+// bce_with_logits and mean_loss in one launch.
 extern "C" __global__ void bce_with_logits_at_once(real* numbers, real* dlogits, real* sums, int* arrivals,
                                                    const real* logits, optional const real* targets, real target,
                                                    real second_target, int count, int rows, int rows_per_thread) {
     const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, batches = gridDim.y;
-    const int width = batches * 2 * LANES;
-    sums_of_group(false, dlogits, sums + group * width, logits, targets, batch ? second_target : target, count, rows,
-                  group, rows_per_thread, batch, lane);
-    if (!last_to_arrive(arrivals + batch * LANES + lane, gridDim.x)) return;
-    for (int what = LOSS; what <= SIGMOID; ++what) {
-        real sum = 0;
-        for_rows(false, 0, gridDim.x, gridDim.x, [&](int i) { sum += sums[i * width + column(batch, what, lane)]; });
-        sums[column(batch, what, lane)] = sum;
-    }
-    if (last_to_arrive(arrivals + batches * LANES, batches * LANES)) write_means(numbers, sums, batches, count);
+    sums_of_group(Bce{}, false, dlogits, sums + group * batches * 2 * LANES, logits, targets,
+                  batch ? second_target : target, count, rows, group, rows_per_thread, batch, lane);
+    finish(numbers, sums, arrivals, gridDim.x, batches, batch, lane, count);
+}
+
+// loss_of_answers and mean_loss in one launch.
+extern "C" __global__ void loss_of_answers_at_once(real* numbers, real* dlogits, real* sums, int* arrivals,
+                                                   const real* logits, int formula, real target, real second_target,
+                                                   int count, int rows, int rows_per_thread) {
+    const int lane = threadIdx.x, group = blockIdx.x, batch = blockIdx.y, batches = gridDim.y;
+    sums_of_group(OfAnswers{formula}, false, dlogits, sums + group * batches * 2 * LANES, logits, nullptr,
+                  batch ? second_target : target, count, rows, group, rows_per_thread, batch, lane);
+    finish(numbers, sums, arrivals, gridDim.x, batches, batch, lane, count);
 }

@@ -20,6 +20,7 @@ from dcgan.config.machine import Machine
 from dcgan.config.networks import Choices, Networks
 from dcgan.config.pictures import Pictures
 from dcgan.config.training import Training
+from dcgan.config.views import Views
 from dcgan.errors import UserError
 from dcgan.options import option_name
 
@@ -31,6 +32,7 @@ GROUPS = {
     "networks": Networks,
     "networks, where a preset leaves the choice": Choices,
     "training": Training,
+    "what D sees": Views,
     "loss": Loss,
 }
 
@@ -45,7 +47,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 # The fields of the last base come first: the pictures' here.
-class Config(Loss, Training, Choices, Networks, Files, Machine, Pictures):
+class Config(Loss, Views, Training, Choices, Networks, Files, Machine, Pictures):
     """Every option of a run, group by group (GROUPS). Values may be given as text; a bad one raises UserError."""
 
     def __post_init__(self) -> None:

@@ -17,6 +17,12 @@ class Files:
     real_grids: bool = option(False, options.flag, "save a grid of the step's real pictures beside every sample grid")
     tensorboard: bool = option(False, options.flag, "write event files for TensorBoard: numbers, histograms, grids")
     sample_every: int | str = option(200, options.cadence, "steps or epochs (as in 5ep) between sample grids", "N|Nep")
+    report_every: int | str | None = option(
+        None,
+        options.cadence,
+        "steps or epochs between reports: RUN/report.html is written anew, a page that loads itself again",
+        "N|Nep",
+    )
     checkpoint_every: int | str = option(500, options.cadence, "steps or epochs between checkpoints", "N|Nep")
     measure_every: int | str | None = option(
         None,

@@ -10,6 +10,10 @@ from dcgan.options import option
 # The words that options take stand here, and not where they are used, so that --help loads no networks;
 # tests/dcgan/test_config.py checks that both agree.
 INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.parts
+UPSAMPLINGS = ("transposed", "nearest")  # of dcgan.presets.variants, as the next two lines
+NORMS_D = ("batch", "layer", "instance", "none")
+HEADS = ("conv", "pool")
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -59,6 +63,25 @@ class Choices:
         "running",
         options.choice("running", "batch"),
         "statistics with which batch norm draws samples: running averages, or those of the batch of samples",
+        "NAME",
+    )
+    upsample: str = option(
+        "transposed",
+        options.choice(*UPSAMPLINGS),
+        "G's way to double a map: transposed (convolution) or nearest (pixels repeated, then a 3x3 convolution)",
+        "NAME",
+    )
+    norm_d: str = option(
+        "batch",
+        options.choice(*NORMS_D),
+        "D's normalisation: batch, layer (each sample by itself), instance (each of its maps by itself) or none",
+        "NAME",
+    )
+    spectral_norm: bool = option(False, options.flag, "divide each of D's weights by its largest singular value")
+    head: str = option(
+        "conv",
+        options.choice(*HEADS),
+        "D's last step: conv (a weight for every pixel of the last map) or pool (the mean of each map, then weights)",
         "NAME",
     )
     classes: int | None = option(None, options.integer(1), "classes of networks with labels (those of the data)")

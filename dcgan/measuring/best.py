@@ -7,6 +7,7 @@ Frechet distance.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Best:
         self.config, self.source, self.device = config, source, device
         self.state: dict[str, Any] | None = None
         self.improved = False
+        self.tell: Callable[[Any], None] = lambda state: None  # is told of a new best, once it is saved
         self._ready: tuple[Features, Reference] | None = None
 
     def prepare(self) -> None:
@@ -63,7 +65,7 @@ class Best:
     def numbers(self, gan: GAN, step: int, finished: int | None) -> dict[str, Any]:
         """Return the numbers of a step as 0-d arrays on the device, {} where none are due."""
         self.improved = False
-        if not self.config.measure_every or not due(self.config.measure_every, step, finished):
+        if not due(self.config.measure_every, step, finished):
             return {}
         self.prepare()
         assert self._ready

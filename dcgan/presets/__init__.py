@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dcgan import quick
 from dcgan.config import Config
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import choice, named, option_name
-from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, tf_nw
+from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, resnet, tf_nw
 from dcgan.presets.parts import INITS
 from dcgan.presets.preset import OF_NETWORKS, Initialise, Preset
+from dcgan.presets.variants import settle, varied
+from gpunet.layers import Layer
 
 PRESETS: dict[str, Preset] = {
-    "dcgan64": dcgan64.PRESET,
-    "paper": paper.PRESET,
-    "carpedm20": carpedm20.PRESET,
+    "dcgan64": varied(dcgan64.PRESET),
+    "paper": varied(paper.PRESET),
+    "carpedm20": varied(carpedm20.PRESET),
     "carpedm20-mnist": carpedm20_mnist.PRESET,
-    "mydcgan": mydcgan.PRESET,
-    "tf-nw": tf_nw.PRESET,
+    "mydcgan": varied(mydcgan.PRESET),
+    "tf-nw": varied(tf_nw.PRESET),
     "basicgan": basicgan.PRESET,
     "anime96": anime96.PRESET,
     "monn28": monn28.PRESET,
+    "resnet": resnet.PRESET,
 }
 
 
@@ -52,4 +57,10 @@ def config_of(given: Mapping[str, Any]) -> Config:
 
 def initialiser(config: Config) -> Initialise:
     """Return how the networks' weights start: as --init says, otherwise as the preset does."""
-    return INITS[config.init] if config.init else find(config.preset).initialise
+    draw = INITS[config.init] if config.init else find(config.preset).initialise
+
+    def initialise(net: Layer, rng: np.random.Generator) -> None:
+        draw(net, rng)
+        settle(net)
+
+    return initialise

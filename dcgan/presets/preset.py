@@ -18,6 +18,7 @@ Initialise = Callable[[Layer, np.random.Generator], None]
 
 # Options of Config that only networks read. Not every preset's networks read all: `Preset.follows` names its own.
 OF_NETWORKS = tuple(item.name for item in fields(Choices))
+OF_VARIANTS = ("upsample", "norm_d", "spectral_norm", "head")  # read by dcgan.presets.variants
 OF_BATCHNORM = ("bn_scale", "bn_eps", "bn_momentum", "sampling_statistics")
 
 

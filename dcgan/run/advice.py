@@ -1,30 +1,154 @@
-"""A word of advice while a run trains: where D tells all pictures apart, G gets next to no gradient."""
+"""Signs of a training that no longer learns, read from what every run keeps: its log and its sample grids.
+
+A sign takes note of steps in their order, while the run trains (dcgan.run.watch) or afterwards (dcgan.doctor), so each
+rule stands here once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
 
 STEPS = 300  # in a row, before a word is said: for shorter times D is ahead in every training
 APART = 0.95  # by which D's mean answers to real pictures and to G's differ
+FOOLED = 0.95  # D's mean answer to G's pictures: a D that learns answers between 0 and 1/2, and 3/4 is a rare peak
+DOWN = 0.6  # of what it was: diversity swings by 20 % from grid to grid in trainings that go well, seldom by 30 %
 
 
-class Balance:
-    """Looks at the records of the log and calls `say`, once, where D has won for STEPS steps in a row."""
+class Finding(NamedTuple):
+    """What was seen of a run, in words: the evidence with its numbers, what to try, and the step where it shows.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say, self.apart, self.said = say, 0, False
+    good_step  a step before it began, to which a rollback may go
+    """
 
-    def __call__(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Take note of the records of new steps, in their order."""
-        for record in records:
-            if "d_real" in record and "d_fake" in record:  # steps that train one network alone have only one
-                won = record["d_real"] - record["d_fake"] > APART
-                self.apart = self.apart + 1 if won else 0
-            if self.apart >= STEPS and not self.said:
-                self.said = True
-                self.say(
-                    f"step {record['step']:,}: for {STEPS} steps D has told real pictures from G's nearly always (D(x) "
-                    f"{record['d_real']:.2f}, D(G) {record['d_fake']:.2f}), from which G learns little. What may help: "
-                    "a lower --lr, --real-target 0.9, --flip, more pictures, a larger --width"
-                )
+    name: str
+    what: str
+    advice: str
+    step: int | None = None
+    numbers: Mapping[str, Any] = {}
+    good_step: int = 0
+
+    def said(self) -> str:
+        """Return the line that says it while a run trains."""
+        return f"step {self.step:,}: {self.what}. What may help: {self.advice}"
+
+
+class Row:
+    """Steps in a row of which something holds; a finding once they are STEPS.
+
+    holds  says it of a step's D(x) and D(G(z))
+    words  says it to people, without the numbers
+    """
+
+    def __init__(self, name: str, holds: Callable[[float, float], bool], words: str, advice: str) -> None:
+        self.name, self.holds, self.words, self.advice = name, holds, words, advice
+        self.first, self.length = 0, 0
+        self.longest = (0, 0, 0, 0.0, 0.0)  # length, first and last step, D(x) and D(G(z)) of the last
+
+    def note(self, record: Mapping[str, Any]) -> Finding | None:
+        """Take note of a step's record; return a finding at the step that makes the row STEPS long."""
+        if "d_real" not in record or "d_fake" not in record:  # steps that train G alone have no answers of D
+            return None
+        if not self.holds(record["d_real"], record["d_fake"]):
+            self.length = 0
+            return None
+        if not self.length:
+            self.first = record["step"]
+        self.length += 1
+        self.longest = max(self.longest, (self.length, self.first, record["step"], record["d_real"], record["d_fake"]))
+        return self.finding() if self.length == STEPS else None
+
+    def finding(self) -> Finding | None:
+        """Return what the longest row so far says; None if it is short."""
+        length, first, last, d_real, d_fake = self.longest
+        if length < STEPS:
+            return None
+        what = f"for {length:,} steps, from step {first:,} on, {self.words} (D(x) {d_real:.2f}, D(G) {d_fake:.2f})"
+        numbers = {"from_step": first, "to_step": last, "steps": length, "d_real": d_real, "d_fake": d_fake}
+        return Finding(self.name, what, self.advice, last, numbers, first - 1)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the row that is not over yet."""
+        return {"first": self.first, "length": self.length}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on with a row. Raises KeyError, ValueError or TypeError for a state that is none."""
+        self.first, self.length, self.longest = int(state["first"]), int(state["length"]), (0, 0, 0, 0.0, 0.0)
+
+
+def rows() -> list[Row]:
+    """Return the signs that the log shows."""
+    return [
+        Row(
+            "D certain",
+            lambda d_real, d_fake: d_real - d_fake > APART,
+            "D has told real pictures from G's nearly always, from which G learns little",
+            "a lower --lr, --real-target 0.9, --flip, more pictures, a larger --width",
+        ),
+        Row(
+            "G certain",
+            lambda d_real, d_fake: d_fake > FOOLED,
+            "D has taken nearly all of G's pictures for real ones, so it teaches G nothing",
+            "more steps of D (--ratio 2:1), a lower --lr, and a look at the data: are all pictures alike?",
+        ),
+    ]
+
+
+def diversity(pictures: np.ndarray) -> float:
+    """Return how far pictures, uint8 (N, H, W, C), differ: the root mean square, over all pairs, in grey levels.
+
+    The mean of (a - b)^2 over all pairs of N numbers is 2 N / (N - 1) times their variance, so no pair is formed.
+    """
+    count = len(pictures)
+    if count < 2:
+        return 0.0
+    variance = pictures.reshape(count, -1).astype("float32").var(axis=0, dtype="float64")
+    return float(np.sqrt(2 * count / (count - 1) * variance.mean()))
+
+
+class Diversity:
+    """The diversity of the sample grids, all of which show the same z; a finding where it has fallen.
+
+    Fallen means: to DOWN of the best grid before it, and of the real pictures, where those are known. The second keeps
+    quiet where G's first pictures were wild colours, and later ones are as different as the data.
+    """
+
+    def __init__(self) -> None:
+        self.best = (0, 0.0)  # its step, and the diversity
+        self.newest, self.real, self.good_step, self.fallen = (0, 0.0), 0.0, 0, False
+
+    def note(self, step: int, pictures: np.ndarray, real: float | None) -> Finding | None:
+        """Take note of a grid's pictures, uint8 (N, H, W, C); return a finding where diversity has now fallen."""
+        before, now = self.fallen, diversity(pictures)
+        self.newest, self.real = (step, now), real or 0.0
+        self.fallen = now < DOWN * self.best[1] and (real is None or now < DOWN * real)
+        if not self.fallen:
+            self.good_step = step
+        self.best = max(self.best, (step, now), key=lambda pair: pair[1])
+        return self.finding() if self.fallen and not before else None
+
+    def finding(self) -> Finding | None:
+        """Return what the newest grid says; None where it is as diverse as it should be."""
+        if not self.fallen:
+            return None
+        (best_step, best), (step, now) = self.best, self.newest
+        down = 100 * (1 - now / best)
+        real = f"; real pictures differ by {self.real:.0f}" if self.real else ""
+        what = (
+            f"the pictures of the sample grid have grown alike, down by {down:.0f} % since step {best_step:,}: they "
+            f"differ by {now:.0f} grey levels, {best:.0f} then{real}"
+        )
+        numbers = {"from_step": best_step, "diversity": now, "diversity_before": best, "diversity_real": self.real}
+        advice = "go back to an earlier checkpoint with a lower --lr; --beta1 0, --flip, a larger --batch-size"
+        return Finding("diversity", what, advice, step, numbers, self.good_step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that later grids are compared with."""
+        return {"best_step": self.best[0], "best": self.best[1], "good_step": self.good_step, "fallen": self.fallen}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state. Raises KeyError, ValueError or TypeError for one that is none."""
+        self.best = (int(state["best_step"]), float(state["best"]))
+        self.good_step, self.fallen = int(state["good_step"]), bool(state["fallen"])

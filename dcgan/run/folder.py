@@ -31,6 +31,7 @@ class RunDir:
         self.config, self.log = self.path / "config.json", self.path / "log.jsonl"
         self.record = self.path / "run.json"
         self.skipped, self.plot = self.path / "skipped.txt", self.path / "loss.png"
+        self.report = self.path / "report.html"
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
         self.best = self.checkpoints / "best.h5"  # of the smallest Frechet distance (--measure-every)
 

@@ -25,10 +25,12 @@ Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is called with records 
 class Log:
     """Appends to log.jsonl the numbers that every repetition of the run repeats, and to timing.jsonl the speed."""
 
-    def __init__(self, folder: Path, batch_size: int, watches: Sequence[Watch] = ()) -> None:
-        self.path, self.timing, self.batch_size = folder / "log.jsonl", folder / "timing.jsonl", batch_size
+    def __init__(self, folder: Path, pictures_per_step: int, watches: Sequence[Watch] = ()) -> None:
+        self.path, self.timing = folder / "log.jsonl", folder / "timing.jsonl"
+        self.pictures_per_step = pictures_per_step
         self.watches = watches
         self.pending: list[tuple[int, int, Stats]] = []
+        self.notes: dict[int, dict[str, float]] = {}  # numbers of steps that are known on the host
         self.since = time.perf_counter()
         self.newest: dict[str, Any] = {}  # the last record written
         self.speed = 0.0  # pictures per second between the last two fetches
@@ -41,6 +43,10 @@ class Log:
             self.flush()
         return due
 
+    def note(self, step: int, **numbers: float) -> None:
+        """Add numbers that are known already to the record of a step that is not written yet."""
+        self.notes.setdefault(step, {}).update(numbers)
+
     def flush(self) -> None:
         """Fetch and write what is pending. Raises Diverged at the first step whose numbers are not finite."""
         if not self.pending:
@@ -48,6 +54,7 @@ class Log:
         records, good = _fetch(self.pending), []
         steps, self.pending = len(self.pending), []
         for record in records:
+            record |= self.notes.pop(record["step"], {})
             wrong = [f"{key} is {value}" for key, value in record.items() if not math.isfinite(value)]
             if wrong:
                 break
@@ -55,14 +62,15 @@ class Log:
             self.newest = record
         _append(self.path, good, durable=True)  # a checkpoint may rely on it
         now = time.perf_counter()
-        self.speed = round(steps * self.batch_size / (now - self.since), 1)
+        self.speed = round(steps * self.pictures_per_step / (now - self.since), 1)
         timing = {"step": records[-1]["step"], "images_per_second": self.speed}
         _append(self.timing, [timing])
         self.since = now
         for watch in self.watches:
             watch([*good, timing])
         if wrong:
-            raise Diverged(f"step {record['step']}: {', '.join(wrong)}")
+            step = record["step"]
+            raise Diverged(f"step {step}: {', '.join(wrong)}", step, step - 1)
 
 
 def require_finite(state: dict[str, Any], step: int) -> None:
@@ -70,7 +78,7 @@ def require_finite(state: dict[str, Any], step: int) -> None:
     for part, values in state.items():
         for name, value in values.items():
             if not np.isfinite(value).all():
-                raise Diverged(f"step {step}: {part} {name} is no longer finite")
+                raise Diverged(f"step {step}: {part} {name} is no longer finite", step, step - 1)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

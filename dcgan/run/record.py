@@ -33,7 +33,7 @@ class Record:
 
     def __init__(self, run: RunDir, device: str, step: int, last_step: int, data: dict[str, Any]) -> None:
         self.run, earlier = run, read(run)
-        self.start = {"from_step": step, "started": _now(), **_surroundings(device)}
+        self.start: dict[str, Any] = {"from_step": step, "started": _now(), **_surroundings(device)}
         self.start |= {"quick": quick.notice()} if quick.notice() else {}
         starts = earlier.get("starts")
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]
@@ -43,6 +43,10 @@ class Record:
         """Note the options that this start changes."""
         if changes:
             self.start |= {"changed": changes, "so": f"from step {self.start['from_step']} {COURSE}"}
+
+    def rolled_back(self, how: dict[str, Any]) -> None:
+        """Note a rollback of this start."""
+        self.write(rollbacks=[*self.start.get("rollbacks", []), how])
 
     def write(self, **more: Any) -> None:
         """Write the file, with more about this start."""

@@ -22,12 +22,13 @@ Say = Callable[[str], None]
 # have, which is said and noted. All else decides what the networks and the data are: with it, it would be another run.
 HARMLESS = (
     "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
-    "tensorboard", "sample_every", "checkpoint_every", "keep", "measure_every",
-    "measure_count", "measure_features", "checkpoint_minutes",
+    "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "measure_every", "measure_count",
+    "measure_features", "checkpoint_minutes", "on_collapse",
 )  # fmt: skip
 COURSE = (
     "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",
-    "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema",
+    "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema", "lr_g", "lr_d",
+    "augment", "instance_noise", "clip_grad", "accumulate", "loss", "clip_weights", "gp", "r1", "r1_every",
 )  # fmt: skip
 CHANGEABLE = HARMLESS + COURSE
 

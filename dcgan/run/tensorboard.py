@@ -17,6 +17,7 @@ import numpy as np
 
 from dcgan import images
 from dcgan.errors import UserError
+from dcgan.losses import LOSSES, PROBABILITIES
 from dcgan.run import log
 from dcgan.sampling import judge, lowest
 
@@ -98,10 +99,10 @@ class Board:
         """Write how z, D(x) of real and D(G(z)) of G's pictures are distributed."""
         from tensorboardX.summary import histogram
 
-        low = lowest(gan.G)
+        low, names = lowest(gan.G), LOSSES[gan.config.loss].names
         found = {"z": z}
-        for name, (some, labels) in {"d_real": real, "d_fake": fake}.items():
-            found[name] = judge(gan.D, some, low, labels)
+        for name, (some, labels) in zip(names, (real, fake), strict=True):
+            found[name] = judge(gan.D, some, low, labels, probabilities=names == PROBABILITIES)
         for name, values in found.items():
             finite = values[np.isfinite(values)]  # that a run diverges is said by the log
             if finite.size:

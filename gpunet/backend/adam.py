@@ -1,4 +1,4 @@
-"""Adam over a flat buffer: all parameters of a network that it holds in a single pass."""
+"""Adam over a flat buffer: all parameters of a network that it holds in a single pass; and the clipping of weights."""
 
 from __future__ import annotations
 
@@ -74,3 +74,14 @@ def adam_update_kernel(
         launches.elements("adam.adam_update", args, param.size)
     else:
         launches.elements(f"{factors.file_of(rounded.precision)}.adam_update", (rounded.numbers, *args), param.size)
+
+
+@operation
+def clip_weights(param: Array, limit: float) -> None:
+    """Bring a flat array of parameters into [-limit, limit], in place (Arjovsky et al., "Wasserstein GAN", 2017)."""
+    array_module(param).clip(param, -limit, limit, out=param)
+
+
+@clip_weights.kernel
+def clip_weights_kernel(param: Array, limit: float) -> None:
+    launches.elements("adam.clip_weights", (param, param.size, limit), param.size)

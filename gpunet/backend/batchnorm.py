@@ -172,7 +172,7 @@ class Shape(NamedTuple):
     batches: int
 
 
-def _shape_of(x: Array, batches: int) -> Shape:
+def shape_of(x: Array, batches: int) -> Shape:
     channels, rows = x.shape[-1], x.size // max(1, x.shape[-1]) // batches
     if not rows:
         raise ValueError(f"batchnorm: got x of shape {x.shape}, expected at least one number per channel")
@@ -184,17 +184,17 @@ def _shape_of(x: Array, batches: int) -> Shape:
 def batchnorm_kernel(
     x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None
 ) -> tuple[Array, Array, Array, Array]:
-    x, shape = contiguous(x), _shape_of(x, batches)
+    x, shape = contiguous(x), shape_of(x, batches)
     mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     results = (mean, var, rstd, running_mean, running_var)
-    _statistics(x, shape, results, eps, momentum)
+    statistics(x, shape, results, eps, momentum)
     if precision:
         return factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
-    return _normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
+    return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
 
 
-def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
+def statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: float) -> None:
     """Fill mean, var, rstd and the running averages: of groups of rows, of groups of groups, of the rest."""
     rows, width, channels, k, each, batches = shape
     if at_once(x):
@@ -215,7 +215,7 @@ def _statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: fl
     _per_channel("batchnorm.finish", args, channels)
 
 
-def _normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float) -> Array:
+def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float) -> Array:
     """Return y = leaky_relu((x - mean) rstd scale + shift, slope); mean and rstd (C,) or (batches, C)."""
     y, channels, batches = empty(x, *x.shape), x.shape[-1], mean.size // x.shape[-1]
     rows = x.size // channels // batches
@@ -228,7 +228,7 @@ def _normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: A
 def batchnorm_inference_kernel(x, mean, var, scale, shift, eps, slope=1.0) -> Array:
     rstd = empty(x, *var.shape)
     _per_channel("batchnorm.inverse_root", (rstd, var, var.size, eps), var.size)
-    return _normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
+    return normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
 
 
 @batchnorm_backward.kernel
@@ -239,7 +239,7 @@ def batchnorm_backward_kernel(
     dscale, dshift = (empty(x, channels) if array is None else array for array in out)
     per_batch = empty(x, batches, 2, channels)
     given = (dy, x, mean, rstd, scale, shift)
-    _reduce(_shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    reduce_backward(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
     if precision:
         return factors.batchnorm_backward_apply(given, per_batch, slope, precision), dscale, dshift
     rows = x.size // channels // batches
@@ -248,7 +248,7 @@ def batchnorm_backward_kernel(
     return dy, dscale, dshift
 
 
-def _reduce(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
+def reduce_backward(shape: Shape, given: tuple, slope: float, results: tuple) -> None:
     """Fill dscale, dshift and, per batch, both: sums of dz x_hat and of dz over groups of rows, then over the rest."""
     rows, width, channels, k, each, batches = shape
     x = given[1]

@@ -33,7 +33,10 @@ def new_scaling(device: str, scale: float = FIRST) -> Array:
 
 @operation
 def scale_gradient(dlogits: Array, scaling: Array) -> Array:
-    """Return dlogits, the gradient of the loss, times scaling[SCALE]; dlogits is overwritten."""
+    """Return dlogits, the gradient of the loss, times scaling[SCALE]; dlogits is overwritten.
+
+    Adam shortens and averages gradients by it, too: any array whose first number is a factor serves as `scaling`.
+    """
     dlogits *= scaling[SCALE].astype(dlogits.dtype)
     return dlogits
 

@@ -1,9 +1,12 @@
-"""Binary cross-entropy on logits, the one loss of a DCGAN: loss, gradient and mean probability in one pass.
+"""Losses of D's answers: loss, gradient and mean answer in one pass.
 
-The kernels are in kernels/losses.cu.
+Binary cross-entropy takes the answers for logits of probabilities; the losses of other GANs take them as they are
+(`loss_of_answers`). The kernels are in kernels/losses.cu.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from gpunet import kernels
 from gpunet.backend.activations import sigmoid
@@ -13,6 +16,7 @@ from gpunet.backend.join import join
 from gpunet.backend.launches import ROWS_ON_CPU, arrivals, at_once, contiguous, empty, rows_per_thread
 
 LANES = 32  # as in losses.cu
+FORMULAS = ("linear", "square", "hinge")  # of loss_of_answers, in the order of losses.cu
 
 
 @operation
@@ -67,6 +71,51 @@ def bce_of_halves_kernel(logits: Array, targets: tuple[float, float]) -> tuple[A
     return numbers[:1].reshape(()), numbers[1:], dlogits
 
 
+@operation
+def loss_of_answers(logits: Array, formula: str, targets: tuple[float, ...]) -> tuple[Array, Array, Array]:
+    """Return the sum of the batches' losses, the mean answer in each batch, and the gradient of the sum.
+
+        linear   loss = mean of  -t x              dlogits = -t / size             t: 1 asks for large x, -1 for small x
+        square   loss = mean of  (x - t)^2 / 2     dlogits = (x - t) / size
+        hinge    loss = mean of  max(0, 1 - t x)   dlogits = -t / size where 1 - t x > 0, else 0
+
+    logits: as many batches of one size as targets, one or two, one behind the other; x is a logit, t its batch's
+    target, size that of a batch. The loss is a 0-d array, the means are (batches,).
+    """
+    _require_batches(logits, len(targets))
+    xp = array_module(logits)
+    parts = [_answers(part, formula, t) for part, t in zip(xp.split(logits, len(targets)), targets, strict=True)]
+    loss = sum((loss for loss, _ in parts[1:]), parts[0][0])
+    means = logits.reshape(len(targets), -1).mean(axis=1)
+    return xp.asarray(loss), means, join(*(dlogits for _, dlogits in parts))
+
+
+def _answers(x: Array, formula: str, target: float) -> tuple[Array, Array]:
+    """Return the loss and dlogits of one batch."""
+    xp, t, size = array_module(x), x.dtype.type(target), x.dtype.type(x.size)
+    if formula == "linear":
+        return (-t * x).mean(), xp.full(x.shape, -t / size)
+    if formula == "square":
+        return ((x - t) ** 2 / 2).mean(), (x - t) / size
+    short_by = 1 - t * x
+    return xp.maximum(short_by, 0).mean(), xp.where(short_by < 0, 0, -t * xp.sign(short_by)) / size
+
+
+@loss_of_answers.kernel
+def loss_of_answers_kernel(logits: Array, formula: str, targets: tuple[float, ...]) -> tuple[Array, Array, Array]:
+    _require_batches(logits, len(targets))
+    args = FORMULAS.index(formula), targets[0], targets[-1]
+    numbers, dlogits = _launch("loss_of_answers", logits, len(targets), args)
+    return numbers[:1].reshape(()), numbers[1:], dlogits
+
+
+def _require_batches(logits: Array, batches: int) -> None:
+    if batches == 2:
+        _require_halves(logits)
+    elif batches != 1 or not logits.size:
+        raise ValueError(f"got {batches} targets and logits of shape {logits.shape}, expected 1 or 2, and a logit each")
+
+
 def _require_halves(logits: Array) -> None:
     if not logits.ndim or len(logits) % 2 or not len(logits):
         raise ValueError(f"got logits of shape {logits.shape}, expected two batches of one size joined")
@@ -76,18 +125,23 @@ def _launch_bce(logits: Array, batches: int, targets: tuple[Array | None, float,
     """Return (loss, a mean probability per batch) as one array, and dlogits."""
     if not logits.size:
         raise ValueError(f"bce_with_logits: got logits of shape {logits.shape}, expected at least one")
+    return _launch("bce_with_logits", logits, batches, targets)
+
+
+def _launch(entry: str, logits: Array, batches: int, more: tuple[Any, ...]) -> tuple[Array, Array]:
+    """Return (loss, a mean answer per batch) as one array, and dlogits. more: what the kernel takes behind logits."""
     logits, count = contiguous(logits), logits.size // batches
     rows = -(-count // LANES)
     each = rows_per_thread(rows, 1, on_cuda(logits))
     numbers, dlogits = empty(logits, 1 + batches), empty(logits, *logits.shape)
     sums = empty(logits, -(-rows // each), batches * 2 * LANES)
-    grid, args = (len(sums), batches), (logits, *targets, count, rows, each)
+    grid, args = (len(sums), batches), (logits, *more, count, rows, each)
     if at_once(logits):
         counters = arrivals(logits, batches * LANES + 1)
-        kernels.launch("losses.bce_with_logits_at_once", grid, LANES, (numbers, dlogits, sums, counters, *args))
+        kernels.launch(f"losses.{entry}_at_once", grid, LANES, (numbers, dlogits, sums, counters, *args))
         return numbers, dlogits
     whole = count % (LANES * ROWS_ON_CPU) == 0
-    kernels.launch("losses.bce_with_logits", grid, LANES, (dlogits, sums, *args), whole=whole)
+    kernels.launch(f"losses.{entry}", grid, LANES, (dlogits, sums, *args), whole=whole)
     while len(sums) > 1:
         sums = add_groups(sums, rows_per_thread(len(sums), 1, on_cuda(sums)))
     kernels.launch("losses.mean_loss", 1, 1, (numbers, sums, batches, count))

@@ -50,6 +50,20 @@ class Labelled(Layer):
         return self.layer.backward(dy, input_grad)
 
 
+def held(layer: layers.Conv2d | layers.Linear) -> layers.SpectralNorm:
+    """Return a SpectralNorm whose u and v stay, so that the layer is one function; they are the same in every call."""
+    layer.weight.data[...] = np.random.default_rng(0).standard_normal(layer.weight.data.shape)
+    return layers.SpectralNorm(layer, iterations=0)
+
+
+def residual() -> layers.Residual:
+    """Return a block that halves the map and changes the channels, in both of its paths."""
+    branch = layers.Sequential(
+        layers.LeakyReLU(), layers.Conv2d(2, 3, 3, padding=1, bias=False), layers.BatchNorm(3), layers.AveragePool()
+    )
+    return layers.Residual(branch, layers.Sequential(layers.AveragePool(), layers.Conv2d(2, 3, 1, bias=False)))
+
+
 CASES = [
     Case("Conv2d 4x4 /2 pad 1", lambda: layers.Conv2d(3, 4, 4, stride=2, padding=1), (2, 6, 8, 3)),
     Case("Conv2d 5x5 /2 same", lambda: layers.Conv2d(2, 3, 5, stride=2, padding="same"), (2, 6, 7, 2)),
@@ -66,6 +80,23 @@ CASES = [
     Case("BatchNorm dense", lambda: layers.BatchNorm(4, scale=False), (5, 4)),
     Case("BatchNorm + ReLU", lambda: layers.Sequential(layers.BatchNorm(3), layers.ReLU()), (3, 2, 3, 3)),
     Case("BatchNorm + LeakyReLU", lambda: layers.Sequential(layers.BatchNorm(3), layers.LeakyReLU()), (3, 2, 3, 3)),
+    Case("LayerNorm spatial", lambda: layers.LayerNorm(3), (3, 3, 2, 3)),
+    Case("LayerNorm dense", lambda: layers.LayerNorm(5, shift=False), (3, 5)),
+    Case("InstanceNorm", lambda: layers.InstanceNorm(3), (3, 3, 2, 3)),
+    Case("SpectralNorm, Conv2d", lambda: held(layers.Conv2d(3, 4, 4, 2, 1)), (2, 6, 4, 3)),
+    Case("SpectralNorm, Linear", lambda: held(layers.Linear(5, 4)), (3, 5)),
+    Case("Upsample", layers.Upsample, (2, 2, 3, 2)),
+    Case("Upsample to odd sides", lambda: layers.Upsample((5, 3)), (2, 3, 2, 2)),
+    Case("AveragePool", layers.AveragePool, (2, 4, 2, 3)),
+    Case("AveragePool of odd sides", layers.AveragePool, (2, 5, 3, 2)),
+    Case("GlobalAveragePool", layers.GlobalAveragePool, (2, 3, 2, 3)),
+    Case("GlobalSumPool", layers.GlobalSumPool, (2, 5, 1, 3)),
+    Case(
+        "Residual",
+        lambda: layers.Residual(layers.Sequential(layers.Conv2d(2, 2, 3, padding=1), layers.Tanh())),
+        (2, 3, 2, 2),
+    ),
+    Case("Residual with a shortcut", residual, (2, 3, 4, 2)),
     Case("ReLU", layers.ReLU, (2, 3, 3, 2)),
     Case("LeakyReLU", layers.LeakyReLU, (2, 3, 3, 2)),
     Case("Tanh", layers.Tanh, (2, 3, 3, 2)),

@@ -235,6 +235,16 @@ def _convert(array: Array, device: str | None, dtype: Any) -> Array:
 _default_rng = np.random.default_rng(0)
 
 
+@contextlib.contextmanager
+def same_defaults() -> Iterator[None]:
+    """Let layers that are built behind the block get the first values that they would get without it."""
+    before = _default_rng.bit_generator.state
+    try:
+        yield
+    finally:
+        _default_rng.bit_generator.state = before
+
+
 def torch_default(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
     """Return first values for a layer under construction: U(-a, a) with a = 1 / sqrt(fan_in), PyTorch's default.
 

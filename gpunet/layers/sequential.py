@@ -46,11 +46,18 @@ class Sequential(Layer):
             x = layer.forward(x)
         return x
 
-    def outputs(self, x: Array) -> Iterator[Array]:
-        """Yield what each layer makes of x in turn, a layer and the activation inside its pass together."""
+    def answers(self, x: Array) -> Iterator[tuple[str, Layer, Array]]:
+        """Yield each layer that does work of its own as x passes through: its name ("3"), itself and its y.
+
+        The layers on the paths of a block, such as "3.branch.0", come before the block.
+        """
         for layer in self._steps:
+            name = str(self.layers.index(layer))
+            for path, inner in layer.children():
+                if isinstance(inner, Sequential):
+                    yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
             x = layer.forward(x)
-            yield x
+            yield name, layer, x
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):

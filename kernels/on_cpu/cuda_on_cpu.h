@@ -40,6 +40,7 @@ struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) int4 { int x, y, z, w; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 
+using std::cos;
 using std::exp;
 using std::fabs;
 using std::isfinite;
@@ -48,6 +49,7 @@ using std::isnan;
 using std::log;
 using std::log1p;
 using std::pow;
+using std::sin;
 using std::sqrt;
 using std::tanh;
 

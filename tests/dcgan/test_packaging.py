@@ -51,7 +51,7 @@ def site(tmp_path_factory):
 
 
 def test_wheel_holds_every_source_file(site):
-    suffixes = {".py", ".cu", ".cuh", ".h", ".cpp"}
+    suffixes = {".py", ".cu", ".cuh", ".h", ".cpp", ".html", ".css", ".js"}
     for folder, place in (("gpunet", "gpunet"), ("dcgan", "dcgan"), ("kernels", "gpunet/kernels")):
         sources = {p.relative_to(ROOT / folder) for p in (ROOT / folder).rglob("*") if p.suffix in suffixes}
         missing = {str(path) for path in sources if not (site / place / path).is_file()}

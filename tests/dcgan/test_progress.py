@@ -11,7 +11,7 @@ from tqdm import tqdm
 from dcgan import plot
 from dcgan import runs as listing
 from dcgan.progress import FORMAT, step_text
-from dcgan.run import advice, curves
+from dcgan.run import curves
 from dcgan.run.curves import LossPlot, curves_of, save_plot, smooth
 from dcgan.run.folder import RunDir
 from running import run_train
@@ -147,34 +147,3 @@ def test_mistakes_of_the_list(folder, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert listing.main([str(tmp_path / folder)]) == 2
     assert capsys.readouterr().err.startswith("error: ")
-
-
-def answers(count, d_real, d_fake):
-    return [{"step": step, "d_real": d_real, "d_fake": d_fake} for step in range(1, count + 1)]
-
-
-def test_a_word_of_advice_where_d_wins():
-    """Said once, and only after it has won all the time."""
-    said = []
-    watch = advice.Balance(said.append)
-    watch(answers(advice.STEPS - 1, 0.999, 0.001))
-    watch(answers(1, 0.9, 0.3))
-    watch([{"step": 1, "images_per_second": 5.0}, {"step": 2, "d_real": 0.9}])
-    watch(answers(advice.STEPS - 1, 0.999, 0.001))
-    assert not said
-    watch(answers(advice.STEPS, 0.999, 0.001))
-    watch(answers(3 * advice.STEPS, 0.999, 0.001))
-    assert len(said) == 1 and said[0].startswith("step 1: for 300 steps D has told") and "--lr" in said[0]
-
-
-@pytest.mark.parametrize("d_real, d_fake", [(0.5, 0.5), (0.9, 0.1), (1.0, 1.0), (0.0, 0.0), (0.1, 0.99)])
-def test_no_advice_for_a_training_that_goes_well(d_real, d_fake):
-    watch = advice.Balance(pytest.fail)
-    watch(answers(5 * advice.STEPS, d_real, d_fake))
-
-
-def test_a_training_gives_the_advice(tiny, run, capsys, monkeypatch):
-    monkeypatch.setattr(advice, "STEPS", 3)
-    monkeypatch.setattr(advice, "APART", -1.0)
-    assert run_train(*tiny, "--steps 5") == 0
-    assert capsys.readouterr().out.count("for 3 steps D has told real pictures from G's") == 1

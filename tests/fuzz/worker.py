@@ -27,6 +27,7 @@ from dcgan import cli
 from dcgan.data import open_source
 from dcgan.data.recipe import Recipe
 from dcgan.data.storage.store import Store
+from dcgan.doctor import FOUND
 from gpunet.backend import choices
 from tests.fuzz.guards import CANARY, Guards
 from tests.fuzz.readers import READERS, hdf5, pictures, reader_of, runs
@@ -123,7 +124,7 @@ def fault_of(status: int, out: str, errors: str) -> str:
         return f"a private text was shown: {out + errors}"
     if "Warning:" in errors or "Traceback" in errors:
         return f"a warning or a traceback was shown: {errors}"
-    if status == 0:
+    if status in (0, FOUND):
         return ""
     lines = [line for line in errors.splitlines() if line.startswith("error: ")]
     if status != 2 and not (lines and any(failed in lines[0] for failed in FAILED)):

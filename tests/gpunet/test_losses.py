@@ -51,6 +51,46 @@ def test_bce_of_halves_refuses_what_has_none(cell):
             backend.bce_of_halves(cell.array(np.zeros(shape)), (1.0, 0.0))
 
 
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 50 * EPS32)])
+@pytest.mark.parametrize("size", [1, 3, 31, 32, 33, 600])
+@pytest.mark.parametrize("targets", [(1.0, -1.0), (0.9, 0.2), (1.0,)], ids=str)
+@pytest.mark.parametrize("formula", ["linear", "square", "hinge"])
+def test_losses_of_answers_equal_pytorch(cell, formula, targets, size, dtype, tolerance):
+    torch = pytest.importorskip("torch")
+    of_answer = {
+        "linear": lambda x, t: -t * x,
+        "square": lambda x, t: (x - t) ** 2 / 2,
+        "hinge": lambda x, t: torch.relu(1 - t * x),
+    }[formula]
+    x = 2 * np.random.default_rng(0).standard_normal((len(targets) * size, 1))
+    given = cell.array(x, dtype)
+    answers = torch.tensor(host(given).astype("float64"), requires_grad=True)
+    parts = list(zip(answers.chunk(len(targets)), targets, strict=True))
+    expected = sum(of_answer(part, t).mean() for part, t in parts)
+    expected.backward()
+    loss, means, dlogits = backend.loss_of_answers(given, formula, targets)
+    assert loss.shape == () and means.shape == (len(targets),) and {loss.dtype, means.dtype} == {np.dtype(dtype)}
+    assert_close(loss, expected.item(), 2 * tolerance, "loss")
+    assert_close(means, [part.mean().item() for part, _ in parts], 20 * tolerance, "means")
+    assert_close(dlogits, answers.grad.numpy(), tolerance, "dlogits")
+
+
+def test_losses_of_answers_at_the_kink_and_beyond_numbers(cell):
+    """The hinge has no derivative at 1: there it is 0, PyTorch's choice. A NaN stays one."""
+    _, _, dlogits = backend.loss_of_answers(cell.array([1.0, 0.5, 2.0, -1.0]), "hinge", (1.0, -1.0))
+    assert host(dlogits).tolist() == [0, -0.5, 0.5, 0]
+    for formula in ("linear", "square", "hinge"):
+        loss, means, dlogits = backend.loss_of_answers(cell.array([np.nan, 0.0]), formula, (1.0,))
+        assert np.isnan([float(loss), float(means[0])]).all()
+        assert formula == "linear" or np.isnan(host(dlogits)[0])
+
+
+def test_losses_of_answers_refuse_what_fits_no_batches(cell):
+    for shape, targets in (((3, 1), (1.0, 0.0)), ((0, 1), (1.0,)), ((3, 1), (1.0, 0.0, 1.0))):
+        with pytest.raises(ValueError, match="expected"):
+            backend.loss_of_answers(cell.array(np.zeros(shape)), "linear", targets)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8"])
 def test_join(cell, dtype):
     rng = np.random.default_rng(0)

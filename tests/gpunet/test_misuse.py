@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 
 from gpunet import backend
-from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, LeakyReLU, Linear, Reshape
+from gpunet.layers import (
+    AveragePool,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    GlobalSumPool,
+    InstanceNorm,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    Reshape,
+    Residual,
+    Upsample,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +33,22 @@ from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, LeakyReLU, Linear,
         (Linear(3, 2), (1, 1, 1, 3), r"Linear\(3, 2\).*expected \(N, 3\)"),
         (BatchNorm(3), (4, 2), r"BatchNorm\(3.*expected \(\.\.\., 3\)"),
         (BatchNorm(3), (1, 3), r"BatchNorm\(3.*got one row.*larger batch or net\.eval"),
+        (LayerNorm(3), (2, 4, 4, 2), r"LayerNorm\(3.*got x of shape \(2, 4, 4, 2\).*expected \(N, \.\.\., 3\)"),
+        (LayerNorm(3), (3,), r"LayerNorm\(3.*expected \(N, \.\.\., 3\)"),
+        (InstanceNorm(3), (2, 1, 1, 3), r"InstanceNorm\(3.*maps of shape \(1, 1, 3\).*two pixels.*use LayerNorm"),
+        (
+            Upsample((5, 3)),
+            (1, 2, 2, 1),
+            r"Upsample\(\(5, 3\)\): got x of shape \(1, 2, 2, 1\), expected \(N, 3, 2, C\)",
+        ),
+        (Upsample(), (1, 2), r"Upsample\(\): got x of shape \(1, 2\), expected \(N, H, W, C\)"),
+        (AveragePool(), (1, 2), r"AveragePool\(\): got x of shape \(1, 2\), expected \(N, H, W, C\)"),
+        (GlobalSumPool(), (1, 2), r"GlobalSumPool\(\): got x of shape \(1, 2\), expected \(N, H, W, C\)"),
+        (
+            Residual(AveragePool()),
+            (1, 4, 4, 1),
+            r"Residual\(.*gives \(1, 2, 2, 1\).*\(1, 4, 4, 1\), expected one shape",
+        ),
         (Reshape((2, 2, 2)), (3, 9), r"Reshape\(\(2, 2, 2\)\).*got x of shape \(3, 9\).*8 numbers"),
     ],
 )
@@ -28,7 +57,7 @@ def test_misfit_input_is_refused_by_name(layer, shape, expected):
         layer.forward(np.zeros(shape, "float32"))
 
 
-@pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), ConvTranspose2d(1, 1, 1), Linear(1, 1), BatchNorm(1)])
+@pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), ConvTranspose2d(1, 1, 1), Linear(1, 1), BatchNorm(1), LayerNorm(1)])
 def test_another_dtype_is_refused(layer):
     x = np.zeros((2, 1) if isinstance(layer, Linear) else (2, 1, 1, 1))
     with pytest.raises(ValueError, match=f"{type(layer).__name__}.*float64.*expected.*float32"):
@@ -45,6 +74,7 @@ def test_another_dtype_is_refused(layer):
         (lambda: ConvTranspose2d(1, 1, 1, padding="full"), "padding='full', expected 'same', 'valid' or"),
         (lambda: Linear(1, 0), "features"),
         (lambda: BatchNorm(0), "channels=0"),
+        (lambda: LayerNorm(0), "channels=0"),
         (lambda: LeakyReLU(-0.1), "slope=-0.1, expected 0 <= slope <= 1"),
     ],
 )

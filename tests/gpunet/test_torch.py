@@ -71,6 +71,23 @@ def test_batchnorm(shape, slope, affine):
             assert_close(to_torch(own)[f"0.{name}"], theirs.state_dict()[f"0.{name}"].numpy(), BOUND, name)
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (40, 32, 32, 6)])  # the second is cut into blocks
+@pytest.mark.parametrize("kind", ["layer", "instance"])
+def test_norms_of_samples(kind, shape):
+    """PyTorch's layer norm scales every number of a sample; ours every channel, as its group norm of one group."""
+    rng = np.random.default_rng(0)
+    layer = (layers.LayerNorm if kind == "layer" else layers.InstanceNorm)(6, eps=1e-4).to(dtype="float64")
+    for parameter in layer.parameters():
+        parameter.data[...] = off_kinks(rng, (6,))
+
+    def theirs(x, p):
+        if kind == "layer":
+            return functional.group_norm(x, 1, p["scale"], p["shift"], eps=1e-4)
+        return functional.instance_norm(x, weight=p["scale"], bias=p["shift"], eps=1e-4)
+
+    compare(layer, 1 + 2 * rng.standard_normal(shape), rng, theirs)
+
+
 @pytest.mark.parametrize("target", [0.0, 1.0, 0.9, None])
 def test_bce_with_logits(target):
     rng = np.random.default_rng(0)

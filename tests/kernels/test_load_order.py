@@ -32,7 +32,13 @@ ELEMENTWISE = {
     "images.images_to_real": (1, 1, 4, 0),
     "images.real_to_images": (1, 1, 4, 0),
     "labels.join_labels_backward": (1, 1, 8, 0),
+    "layer_norm.backward_apply": (2, 1, 8, 5),  # mean, rstd, scale, two sums
     "loss_scale.scale": (1, 1, 4, 1),
+    "residual.add": (2, 1, 4, 0),
+    "resize.scaled": (1, 1, 4, 0),
+    "spectral.normalised": (1, 1, 4, 1),  # the square of the length
+    "spectral.divided": (1, 1, 4, 1),  # sigma
+    "spectral.backward": (2, 1, 8, 3),  # the inner product, sigma, u
 }
 # kernel: the loads of 16 bytes that a thread has under way at a time, where rows are aligned
 SUMS = {"batchnorm.statistics_at_once": 8, "batchnorm.backward_reduce_at_once": 8, "columns.column_sum_at_once": 8}

@@ -22,6 +22,9 @@ HOT = {
     "average": ["average_update"],
     "batchnorm": ["normalise", "statistics", "combine", "backward_apply", "backward_reduce"],
     "images": ["images_to_real", "real_to_images"],
+    "residual": ["add"],
+    "resize": ["gather", "fill_maps", "scaled"],
+    "spectral": ["divided", "backward"],
 }
 HOT |= {
     stem: [f"winograd_{part}{way}" for part in ("input", "output", "weight") for way in ("", "_adjoint")]

@@ -54,7 +54,7 @@ def _sequential(net, x):
 
 
 def _conv(layer, x):
-    return naive.conv2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
+    return _with_weight(layer, values(layer.weight), x)
 
 
 def _transposed(layer, x):
@@ -75,11 +75,67 @@ def _batchnorm(layer, x):
     return naive.batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
 
 
+def _layer_norm(layer, x):
+    """All numbers of a sample, as the rows of one channel, have one mean and variance."""
+    plain = [naive.batchnorm(sample.reshape(-1, 1), np.ones(1), np.zeros(1), layer.eps) for sample in x]
+    return np.stack(plain).reshape(x.shape) * values(layer.scale, 1.0) + values(layer.shift)
+
+
+def _instance_norm(layer, x):
+    return np.stack([_batchnorm(layer, sample) for sample in x])
+
+
+def _spectral_norm(layer, x):
+    """sigma = v^T W u, with u and v as they are."""
+    weight, u, v = (np.asarray(a) for a in (layer.layer.weight.data, *layer.buffers.values()))
+    matrix = weight.reshape(-1, weight.shape[-1])
+    sigma = math.fsum(v[k] * matrix[k, f] * u[f] for k, f in np.ndindex(matrix.shape))
+    return _with_weight(layer.layer, weight / sigma, x)
+
+
+def _with_weight(layer, weight, x):
+    if isinstance(layer, layers.Linear):
+        return naive.linear(x, weight, values(layer.bias))
+    return naive.conv2d(x, weight, values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
+
+
+def _upsample(layer, x):
+    height, width = layer.output_size or (2 * x.shape[1], 2 * x.shape[2])
+    y = np.empty((len(x), height, width, x.shape[3]))
+    for n, h, w, c in np.ndindex(y.shape):
+        y[n, h, w, c] = x[n, h // 2, w // 2, c]
+    return y
+
+
+def _average_pool(layer, x):
+    y = np.empty((len(x), math.ceil(x.shape[1] / 2), math.ceil(x.shape[2] / 2), x.shape[3]))
+    for n, h, w, c in np.ndindex(y.shape):
+        window = [float(v) for v in x[n, 2 * h : 2 * h + 2, 2 * w : 2 * w + 2, c].ravel()]
+        y[n, h, w, c] = math.fsum(window) / len(window)
+    return y
+
+
+def _global_sum(x):
+    return np.array([[math.fsum(sample[..., c].ravel()) for c in range(x.shape[-1])] for sample in x])
+
+
+def _residual(layer, x):
+    return forward(layer.branch, x) + (x if layer.shortcut is None else forward(layer.shortcut, x))
+
+
 FORWARD = {
     layers.Conv2d: _conv,
     layers.ConvTranspose2d: _transposed,
     layers.Linear: lambda layer, x: naive.linear(x, values(layer.weight), values(layer.bias)),
     layers.BatchNorm: _batchnorm,
+    layers.LayerNorm: _layer_norm,
+    layers.InstanceNorm: _instance_norm,
+    layers.SpectralNorm: _spectral_norm,
+    layers.Upsample: _upsample,
+    layers.AveragePool: _average_pool,
+    layers.GlobalAveragePool: lambda layer, x: _global_sum(x) / math.prod(x.shape[1:3]),
+    layers.GlobalSumPool: lambda layer, x: _global_sum(x),
+    layers.Residual: _residual,
     layers.ReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else 0.0, x),
     layers.LeakyReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else layer.slope * v, x),
     layers.Tanh: lambda layer, x: naive.elementwise(math.tanh, x),

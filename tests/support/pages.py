@@ -90,7 +90,7 @@ LEFT_OUT = {
     r"python -m pytest": "is these tests themselves",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
-SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|pipeline)(?!.*--help)"  # over a few seconds each
+SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|pipeline|memory)(?!.*--help)"  # over a few seconds each
 
 
 def provide(words: list[str]) -> None:

@@ -178,8 +178,10 @@ COMMANDS: list[list[str]] = [
     ["train", "--resume", "run", "--dry-run"],
     ["train", "--resume", "run", "--steps", "4", "--no-progress", *CPU],
     ["train", "--config", "run/config.json", "--dry-run", *CPU],
+    ["doctor", "run"], ["doctor", "run", "--json"],
     ["generate", "run", "--count", "1", "--label", "a", "--out", "x.png", *CPU],
     ["generate", "run", "--count", "1", "--out", "x.png", *CPU],
+    ["report", "run", "--out", "x.html"], ["report", "run", "--out", "x.html"],
 ]  # fmt: skip
 
 

@@ -94,6 +94,7 @@ COMMANDS = {
     ["recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size", "workers"]),
     "plot": (["nothing"], ["out"]),
     "runs": ([], ["run"]),
+    "doctor": (["run"], ["data", "json"]),
     "compare": (["run", "run"], ["presets", "out", "steps"]),
     "__main__": ([], ["completion"]),
 }  # fmt: skip
