@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate, quick
+from dcgan import cli, generate, quick, trained
 from dcgan.config import Config
 from dcgan.data import Source, open_source
 from dcgan.errors import UserError
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=2, help="epochs that the classifier trains (2)")
     options = parser.parse_args(arguments)
     quick.cap(options, count=8, epochs=1)
-    G, config = generate.trained_generator(options.run, {"device": "cpu"})
+    G, config = trained.load(options.run, {"device": "cpu"})[:2]
     if config.classes is None:
         raise UserError(f"{options.run}: {config.preset} is told no labels, expected a conditional preset")
     source = _opened(config.data, config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from dcgan import cli, generate_options, latent_walks, picture_files, sampling, trained
 from dcgan.config import Config
+from dcgan.errors import UserError
 from dcgan.generate_options import View
 from dcgan.picture_files import PictureFiles
 from dcgan.trained import Trained
@@ -22,7 +23,10 @@ examples:
   python -m dcgan.generate RUN --count 1 --scale 4 --out one.png
                                                one, four times as large
   python -m dcgan.generate RUN --count 5000 --out made/ --seed 1
-                                               made/000001.png and so on
+                                               each as a file, named after its
+                                               address
+  python -m dcgan.generate --address 0003-dcgan64_500_1_12 --out again.png
+                                               the picture of an address again
   python -m dcgan.generate RUN --seeds 1,5-9 --out seeds.png
                                                the first picture of each seed
   python -m dcgan.generate RUN --weights raw --out raw.png
@@ -37,9 +41,10 @@ examples:
 
 RUN is a folder such as runs/0003-dcgan64. Every PNG names its run, step,
 weights, seed and index (the number of the picture among those of its seed, from
-1) in its text chunks. --label takes a name where the run knows the names of its
-classes.
+1) in its text chunks; joined, they are the address of the picture. --label
+takes a name where the run knows the names of its classes.
 """
+DIGITS = 6  # of an index in the names of files, so that these sort
 
 
 @cli.guarded
@@ -47,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = vars(parser().parse_args(arguments))
     path, view = given.pop("run"), View.take(given)
+    if view.address:
+        path = trained.checkpoint_of(view.address, path)
+    elif path is None:
+        raise UserError("expected a run folder or a checkpoint file, such as runs/0001-dcgan64, or --address")
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
     with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
@@ -59,7 +68,8 @@ def parser() -> cli.Parser:
     prog = "python -m dcgan.generate"
     usage = f"{prog} RUN_OR_CHECKPOINT --out FILE|DIR [options]"
     parser = cli.Parser(prog=prog, usage=usage, description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run folder (its newest checkpoint) or a .h5 file")
+    help = "a run folder (its newest checkpoint), a .h5 file, or a file that dcgan.export wrote"
+    parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", nargs="?", help=help)
     generate_options.add_options(parser)
     network: Any = parser.add_argument_group("machine and network")
     cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
@@ -93,12 +103,6 @@ def draw(view: View, by: Trained) -> str:
     return f"{len(which):,} x {view.count:,} pictures"
 
 
-def trained_generator(path: str, given: Mapping[str, Any]) -> tuple[Sequential, Config]:
-    """Return G of a run or checkpoint, on its device, and its config with options given anew. Raises UserError."""
-    G, config, *_ = trained.load(path, given)
-    return G, config
-
-
 def one_class(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
     """Return the pictures of z (N, 1, 1, z_dim), all of one class if the network is told classes: (N, H, W, C)."""
     return sampling.sample(G, z, None if label is None else np.full(len(z), label, "int32"), strict=True)
@@ -116,11 +120,25 @@ def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | 
     label: the class of all of them; None: the classes in turn, if the network is told classes.
     """
     rng = np.random.default_rng(seed)
-    for done in range(0, count, sampling.BATCH):  # whole batches, whose statistics the pictures may depend on
-        labels = sampling.balanced_labels(sampling.BATCH, config, done)
-        if label is not None:
-            labels = np.full(sampling.BATCH, label, "int32")
-        yield sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels, strict=True)[: count - done]
+    for done in range(0, count, sampling.BATCH):
+        yield _batch(G, config, rng, done, label)[: count - done]
+
+
+def _batch(G: Sequential, config: Config, rng: np.random.Generator, done: int, label: int | None) -> np.ndarray:
+    """Return the next pictures of rng, a whole batch, whose statistics they may depend on; `done` came before them."""
+    labels = sampling.balanced_labels(sampling.BATCH, config, done)
+    if label is not None:
+        labels = np.full(sampling.BATCH, label, "int32")
+    return sampling.sample(G, sampling.draw_z(rng, sampling.BATCH, config), labels, strict=True)
+
+
+def picture(G: Sequential, config: Config, seed: int, index: int, label: int | None = None) -> np.ndarray:
+    """Return the index-th picture, from 1, that `pictures` draws of a seed: uint8 (H, W, C)."""
+    rng = np.random.default_rng(seed)
+    batches, place = divmod(index - 1, sampling.BATCH)
+    for _ in range(batches):
+        sampling.draw_z(rng, sampling.BATCH, config)
+    return _batch(G, config, rng, batches * sampling.BATCH, label)[place]
 
 
 def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: int | None) -> Iterator[np.ndarray]:
@@ -140,23 +158,23 @@ def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: i
 def write_pictures(files: PictureFiles, view: View, by: Trained, label: int | None) -> str:
     """Write pictures as one grid if files.out is a .png file, otherwise each as a file; return how many, in words.
 
-    The names are out/000001.png, out/000002.png ...; of --seeds 5, out/seed000005.png.
+    The files are named after the addresses of their pictures.
     """
-    if view.seeds is None:
+    if view.address:
+        batches, count = iter([picture(by.G, by.config, view.seed, view.address.index, label)[np.newaxis]]), 1
+    elif view.seeds is None:
         batches, count = pictures(by.G, by.config, view.count, view.seed, label), view.count
     else:
         batches, count = first_pictures(by.G, by.config, view.seeds, label), len(view.seeds)
-    each = (image for batch in batches for image in batch)
-    bar = tqdm(each, total=count, unit="picture", disable=None)
-    if files.out.suffix.lower() == ".png":
-        index = 1 if view.seeds or count == 1 else f"1-{count}"
-        files.png("", np.stack(list(bar)), index=index)
-    else:
-        for i, image in enumerate(bar, 1):
-            if view.seeds:
-                files.png(f"seed{view.seeds[i - 1]:06d}.png", image[np.newaxis], index=1, seed=view.seeds[i - 1])
-            else:
-                files.png(f"{i:06d}.png", image[np.newaxis], index=i)
+    bar = tqdm((image for batch in batches for image in batch), total=count, unit="picture", disable=None)
+    if files.out.suffix.lower() == ".png" and count > 1:
+        files.png("", np.stack(list(bar)), index=1 if view.seeds else f"1-{count}")
+        return f"{count:,} pictures"
+    for i, image in enumerate(bar, 1):
+        first = view.address.index if view.address else 1
+        where = by.address(view.seeds[i - 1], 1, label) if view.seeds else by.address(view.seed, first + i - 1, label)
+        name = "" if files.out.suffix.lower() == ".png" else f"{where.text(DIGITS)}.png"
+        files.png(name, image[np.newaxis], index=where.index, seed=where.seed, address=where.text())
     return f"{count:,} picture{'s' if count > 1 else ''}"
 
 

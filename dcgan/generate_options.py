@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dcgan import options
+from dcgan.address import Address
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.picture_files import PICTURES, require_free
@@ -28,7 +29,7 @@ class Mode:
 
 
 MODES = {
-    "grid": Mode((".png", ""), ("seeds",), least=1, count=64),
+    "grid": Mode((".png", ""), ("seeds", "address"), least=1, count=64),
     "sweep": Mode(("",), ("dimensions",)),
     "gif": Mode(("",), ("dimensions", "fps")),
     "merged-gif": Mode((".gif",), ("dimensions", "fps")),
@@ -55,6 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         (pictures, "count", "N", "number of pictures (64); on each sweep, or from one z to the next (16)"),
         (pictures, "seed", "N", "seed of the random z: another seed, other pictures (0)"),
         (pictures, "seeds", "LIST", "seeds such as 1,5-9 in a grid or a folder: the first picture of each"),
+        (pictures, "address", "TEXT", "address of a picture to draw again, such as 0003-dcgan64_500_1_12"),
         (pictures, "label", "NAME|N", "class of all pictures (in a grid, the default is each class in turn)"),
         (pictures, "dimensions", "LIST", "numbers of z to sweep, counted from 0, such as 0,5,10-19 (all)"),
         (pictures, "weights", "NAME", "weights of G: ema, their moving average, or raw (ema where the run has it)"),
@@ -77,6 +79,7 @@ class View:
     count: int
     seed: int = 0
     seeds: Sequence[int] | None = None
+    address: Address | None = None
     label: str | None = None
     weights: str | None = None
     dimensions: str | None = None
@@ -94,6 +97,8 @@ class View:
         out = as_output(own["out"], MODES[mode].outs)
         for name in own:
             _require_taken(name, mode, out)
+        if "address" in own:
+            own |= _of_address(own)
         if "seeds" in own and (other := next((name for name in ("seed", "count") if name in own), None)):
             raise UserError(f"--seeds: each seed draws one picture, so --{other} has no use: leave one of the two out")
         own |= {name: options.named(f"--{name}", CHECKED[name], own[name]) for name in CHECKED if name in own}
@@ -109,6 +114,15 @@ class View:
         if self.label is None and self.mode != "grid" and config.classes:
             raise UserError(f"--label: --mode {self.mode} is of one class: say which, {_classes(config, names)}")
         return as_label(self.label, config, names)
+
+
+def _of_address(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an address says of a picture. UserError: it is none, or an option beside it says otherwise."""
+    if other := next((name for name in ("seed", "seeds", "count", "label", "weights") if name in own), None):
+        raise UserError(f"--address: names one picture, so --{other} has no use: leave one of the two out")
+    address = Address.parse(own["address"])
+    said = {"address": address, "seed": str(address.seed), "weights": address.weights, "count": "1"}
+    return said if address.label is None else said | {"label": str(address.label)}
 
 
 def _require_taken(name: str, mode: str, out: Path) -> None:

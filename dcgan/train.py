@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 from dcgan import cli
 
@@ -63,6 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainer, run = session.new_run(presets.config_of(given), progress)
     return session.train(trainer, run, progress)
 
+
+class _Callable(ModuleType):
+    """This module as a function: dcgan.train(data="photographs/") trains (dcgan.api)."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        from dcgan import api
+
+        return api.train(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable
 
 if __name__ == "__main__":
     sys.exit(main())

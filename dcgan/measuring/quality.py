@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -64,13 +63,12 @@ def measure(
     the path of an .onnx file, which reads pictures of feature_size in feature_range (onnx_file.RANGES). seeds: how
     often pictures are drawn, each time from other z. given: options of the run to replace. Raises UserError.
     """
-    by = trained.load(path, given or {}, weights)
+    by = trained.load(path, given or {}, weights, with_D=features == "discriminator")
     source = _opened(by.config, data, half)
     say(f"real pictures: {source.description}")
     taken = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)  # spread over the data
     require_enough(len(taken), source.description)
-    D = functools.partial(trained.discriminator, path, given or {})
-    found = chosen(features, by.G, source, D, (feature_size, feature_range), say)
+    found = chosen(features, by, source, (feature_size, feature_range), say)
     reference = Reference(found.of(real_batches(source, taken, by.config)))
     each = []
     for seed in range(seeds):
@@ -88,12 +86,11 @@ def measure(
     }  # fmt: skip
 
 
-def chosen(name: str, G: Sequential, source: Source, D: Callable[[], Sequential], reads: tuple, say: Say) -> Features:
+def chosen(name: str, by: Trained, source: Source, reads: tuple, say: Say) -> Features:
     """Return the features of a name: discriminator, classifier or an .onnx file; reads: its size and range."""
-    device = backend.device_of(G.parameters()[0].data)
-    if name == "discriminator":
-        return discriminator.features_of(D().to(device), G)
-    return lasting(name, source, device, say, *reads)
+    if by.D and name == "discriminator":
+        return discriminator.features_of(by.D, by.G)
+    return lasting(name, source, backend.device_of(by.G.parameters()[0].data), say, *reads)
 
 
 def lasting(

@@ -77,7 +77,7 @@ def _config(state: dict[str, Any], path: Path, run: RunDir | None = None) -> Con
     """Return the checkpoint's config, with what a later resume of the run changed since it was written."""
     if not isinstance(state, dict) or not isinstance(state.get("config"), str):
         raise UserError(f"{path} is no checkpoint of a dcgan run: it holds no config")
-    _require_finite(state.get("gan"), path, "gan")
+    require_finite(state.get("gan"), path, "gan")
     config = Config.from_json(state["config"], str(path))
     if run is None or not run.config.exists():
         return config
@@ -85,11 +85,11 @@ def _config(state: dict[str, Any], path: Path, run: RunDir | None = None) -> Con
     return replace(config, **{name: getattr(later, name) for name in CHANGEABLE})
 
 
-def _require_finite(values: Any, path: Path, name: str) -> None:
+def require_finite(values: Any, path: Path, name: str) -> None:
     """Raise UserError where a number of a checkpoint is NaN or infinite: no training has saved such a one."""
     if isinstance(values, dict):
         for key, value in values.items():
-            _require_finite(value, path, f"{name} {key}".removeprefix("gan "))
+            require_finite(value, path, f"{name} {key}".removeprefix("gan "))
     elif isinstance(values, np.ndarray | float) and not np.isfinite(values).all():
         raise UserError(f"{path}: {name} is not finite (NaN or infinite): take an earlier checkpoint")
 

@@ -48,6 +48,12 @@ class Factor:
         """Return the same numbers in another shape."""
         return Factor(self.numbers.reshape(shape), self.precision, self.slope)
 
+    def real(self) -> Array:
+        """Return the numbers as float32."""
+        if self.precision == "bf16":  # the upper half of a float32's bits
+            return (self.numbers.astype("uint32") << 16).view("float32")
+        return self.numbers.astype("float32", copy=False)
+
 
 def factor(x: Array | Factor, precision: str) -> Array:
     """Return the numbers of x, float32, rounded to a precision: in a new array, unless x is a Factor already.

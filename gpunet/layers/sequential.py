@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from gpunet.backend.devices import Array
+from gpunet.backend.factors import Factor
 from gpunet.layers.activations import LeakyReLU, ReLU
 from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
@@ -45,6 +46,12 @@ class Sequential(Layer):
         for layer in self._steps:
             x = layer.forward(x)
         return x
+
+    def outputs(self, x: Array) -> Iterator[tuple[Layer, Array]]:
+        """Yield each layer with its y while x goes through; an activation inside another layer's pass is in its y."""
+        for layer in self._steps:
+            x = layer.forward(x)
+            yield layer, x.real() if isinstance(x, Factor) else x
 
     def answers(self, x: Array) -> Iterator[tuple[str, Layer, Array]]:
         """Yield each layer that does work of its own as x passes through: its name ("3"), itself and its y.

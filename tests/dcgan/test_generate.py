@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import generate, images, latent_walks
+from dcgan import images, latent_walks, trained
 from dcgan.sampling import draw_z, sample
 from gpunet import backend
 from running import PLACE, TINY, run_generate, run_train, write_pictures
@@ -74,7 +74,7 @@ def test_generate_a_folder(own, tmp_path, count):
     run_generate(own, "--count", count, "--out", tmp_path / "a", *PLACE)
     run_generate(own / "checkpoints/000001.h5", "--count", 70, "--out", tmp_path / "b", *PLACE)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names == [f"{i:06d}.png" for i in range(1, count + 1)]
+    assert names == [f"0001-dcgan64_1_0_{i:06d}.png" for i in range(1, count + 1)]
     for name in names:
         assert pixels(tmp_path / "a" / name).shape == (16, 16, 3)
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -87,7 +87,8 @@ def test_generate_a_grid(own, tmp_path):
     run_generate(own, "--count", 7, "--out", tmp_path / "other.png", "--seed", 1, *PLACE)
     grid = pixels(tmp_path / "deep/grid.png")
     assert grid.shape == (2 + 3 * 18, 2 + 3 * 18, 3)
-    assert (grid[20:36, 2:18] == pixels(tmp_path / "made/000004.png")).all()  # second row, first column
+    fourth = pixels(tmp_path / "made/0001-dcgan64_1_0_000004.png")
+    assert (grid[20:36, 2:18] == fourth).all()  # second row, first column
     assert (grid == pixels(tmp_path / "again.png")).all()
     assert (grid != pixels(tmp_path / "other.png")).any()
 
@@ -122,7 +123,7 @@ def distance(image, picture):
 
 def expected(run, dimension, count, seed=0, label=None):
     given = {"device": "cpu", "implementation": "reference", "sampling_statistics": "running"}
-    G, config = generate.trained_generator(str(run), given)
+    G, config = trained.load(str(run), given)[:2]
     z = draw_z(np.random.default_rng(seed), 1, config)[0]
     zs = latent_walks.sweep(z, dimension, count, config.z_dist)
     return sample(G, zs, None if label is None else np.full(count, label, "int32"))

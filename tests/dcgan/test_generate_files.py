@@ -1,6 +1,8 @@
 """The files of dcgan.generate: none of another model stays unseen, each says where it is from; sizes, seeds, labels."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,9 +61,10 @@ def test_other_pictures_are_not_mixed_with_new_ones(own, tmp_path, capsys):
     made(own, "--count 4 --out", out)
     (out / "photo.jpg").write_bytes(b"")
     error = refused(own, capsys, "--count 2 --out", out)
-    assert "already holds 5 pictures, such as 000001.png: choose another folder, or replace them" in error
+    first, second = (f"0001-dcgan64_1_0_{i:06d}.png" for i in (1, 2))
+    assert f"already holds 5 pictures, such as {first}: choose another folder, or replace them" in error
     made(own, "--count 2 --overwrite --out", out)
-    assert sorted(path.name for path in out.iterdir()) == ["000001.png", "000002.png", "photo.jpg"]
+    assert sorted(path.name for path in out.iterdir()) == [first, second, "photo.jpg"]
     assert "1 other pictures stay" in capsys.readouterr().err
     made(own, "--mode gif --dimensions 1 --overwrite --out", out)
     made(own, "--mode sweep --dimensions 2 --overwrite --out", out)
@@ -82,7 +85,7 @@ def test_a_file_is_not_replaced_unasked(own, tmp_path, capsys):
 def test_one_picture_has_no_frame(own, tmp_path, scale):
     made(own, f"--count 1 --scale {scale} --out", tmp_path / "one.png")
     made(own, "--count 1 --out", tmp_path / "folder")
-    one, plain = pixels(tmp_path / "one.png"), pixels(tmp_path / "folder/000001.png")
+    one, plain = pixels(tmp_path / "one.png"), pixels(tmp_path / "folder/0001-dcgan64_1_0_000001.png")
     assert plain.shape == (16, 16, 3) and one.shape == (16 * scale, 16 * scale, 3)
     assert (one[::scale, ::scale] == plain).all() and (one[scale - 1 :: scale, scale - 1 :: scale] == plain).all()
 
@@ -103,7 +106,8 @@ def test_scale_in_every_mode(own, tmp_path):
 def test_every_png_says_where_it_is_from(own, tmp_path):
     made(own, "--count 3 --seed 5 --out", tmp_path / "a")
     said = {"Software": "dcgan.generate", "run": "0001-dcgan64", "step": "1", "weights": "ema", "seed": "5"}
-    assert texts(tmp_path / "a/000003.png") == {**said, "index": "3"}
+    where = "0001-dcgan64_1_5_3"
+    assert texts(tmp_path / "a/0001-dcgan64_1_5_000003.png") == {**said, "index": "3", "address": where}
     made(own / "checkpoints/000001.h5", "--count 3 --seed 5 --out", tmp_path / "a.png")
     assert texts(tmp_path / "a.png") == {**said, "index": "1-3"}
     made(own, "--mode sweep --dimensions 2 --seed 5 --out", tmp_path / "b")
@@ -111,7 +115,8 @@ def test_every_png_says_where_it_is_from(own, tmp_path):
     made(own, "--mode interpolation --rows 2 --count 3 --seed 5 --out", tmp_path / "c.png")
     assert texts(tmp_path / "c.png") == {**said, "index": "1-3"}
     made(own, "--seeds 7,9 --out", tmp_path / "d")
-    assert texts(tmp_path / "d/seed000009.png") == {**said, "seed": "9", "index": "1"}
+    said |= {"seed": "9", "index": "1", "address": "0001-dcgan64_1_9_1"}
+    assert texts(tmp_path / "d/0001-dcgan64_1_9_000001.png") == said
 
 
 @pytest.mark.parametrize("statistics", ["running", "batch"])
@@ -119,12 +124,14 @@ def test_a_picture_per_seed(tiny, runs, tmp_path, statistics):
     run_train(*tiny, "--steps 1 --preset tf-nw --sampling-statistics", statistics)
     run = runs / "0001-tf-nw"
     made(run, "--seeds 4,0-1 --out", tmp_path / "each")
-    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == [f"seed00000{i}.png" for i in (0, 1, 4)]
+    names = sorted(path.name for path in (tmp_path / "each").iterdir())
+    assert names == [f"0001-tf-nw_1_{i}_000001.png" for i in (0, 1, 4)]
     for seed in (0, 4):
         made(run, f"--count 2 --seed {seed} --out", tmp_path / f"{seed}")
-        assert (pixels(tmp_path / f"{seed}/000001.png") == pixels(tmp_path / f"each/seed00000{seed}.png")).all()
+        name = f"0001-tf-nw_1_{seed}_000001.png"
+        assert (pixels(tmp_path / f"{seed}" / name) == pixels(tmp_path / "each" / name)).all()
     made(run, "--seeds 4 --out", tmp_path / "four.png")
-    assert (pixels(tmp_path / "four.png") == pixels(tmp_path / "4/000001.png")).all()
+    assert (pixels(tmp_path / "four.png") == pixels(tmp_path / "4/0001-tf-nw_1_4_000001.png")).all()
     made(run, "--seeds 4,0-1 --out", tmp_path / "grid.png")
     assert pixels(tmp_path / "grid.png").shape == (38, 38, 3)
 
@@ -136,6 +143,11 @@ def test_a_picture_per_seed(tiny, runs, tmp_path, statistics):
         ("--seeds 0-999999999", "--seeds: got '0-999999999'"),
         ("--seeds 1 --seed 2", "so --seed has no use"),
         ("--seeds 1 --count 2", "so --count has no use"),
+        ("--address 1_2_3", "--address: got '1_2_3', expected such as 0001-dcgan64_500_7_12"),
+        ("--address a_1_2_0", "--address: got 'a_1_2_0', expected"),
+        ("--address a_1_2_3 --seed 2", "--address: names one picture, so --seed has no use"),
+        ("--address a_1_2_3 --mode sweep", "--address: goes with --mode grid, not with sweep"),
+        ("--address a_1_2_3", "no such run folder or checkpoint"),
         ("--seeds 1 --mode sweep", "--seeds: goes with --mode grid, not with sweep"),
         ("--weights average", "--weights: got 'average', expected one of ema, raw"),
         ("--scale 0", "--scale: got '0', expected a whole number from 1 to 64"),
@@ -143,6 +155,34 @@ def test_a_picture_per_seed(tiny, runs, tmp_path, statistics):
 )
 def test_mistakes(tmp_path, capsys, wrong, message):
     assert message in refused(tmp_path / "no-run", capsys, wrong, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+@pytest.mark.parametrize("more", ["", "--weights raw"])
+def test_an_address_draws_the_same_picture_again(tiny, runs, tmp_path, monkeypatch, capsys, statistics, more):
+    """From another folder, too, of a copy of the run; a picture beyond the first batch of 128, after a later step."""
+    run_train(*tiny, "--steps 1 --preset tf-nw --ema 0.9 --sampling-statistics", statistics)
+    run = runs / "0001-tf-nw"
+    made(run, "--count 130 --seed 7 --out", tmp_path / "all", *([more] if more else []))
+    run_train("--resume", run, "--steps 2 --no-progress")
+    raw = "raw" if more else ""
+    for index in (3, 129):
+        first = tmp_path / f"all/0001-tf-nw_1{raw}_7_{index:06d}.png"
+        made(run, f"--address {texts(first)['address']} --out", tmp_path / f"{index}.png")
+        assert (tmp_path / f"{index}.png").read_bytes() == first.read_bytes()
+    error = refused(run, capsys, "--address a_9_2_3 --out", tmp_path / "none.png")
+    assert "has no checkpoint of step 9; there are: 1, 2" in error
+    shutil.copytree(run, tmp_path / "elsewhere/runs/0001-tf-nw")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run_generate("--out again", "--address", first.name, *PLACE) == 0
+    assert (Path("again") / first.name).read_bytes() == first.read_bytes()
+
+
+def test_an_address_holds_a_class(labelled, tmp_path):
+    made(labelled, "--count 2 --label dog --out", tmp_path / "dogs")
+    second = tmp_path / "dogs/0001-carpedm20-mnist_1_0_000002_c1.png"
+    made(labelled, "--address 0001-carpedm20-mnist_1_0_2_c1 --out", tmp_path / "one")
+    assert (tmp_path / "one" / second.name).read_bytes() == second.read_bytes()
 
 
 def test_lists_of_numbers():
@@ -178,7 +218,7 @@ def test_the_moving_average_draws_as_it_draws_the_samples(own, tmp_path, capsys)
     checkpoint.save(path, state)
     made(own, "--count 2 --out", tmp_path / "G")
     average, same, asked, before, raw, G = (
-        tmp_path / name / "000001.png" for name in ("average", "same", "asked", "before", "raw", "G")
+        next((tmp_path / name).glob("*_000001.png")) for name in ("average", "same", "asked", "before", "raw", "G")
     )
     assert average.read_bytes() == same.read_bytes() == asked.read_bytes() and raw.read_bytes() == G.read_bytes()
     assert (pixels(average) != pixels(G)).any() and (pixels(before) != pixels(raw)).any()
@@ -202,9 +242,12 @@ def test_the_weights_of_a_run_without_an_average(tiny, runs, tmp_path):
 def test_a_class_by_its_name(labelled, tmp_path, capsys):
     for label in ("dog", "1", "0"):
         made(labelled, "--count 2 --out", tmp_path / label, f"--label {label}")
-    dog, one, zero = (pixels(tmp_path / label / "000002.png") for label in ("dog", "1", "0"))
+    dog, one, zero = (
+        pixels(tmp_path / label / f"0001-carpedm20-mnist_1_0_000002_c{number}.png")
+        for label, number in (("dog", 1), ("1", 1), ("0", 0))
+    )
     assert (dog == one).all() and (dog != zero).any()
-    assert texts(tmp_path / "1/000001.png")["label"] == "dog"
+    assert texts(tmp_path / "1/0001-carpedm20-mnist_1_0_000001_c1.png")["label"] == "dog"
     error = refused(labelled, capsys, "--label cow --out", tmp_path / "x")
     assert "--label: got 'cow', expected cat, dog, or 0 to 1" in error
     assert "say which, cat, dog, or 0 to 1" in refused(labelled, capsys, "--mode sweep --out", tmp_path / "x")

@@ -58,13 +58,13 @@ RECONSTRUCT = {Name(f"numpy.{core}.multiarray", "_reconstruct") for core in ("co
 NDARRAY, DTYPE, ENCODE = Name("numpy", "ndarray"), Name("numpy", "dtype"), Name("_codecs", "encode")
 
 
-def load(data: bytes) -> Any:
-    """The lists, dictionaries, numbers, byte strings and uint8 arrays of a pickle.
+def load(data: bytes, machine: Machine | None = None) -> Any:
+    """The lists, dictionaries, numbers, byte strings and uint8 arrays of a pickle; or what another machine knows.
 
     Texts of Python 2 come as bytes, as pickle.load(..., encoding="bytes") gives them. Raises ValueError for a pickle
     that holds or does anything else, and for a damaged one.
     """
-    machine = Machine()
+    machine = machine or Machine()
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
             if count > MOST_STEPS:
@@ -178,11 +178,15 @@ class Machine:
 
     def do_reduce(self, _: None) -> None:
         arguments, callee = expect(tuple, self.stack.pop()), expect(Name, self.stack.pop())
-        value = meaning(callee, arguments)
+        value = self.meaning(callee, arguments)
         self.made += len(value) if isinstance(value, bytes) else 0
         if self.made > MOST_BYTES:
             raise ValueError(f"the pickle makes more than {MOST_BYTES:,} bytes of texts: refused")
         self.stack.append(value)
+
+    def meaning(self, callee: Name, arguments: tuple) -> Any:
+        """What a call stands for. Raises ValueError for a call that is not known."""
+        return meaning(callee, arguments)
 
     def do_build(self, _: None) -> None:
         state, target = expect(tuple, self.stack.pop()), self.stack[-1]
