@@ -34,7 +34,7 @@ def pooled(D: Sequential, x: Array, grid: int = GRID) -> np.ndarray:
 
 def maps(D: Sequential, x: Array) -> Iterator[Array]:
     """Yield every map (N, H, W, C) behind an activation, in order."""
-    for layer, y in D.outputs(x):
+    for _, layer, y in D.answers(x):
         active = isinstance(layer, LeakyReLU | ReLU) or getattr(layer, "slope", 1.0) != 1
         if active and y.ndim == 4:
             yield y

@@ -32,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from dcgan.doctoring import examine  # not above: --help loads no networks
     from dcgan.doctoring.evidence import Evidence
     from dcgan.run.folder import RunDir
+    from gpunet import backend
 
     evidence = Evidence(RunDir(given.run), given.data)
-    found = examine(evidence)
+    with backend.use("reference"):  # a few passes: nothing is compiled for them
+        found = examine(evidence)
     print(as_json(evidence, found) if given.json else as_text(evidence, found))
     return FOUND if found else 0
 

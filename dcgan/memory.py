@@ -4,7 +4,8 @@
                                                           a grid:  128 x DRAWN x the largest answer of G
 
 in numbers of 4 bytes. An answer is what a layer gives for one picture. D's count twice, because it sees the real
-pictures and G's in one pass; of --accumulate, one part is there at a time. The factors are fitted to the peaks that benchmarks/memory.py measures on a CPU.
+pictures and G's in one pass; of --accumulate, one part is there at a time. The factors are fitted to the peaks that
+benchmarks/memory.py measures on a CPU.
 """
 
 from __future__ import annotations

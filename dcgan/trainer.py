@@ -63,8 +63,8 @@ class Trainer:
         self.last_step = last_step(config, len(source))
         self.saved_step, self.rates = 0, config.rates
         self.watch = Watch(config.on_collapse)
+        self.watches: list[log.Watch] = []  # others that are called with the numbers of the log
         self.rollbacks: list[list[int]] = []  # (from, to) of each: its steps
-        self.watches: list[log.Watch] = []  # are called with the numbers of the log
         self.changes: list[str] = []  # options that a resume has changed, for run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
@@ -145,8 +145,8 @@ class Trainer:
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
         self.watch.say = say
         pace = Pace(self.step, self.last_step, self.config.pictures_per_step, say)
-        board_too = [board.scalars] if board else []
-        watches: list[log.Watch] = [*self.watches, *board_too, pace, self.watch.records]  # the watch last: it may raise
+        others = [*self.watches, *([board.scalars] if board else [])]
+        watches: list[log.Watch] = [*others, pace, self.watch.records]  # the watch last: it may raise
         written = log.Log(run.path, self.config.pictures_per_step, watches)
         report = Live(run, say) if self.config.report_every else None
         return Output(run, written, board, LossPlot(run, self.config.preset), report)

@@ -22,6 +22,7 @@ from dcgan.sampling import BATCH, balanced_labels, draw_z, sample
 from gpunet.layers import Sequential
 
 LOOKED_AT = 3000  # pictures of the data: enough to meet a copied picture, few enough to take seconds
+FACES = 500  # of the built-in faces, which take a while to draw and are known to be sound
 DRAWN = BATCH  # pictures that G draws anew
 
 
@@ -79,10 +80,11 @@ class Evidence:
     def real(self) -> np.ndarray | None:
         """Pictures of the data, uint8 (N, H, W, C), LOOKED_AT at most; where it fails those of samples/real.png."""
         c = replace(self.config, data=self.data or self.config.data)
+        most = LOOKED_AT if c.data else FACES
         try:
             source = open_source(
                 c.data, c.image_size, c.crop, c.channels, c.seed, progress=False,
-                pattern=c.pattern, labels=c.labels, train_size=min(c.train_size or LOOKED_AT, LOOKED_AT),
+                pattern=c.pattern, labels=c.labels, train_size=min(c.train_size or most, most),
             )  # fmt: skip
         except UserError as error:
             self.missing["data"] = f"{error} (--data says where it is)"

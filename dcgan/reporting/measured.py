@@ -22,9 +22,14 @@ def measured(runs: Sequence[Contents]) -> Markup:
         return tag("p", "Nothing was measured. ", tag("code", "python -m dcgan.measure RUN"), " measures a run.")
     names = list(dict.fromkeys(name for _, entry in found for name in _result(entry)))[:MOST_NAMES]
     several = len(runs) > 1
-    heads = [*(["run"] if several else []), "step", *(TITLES.get(name, name) for name in names), "pictures", "features"]
+    heads = [*(["run"] if several else []), "step", "features", "pictures", *(TITLES.get(name, name) for name in names)]
     rows = [_row(run.name if several else None, entry, names) for run, entry in found]
-    table = tag("table", tag("thead", tag("tr", [tag("th", head, scope="col") for head in heads])), tag("tbody", rows))
+    table = tag(
+        "table",
+        tag("thead", tag("tr", [tag("th", head, scope="col") for head in heads])),
+        tag("tbody", rows),
+        class_="many",
+    )
     box = tag("div", table, class_="wide", tabindex=0, role="group", aria_label="Table of measurements")
     return joined(_words(found), box, _details(found))
 
@@ -43,8 +48,8 @@ def _words(found: Sequence[tuple[Contents, Mapping[str, Any]]]) -> Markup:
 def _row(run: str | None, entry: Mapping[str, Any], names: Sequence[str]) -> Markup:
     features = _features(entry)
     cells: list[Any] = [run] if run else []
-    cells += [_whole(entry.get("step")), *(_number(_result(entry).get(name)) for name in names)]
-    cells += [_whole(entry.get("count")), _text(features.get("name"))]
+    cells += [_whole(entry.get("step")), _text(features.get("name")), _whole(entry.get("count"))]
+    cells += [_number(_result(entry).get(name)) for name in names]
     return tag("tr", [tag("td", cell) for cell in cells])
 
 

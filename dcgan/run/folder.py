@@ -1,6 +1,6 @@
 """RunDir: the numbered folder of a run, the files in it, and its checkpoints from newest to oldest.
 
-    runs/0003-dcgan64/  config.json  run.json  log.jsonl  timing.jsonl  skipped.txt  loss.png
+    runs/0003-dcgan64/  config.json  run.json  log.jsonl  timing.jsonl  skipped.txt  loss.png  report.html
                         samples/real.png  samples/000200.png  samples/000200-real.png  checkpoints/000200.h5
                         checkpoints/best.h5
 """

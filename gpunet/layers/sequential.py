@@ -47,12 +47,6 @@ class Sequential(Layer):
             x = layer.forward(x)
         return x
 
-    def outputs(self, x: Array) -> Iterator[tuple[Layer, Array]]:
-        """Yield each layer with its y while x goes through; an activation inside another layer's pass is in its y."""
-        for layer in self._steps:
-            x = layer.forward(x)
-            yield layer, x.real() if isinstance(x, Factor) else x
-
     def answers(self, x: Array) -> Iterator[tuple[str, Layer, Array]]:
         """Yield each layer that does work of its own as x passes through: its name ("3"), itself and its y.
 
@@ -64,7 +58,7 @@ class Sequential(Layer):
                 if isinstance(inner, Sequential):
                     yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
             x = layer.forward(x)
-            yield name, layer, x
+            yield name, layer, x.real() if isinstance(x, Factor) else x
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):

@@ -206,6 +206,7 @@ def test_divergence_rolls_back_until_that_does_not_help(often, run, capsys, keep
 
 
 @pytest.mark.cuda
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("numbers_for_plot", "collapsing")
 def test_a_rollback_between_replays_of_a_graph(tiny, runs, run):
     """The graph goes on with the weights that were put back, as a resumed run's new graph does."""

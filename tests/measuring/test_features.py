@@ -110,7 +110,7 @@ def test_the_map_of_dcgan64_by_hand():
     D, G = presets.find("dcgan64").discriminator(config), presets.find("dcgan64").generator(config)
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), "uint8")
     with backend.use("reference"):
-        maps = [y for _, y in D.eval().outputs(backend.images_to_real(images)) if y.shape[1:3] == (4, 4)]
+        maps = [y for _, _, y in D.eval().answers(backend.images_to_real(images)) if y.shape[1:3] == (4, 4)]
         found = discriminator.features_of(D, G).extract(images, None)
     assert maps[-1].shape == (3, 4, 4, 32)
     np.testing.assert_allclose(found, maps[-1].mean(axis=(1, 2)), rtol=1e-5)

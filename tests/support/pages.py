@@ -90,7 +90,8 @@ LEFT_OUT = {
     r"python -m pytest": "is these tests themselves",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
-SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|pipeline|memory)(?!.*--help)"  # over a few seconds each
+# Each takes more than a few seconds.
+SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|pipeline|memory)(?!.*--help)"
 
 
 def provide(words: list[str]) -> None:

@@ -119,7 +119,7 @@ def accuracy(net: Sequential, task: Task, indices: np.ndarray) -> float:
 def hidden(net: Sequential, images: np.ndarray) -> np.ndarray:
     """Return the last hidden layer (n, 128) of uint8 pictures (n, H, W, C)."""
     with backend.use_precision("fp32"):
-        *_, (_, found), _ = net.outputs(_numbers(net, images))
+        *_, (_, _, found), _ = net.answers(_numbers(net, images))
     return backend.to_numpy(found)
 
 

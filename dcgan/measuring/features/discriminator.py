@@ -36,7 +36,7 @@ def last_map(D: Sequential, x: Array) -> np.ndarray:
     Example: dcgan64 ends with a map of 4x4x512, normalised and through LeakyReLU, and then one logit: 512 features.
     """
     found = None
-    for _, y in D.outputs(x):
+    for _, _, y in D.answers(x):
         if y.ndim == 4 and y.shape[3] > 1:
             found = y
     if found is None:
