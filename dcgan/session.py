@@ -173,9 +173,7 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     if trainer.rollbacks:
         say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
-    _tidy(run, trainer.step, found, path)
-    old = found.run or (RunDir(found.log.parent) if found.log else None)
-    trainer.best.settle(run.best, old.best if old else None, bool(trainer.changes))
+    _tidy(run, trainer, found, path)
     return trainer, run
 
 
@@ -194,8 +192,9 @@ def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:
         raise UserError(f"{path} is at step {step} of {config.steps}: ask for more --steps or --epochs")
 
 
-def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:
-    """Bring a run folder to the state that it had at a step: without half files and without later lines of the log."""
+def _tidy(run: RunDir, trainer: Trainer, found: resume.Found, path: str) -> None:
+    """Bring a run folder to the state that it had at the trainer's step: no half files, no later lines of the log."""
+    step, old = trainer.step, found.run or (RunDir(found.log.parent) if found.log else None)
     with run.locked():
         run.sweep()
         lacking = run.cut_log(step, found.log)
@@ -203,6 +202,7 @@ def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:
             say(f"{run.log} lacks {lacking:,} of the {step:,} steps before: it was damaged or cut")
         if found.run is None:
             write_atomically(run.checkpoint(step), Path(path).read_bytes())
+        trainer.best.settle(run.best, old.best if old else None, bool(trainer.changes))
 
 
 def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:

@@ -70,19 +70,14 @@ def measure(
     require_enough(len(taken), source.description)
     found = chosen(features, by, source, (feature_size, feature_range), say)
     reference = Reference(found.of(real_batches(source, taken, by.config)))
-    each = []
-    for seed in range(seeds):
-        made = found.of(made_batches(by.G, by.config, count, seed))
-        each.append(reference.numbers(made, seed))
+    made = (found.of(made_batches(by.G, by.config, count, seed)) for seed in range(seeds))
+    each = [reference.numbers(rows, seed) for seed, rows in enumerate(made)]
     source.close()
-    numbers = {name: results.interval([one[name] for one in each]) for name in each[0]}
-    width = reference.features.shape[1]
     return {
         "run": by.run, "step": by.step, "weights": by.weights, "count": count, "seeds": list(range(seeds)),
         **_of_data(by, source, data, half, len(taken)),
-        "features": {**found.origin, "numbers": width},
-        "warnings": [text for text in (found.warning, few(min(count, len(taken)), width)) if text],
-        "result": numbers,
+        **_of_features(found, reference, min(count, len(taken))),
+        "result": {name: results.interval([one[name] for one in each]) for name in each[0]},
     }  # fmt: skip
 
 
@@ -163,3 +158,10 @@ def _of_data(by: Trained, source: Source, data: str | None, half: str, taken: in
         "resize": "bicubic, antialiased",
         "pictures": "bytes of both sides in memory, no file format between",
     }
+
+
+def _of_features(found: Features, reference: Reference, count: int) -> dict[str, Any]:
+    """Return what a result says of the features, and what there is to warn of."""
+    width = reference.features.shape[1]
+    warnings = [text for text in (found.warning, few(count, width)) if text]
+    return {"features": {**found.origin, "numbers": width}, "warnings": warnings}
