@@ -222,8 +222,9 @@ class Trainer:
             images.save_png(run.real_sample(self.step), images.grid(batch.images[:count]))
         if board:
             board.pictures(self.step, pictures[:count], batch.images[:count])
-            of_real = batch.labels if self.config.classes else None
-            board.histograms(self.step, self.gan, z, (batch.images, of_real), (pictures, labels))
+            first = slice(self.config.batch_size)  # of a step's batches: more may not fit into memory at once
+            of_real = batch.labels[first] if self.config.classes and batch.labels is not None else None
+            board.histograms(self.step, self.gan, z[first], (batch.images[first], of_real), (pictures, labels))
         real = run.samples / "real.png"
         if not real.exists():
             some = np.linspace(0, len(self.source) - 1, min(self.config.samples, len(self.source)))

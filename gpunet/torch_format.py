@@ -5,8 +5,10 @@
 
 What differs: a convolution's weight is (KH, KW, C_in, C_out) here and (C_out, C_in, KH, KW) there, a transposed
 convolution's (KH, KW, C_out, C_in) and (C_in, C_out, KH, KW): the same permutation. Linear's weight is transposed.
-BatchNorm's scale and shift are called weight and bias. A Linear next to a Flatten or Reshape keeps its order of numbers
-(H, W, C): the PyTorch network must permute to channels last before it flattens.
+BatchNorm's scale and shift are called weight and bias, as are those of InstanceNorm and of LayerNorm, which is
+PyTorch's GroupNorm(1, C). SpectralNorm is torch.nn.utils.parametrizations.spectral_norm of the layer inside it. A
+Linear next to a Flatten or Reshape keeps its order of numbers (H, W, C): the PyTorch network must permute to channels
+last before it flattens.
 """
 
 from __future__ import annotations
@@ -17,11 +19,18 @@ from typing import Any
 import numpy as np
 
 from gpunet.backend.devices import to_numpy
-from gpunet.layers import BatchNorm, Layer
+from gpunet.layers import BatchNorm, InstanceNorm, Layer, LayerNorm, SpectralNorm
 
 TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}  # the order of a weight's axes, by how many it has: convolutions, Linear
 BATCHNORM_NAMES = {"scale": "weight", "shift": "bias", "running_mean": "running_mean", "running_var": "running_var"}
 ABSENT = {"scale": 1, "shift": 0}  # PyTorch's BatchNorm has both or neither: what stands for the one we leave out
+SAMPLE_NORM_NAMES = {"scale": "weight", "shift": "bias"}
+SPECTRAL_NAMES = {  # in PyTorch's order
+    "layer.bias": "bias",
+    "layer.weight": "parametrizations.weight.original",
+    "u": "parametrizations.weight.0._u",
+    "v": "parametrizations.weight.0._v",
+}
 COUNTER = "num_batches_tracked"  # PyTorch's count of training batches, which only momentum=None would use
 
 
@@ -58,7 +67,7 @@ def from_torch(net: Layer, state: Mapping[str, Any]) -> None:
 def _named_layers(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
     """Yield ("3.", layer) for every layer, with the prefix of its names."""
     yield prefix, layer
-    for name, child in layer.children():
+    for name, child in () if isinstance(layer, SpectralNorm) else layer.children():
         yield from _named_layers(child, f"{prefix}{name}.")
 
 
@@ -68,7 +77,11 @@ def _own_arrays(layer: Layer) -> dict[str, np.ndarray]:
 
 
 def _layer_to_torch(layer: Layer) -> dict[str, np.ndarray]:
+    if isinstance(layer, SpectralNorm):
+        return _spectral_to_torch(layer)
     arrays = _own_arrays(layer)
+    if isinstance(layer, LayerNorm | InstanceNorm):
+        return {SAMPLE_NORM_NAMES[name]: array for name, array in arrays.items()}
     if not isinstance(layer, BatchNorm):
         if "weight" in arrays:
             arrays["weight"] = np.ascontiguousarray(_permuted(arrays["weight"]))
@@ -80,7 +93,28 @@ def _layer_to_torch(layer: Layer) -> dict[str, np.ndarray]:
     return renamed | {COUNTER: np.array(0, "int64")}
 
 
+def _spectral_to_torch(layer: SpectralNorm) -> dict[str, np.ndarray]:
+    """Return the arrays of a SpectralNorm; v has a number for each row of the weight, (KH, KW, C_in) or (F_in,)."""
+    arrays = {name: to_numpy(array) for name, array in layer.state_dict().items()}
+    weight = arrays["layer.weight"]
+    arrays["layer.weight"] = np.ascontiguousarray(_permuted(weight))
+    arrays["v"] = np.moveaxis(arrays["v"].reshape(weight.shape[:-1]), -1, 0).ravel()
+    return {new: arrays[name] for name, new in SPECTRAL_NAMES.items() if name in arrays}
+
+
+def _spectral_from_torch(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    own = {name: arrays[new] for name, new in SPECTRAL_NAMES.items() if new in arrays}
+    weight = own["layer.weight"]  # (C_out, C_in, KH, KW) or (F_out, F_in)
+    own["layer.weight"] = _permuted(weight, back=True)
+    own["v"] = np.moveaxis(own["v"].reshape(weight.shape[1:]), 0, -1).ravel()
+    return own
+
+
 def _layer_from_torch(prefix: str, layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if isinstance(layer, SpectralNorm):
+        return _spectral_from_torch(arrays)
+    if isinstance(layer, LayerNorm | InstanceNorm):
+        return {name: arrays[new] for name, new in SAMPLE_NORM_NAMES.items() if new in arrays}
     if not isinstance(layer, BatchNorm):
         if "weight" in arrays:
             arrays["weight"] = _permuted(arrays["weight"], back=True)

@@ -69,7 +69,8 @@ def _network(name: str, net: Sequential, shape: tuple[int, ...], batch: int, use
     for position, (layer, row) in enumerate(zip(net.layers, summary.rows(net, shape), strict=True)):
         title, y = f"{name} {position} {type(layer).__name__}", batch * math.prod(row.shape)
         if row.flops:
-            moved = float((x + y + layer.weight.data.size) * FLOAT)
+            weights = sum(parameter.data.size for parameter in layer.parameters() if parameter.data.ndim > 1)
+            moved = float((x + y + weights) * FLOAT)
             work += _product(title, float(batch * row.flops), moved, uses, first=position == 0)
         elif isinstance(layer, BatchNorm):
             work += _elementwise(title, BATCHNORM, y, uses)

@@ -76,6 +76,45 @@ class Join(nn.Module):
         return torch.cat([x, labels], 1)
 
 
+class Block(nn.Module):
+    """A residual block: the sum of two paths."""
+
+    def __init__(self, branch, shortcut):
+        super().__init__()
+        self.branch, self.shortcut = nn.Sequential(*branch), nn.Sequential(*shortcut)
+
+    def forward(self, x):
+        return self.branch(x) + self.shortcut(x)
+
+
+class SumOfMaps(nn.Module):
+    """Add up the pixels of each map: (N, c, h, w) to (N, c)."""
+
+    def forward(self, x):
+        return x.sum((2, 3))
+
+
+def up_block(a, b, size):
+    """The block of a residual generator: it doubles a map to this size."""
+    branch = (
+        nn.BatchNorm2d(a), nn.ReLU(), nn.Upsample(size=size), nn.Conv2d(a, b, 3, padding=1, bias=False),
+        nn.BatchNorm2d(b), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1),
+    )  # fmt: skip
+    return Block(branch, (nn.Upsample(size=size), nn.Conv2d(a, b, 1)))
+
+
+def down_block(a, b, norm, first):
+    """The block of a residual discriminator: it halves a map; norm is applied to its convolutions."""
+    pool, begin = nn.AvgPool2d(2, ceil_mode=True), () if first else (nn.ReLU(),)
+    one, two = (norm(nn.Conv2d(c, b, 3, padding=1)) for c in (a, b))
+    return Block((*begin, one, nn.ReLU(), two, pool), (norm(nn.Conv2d(a, b, 1)), pool))
+
+
+def normalised(layer):
+    """Return a layer with spectral norm."""
+    return nn.utils.parametrizations.spectral_norm(layer)
+
+
 def leaky():
     return nn.LeakyReLU(0.2)
 

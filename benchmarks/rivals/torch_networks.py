@@ -6,7 +6,21 @@ of features of G's input, w the width, c the channels of a picture.
 
 from torch import nn
 
-from benchmarks.rivals.torch_layers import Join, SameConv, SameUp, ShiftNorm, ToMap, ToRow, down4, leaky, up4
+from benchmarks.rivals.torch_layers import (
+    Join,
+    SameConv,
+    SameUp,
+    ShiftNorm,
+    SumOfMaps,
+    ToMap,
+    ToRow,
+    down4,
+    down_block,
+    leaky,
+    normalised,
+    up4,
+    up_block,
+)
 
 
 def dcgan64(z, w, size=64):
@@ -143,5 +157,21 @@ def monn28(z, w):
     D = nn.Sequential(
         SameConv(3, w), leaky(), SameConv(w, 2 * w), *norm(2 * w), SameConv(2 * w, 4 * w, 1), *norm(4 * w),
         ToRow(), nn.Linear(7 * 7 * 4 * w, 1),
+    )  # fmt: skip
+    return G, D
+
+
+def resnet(z, w, sizes=((4, 4), (8, 8), (16, 16), (32, 32), (64, 64)), c=3, spectral=True):
+    wide = [w * min(2**k, 16) for k in reversed(range(len(sizes)))]  # 64x64: 16w, 8w, 4w, 2w, w
+    (h, v), *larger = sizes
+    narrow, norm = [c, *wide[-2::-1]], normalised if spectral else lambda layer: layer
+    G = nn.Sequential(
+        nn.Linear(z, h * v * wide[0]), ToMap(h, v, wide[0]),
+        *(up_block(a, b, size) for a, b, size in zip(wide, wide[1:], larger, strict=False)),
+        nn.BatchNorm2d(w), nn.ReLU(), nn.Conv2d(w, c, 3, padding=1), nn.Tanh(),
+    )  # fmt: skip
+    D = nn.Sequential(
+        *(down_block(a, b, norm, first=i == 0) for i, (a, b) in enumerate(zip(narrow, narrow[1:], strict=False))),
+        nn.ReLU(), SumOfMaps(), norm(nn.Linear(wide[0], 1)),
     )  # fmt: skip
     return G, D

@@ -57,17 +57,21 @@ def gathered(run: Any) -> Weights:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file of weights, or a folder for the Hub."""
-    return path.suffix.lower() in READERS or (path / MODEL).is_file()
+    """Return whether a path is a file of weights, or a folder that dcgan.export has filled."""
+    return path.suffix.lower() in READERS or _inside_folder(path) is not None
 
 
 def opened(path: Path) -> Weights:
-    """Return the weights of a file, or of a folder for the Hub. Raises UserError where they cannot be read."""
-    if path.is_dir():
-        path /= MODEL
+    """Return the weights of a file, or of a folder of them. Raises UserError where they cannot be read."""
+    path = _inside_folder(path) or path
     if not path.is_file():
         raise UserError(f"no such file: {path}")
     return READERS[path.suffix.lower()](path)
+
+
+def _inside_folder(folder: Path) -> Path | None:
+    """Return the file of G's weights in a folder that dcgan.export has filled, None for any other path."""
+    return next((folder / name for name in (MODEL, "netG.pth") if (folder / name).is_file()), None)
 
 
 def _of_one_file(read: Callable[[Path], tuple[Arrays, Mapping[str, str]]]) -> Callable[[Path], Weights]:

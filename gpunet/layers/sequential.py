@@ -11,15 +11,16 @@ from gpunet.layers.activations import LeakyReLU, ReLU
 from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
+from gpunet.layers.spectral import SpectralNorm
 
 
 class Sequential(Layer):
     """y = layers[-1](... layers[1](layers[0](x))). Parameters are named by position: "0.weight".
 
     A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
-    trip through memory instead of two; so does a LeakyReLU right behind a Conv2d. The layer stays in the list; only its
-    work moves. Where a convolution multiplies rounded numbers, the layer that writes them for it rounds them
-    (gpunet.backend.factors).
+    trip through memory instead of two; so does a LeakyReLU right behind a Conv2d, in a SpectralNorm or not. The layer
+    stays in the list; only its work moves. Where a convolution multiplies rounded numbers, the layer that writes them
+    for it rounds them (gpunet.backend.factors).
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -27,12 +28,13 @@ class Sequential(Layer):
         self.layers = list(layers)
         self._steps: list[Layer] = []  # the layers that still do work of their own
         for layer in layers:
-            before = self._steps[-1] if self._steps else None
+            _set_alone(_inner(layer))
+            before = _inner(self._steps[-1]) if self._steps else None
             if _runs_inside(layer, before):
                 before.slope = layer.slope  # type: ignore[union-attr, attr-defined]
             else:
                 self._steps.append(layer)
-        for before, after in itertools.pairwise(self._steps):
+        for before, after in itertools.pairwise(map(_inner, self._steps)):
             if isinstance(before, BatchNorm | Conv2d) and isinstance(after, Conv2d | ConvTranspose2d):
                 before.rounding_y = after.rounding_x
             leaky = getattr(before, "slope", 1.0) != 1  # its derivative takes float32, unless a Conv2d has done it
@@ -74,6 +76,19 @@ class Sequential(Layer):
     def __repr__(self) -> str:
         inside = "".join(f"\n  {i}: {layer!r}" for i, layer in enumerate(self.layers))
         return f"Sequential({inside}\n)"
+
+
+def _inner(layer: Layer) -> Layer:
+    """Return the layer that a SpectralNorm wraps, which does its work; any other layer as it is."""
+    return layer.layer if isinstance(layer, SpectralNorm) else layer
+
+
+def _set_alone(layer: Layer) -> None:
+    """Undo what another list, in which the layer was before, has settled with its neighbours there."""
+    if isinstance(layer, BatchNorm | Conv2d | ConvTranspose2d):
+        layer.rounding_y = layer.rounding_dx = unrounded
+    if isinstance(layer, BatchNorm | Conv2d):
+        layer.slope = 1.0
 
 
 def _runs_inside(layer: Layer, before: Layer | None) -> bool:

@@ -32,15 +32,17 @@ class SpectralNorm(Layer):
         if iterations < 0:
             raise ValueError(f"got iterations={iterations}, expected 0 or more")
         self.layer, self.iterations, self.eps = layer, iterations, eps
-        size, rng = layer.weight.data.shape[-1], np.random.default_rng(0)
-        rows = layer.weight.data.size // size
-        self.buffers = {"u": _unit(rng.standard_normal(size)), "v": _unit(rng.standard_normal(rows))}
+        size = layer.weight.data.shape[-1]
+        self.buffers = {"u": np.empty(size, "float32"), "v": np.empty(layer.weight.data.size // size, "float32")}
         self.settle()
 
     def settle(self) -> None:
-        """Let u and v find their places for a new weight, by some iterations on the host, in float64."""
-        weight = to_numpy(self.layer.weight.data).astype("float64")
-        u, v = (to_numpy(self.buffers[name]).astype("float64") for name in ("u", "v"))
+        """Let u and v find their places for a new weight, by some iterations on the host, in float64.
+
+        They start from the same random numbers each time, so that they depend on the weight alone.
+        """
+        weight, rng = to_numpy(self.layer.weight.data).astype("float64"), np.random.default_rng(0)
+        u, v = (_unit(rng.standard_normal(self.buffers[name].size)) for name in ("u", "v"))
         backend.spectral_norm.reference(weight, u, v, self.eps, SETTLING)
         for name, value in (("u", u), ("v", v)):
             buffer = self.buffers[name]
@@ -82,4 +84,4 @@ class SpectralNorm(Layer):
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
-    return (x / np.linalg.norm(x)).astype("float32")
+    return x / np.linalg.norm(x)

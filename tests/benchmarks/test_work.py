@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.measure.work import training_step
+import pytest
+
+from benchmarks.measure.work import step_work, training_step
+from dcgan import summary
+from dcgan.presets import config_of, find
 
 
 def test_work_of_a_convolution_is_that_of_its_loops():
@@ -15,3 +19,17 @@ def test_work_of_a_convolution_is_that_of_its_loops():
     assert "G 0 ConvTranspose2d input grad" not in work  # nobody asks for the gradient of z
     assert [work[f"D 0 Conv2d {part}"].uses for part in ("forward", "input grad", "weight grad")] == [3, 1, 2]
     assert work["D Adam"].bytes == 7 * 4 * 2_765_568
+
+
+@pytest.mark.parametrize(
+    "given", [{"preset": "resnet"}, {"spectral_norm": True, "upsample": "nearest", "head": "pool"}]
+)
+def test_work_of_layers_that_hold_others(given):
+    """A residual block and a spectral norm count as the products inside them, as in the summary."""
+    config = config_of({**given, "width": 2})
+    products = [w for w in step_work(config, batch=2) if w.product and w.name.endswith("forward")]
+    nets = find(config.preset).generator(config), find(config.preset).discriminator(config)
+    rows = [
+        row for net, shape in zip(nets, ((1, 1, 100), (64, 64, 3)), strict=True) for row in summary.rows(net, shape)
+    ]
+    assert [w.flops for w in products] == [2 * row.flops for row in rows if row.flops]

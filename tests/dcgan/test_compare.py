@@ -125,7 +125,7 @@ def test_what_is_shared_and_what_a_recipe_says():
 @pytest.mark.parametrize(
     "mistake, message",
     [
-        ("--presets dcgan64,resnet --steps 3", "--preset: got 'resnet', expected one of dcgan64"),
+        ("--presets dcgan64,alexnet --steps 3", "--preset: got 'alexnet', expected one of dcgan64"),
         ("--presets dcgan64,anime96 --steps 3", "sides have to be multiples of 24"),
     ],
 )

@@ -55,7 +55,7 @@ def test_all_presets_have_the_same_steps_and_batches():
 
 def test_mistakes_are_found_before_the_first_is_trained(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run("--presets dcgan64,resnet --steps 3") == 2
+    assert run("--presets dcgan64,alexnet --steps 3") == 2
     assert run("--presets dcgan64,anime96 --steps 3 --image-size 64") == 2
     assert "sides have to be multiples of 24" in capsys.readouterr().err and not list(tmp_path.iterdir())
 

@@ -10,7 +10,7 @@ from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.presets import PRESETS, config_of, find, initialiser
 from gpunet import backend
-from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, Linear
+from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, Linear, Residual, SpectralNorm
 
 COUNTS = {  # trainable parameters of G and D
     "dcgan64": (3_576_704, 2_765_568),
@@ -22,6 +22,7 @@ COUNTS = {  # trainable parameters of G and D
     "basicgan": (3_183_872, 3_146_241),
     "anime96": (3_578_432, 2_767_296),
     "monn28": (4_314_627, 1_042_561),
+    "resnet": (3_356_323, 4_859_073),
 }
 MAPS = {  # what the layers with weights give, in G and in D
     "dcgan64": ("4x4x512 8x8x256 16x16x128 32x32x64 64x64x3", "32x32x64 16x16x128 8x8x256 4x4x512 1x1x1"),
@@ -32,6 +33,10 @@ MAPS = {  # what the layers with weights give, in G and in D
     "tf-nw": ("16384 8x8x512 16x16x256 32x32x128 64x64x3", "32x32x64 16x16x128 8x8x256 4x4x512 1"),
     "basicgan": ("256 12288", "256 1"),
     "anime96": ("4x4x512 8x8x256 16x16x128 32x32x64 96x96x3", "32x32x64 16x16x128 8x8x256 4x4x512 1x1x1"),
+    "resnet": (
+        "8192 8x8x256 16x16x128 32x32x64 64x64x32 64x64x3",  # a block counts as one
+        "32x32x64 16x16x128 8x8x256 4x4x512 1",
+    ),
     "monn28": ("2048 7x7x256 14x14x128 28x28x3", "14x14x64 7x7x128 7x7x256 1"),
 }
 SETTINGS = {  # z, batch size, epochs, D:G, fresh z, learning rate schedule, sample and checkpoint cadence
@@ -43,6 +48,7 @@ SETTINGS = {  # z, batch size, epochs, D:G, fresh z, learning rate schedule, sam
     "tf-nw": ("normal", 32, 20, (1, 1), False, "step", 300, "1ep"),
     "basicgan": ("normal", 32, 20, (1, 1), False, "step", 300, "1ep"),
     "anime96": ("normal", 256, 200, (5, 1), True, "constant", "1,5,10,20,50,100,199ep", "10ep"),
+    "resnet": ("normal", 64, 25, (1, 1), False, "constant", 200, 500),
     "monn28": ("uniform", 16, 2, (1, 1), False, "constant", 400, "1ep"),
 }
 
@@ -58,6 +64,10 @@ def networks(name, **options):
     return find(name).generator(config), find(name).discriminator(config)
 
 
+def has_weights(layer):
+    return isinstance(layer, Residual | SpectralNorm) or hasattr(layer, "weight")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_counts_and_maps(name):
     config = config_of({"preset": name})
@@ -70,7 +80,7 @@ def test_counts_and_maps(name):
     ):
         rows = list(summary.rows(net, shape))
         assert sum(parameter.data.size for parameter in net.parameters()) == count
-        weighted = [row for row, layer in zip(rows, net, strict=True) if hasattr(layer, "weight")]
+        weighted = [row for row, layer in zip(rows, net, strict=True) if has_weights(layer)]
         assert " ".join("x".join(map(str, row.shape)) for row in weighted) == maps
 
 
@@ -89,7 +99,7 @@ def test_settings(name):
 
 
 @pytest.mark.parametrize("size", [(28, 28), (108, 108), (45, 80), (1, 5), (64, 48), (17, 33)], ids=str)
-@pytest.mark.parametrize("name", ["paper", "carpedm20", "tf-nw", "carpedm20-mnist", "basicgan", "monn28"])
+@pytest.mark.parametrize("name", ["paper", "carpedm20", "tf-nw", "carpedm20-mnist", "basicgan", "monn28", "resnet"])
 def test_any_size(name, size):
     if name == "monn28" and min(size) < 17:
         with pytest.raises(UserError, match="sides have to be 17 up"):

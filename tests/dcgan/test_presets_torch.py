@@ -12,6 +12,7 @@ from dcgan.gan import GAN
 from dcgan.presets import config_of
 from gpunet import backend
 from gpunet.optim import Adam
+from gpunet.torch_format import to_torch as to_torch_format
 
 torch = pytest.importorskip("torch")
 twins, F = importlib.import_module("benchmarks.rivals.torch_networks"), torch.nn.functional
@@ -23,6 +24,10 @@ NEWMU = {"projection_norm": "feature", "padding": "symmetric", "l2": 1e-2, "fres
 def carpedm20_odd(z, w):
     """28 -> 14 -> 7 -> 4 -> 2 and 45 -> 23 -> 12 -> 6 -> 3, one channel."""
     return twins.carpedm20(z, w, (28, 45), ((2, 3), (4, 6), (7, 12), (14, 23)), 1)
+
+
+def plain_resnet(z, w):
+    return twins.resnet(z, w, spectral=False)
 
 
 CASES = {  # name: (preset, options, twin)
@@ -37,6 +42,12 @@ CASES = {  # name: (preset, options, twin)
     "basicgan": ("basicgan", {"width": 8}, twins.basicgan),
     "anime96": ("anime96", {"width": 4}, twins.anime96),
     "monn28": ("monn28", {"width": 4}, twins.monn28),
+    "resnet": ("resnet", {"width": 2, "spectral_norm": False}, plain_resnet),  # tests/gpunet/test_spectral.py has it
+    "resnet-20x13x1": (
+        "resnet",
+        {"width": 3, "image_size": "20x13", "channels": 1, "spectral_norm": False},
+        lambda z, w: twins.resnet(z, w, ((5, 4), (10, 7), (20, 13)), 1, spectral=False),
+    ),
 }
 
 
@@ -134,3 +145,17 @@ def torch_update(G, D, config, real, z):
 
 def bce(logits, target):
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def test_spectral_norm_of_resnet():
+    """D as it is by default: three training passes and one in evaluation, from the same weights, u and v."""
+    config = config_of({"preset": "resnet", "width": 2, "z_dim": Z})
+    own, (_, twin) = GAN(config, np.random.default_rng(1), "cpu").D.to(dtype="float64"), twins.resnet(Z, 2)
+    arrays, names = to_torch_format(own), list(twin.double().state_dict())
+    values = (torch.from_numpy(array) for array in arrays.values())
+    twin.load_state_dict(dict(zip(names, values, strict=True)))  # both in the same order
+    real = np.random.default_rng(2).uniform(-1, 1, (BATCH, 64, 64, 3))
+    with backend.use(IMPLEMENTATIONS[0]):
+        for mode in (True, True, True, False):
+            close(own.train(mode).forward(real), twin.train(mode)(nchw(real)).detach().numpy(), "logits")
+            own.forget()

@@ -64,8 +64,18 @@ def test_launches_and_bytes_of_a_step(monkeypatch, precision, launches, megabyte
     assert files <= set(kernels.of_training_on_cuda([precision]))
 
 
+PLAIN = {"classes": None, "channels": 1}
+EVERY_VARIANT = {"upsample": "nearest", "norm_d": "layer", "spectral_norm": True, "head": "pool"}
+GRAPHS = {
+    "1:1": {"ratio": "1:1"},
+    "2:1": {"ratio": "2:1", "fresh_z": True},
+    "variants": {"preset": "dcgan64", **PLAIN, **EVERY_VARIANT},
+    "resnet": {"preset": "resnet", **PLAIN, "norm_d": "instance"},
+}
+
+
 @pytest.mark.cuda
-@pytest.mark.parametrize("options", [{"ratio": "1:1"}, {"ratio": "2:1", "fresh_z": True}], ids=["1:1", "2:1"])
+@pytest.mark.parametrize("options", GRAPHS.values(), ids=GRAPHS)
 def test_a_graph_is_the_step_bit_for_bit(options):
     with backend.use("kernels"):
         assert losses(True, **options) == losses(False, **options)

@@ -24,4 +24,4 @@ def test_summary(capsys):
     flops = 2 * 16 * (100 * 256 + 16 * 256 * 128 + 64 * 128 * 64 + 256 * 64 * 32 + 1024 * 32 * 3)
     assert sum(row.flops for row in summary.rows(G, (1, 1, 100))) == flops
     assert f"{flops / 1e6:,.2f}" in printed
-    assert summary.main(["resnet"]) == 2
+    assert summary.main(["alexnet"]) == 2

@@ -36,12 +36,12 @@ def folder(run):
     return f"{run.config.out}/{run.name}"
 
 
-@pytest.mark.parametrize("form", OUT)
+@pytest.mark.parametrize("form, opened", [*OPENED.items(), ("pth", "torch")])
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_what_is_exported_draws_the_same_pictures(runs, tmp_path, form, number):
+def test_what_is_exported_draws_the_same_pictures(runs, tmp_path, form, opened, number):
     run = runs[number]
     assert run_export(folder(run), f"--to {form} --out", tmp_path / OUT[form]) == 0
-    again = dcgan.load(tmp_path / OPENED[form], device="cpu")
+    again = dcgan.load(tmp_path / opened, device="cpu")
     assert (again.sample(9, seed=3) == run.sample(9, seed=3)).all()
     labels = None if run.config.classes is None else [0, 1, 1]
     pictures = run.sample(3)

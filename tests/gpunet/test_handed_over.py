@@ -19,6 +19,7 @@ from gpunet.layers import (
     Linear,
     ReLU,
     Sequential,
+    SpectralNorm,
     Tanh,
 )
 from gpunet.layers.base import unrounded
@@ -36,6 +37,11 @@ def up(c, f, bias=False):
     return ConvTranspose2d(c, f, 4, 2, 1, bias=bias)
 
 
+def spectral(layer):
+    """Spectral norm whose u and v stay, so that two passes are the same."""
+    return SpectralNorm(layer, iterations=0)
+
+
 # name: the layers, the image, and which layers hand over a factor: forward (y) and backward (dx), as they are called
 NETS = {
     "discriminator": (
@@ -51,6 +57,11 @@ NETS = {
         lambda: (down(8, 8, True), LeakyReLU(), down(8, 16, True), BatchNorm(16), LeakyReLU(), up(16, 8, True),
                  LeakyReLU(), down(8, 8)),
         (2, 8, 8, 8), [0, 3], [],
+    ),
+    "spectral norm": (
+        lambda: (spectral(down(3, 8)), LeakyReLU(), spectral(down(8, 16)), LeakyReLU(), spectral(down(16, 8)),
+                 BatchNorm(8)),
+        (2, 16, 8, 3), [0, 2], [5, 4, 2],
     ),
     "batch norm alone": (lambda: (up(8, 8), BatchNorm(8), down(8, 8)), (2, 3, 5, 8), [1], [1]),
     "leaky ReLUs alone": (
@@ -90,6 +101,9 @@ def built(name, device, dtype="float32"):
     net, rng = Sequential(*layers()), np.random.default_rng(0)
     for parameter in net.parameters():
         parameter.data = (parameter.data.ndim == 1) + 0.2 * rng.standard_normal(parameter.data.shape)
+    for layer in net.walk():
+        if isinstance(layer, SpectralNorm):
+            layer.settle()
     net.to(device, dtype)
     return net, backend.to_device(rng.standard_normal(shape).astype(dtype), device)
 
@@ -134,7 +148,7 @@ def test_the_numbers_are_those_of_rounding_afterwards(device, precision, name):
     with on_tensor_cores(precision):
         found = results(*built(name, device))
         net, x = built(name, device)
-        for layer in net.layers:
+        for layer in net.walk():
             for attribute in {"rounding_y", "rounding_dx"} & set(vars(layer)):
                 setattr(layer, attribute, unrounded)
         expected = results(net, x)

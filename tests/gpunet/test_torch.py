@@ -82,8 +82,8 @@ def test_norms_of_samples(kind, shape):
 
     def theirs(x, p):
         if kind == "layer":
-            return functional.group_norm(x, 1, p["scale"], p["shift"], eps=1e-4)
-        return functional.instance_norm(x, weight=p["scale"], bias=p["shift"], eps=1e-4)
+            return functional.group_norm(x, 1, p["weight"], p["bias"], eps=1e-4)
+        return functional.instance_norm(x, weight=p["weight"], bias=p["bias"], eps=1e-4)
 
     compare(layer, 1 + 2 * rng.standard_normal(shape), rng, theirs)
 

@@ -41,6 +41,34 @@ def test_transposed_and_linear_weights_travel():
     assert_close(own.forward(z), to_nhwc(theirs[2](image)), 1e-6)
 
 
+def test_other_norms_and_spectral_norm_travel_both_ways():
+    """Also u and v: after the exchange both sides take the same next power iteration."""
+    spectral = nn.utils.parametrizations.spectral_norm
+    own = layers.Sequential(
+        layers.SpectralNorm(layers.Conv2d(2, 3, (3, 4), bias=False)), layers.LayerNorm(3), layers.Tanh(),
+        layers.SpectralNorm(layers.Conv2d(3, 4, 3)), layers.InstanceNorm(4), layers.GlobalSumPool(),
+        layers.SpectralNorm(layers.Linear(4, 2)),
+    ).to(dtype="float64")  # fmt: skip
+    theirs = nn.Sequential(
+        spectral(nn.Conv2d(2, 3, (3, 4), bias=False)), nn.GroupNorm(1, 3), nn.Tanh(),
+        spectral(nn.Conv2d(3, 4, 3)), nn.InstanceNorm2d(4, affine=True), Sum(), spectral(nn.Linear(4, 2)),
+    ).double()  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((3, 7, 9, 2))
+    theirs(to_nchw(x))
+    from_torch(own, theirs.state_dict())
+    assert list(to_torch(own)) == list(theirs.state_dict())
+    for _ in range(2):
+        assert_close(own.forward(x), to_nhwc(theirs(to_nchw(x))), BOUND, "from PyTorch")
+        own.forget()
+    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in to_torch(own).items()})
+    assert_close(own.forward(x), to_nhwc(theirs(to_nchw(x))), BOUND, "to PyTorch")
+
+
+class Sum(nn.Module):
+    def forward(self, x):
+        return x.sum((2, 3))
+
+
 def test_batchnorm_without_shift_stands_in_pytorch_with_zeros():
     own = layers.BatchNorm(3, shift=False)
     own.scale.data[...] = [1, 2, 3]
