@@ -155,7 +155,7 @@ def _of_data(by: Trained, source: Source, data: str | None, half: str, taken: in
         "files": split.halves(path) if path and half == "all" else [],
         "real_count": taken,
         "image_size": size_text(by.config.image_size),
-        "crop": by.config.crop and size_text(by.config.crop),
+        "crop": size_text(crop) if (crop := by.config.crop or by.config.crop_larger) else None,
         "resize": "bicubic, antialiased",
         "pictures": "bytes of both sides in memory, no file format between",
     }
