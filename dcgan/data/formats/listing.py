@@ -55,6 +55,17 @@ class Listing:
         with self.open(index) as file:
             return decode(file, recipe)
 
+    def size(self, index: int) -> Size | None:
+        """(H, W) of picture `index` before crop and resizing, None where it is damaged."""
+        try:
+            return self._size(index)
+        except Exception:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything)
+            return None
+
+    def _size(self, index: int) -> Size:
+        with self.open(index) as file:
+            return size_of(file)
+
     def _skip(self, name: str, reason: str) -> None:
         """Note what is left out, and why."""
         self.skipped.append((one_line(name), one_line(reason)))
@@ -66,17 +77,6 @@ class Listing:
                 return is_grey(file)
         except Exception:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything; `image` will say so)
             return False
-
-    def size(self, index: int) -> Size | None:
-        """(H, W) of picture `index` before crop and resizing, None where it is damaged."""
-        try:
-            return self._size(index)
-        except Exception:  # noqa: BLE001  (as in is_grey)
-            return None
-
-    def _size(self, index: int) -> Size:
-        with self.open(index) as file:
-            return size_of(file)
 
     def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
         """The labels that the format itself has, and their classes' names. Raises UserError where they are damaged."""
