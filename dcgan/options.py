@@ -69,20 +69,23 @@ def number(interval: str) -> Kind:
 
 @dataclass(frozen=True)
 class Word:
-    """The kind of an option that takes one of these words."""
+    """The kind of an option that takes one of these words; alone: what the option without a word, or true, means."""
 
     names: tuple[str, ...]
+    alone: str = ""
 
     def __call__(self, value: Any) -> str:
         """Return the word. Raises UserError, which names the nearest word, for any other value."""
+        if value is True and self.alone:
+            return self.alone
         if str(value) in self.names:
             return str(value)
         return _refuse(value, f"one of {', '.join(self.names)}{meant(str(value), self.names)}")
 
 
-def choice(*names: str) -> Word:
+def choice(*names: str, alone: str = "") -> Word:
     """One of these words."""
-    return Word(names)
+    return Word(names, alone)
 
 
 def meant(typed: str, names: Iterable[str]) -> str:

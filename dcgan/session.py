@@ -128,10 +128,11 @@ def open_data(config: Config, progress: bool) -> Source:
 
 def count_classes(config: Config, source: Source) -> int | None:
     """Return the number of classes, None for networks that are told no labels. UserError: the data does not fit."""
-    if not presets.find(config.preset).conditional:
+    if not presets.find(config.preset).is_told_labels(config):
         return None
     if source.labels is None:
-        raise UserError(f"--preset {config.preset} needs labels, which {config.data or 'the built-in data'} has not")
+        asks = "--conditional" if config.conditional else f"--preset {config.preset}"
+        raise UserError(f"{asks} needs labels, which {config.data or 'the built-in data'} has not")
     there = int(np.max(source.labels)) + 1
     if config.classes is not None and there > config.classes:
         raise UserError(f"--classes: got {config.classes}, expected at least {there}, the labels of {config.data}")

@@ -40,5 +40,9 @@ class Preset:
 
     @property
     def conditional(self) -> bool:
-        """Whether the networks are told the label of every picture."""
-        return "classes" in self.follows
+        """Whether the networks are told the label of every picture, without --conditional."""
+        return "classes" in self.follows and "conditional" not in self.follows
+
+    def is_told_labels(self, config: Config) -> bool:
+        """Return whether the networks of a config are told the label of every picture."""
+        return self.conditional or config.conditional is not None
