@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import losses, memory, penalties, presets, quick
+from dcgan import initial_weights, losses, memory, penalties, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
@@ -141,7 +141,11 @@ def count_classes(config: Config, source: Source) -> int | None:
 
 def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir]:
     """Return a new run at step 0."""
+    found = initial_weights.find(config.init_from) if config.init_from else None
     trainer = open_trainer(config, progress)
+    if found:
+        for line in initial_weights.take(trainer.gan, found):
+            say(line)
     return trainer, RunDir.create(config.out, config.preset)
 
 
@@ -241,6 +245,7 @@ def _say_goodbye(trainer: Trainer, run: RunDir, done: bool) -> int:
 def _record(trainer: Trainer, run: RunDir) -> Record:
     """Write run.json as it is at the start; return it."""
     data = {"data": trainer.source.description, "classes": trainer.source.classes}
+    data |= {"init_from": trainer.config.init_from} if trainer.config.init_from else {}
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
     record.changed(trainer.changes)
     record.write()

@@ -35,6 +35,12 @@ class Networks:
         "first weights, instead of the preset's: dcgan, normal, truncated, glorot or torch",
         "NAME",
     )
+    init_from: str | None = option(
+        None,
+        options.text,
+        "a run, a checkpoint or a file of weights (.pth, .safetensors, .npz): a new run begins with what fits of it",
+        "RUN|FILE",
+    )
 
 
 @dataclass(frozen=True)

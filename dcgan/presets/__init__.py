@@ -44,7 +44,9 @@ def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("conditional") is not None and preset.conditional:
         raise UserError(f"--conditional: the networks of {name} are told labels without it: leave it out")
     if given.get("classes") is not None and not preset.conditional and given.get("conditional") is None:
-        raise UserError(f"--classes: the networks of {name} are told labels with --conditional alone: give that, too")
+        told = ", ".join(other for other in PRESETS if find(other).conditional)
+        others = f"those of {told} do, and all others do with --conditional"
+        raise UserError(f"--classes: the networks of {name} leave no such choice, {others}")
     for option in OF_NETWORKS:
         if given.get(option) is not None and option not in preset.follows:
             others = ", ".join(name for name, other in PRESETS.items() if option in other.follows)
