@@ -22,6 +22,7 @@ from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
+from dcgan.data.recipe import absolute
 from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import UserError
 from dcgan.reporting import live
@@ -113,8 +114,8 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     device_memory = memory.require(replace(config, channels=source.channels), device)
     if device_memory:
         say(device_memory)
-    settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
-    return Trainer(settled, source, device)
+    classes, labels = count_classes(config, source), absolute(config.labels)
+    return Trainer(replace(config, channels=source.channels, classes=classes, data=data, labels=labels), source, device)
 
 
 def open_data(config: Config, progress: bool) -> Source:

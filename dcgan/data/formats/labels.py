@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dcgan.data.formats.listing import Listing
+from dcgan.data.recipe import label_column
 from dcgan.errors import UserError
 from dcgan.streams import one_line
 
@@ -39,10 +40,14 @@ def label(listing: Listing, mode: str) -> None:
             finds any; arrays: their own labels
     folder  the classes of the folders, or a UserError
     none    no labels
+    :NAME   the column of that name, of data that has columns
     """
     if mode == "none":
         return
-    if listing.names is None:
+    column = label_column(mode)
+    if column:
+        found = listing.own_labels(column)
+    elif listing.names is None:
         found = listing.own_labels() if mode == "auto" else None
     elif mode == "auto" and (file := stylegan_file(listing)):
         found = stylegan_labels(listing, *file)

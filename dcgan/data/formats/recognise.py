@@ -12,10 +12,11 @@ from pathlib import Path
 from dcgan.data.formats import cifar, hdf5, idx, lsun, numpy_files
 from dcgan.data.formats.archives import ZipListing
 from dcgan.data.formats.folder import LOOKED_FOR, FolderListing
+from dcgan.data.formats.label_files import labelled
 from dcgan.data.formats.labels import label
 from dcgan.data.formats.listing import Listing, limited, matching
 from dcgan.data.formats.tar_files import TarListing, first_names
-from dcgan.data.recipe import ALL, Choice
+from dcgan.data.recipe import ALL, Choice, label_table
 from dcgan.errors import UserError
 
 NAMED = (*hdf5.SUFFIXES, ".npz")  # files of several arrays: FILE:NAME means one of them
@@ -73,7 +74,11 @@ def chosen(listing: Listing, choice: Choice, path: str | os.PathLike) -> Listing
     """The pictures of a listing that the choice asks for, with their labels; `path` is for messages."""
     if choice.pattern is not None:
         listing = matching(listing, choice.pattern, path)
-    label(listing, choice.labels)  # before the next line, so that a class without pictures keeps its number
+    # Before the last line, so that a class without pictures keeps its number.
+    if label_table(choice.labels):
+        listing = labelled(listing, choice.labels)
+    else:
+        label(listing, choice.labels)
     return limited(listing, choice.train_size)
 
 

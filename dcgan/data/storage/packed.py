@@ -13,7 +13,7 @@ from dcgan.data.formats.arrays import BLACK_AND_WHITE, is_binary
 from dcgan.data.formats.class_numbers import class_numbers
 from dcgan.data.formats.hdf5 import contents, damage, dataset, label_values, open_hdf5, text_attribute, texts
 from dcgan.data.formats.listing import digest, spread
-from dcgan.data.recipe import ALL, Choice, Recipe
+from dcgan.data.recipe import ALL, Choice, Recipe, label_column, label_table
 from dcgan.data.source import ArraySource, Source, describe
 from dcgan.data.storage.store import checksum
 from dcgan.errors import UserError
@@ -57,6 +57,8 @@ class PackedSource(Source):
         self._settle_numbers()
         skipped = [(one_line(str(name)), one_line(str(reason))) for name, reason in pairs(texts(file, "skipped"), path)]
         labels, classes = (None, None) if choice.labels == "none" else read_labels(file, count)
+        if label_table(choice.labels) or label_column(choice.labels):
+            raise UserError(f"--labels {choice.labels}: {path} is packed: give the table to dcgan.prepare")
         if labels is None and choice.labels == "folder":
             raise UserError(f"--labels folder: {path} holds no labels; --labels auto goes without")
         if labels is not None and self.rows is not None:
