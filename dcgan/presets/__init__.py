@@ -41,8 +41,6 @@ def find(name: str) -> Preset:
 def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a preset's settings with the given options over them. UserError: one that its networks do not read."""
     preset = find(name)
-    if given.get("conditional") is not None and preset.conditional:
-        raise UserError(f"--conditional: the networks of {name} are told labels without it: leave it out")
     if given.get("classes") is not None and not preset.conditional and given.get("conditional") is None:
         told = ", ".join(other for other in PRESETS if find(other).conditional)
         others = f"those of {told} do, and all others do with --conditional"

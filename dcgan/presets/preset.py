@@ -27,7 +27,7 @@ class Preset:
     """Networks as functions of the config (its channels and classes settled), how they start, and the settings.
 
     settings holds what differs from the defaults of Config. `check` raises UserError for a picture size that the
-    networks cannot have, before any data is read.
+    networks cannot have, before any data is read. conditional: whether they are told labels without --conditional.
     """
 
     summary: str
@@ -37,11 +37,7 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     follows: tuple[str, ...] = ()
     check: Callable[[Config], Any] = lambda config: None
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the networks are told the label of every picture, without --conditional."""
-        return "classes" in self.follows and "conditional" not in self.follows
+    conditional: bool = False
 
     def is_told_labels(self, config: Config) -> bool:
         """Return whether the networks of a config are told the label of every picture."""

@@ -7,7 +7,7 @@ from dcgan import config_file, presets, session, train
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.presets import PRESETS, config_of, find
-from dcgan.presets.conditional import joined, projected
+from dcgan.presets.conditional import projected
 from gpunet import backend
 from gpunet.layers import (
     Conv2d,
@@ -87,18 +87,17 @@ def test_variants_are_conditional_too(options, kinds):
         assert weights and all(isinstance(net[net.layers.index(layer) - 1], JoinLabels) for layer in weights)
 
 
-def test_joined_is_what_carpedm20_mnist_wrote_by_hand():
-    """The original's D: labels in front of each of its four layers; its filters count the labels, so they are given."""
-    config = config_of({"preset": "carpedm20-mnist", "width": 2, "classes": 3})
-    by_hand = find("carpedm20-mnist").discriminator(config)
-    before = [layer for layer in by_hand.layers if not isinstance(layer, JoinLabels)]
-    narrow = [
-        Conv2d(layer.channels[0] - 3, layer.channels[1], layer.kernel, layer.stride, layer.padding, bool(layer.bias))
-        if isinstance(layer, Conv2d)
-        else Linear(layer.features[0] - 3, layer.features[1], bool(layer.bias)) if isinstance(layer, Linear) else layer
-        for layer in before
-    ]  # fmt: skip
-    assert repr(joined(Sequential(*narrow), 3)) == repr(by_hand)
+def test_carpedm20_mnist():
+    """Its own D is a joined one, with --conditional or without; or a projection, of its vector of 16 w numbers."""
+    config = {"preset": "carpedm20-mnist", "width": 2, "classes": 3}
+    own, joined_D, projected_D = (
+        find("carpedm20-mnist").discriminator(config_of(config | more))
+        for more in ({}, {"conditional": True}, {"conditional": "projection"})
+    )
+    assert repr(own) == repr(joined_D) and sum(isinstance(layer, JoinLabels) for layer in own.walk()) == 4
+    assert not any(isinstance(layer, JoinLabels) for layer in projected_D.walk())
+    kinds = [type(layer) for layer in projected_D[-1].shortcut.layers]
+    assert kinds == [Linear, PickLabel] and projected_D[-1].shortcut[0].features == (32, 3)
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -163,7 +162,6 @@ def test_the_option_is_a_flag_or_a_word(tmp_path):
     [
         ({"conditional": "projecton"}, "--conditional: got 'projecton', expected one of joined, projection: did you"),
         ({"classes": 3}, "--classes: the networks of dcgan64 leave no such choice, those of carpedm20-mnist"),
-        ({"preset": "carpedm20-mnist", "conditional": True}, "--conditional: the networks of carpedm20-mnist are told"),
     ],
 )
 def test_misuse(given, line):
