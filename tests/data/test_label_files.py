@@ -96,8 +96,8 @@ def test_pictures_without_labels_are_left_out_and_listed(photos, tmp_path):
         source = opened(photos, (8, 8), labels=str(path), **options)
         assert labels_of(source) == {2: "dog", 4: "emu"}
         assert source.skipped == [(name, f"no label in {path}") for name in ("1.png", "3.png")]
-        assert f"2 pictures have no label in {path} and are left out" in source.description
-        assert f"2 labels of {path} have no picture, the first that of 9.png" in source.description
+        assert f"{path} has no label for 2 of the pictures, which are left out" in source.description
+        assert f"{path} names 2 files that are not there, the first 9.png" in source.description
 
 
 def test_while_training_runs(photos, tmp_path, monkeypatch):

@@ -22,6 +22,8 @@ from dcgan.data.formats.listing import Listing, Selected
 from dcgan.data.formats.tables import Table
 from dcgan.data.recipe import label_table
 from dcgan.errors import UserError
+from dcgan.options import QUOTED
+from dcgan.streams import shortened
 
 USUAL = ("label", "labels", "class", "class_name", "category", "target", "y")  # names of columns of labels
 TRIED = 1000  # rows that are looked at to find the column of names
@@ -58,9 +60,9 @@ def labelled(listing: Listing, text: str) -> Listing:
 
 def notes(path: str, without: int, lost: Sequence[str]) -> tuple[str, ...]:
     """Return what is to be said of pictures without a label, and of labels without a picture."""
-    said = [f"{without:,} pictures have no label in {path} and are left out"] if without else []
+    said = [f"{path} has no label for {without:,} of the pictures, which are left out"] if without else []
     if lost:
-        said.append(f"{len(lost):,} labels of {path} have no picture, the first that of {lost[0]}")
+        said.append(f"{path} names {len(lost):,} files that are not there, the first {shortened(lost[0], QUOTED)}")
     return tuple(said)
 
 
