@@ -9,11 +9,13 @@ the peak of the process (its largest resident set), and by how much the estimate
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from dcgan import memory, presets, train
 
@@ -52,7 +54,8 @@ def expectation(words: Sequence[str]) -> float:
 
 def peak_of(words: Sequence[str]) -> float | None:
     """Return the largest resident set, in bytes, of a training with these options; None where it fails."""
-    ended = subprocess.run([sys.executable, "-c", RUN, *words], capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    ended = subprocess.run([sys.executable, "-c", RUN, *words], env=environment, capture_output=True, text=True)
     return float(ended.stdout.split()[-1]) if ended.returncode == 0 else None
 
 

@@ -165,7 +165,8 @@ def train(callback: Callback | None = None, progress: bool = False, **options: A
 
     callback: called with the numbers of each step ({"step": 1, "loss_d": ...}), about once a second for all steps
     since. What it raises ends the training. Ctrl-C saves, and the run as it is then is returned.
-    Raises UserError for a bad option or bad data, Diverged where a loss is no longer finite.
+    Raises UserError for a bad option or bad data, Diverged where a loss is no longer finite,
+    Collapsed where on_collapse="stop" ends a training.
     """
     trainer, run = session.new_run(presets.config_of(options), progress)
     if callback:

@@ -43,8 +43,8 @@ def policy(config: Config) -> Sequence[str]:
 def draw(rng: np.random.Generator, config: Config, sets: int) -> np.ndarray | None:
     """Return seven numbers for each of a step's N pictures, for `sets` batches: float32 (sets, N, 7), or None.
 
-    It is None without --augment. Colours: brightness is from [-1/2, 1/2), saturation from [0, 2), contrast from
-    [1/2, 3/2). A rectangle may lie half outside. The names of the seven are in gpunet/backend/augment.py.
+    It is None without --augment. Brightness is from [-1/2, 1/2), saturation from [0, 2), contrast from [1/2, 3/2). A
+    rectangle may lie half outside. The names of the seven are in gpunet/backend/augment.py.
     """
     if not config.augment:
         return None

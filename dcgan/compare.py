@@ -16,7 +16,7 @@ from dcgan.data.formats.decode import check_pixels
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.run import log
-from dcgan.run.curves import PANELS, draw
+from dcgan.run.curves import draw, panels_of
 from dcgan.run.folder import RunDir
 from dcgan.streams import error_text
 from gpunet.files import write_atomically
@@ -203,14 +203,14 @@ def save_picture(path: Path, columns: Sequence[Column]) -> None:
     whole = width * len(columns)
     figure = Figure(figsize=(whole / DPI, height / DPI), dpi=DPI)
     canvas = FigureCanvasAgg(figure)
-    tops = []
+    ranges = []
     for i, (one, grid) in enumerate(zip(columns, grids, strict=True)):
         _draw_samples(figure, one, grid, i * width + width // 2, height)
         axes = figure.add_axes(((i * width + 70) / whole, 50 / height, (width - 90) / whole, 200 / height))
-        tops.append(draw(axes, *PANELS[0], one.records))
+        ranges.append(draw(axes, *panels_of(one.records)[0], one.records))
         axes.set_xlabel("step")
     for axes in figure.axes:
-        axes.set_ylim(0, max(tops))
+        axes.set_ylim(min(bottom for bottom, _ in ranges), max(top for _, top in ranges))
     buffer = io.BytesIO()
     canvas.print_png(buffer)
     write_atomically(path, buffer.getbuffer())

@@ -43,6 +43,8 @@ GALLERY = "--steps 900 --narrow 3 --batch-size 32"  # of all presets
 FAST = "--lr 1e-3 --beta1 0 --lr-schedule constant"  # of those that train on the drawn faces
 LABELLED = "--labelled fashion-mnist/data/fashion"  # for the one that needs labels
 FACES = "dcgan/data/faces/*.py"
+BROKEN = ("healthy", "digits", "not-detached", "affine", "wrong-range", "strong-d", "many-d-steps", "train-mode",
+          "lost-statistics", "z-mismatch", "label-leak", "wrong-labels", "borders", "checkerboard")  # fmt: skip
 TRAINING = ("dcgan/steps.py", "dcgan/presets/parts.py")
 
 
@@ -71,6 +73,10 @@ def _demo(name: str, steps: str = "") -> Picture:
     return Picture((train, keep), ("Makefile", "dcgan/presets/dcgan64.py", *TRAINING, FACES))
 
 
+def _broken(name: str) -> Picture:
+    return Picture((f"python docs/broken.py {name} --out {{folder}}",), ("docs/broken*.py", FACES))
+
+
 PICTURES = {
     "cells.png": _figure("cells"),
     "toom.png": _figure("toom", "gpunet/backend/conv/toom.py"),
@@ -97,6 +103,7 @@ PICTURES = {
     "presets/basicgan.png": _preset("basicgan"),
     "presets/anime96.png": _preset("anime96"),
     "presets/monn28.png": _preset("monn28"),
+    **{f"broken/{name}.png": _broken(name) for name in BROKEN},
 }
 
 
@@ -184,6 +191,36 @@ def presets_table() -> str:
     return f"Trained on {' and '.join(dates)}:\n{rows}"
 
 
+def broken_table() -> str:
+    """Return the table of docs/broken.md: the numbers of the pictures there, as their texts say them."""
+    lines = [
+        "| training | D(x) | D(G(z)) | loss D | loss G | contrast | variety | checker |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for name in BROKEN:
+        numbers = json.loads(texts_of(HERE / f"broken/{name}.png")["numbers"])
+        lines += [f"| {name} | {' | '.join(f'{number:.2f}' for number in numbers)} |"]
+    return "\n".join(lines)
+
+
+def course_table() -> str:
+    """Return the table of docs/training.md: the log of the healthy training of docs/broken.md, part by part."""
+    lines = ["| steps | loss D | loss G | D(x) | D(G(z)) |", "| --- |" + " ---: |" * 4]
+    for first, last, *means in json.loads(texts_of(HERE / "broken/healthy.png")["course"]):
+        steps = f"{first} to {last}" if first < last else f"{first}"
+        lines += [f"| {steps} | {' | '.join(f'{mean:.2f}' for mean in means)} |"]
+    return "\n".join(lines)
+
+
+def write_tables(names: list[str]) -> None:
+    """Write the tables of the pages whose pictures have been made."""
+    if any(name.startswith("presets/") for name in names):
+        write_between(HERE / "presets.md", "gallery", presets_table())
+    if any(name.startswith("broken/") for name in names):
+        write_between(HERE / "broken.md", "numbers", broken_table())
+        write_between(HERE / "training.md", "course", course_table())
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 1 where the list has a stale picture or a command fails."""
     parser = argparse.ArgumentParser(description="Make pictures of docs/ anew, or list which are stale.")
@@ -197,8 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     except subprocess.CalledProcessError as error:
         print(f"status {error.returncode}: {error.cmd}", file=sys.stderr)
         return 1
-    if any(name.startswith("presets/") for name in names):
-        write_between(HERE / "presets.md", "gallery", presets_table())
+    write_tables(names)
     states = {name: state(name) for name in names or PICTURES}
     print("\n".join(f"{name:30}{said}" for name, said in states.items()))
     return int(any(said.startswith("stale") for said in states.values()))

@@ -21,46 +21,52 @@ struct Geometry {
     }
 };
 
-// The number of channel c of a pixel in new colours; pixel (channels), mean: of the picture
-__device__ real coloured(const real* pixel, bool there, int c, int channels, const real* numbers, real mean,
-                         real brightness) {
+// Write a pixel in new colours; a pixel that is not there is 0. to, pixel (channels), mean: of the picture
+__device__ void write_coloured(real* to, const real* pixel, bool there, int channels, const real* numbers, real mean,
+                               real brightness) {
+    const real saturation = numbers[SATURATION], contrast = numbers[CONTRAST];
     real grey = 0;
-    for (int i = 0; i < channels; ++i) grey += there ? pixel[i] : real(0);
+    for (int c = 0; c < channels && there; ++c) grey += pixel[c];
     grey /= channels;
-    const real x = there ? pixel[c] : real(0);
-    return numbers[CONTRAST] * (numbers[SATURATION] * (x - grey) + grey - mean) + mean + brightness;
+    const real constant = contrast * (grey - mean) + mean + brightness;
+    for (int c = 0; c < channels; ++c)
+        to[c] = contrast * (saturation * ((there ? pixel[c] : real(0)) - grey)) + constant;
 }
 
-// Thread: number j of a line, which is channel c of pixel w; blockDim.x divides the line. Block: a line of a picture
-// (blockIdx.x). y, x (N, H, W, C), numbers (N, 7), means (N), which are left out where colours stay
+// Write a pixel as it is, or zeros.
+__device__ void write_pixel(real* to, const real* pixel, bool there, int channels) {
+    for (int c = 0; c < channels; ++c) to[c] = there ? pixel[c] : real(0);
+}
+
+// Thread: pixel w of line h = blockIdx.y of picture n = blockIdx.x; blockDim.x divides the width.
+// y, x (N, H, W, C), numbers (N, 7), means (N), which are left out where colours stay
 extern "C" __global__ void augment(real* y, const real* x, const real* numbers, optional const real* means, int height,
                                    int width, int channels, int cut_height, int cut_width) {
-    const int j = blockIdx.y * blockDim.x + threadIdx.x, n = blockIdx.x / height, h = blockIdx.x - n * height;
-    const int w = quotient(j, channels), c = j - w * channels;
+    const int n = blockIdx.x, h = blockIdx.y, w = blockIdx.z * blockDim.x + threadIdx.x;
     const real* const own = numbers + n * NUMBERS;
     const Geometry to(own, height, width, cut_height, cut_width);
     const bool there = to.shows(h, w);
-    const long long place = ((long long) n * height + h + to.down) * width + w + to.right;
+    const long long line = (long long) n * height + h, place = (line + to.down) * width + w + to.right;
+    real* const target = y + (line * width + w) * channels;
     const real* const pixel = x + (there ? place * channels : 0);
-    real value = 0;
-    if (there) value = means ? coloured(pixel, true, c, channels, own, means[n], own[BRIGHTNESS]) : pixel[c];
-    y[(long long) blockIdx.x * width * channels + j] = value;
+    if (means && there) write_coloured(target, pixel, true, channels, own, means[n], own[BRIGHTNESS]);
+    else write_pixel(target, pixel, there, channels);
 }
 
 // The gradient of x: pixel (h, w) was shown at (h - down, w - right), or nowhere. The colour's own gradient follows.
-// dx, dy (N, H, W, C); means (N): of the gradients that were shown
+// Threads as above. dx, dy (N, H, W, C); means (N): of the gradients of what was shown
 extern "C" __global__ void augment_backward(real* dx, const real* dy, const real* numbers, optional const real* means,
                                             int height, int width, int channels, int cut_height, int cut_width) {
-    const int j = blockIdx.y * blockDim.x + threadIdx.x, n = blockIdx.x / height, h = blockIdx.x - n * height;
-    const int w = quotient(j, channels), c = j - w * channels;
+    const int n = blockIdx.x, h = blockIdx.y, w = blockIdx.z * blockDim.x + threadIdx.x;
     const real* const own = numbers + n * NUMBERS;
     const Geometry to(own, height, width, cut_height, cut_width);
     const int row = h - to.down, column = w - to.right;
     const bool there = to.inside(row, column) && to.shows(row, column);
-    const real* const pixel = dy + (there ? (((long long) n * height + row) * width + column) * channels : 0);
-    real value = there ? pixel[c] : real(0);
-    if (means) value = coloured(pixel, there, c, channels, own, means[n], 0);
-    dx[(long long) blockIdx.x * width * channels + j] = value;
+    const long long lines = (long long) n * height;
+    real* const target = dx + ((lines + h) * width + w) * channels;
+    const real* const pixel = dy + (there ? ((lines + row) * width + column) * channels : 0);
+    if (means) write_coloured(target, pixel, there, channels, own, means[n], 0);
+    else write_pixel(target, pixel, there, channels);
 }
 
 // The sum of the pixels `lane`, lane + lanes, ... of a picture x (H, W, C); of those that are shown, or of all.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dcgan.doctoring.evidence import Evidence
+from dcgan.doctoring.evidence import YOUNG, Evidence
 from dcgan.run.advice import Finding
 
 SIDE = 16  # cells of a thumbnail on an axis
@@ -22,7 +22,6 @@ FLAT, FLAT_OF_G = 3, 16  # grey levels within which a row of a border lies; G's 
 JUMP = 24  # grey levels from a border to the picture behind it
 AT_ONCE = 0.6  # of a row: where a border ends, nearly all of its pixels change; some of a dark photograph do not
 BORDERED = 0.05  # of the pictures: D needs a few to learn that a border means real
-YOUNG = 200  # steps before which G's pictures are compared with nothing: they are noise
 
 
 def thumbnails(pictures: np.ndarray, side: int = SIDE) -> np.ndarray:

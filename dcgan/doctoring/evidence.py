@@ -22,6 +22,7 @@ from dcgan.sampling import BATCH, balanced_labels, draw_z, sample
 from gpunet.layers import Sequential
 
 LOOKED_AT = 3000  # pictures of the data: enough to meet a copied picture, few enough to take seconds
+YOUNG = 200  # steps before which G's pictures and the networks are not judged: they are as the first weights were
 FACES = 500  # of the built-in faces, which take a while to draw and are known to be sound
 DRAWN = BATCH  # pictures that G draws anew
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dcgan.doctoring.evidence import DRAWN, Evidence
+from dcgan.doctoring.evidence import DRAWN, YOUNG, Evidence
 from dcgan.run.advice import Finding
 from dcgan.sampling import balanced_labels, lowest
 from gpunet import backend
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dcgan.trainer import Trainer
 
 DEAD = 0.1  # of a layer's channels: single ones stay dead in trainings that go well
+DEAD_LEAST = 2  # channels: of the four of a tiny layer one may be dead by chance
 STILL = 1e-6  # of the layer's largest spread: float32 rounds a constant to about that
 ENDS = 1.0  # grey levels from black or white within which tanh's slope is below 0.02: nothing is learned there
 STUCK = 0.3  # of G's numbers, more than of the real pictures' that lie there: a flat background lies there in both
@@ -26,10 +27,12 @@ STUCK = 0.3  # of G's numbers, more than of the real pictures' that lie there: a
 def dead_filters(evidence: Evidence) -> Finding | None:
     """Channels of a layer that answer the same to everything."""
     found, all_dead = [], 0
+    if evidence.step < YOUNG:
+        return None
     for name, net, x in _passes(evidence):
         for place, layer, spread in spreads(net, x, evidence.labels):
             dead = int((spread <= STILL * spread.max()).sum())
-            if dead >= DEAD * len(spread):
+            if dead >= max(DEAD * len(spread), DEAD_LEAST):
                 found.append(f"{dead} of {len(spread)} in {name}'s layer {place} ({layer!r})")
                 all_dead += dead
     if not found:
@@ -61,7 +64,7 @@ def spreads(net: Sequential, x: Array, labels: np.ndarray | None) -> Iterator[tu
 
 def saturated(evidence: Evidence) -> Finding | None:
     """G's last layer gives black or white nearly everywhere, where real pictures do not."""
-    if evidence.drawn is None or evidence.real is None:
+    if evidence.step < YOUNG or evidence.drawn is None or evidence.real is None:
         return None
     ours, theirs = (float(((each <= ENDS) | (each >= 255 - ENDS)).mean()) for each in (evidence.drawn, evidence.real))
     if ours < theirs + STUCK:

@@ -110,6 +110,6 @@ def _launch(entry: str, x: Array, numbers: Array, cutout: Sequence[int], colour:
         means = empty(x, n)
         block, kernel = (BLOCK_THREADS, "means_by_blocks") if at_once(x) else (1, "means")
         kernels.launch(f"augment.{kernel}", n, block, (means, x, numbers, h, w, c, *cutout, int(shown_alone)))
-    across = divisor(w * c, on_cuda(x))
-    kernels.launch(entry, (n * h, w * c // across), across, (y, x, numbers, means, h, w, c, *cutout))
+    across = divisor(w, on_cuda(x))
+    kernels.launch(entry, (n, h, w // across), across, (y, x, numbers, means, h, w, c, *cutout))
     return y

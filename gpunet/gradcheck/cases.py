@@ -34,6 +34,21 @@ class BceWithLogits(Layer):
         return self.take()[0] * dy
 
 
+class Augmented(Layer):
+    """DiffAugment of three pictures of 5x4 pixels as a layer: each is coloured, moved and cut in another way."""
+
+    NUMBERS = ((0.3, 1.6, 0.7, 1, -1, 2, 0), (-0.4, 0.2, 1.4, 0, 2, -1, 1), (0.1, 1.1, 0.6, -2, 0, 3, 3))
+    CUTOUT = (3, 2)
+
+    def forward(self, x: Array) -> Array:
+        numbers = backend.to_device(np.array(self.NUMBERS, x.dtype), backend.device_of(x))
+        self.save(numbers)
+        return backend.augment(x, numbers, self.CUTOUT)
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array:
+        return backend.augment_backward(dy, *self.take(), self.CUTOUT)
+
+
 class Labelled(Layer):
     """A layer in a block `given(labels)`, so that the same checks cover it: labels 0, 1, 2, 0, 1 ... of the samples."""
 
@@ -106,6 +121,7 @@ CASES = [
     Case("JoinLabels dense", lambda: Labelled(layers.JoinLabels(3)), (4, 5)),
     Case("JoinLabels spatial", lambda: Labelled(layers.JoinLabels(3)), (4, 3, 2, 2)),
     Case("bce_with_logits", BceWithLogits, (7, 1)),
+    Case("DiffAugment", Augmented, (3, 5, 4, 3)),
 ]
 
 

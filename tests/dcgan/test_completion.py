@@ -18,7 +18,7 @@ TYPED = {
     "dcgan-train --preset ": PRESET_NAMES,
     "dcgan-train --preset carped": ["carpedm20", "carpedm20-mnist"],
     "dcgan-train --lr 1 --precision ": sorted(PRECISIONS),
-    "python -m dcgan.train --lr-": ["--lr-decay", "--lr-period", "--lr-schedule"],
+    "python -m dcgan.train --lr-": ["--lr-d", "--lr-decay", "--lr-g", "--lr-period", "--lr-schedule"],
     "python3 -m dcgan.generate runs/1 --weights ": ["ema", "raw"],
     "dcgan-generate runs/1 --mode merged": ["merged-gif"],
     "python -m dcgan.summary pap": ["paper"],

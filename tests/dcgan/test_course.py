@@ -24,6 +24,11 @@ CHANGES = {
     "--samples 9": "--samples 6 -> 9",
     "--samples 200": "--samples 6 -> 200",
     "--ema 0": "--ema 0.999 -> 0.0",
+    "--lr-d 1e-3": "--lr-d None -> 0.001",
+    "--augment cutout,color": "--augment None -> color,cutout",
+    "--instance-noise 0.1": "--instance-noise 0.0 -> 0.1",
+    "--clip-grad 1": "--clip-grad None -> 1.0",
+    "--accumulate 2": "--accumulate 1 -> 2",
 }
 
 

@@ -13,7 +13,8 @@ from dcgan.config import GROUPS, Config
 from running import ROOT
 
 BENCHMARKS = (
-    "kernels", "label_accuracy", "ladder", "losses", "memory", "ops", "pipeline", "roofline_plot", "scaling", "step",
+    "kernels", "label_accuracy", "ladder", "losses", "memory", "ops", "options", "pipeline", "roofline_plot", "scaling",
+    "step",
     "table",
 )  # fmt: skip
 MODULES = (

@@ -41,3 +41,21 @@ def test_png_round_trip(tmp_path, channels, mode):
 def test_png_refuses_other_arrays(tmp_path, picture):
     with pytest.raises(ValueError, match="expected uint8"):
         images.save_png(tmp_path / "a.png", picture)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 64])
+@pytest.mark.parametrize("shape", [(8, 8, 3), (6, 10, 1)])
+def test_a_grid_is_read_back(tmp_path, count, shape):
+    """From its PNG, without the white places behind the last picture; as no grid of pictures of another size."""
+    some = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype="uint8")
+    images.save_png(tmp_path / "grid.png", images.grid(some))
+    sheet = images.read_png(tmp_path / "grid.png")
+    np.testing.assert_array_equal(images.cells(sheet, shape[:2]), some)
+    assert images.cells(sheet, (shape[0] + 1, shape[1])) is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\ncut", b"GIF89a"])
+def test_a_damaged_png_is_none(tmp_path, content):
+    if content is not None:
+        (tmp_path / "x.png").write_bytes(content)
+    assert images.read_png(tmp_path / "x.png") is None

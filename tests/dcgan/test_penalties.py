@@ -110,8 +110,8 @@ def test_penalties_on_tensor_cores_are_those_of_full_precision(precision, error)
             layers.LeakyReLU(0.2), layers.Conv2d(16, 1, 4),
         ).to("cuda")  # fmt: skip
         for parameter in gan.D.parameters():
-            more = rng.standard_normal(parameter.data.shape).astype("float32") / 4
-            parameter.data[...] += backend.to_device(more, "cuda")
+            drawn = rng.standard_normal(parameter.data.shape).astype("float32") / 4
+            parameter.data[...] = backend.to_device(drawn, "cuda")
         gan.adam_D = Adam(gan.D.parameters(), 1e-3, loss_scale=2.0**10 if name == "fp16" else None)
         real, z = rng.standard_normal((BATCH, 16, 16, 1)), rng.standard_normal((BATCH, 1, 1, 3))
         given = [backend.to_device(array.astype("float32"), "cuda") for array in (real, z, rng.random(BATCH))]

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
@@ -117,6 +118,20 @@ def test_plot(two, capsys, monkeypatch, tmp_path):
     assert plot.main([str(one), str(other)]) == 0
     with Image.open("losses.png") as image:
         assert image.size == (1800, 600)
+
+
+@pytest.mark.parametrize("loss, lowest", [("wgan", -2.0), ("ns", 0.0)])
+def test_a_run_with_scores_has_axes_for_any_numbers(loss, lowest):
+    """Losses and scores below 0 are seen, and probabilities have their axes from 0 to 1."""
+    names = ("score_real", "score_fake") if loss == "wgan" else ("d_real", "d_fake")
+    records = [{"step": step, "loss_d": lowest, "loss_g": 1.0, names[0]: 0.5, names[1]: lowest} for step in (1, 2)]
+    panels = curves.panels_of(records)
+    shown = [curves.draw(Figure().subplots(), *panel, records) for panel in panels]
+    assert [set(panel[1]) for panel in panels] == [{"loss_d", "loss_g"}, set(names)]
+    if loss == "wgan":
+        assert all(bottom <= lowest and top >= 0.5 for bottom, top in shown)
+    else:
+        assert shown == [(0.0, pytest.approx(1.65)), (0.0, 1.0)]
 
 
 @pytest.mark.parametrize("wrong", [["nowhere"], [], ["0001-dcgan64", "--out", "x.jpg"]])

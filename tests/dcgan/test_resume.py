@@ -24,6 +24,9 @@ VARIANTS = {
     "G at every third batch": ["--ratio", "3:1"],
     "each batch for one network": ["--ratio", "2:1", "--alternate", "--fresh-z", "--l2", "1e-4"],
     "falling rate, wrapped batches": ["--lr-schedule", "step", "--lr-period", "1", "--last-batch", "wrap"],
+    "a rate for each network": ["--lr-g", "1e-3", "--lr-d", "4e-3", "--lr-schedule", "step", "--lr-period", "2"],
+    "pictures changed at random": ["--augment", "color,translation,cutout", "--flip", "--ratio", "1:2", "--fresh-z"],
+    "clipped gradients of two batches": ["--clip-grad", "0.5", "--accumulate", "2", "--augment", "cutout"],
     "samples by their own statistics": ["--sampling-statistics", "batch"],
 }
 
@@ -38,6 +41,20 @@ def test_two_halves_are_the_whole(often, runs, variant):
     assert [name for name in b if a[name] != b[name]] == []
     last = (runs / name / "checkpoints/000014.h5" for name in ("0001-dcgan64", "0002-dcgan64"))
     assert next(last).read_bytes() == next(last).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--lr-g 1e-3 --lr-d 4e-3 --lr-schedule linear", "--instance-noise 0.2 --augment color --accumulate 2"],
+    ids=["rates", "noise"],
+)
+def test_what_falls_until_the_last_step_goes_on_falling(often, runs, options):
+    """From the checkpoint of a run that was to be as long."""
+    assert run_train(*often, options, "--steps", 9) == 0
+    assert run_train("--resume", runs / "0001-dcgan64/checkpoints/000003.h5", "--no-progress") == 0
+    whole, branch = (content(runs / name) for name in ("0001-dcgan64", "0002-dcgan64"))
+    assert all(branch[name] == whole[name] for name in branch)
+    assert {"checkpoints/000009.h5", "samples/000009.png", "log.jsonl"} <= set(branch)
 
 
 def test_seeds_differ(often, runs):

@@ -8,6 +8,7 @@ from dcgan.gan import GAN
 from dcgan.steps import discriminator_step, generator_step
 from gpunet import backend
 from gpunet.optim import Adam
+from torch_twins import torch_twin
 
 STEPS, BATCH = 10, 8
 SCHEDULES = {
@@ -34,26 +35,6 @@ def make_data(cell):
     rng = np.random.default_rng(2)
     real, z = rng.uniform(-1, 1, (STEPS, BATCH, 16, 16, 3)), rng.standard_normal((3 * STEPS, BATCH, 1, 1, 5))
     return cell.array(real), cell.array(z)
-
-
-def torch_twin(torch, gan):
-    """The two networks in PyTorch, weights copied by position."""
-    nn = torch.nn
-    G = nn.Sequential(
-        nn.ConvTranspose2d(5, 8, 4, 1, 0, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.ConvTranspose2d(8, 4, 4, 2, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.ConvTranspose2d(4, 3, 4, 2, 1, bias=False), nn.Tanh(),
-    )  # fmt: skip
-    D = nn.Sequential(
-        nn.Conv2d(3, 4, 4, 2, 1, bias=False), nn.LeakyReLU(0.2),
-        nn.Conv2d(4, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
-        nn.Conv2d(8, 1, 4, 1, 0, bias=False),
-    )  # fmt: skip
-    for ours, theirs in ((gan.G, G.double()), (gan.D, D.double())):
-        for mine, parameter in zip(ours.parameters(), theirs.parameters(), strict=True):
-            values = backend.to_numpy(mine.data)
-            parameter.data = torch.tensor(values.transpose(3, 2, 0, 1).copy() if values.ndim == 4 else values)
-    return G, D
 
 
 def torch_update(torch, adam, *answers):

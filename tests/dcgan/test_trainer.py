@@ -38,6 +38,7 @@ def test_learning_rate():
     linear = Config(lr=0.1, lr_schedule="linear")
     assert [learning_rate(linear, 1, done) for done in (0, 0.25, 0.75)] == pytest.approx([0.1, 0.075, 0.025])
     assert learning_rate(Config(lr=0.1), 7, 0.9) == 0.1
+    assert learning_rate(linear, 1, 0.75, 0.4) == pytest.approx(0.1) and learning_rate(Config(lr=0.1), 7, 0.9, 2) == 2
 
 
 def test_the_rate_reaches_both_optimisers(tmp_path):
@@ -53,6 +54,21 @@ def test_the_rate_reaches_both_optimisers(tmp_path):
     trainer.train(RunDir.create(tmp_path, "x"), progress=False)
     assert used == [(2e-4, 2e-4)] * 4 + [(pytest.approx(4e-5),) * 2] * 2
     assert checkpoint.load(tmp_path / "0001-x/checkpoints/000006.h5")["gan"]["adam_G"]["lr"] == pytest.approx(4e-5)
+
+
+def test_each_network_has_its_rate(tmp_path):
+    """Both fall by the schedule: to 3/4, 1/2 and 1/4 of the first one. One that is not given is --lr."""
+    for given, first in (
+        ({"lr_g": 1e-4, "lr_d": 4e-4}, (1e-4, 4e-4)),
+        ({"lr": 0.01, "lr_d": 0.04}, (0.01, 0.04)),
+        ({"lr": 0.01, "lr_g": 0.02}, (0.02, 0.01)),
+    ):
+        trainer = Trainer(Config(**TINY, **given, lr_schedule="linear", steps=4), pictures(), "cpu")
+        assert trainer.gan.rates == first
+        used, step = [], trainer.gan.step
+        trainer.gan.step = lambda *args, used=used, gan=trainer.gan, step=step: used.append(gan.rates) or step(*args)
+        trainer.train(RunDir.create(tmp_path, "x"), progress=False)
+        assert used == [pytest.approx([part * rate for rate in first]) for part in (1, 0.75, 0.5, 0.25)]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,12 @@ def test_no_word_for_a_training_that_goes_well(d_real, d_fake, watching, said):
     assert not said
 
 
+def test_no_word_from_scores(watching, said):
+    """They are no probabilities: a large difference says nothing."""
+    watching.records([{"step": step, "score_real": 50.0, "score_fake": -50.0} for step in range(1, 5 * advice.STEPS)])
+    assert not said
+
+
 def grids(*spreads):
     """Pictures (9, 8, 8, 3) whose numbers are spread so far around grey."""
     noise = np.random.default_rng(0).uniform(-1, 1, (9, 8, 8, 3))

@@ -5,7 +5,7 @@ import pytest
 
 import naive_layers
 from cases import EPS32, assert_close, build, every_case, host
-from gpunet import backend
+from gpunet import backend, layers
 from gpunet.gradcheck import LIMIT, check_layer
 from gpunet.layers import BatchNorm, InstanceNorm, LayerNorm
 
@@ -147,3 +147,15 @@ def test_misuse_names_the_layer(case, cell):
     layer.eval().forward(x)
     with pytest.raises(RuntimeError, match="forward"):
         layer.backward(dy)
+
+
+def test_answers_name_every_layer():
+    """Those on the paths of a block, too; the last is what forward returns, and an activation lies in its norm's."""
+    inner = layers.Sequential(layers.Linear(3, 3), layers.ReLU())
+    net = layers.Sequential(layers.Linear(2, 3), layers.BatchNorm(3), layers.ReLU(), layers.Residual(inner)).eval()
+    x = np.random.default_rng(0).standard_normal((4, 2)).astype("float32")
+    found = {name: y for name, _, y in net.answers(x)}
+    assert list(found) == ["0", "1", "3.branch.0", "3.branch.1", "3"]
+    np.testing.assert_array_equal(found["3"], net.forward(x))
+    np.testing.assert_allclose(found["1"], np.maximum(found["0"] / np.sqrt(1 + 1e-5), 0), rtol=1e-6)
+    np.testing.assert_allclose(found["3"], found["1"] + found["3.branch.1"])

@@ -102,7 +102,6 @@ def make(name, cell, dtype="float64"):
         parameter.data[...] = off_kinks(rng, parameter.data.shape) / 2
     for layer in net.walk():
         if isinstance(layer, SpectralNorm):
-            layer.buffers = {key: rng.random(u.shape, "float32") for key, u in layer.buffers.items()}
             layer.settle()
     return net.to(cell.device, dtype), cell.array(rng.standard_normal((3, *shape)), dtype)
 

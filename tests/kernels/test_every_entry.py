@@ -19,8 +19,9 @@ from gpunet.kernels.loader import source
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
-    "activations", "adam", "arrays", "average", "batchnorm", "columns", "im2col", "images", "layer_norm",
-    "losses", "loss_scale", "norm_tangent", "penalty", "residual", "resize", "spectral",
+    "activations", "adam", "arrays", "augment", "average", "batchnorm", "columns", "gradient_norm", "im2col", "images",
+    "layer_norm", "losses", "loss_scale", "noise", "norm_tangent", "penalty", "residual", "resize", "softmax",
+    "spectral",
     *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
@@ -37,6 +38,7 @@ def run_all(device):
     results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
     results += [add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
     results += [*backend.bce_of_halves(x, (0.9, 0.2)), launch_join(x, y, x, y)]
+    results += backend.softmax_cross_entropy(x, to_device(rng.integers(0, 3, 6000).astype("int32"), device))
     results += [*backend.loss_of_answers(x, "hinge", (1.0, -1.0)), *penalties(x, y, dy, channel)]
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]
@@ -58,8 +60,18 @@ def run_all(device):
     real = backend.images_to_real(pictures)
     results += [backend.images_to_real(pictures, flip=to_device(np.array([True, False]), device)), real]
     results += [backend.real_to_images(real)]
-    results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)]
+    results += [there_and_back(real, size) for size in (1, 2, 3, 4, 5)] + seen_by_D(real, device)
     return [to_numpy(result) for result in results + adam(device)]
+
+
+def seen_by_D(pictures, device):
+    """Pictures (2, 5, 5, 3) that are changed at random, their gradient, and noise; the norm of their numbers."""
+    numbers = to_device(np.array([[0.1, 1.5, 0.7, 1, -1, 2, 0], [-0.2, 0.5, 1.2, 0, 2, -1, 1]], "float32"), device)
+    made = [f(pictures, numbers, (3, 2), colour) for f in (backend.augment, backend.augment_backward)
+            for colour in (True, False)]  # fmt: skip
+    clip = to_device(np.zeros(2), device)
+    backend.gradient_norm(clip, 0.5, pictures.reshape(-1), numbers.reshape(-1))
+    return [*made, backend.add_noise(pictures, to_device(np.array([0.1, 3, 2**32 - 1, 7]), device), 1), clip]
 
 
 def penalties(x, y, dy, channel):
@@ -137,7 +149,7 @@ def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
         kernels, "launch", lambda entry, *args, **more: (launched.add(entry), launch(entry, *args, **more))
     )
     for at_once in (True, False):  # sums in one launch, as on a GPU, and level by level, as on a CPU
-        for name in ("batchnorm", "columns", "losses"):
+        for name in ("augment", "batchnorm", "columns", "gradient_norm", "losses"):
             page = importlib.import_module(f"gpunet.backend.{name}")
             monkeypatch.setattr(page, "at_once", lambda array, choice=at_once: choice)
         with backend.use("kernels"):

@@ -23,6 +23,7 @@ ELEMENTWISE = {
     "activations.sigmoid": (1, 1, 4, 0),
     "activations.sigmoid_backward": (2, 1, 4, 0),
     "adam.adam_update": (4, 3, 4, 2),  # step size and rescale
+    "adam.clip_weights": (1, 1, 4, 0),
     "arrays.fill": (0, 1, 4, 0),
     "arrays.join": (1, 1, 4, 0),
     "average.average_update": (2, 1, 4, 1),  # the step
@@ -34,6 +35,10 @@ ELEMENTWISE = {
     "labels.join_labels_backward": (1, 1, 8, 0),
     "layer_norm.backward_apply": (2, 1, 8, 5),  # mean, rstd, scale, two sums
     "loss_scale.scale": (1, 1, 4, 1),
+    "norm_tangent.apply": (3, 1, 8, 5),  # four coefficients and the mean
+    "norm_tangent.scale_channels": (1, 1, 8, 1),
+    "penalty.between": (3, 1, 8, 0),
+    "penalty.scale_samples": (2, 1, 8, 0),
     "residual.add": (2, 1, 4, 0),
     "resize.scaled": (1, 1, 4, 0),
     "spectral.normalised": (1, 1, 4, 1),  # the square of the length

@@ -18,13 +18,14 @@ from gpunet.kernels.loader.machine import cpu_features
 
 HOT = {
     "activations": ["leaky_relu", "leaky_relu_backward", "relu_backward", "sigmoid", "tanh_forward", "tanh_backward"],
-    "adam": ["adam_update"],
+    "adam": ["adam_update", "clip_weights"],
     "average": ["average_update"],
     "batchnorm": ["normalise", "statistics", "combine", "backward_apply", "backward_reduce"],
     "images": ["images_to_real", "real_to_images"],
     "residual": ["add"],
     "resize": ["gather", "fill_maps", "scaled"],
     "spectral": ["divided", "backward"],
+    "norm_tangent": ["apply", "scale_channels"],
 }
 HOT |= {
     stem: [f"winograd_{part}{way}" for part in ("input", "output", "weight") for way in ("", "_adjoint")]

@@ -10,7 +10,7 @@ import pytest
 from gpunet import backend, layers
 from gpunet.gradcheck import cases as gradcheck_cases
 from gpunet.gradcheck import off_kinks
-from gpunet.gradcheck.cases import BceWithLogits, Case
+from gpunet.gradcheck.cases import Augmented, BceWithLogits, Case
 from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, LeakyReLU, Linear, ReLU, Sequential, Tanh
 
 IMPLEMENTATIONS = ("reference", "kernels")
@@ -35,7 +35,8 @@ def _mark(device: str, implementation: str) -> Any:
 
 CELLS = [_mark(device, implementation) for device in ("cpu", "cuda") for implementation in IMPLEMENTATIONS]
 
-CASES = [case for case in gradcheck_cases.CASES if case.make is not BceWithLogits] + [
+TESTED_ALONE = BceWithLogits, Augmented  # in test_losses.py and test_augment.py
+CASES = [case for case in gradcheck_cases.CASES if case.make not in TESTED_ALONE] + [
     Case("Conv2d 1x1", lambda: Conv2d(3, 2, 1), (2, 2, 3, 3)),
     Case("Conv2d stride beyond kernel", lambda: Conv2d(2, 3, 2, stride=3), (1, 8, 7, 2)),
     Case("Conv2d uneven stride and padding", lambda: Conv2d(1, 2, (2, 3), stride=(2, 1), padding=(1, 2)), (1, 5, 4, 1)),

@@ -82,6 +82,7 @@ LEFT_OUT = {
     r"\.venv/bin/pre-commit install": "changes the git repository",
     r"dcgan-": "needs an installation (that the package has the command is tested)",
     r"python docs/": "writes into the checkout; tests/docs/test_pictures.py tests it",
+    r"python -m dcgan\.measure .*\.onnx": "needs a file that PyTorch makes",
     r"tensorboard": "is a server, and a program of others",
     r"ncu|nvidia-smi": "needs a GPU",
     r".*--device cuda": "needs a GPU",
@@ -89,8 +90,8 @@ LEFT_OUT = {
     r"python -m pytest": "is these tests themselves",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
-# Each takes more than a few seconds.
-SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|pipeline|memory)(?!.*--help)"
+# These take over a few seconds each.
+SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|memory|options|pipeline)(?!.*--help)"
 
 
 def provide(words: list[str]) -> None:
