@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import UnidentifiedImageError
 
 from dcgan import api, cli, options, quick
-from dcgan.data.formats.decode import decode
 from dcgan.data.recipe import Recipe
-from dcgan.data.storage.reading import quiet_pillow
-from dcgan.errors import UserError
 from dcgan.generate_options import CHECKED, as_label, as_output
 from dcgan.inversion.options import Effort
+from dcgan.inversion.reading import read
 from dcgan.inversion.search import Found
 from dcgan.options import option_name
 from dcgan.picture_files import PictureFiles, require_free
 from dcgan.sampling import lowest
-from dcgan.streams import error_text
 from gpunet import backend
 from gpunet.files import write_atomically
 
@@ -95,21 +91,6 @@ def take(given: argparse.Namespace, software: str) -> Asked:
     label = as_label(given.label, run.config, run.labels)
     names = [Path(path).name for path in given.pictures]
     return Asked(run, recipe, pictures, names, effort, label, PictureFiles(out, scale, texts=texts))
-
-
-def read(path: str, recipe: Recipe) -> np.ndarray:
-    """Return a picture file as the networks see its kind: uint8 (H, W, C). UserError: it is none, or damaged."""
-    try:
-        with open(path, "rb") as file, quiet_pillow():
-            return decode(file, recipe)
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder, expected picture files, such as {path}/*.png") from None
-    except OSError as error:
-        if isinstance(error, UnidentifiedImageError):
-            raise UserError(f"{path} is not a picture of a known format") from None
-        raise UserError(f"cannot read {path}: {error.strerror or error_text(error)}") from error
-    except Exception as error:  # noqa: BLE001  (damaged files make Pillow and zlib raise nearly anything)
-        raise UserError(f"cannot read {path}: {error_text(error)}") from error
 
 
 def side_by_side(*pictures: np.ndarray) -> np.ndarray:
