@@ -46,7 +46,8 @@ def hole(mask: str, recipe: Recipe, seed: int) -> np.ndarray:
     else:
         raise UserError(f"--mask: got '{mask}', expected {', '.join(NAMES)} or a picture file{meant(mask, NAMES)}")
     if missing.all() or not missing.any():
-        raise UserError(f"--mask: {mask} has {'no' if missing.any() else 'only'} pixel to keep, expected some to fill")
+        what = "keep" if missing.any() else "fill"
+        raise UserError(f"--mask: {mask} has no pixel to {what}, expected white where pixels are missing, else black")
     return missing
 
 
