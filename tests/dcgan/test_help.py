@@ -13,7 +13,7 @@ from dcgan.config import GROUPS, Config
 from running import ROOT
 
 BENCHMARKS = (
-    "kernels", "label_accuracy", "ladder", "losses", "memory", "ops", "options", "pipeline", "roofline_plot", "scaling",
+    "invert", "kernels", "label_accuracy", "ladder", "losses", "memory", "ops", "options", "pipeline", "roofline_plot", "scaling",
     "step",
     "table",
 )  # fmt: skip
