@@ -1,4 +1,4 @@
-"""Measure how well the z of pictures is found, and how fast: generated pictures, and real ones beside random samples.
+"""Measure how well, and how fast, the z of pictures is found.
 
     python -m benchmarks.invert runs/0001-dcgan64
 
@@ -55,7 +55,7 @@ def _generated(run: api.Run, options) -> bool:
 
 
 def _real(run: api.Run, options) -> bool:
-    """Compare what is found for real pictures with the nearest random samples; print both; return whether it is nearer."""
+    """Compare what is found for real pictures with the nearest random samples; return whether it is nearer."""
     config = run.config
     given = (config.image_size, config.crop, config.channels or 3, config.seed + SEED)
     source = open_source(options.data or config.data, *given, progress=False)

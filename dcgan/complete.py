@@ -1,4 +1,4 @@
-"""Fill the hole of a picture: python -m dcgan.complete RUN PICTURE --mask NAME --out DIR"""
+"""Fill a hole in a picture: python -m dcgan.complete RUN PICTURE --out DIR"""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ PRIOR = 0.003
 GREY = 128  # of missing pixels, where a picture with its hole is shown
 EXAMPLES = """\
 examples:
-  python -m dcgan.complete RUN me.jpg --out filled/         the middle is missing
+  python -m dcgan.complete RUN me.jpg --out filled/
+                                               the middle is missing
   python -m dcgan.complete RUN me.jpg --mask random --out filled/
                                                80 % of the pixels are missing
   python -m dcgan.complete RUN me.jpg --mask hole.png --out filled/
