@@ -19,7 +19,7 @@ import numpy as np
 
 from dcgan import api, cli, quick, sampling
 from dcgan.data import open_source
-from dcgan.inversion.options import Effort
+from dcgan.inversion.effort import Effort
 from dcgan.inversion.search import search
 from dcgan.inversion.start import distances, psnr
 from gpunet import backend

@@ -22,7 +22,7 @@ import numpy as np
 from dcgan import discriminator_features, generate, generate_options, presets, sampling, session, trained
 from dcgan.address import Address
 from dcgan.errors import UserError
-from dcgan.inversion.options import Effort, Networks
+from dcgan.inversion.effort import Effort, Networks
 from dcgan.inversion.search import search
 from gpunet import backend
 from gpunet.backend.devices import Array

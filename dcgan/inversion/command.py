@@ -14,8 +14,8 @@ import numpy as np
 from dcgan import api, cli, options, quick
 from dcgan.data.recipe import Recipe
 from dcgan.generate_options import CHECKED, as_label, as_output
-from dcgan.inversion.options import Effort
-from dcgan.inversion.reading import read
+from dcgan.inversion.effort import Effort
+from dcgan.inversion.one_picture import read
 from dcgan.inversion.search import Found
 from dcgan.options import option_name
 from dcgan.picture_files import PictureFiles, require_free

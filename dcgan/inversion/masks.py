@@ -14,7 +14,7 @@ import numpy as np
 
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
-from dcgan.inversion.reading import read
+from dcgan.inversion.one_picture import read
 from dcgan.options import meant
 
 NAMES = ("centre", "box", "random")

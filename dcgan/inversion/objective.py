@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from dcgan.inversion import judged
-from dcgan.inversion.options import Effort, Networks
+from dcgan.inversion.effort import Effort, Networks
 from dcgan.losses import LOSSES
 from gpunet import backend
 from gpunet.backend.devices import Array

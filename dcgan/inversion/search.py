@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from dcgan import sampling
 from dcgan.inversion import judged, start
+from dcgan.inversion.effort import Effort, Networks
 from dcgan.inversion.objective import Objective
-from dcgan.inversion.options import Effort, Networks
 from gpunet import backend
 from gpunet.backend.adam import LR
 from gpunet.backend.devices import Array, device_of, to_device, to_numpy

@@ -8,7 +8,7 @@ import numpy as np
 
 from dcgan import sampling
 from dcgan.config import Config
-from dcgan.inversion.options import Effort, Networks
+from dcgan.inversion.effort import Effort, Networks
 from gpunet.backend.devices import Array, array_module
 
 POOL = 512  # random z, of each class in turn or of each class that was asked for

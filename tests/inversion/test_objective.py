@@ -6,8 +6,8 @@ import pytest
 from cases import assert_close, host
 from dcgan import presets
 from dcgan.inversion import judged
+from dcgan.inversion.effort import Effort, Networks
 from dcgan.inversion.objective import Objective, means
-from dcgan.inversion.options import Effort, Networks
 from dcgan.losses import LOSSES
 
 ROWS = 3

@@ -8,7 +8,7 @@ from cases import host
 from dcgan import presets, sampling
 from dcgan.errors import UserError
 from dcgan.inversion import start
-from dcgan.inversion.options import Effort, Networks
+from dcgan.inversion.effort import Effort, Networks
 from dcgan.inversion.search import search
 from gpunet import backend
 from gpunet.layers import BatchNorm
