@@ -236,7 +236,7 @@ def test_evaluation_gives_the_numbers_of_rounding_afterwards():
 @every_format
 @every_net
 def test_gradients_in_evaluation_are_those_of_rounding_afterwards(device, precision, name):
-    """Within `saving` batch norm takes its running averages, and the same layers round for a convolution behind them."""
+    """Within `saving` batch norm takes its running averages; the same layers round for the convolution next to them."""
     with on_tensor_cores(precision):
         pairs = []
         for rounding in (True, False):
