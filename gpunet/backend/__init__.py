@@ -13,7 +13,8 @@ from gpunet.backend.activations import (
 from gpunet.backend.adam import adam_update, clip_weights
 from gpunet.backend.augment import augment, augment_backward
 from gpunet.backend.average import average_update
-from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from gpunet.backend.batchnorm import batchnorm, batchnorm_backward
+from gpunet.backend.batchnorm_inference import batchnorm_inference, batchnorm_inference_backward
 from gpunet.backend.choices import ALGORITHMS, PRECISIONS, implementation, precision, use, use_conv, use_precision
 from gpunet.backend.columns import column_sum
 from gpunet.backend.conv import convolution
@@ -22,7 +23,7 @@ from gpunet.backend.devices import array_module, device_of, operations, to_devic
 from gpunet.backend.gradient_norm import gradient_norm
 from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.join import join
-from gpunet.backend.labels import join_labels, join_labels_backward
+from gpunet.backend.labels import join_labels, join_labels_backward, pick_label, pick_label_backward
 from gpunet.backend.layer_norm import layernorm, layernorm_backward
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits, loss_of_answers
