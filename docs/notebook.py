@@ -103,6 +103,18 @@ ways = np.concatenate([on_the_way(a, b) for a, b in zip(z, z[1:], strict=False)]
 show(as_pictures(run.generator(ways)), columns=8)
 
 # %% [markdown]
+# ## Invert
+#
+# The way back: which z draws a given picture? It is looked for by Adam through G's own backward pass. Above stand
+# pictures that G has drawn from z which the search does not know, below what it has found. A real photograph is
+# found less well ([invert.md](invert.md)).
+
+# %%
+wanted = run.sample(4, seed=3)
+found = as_pictures(run.generator(run.invert(wanted, steps=150)))
+show(np.concatenate([wanted, found]), columns=4)
+
+# %% [markdown]
 # ## On from here
 #
 # `run` is the run folder that the command line makes, too: `python -m dcgan.train --resume runs/0001-dcgan64

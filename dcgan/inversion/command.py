@@ -85,7 +85,8 @@ def take(given: argparse.Namespace, software: str) -> Asked:
         require_free(out)
     of_machine = {name: value for name in ("device", "implementation", "conv") if (value := vars(given).get(name))}
     run = api.load(given.run, weights, sampling_statistics="running", **of_machine)
-    recipe = Recipe(run.config.image_size, run.config.crop, run.config.channels or 3)
+    c = run.config
+    recipe = Recipe(c.image_size, c.crop, c.channels or 3, c.crop_larger)
     pictures = np.stack([read(path, recipe) for path in given.pictures])
     texts = {"Software": software, "run": run.name, "step": str(run.step), "weights": run.weights}
     label = as_label(given.label, run.config, run.labels)

@@ -9,6 +9,7 @@ pixel far from the hole counts nothing, and G then draws a face of any hair and 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def hole(mask: str, recipe: Recipe, seed: int) -> np.ndarray:
                      ((height, h), (width, w)))
         missing[top : top + h, left : left + w] = True
     elif os.path.exists(mask):
-        missing = read(mask, Recipe(recipe.image_size, recipe.crop, 1))[..., 0] >= DARK
+        missing = read(mask, replace(recipe, channels=1))[..., 0] >= DARK
     else:
         raise UserError(f"--mask: got '{mask}', expected {', '.join(NAMES)} or a picture file{meant(mask, NAMES)}")
     if missing.all() or not missing.any():

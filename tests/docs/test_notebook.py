@@ -43,7 +43,7 @@ def test_the_cells_run(made, tmp_path, monkeypatch, capsys):
             shown.append(run_cell("".join(cell["source"]), space))
     pictures = [value for value in shown if hasattr(value, "save")]
     assert len(pictures) >= 3 and all(picture.mode == "RGB" for picture in pictures)
-    assert pictures[-1].size == (2 * (8 * 34 + 2), 2 * (4 * 34 + 2))  # 4 rows of 8 pictures of 32 pixels, enlarged
+    assert pictures[2].size == (2 * (8 * 34 + 2), 2 * (4 * 34 + 2))  # 4 rows of 8 pictures of 32 pixels, enlarged
     assert "0001-dcgan64_2_1_1" in capsys.readouterr().out
     assert [record["step"] for record in space["numbers"]] == [1, 2]
 
