@@ -83,7 +83,7 @@ class Sheet:
         files.png("", pictures, columns, [caption for _, caption in cells], **texts)
 
 
-def texts(by: Trained, **more: Any) -> dict[str, str]:
+def texts(by: Trained, /, **more: Any) -> dict[str, str]:
     """Return what a PNG says of the networks that drew it, and more."""
     said = {"run": by.run, "step": by.step, "weights": by.weights, **more}
     return {name: str(text) for name, text in said.items() if text is not None}
