@@ -11,7 +11,7 @@ from dcgan import cli
 
 COMMANDS = (
     "train", "generate", "prepare", "summary", "compare", "gallery", "plot", "report", "runs", "doctor", "export",
-    "arithmetic", "turn", "neighbours",
+    "arithmetic", "turn", "neighbours", "features",
 )  # fmt: skip
 EPILOG = """\
 for completion by the Tab key, write a script and have your shell read it:

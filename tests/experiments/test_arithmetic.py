@@ -12,7 +12,7 @@ def test_the_contact_sheet_shows_the_pictures_of_the_seed(plain, tmp_path, capsy
     assert command(arithmetic.main, plain, "--count 7 --seed 3 --out", tmp_path / "a.png") == 0
     found, texts = cells(tmp_path / "a.png", 3)
     assert (found.reshape(9, 16, 16, 3)[:7] == plain.sample(7, seed=3)).all()
-    assert texts["Software"] == "dcgan.arithmetic" and texts['run'] == plain.name and texts["seed"] == "3"
+    assert texts["Software"] == "dcgan.arithmetic" and texts["run"] == plain.name and texts["seed"] == "3"
     assert "7 pictures of seed 3, numbered from 1" in capsys.readouterr().out
 
 
