@@ -1,4 +1,4 @@
-"""Show what the filters of D's last convolution answer to: python -m dcgan.filters RUN"""
+"""Show what the last filters of D answer to: python -m dcgan.filters RUN"""
 
 from __future__ import annotations
 
