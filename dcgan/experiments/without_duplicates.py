@@ -67,13 +67,7 @@ def _copy(source: PackedSource, found: dict[int, int], names: list[str], out: Pa
     part, text = out.with_name(out.name + ".part"), h5py.string_dtype()
     try:
         with h5py.File(part, "w") as file:
-            shape, chunk = source.images.shape[1:], source.images.chunks[0]
-            images = file.create_dataset("images", (len(kept), *shape), "uint8", chunks=(min(chunk, len(kept)), *shape))
-            sums = np.empty(len(kept), "uint32")
-            for row, index in enumerate(kept.tolist()):
-                image = source.batch(np.array([index]))[0]
-                images[row], sums[row] = image, checksum(image)
-            file[SUMS] = sums
+            _copy_images(file, source, kept)
             if source.labels is not None:
                 file["labels"] = np.asarray(source.labels)[kept].astype("int32")
                 file.create_dataset("classes", data=np.array(source.classes, dtype=object), dtype=text)
@@ -86,3 +80,14 @@ def _copy(source: PackedSource, found: dict[int, int], names: list[str], out: Pa
     finally:
         part.unlink(missing_ok=True)
     return len(kept)
+
+
+def _copy_images(file: h5py.File, source: PackedSource, kept: np.ndarray) -> None:
+    """Write the pictures `kept` of a source, and their checksums."""
+    shape, chunk = source.images.shape[1:], source.images.chunks[0]
+    images = file.create_dataset("images", (len(kept), *shape), "uint8", chunks=(min(chunk, len(kept)), *shape))
+    sums = np.empty(len(kept), "uint32")
+    for row, index in enumerate(kept.tolist()):
+        image = source.batch(np.array([index]))[0]
+        images[row], sums[row] = image, checksum(image)
+    file[SUMS] = sums
