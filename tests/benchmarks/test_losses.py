@@ -21,7 +21,7 @@ def test_what_leaves_the_spread_is_named():
 
 def test_a_training_with_each_algorithm(capsys):
     assert losses.main(["--steps", "4", "--window", "2", "--seeds", "2", "--width", "2", "--batch-size", "4"]) in (0, 1)
-    assert "dcgan64, width 2, batch 4, 2 seeds" in capsys.readouterr().out
+    assert "dcgan64 on built-in faces, width 2, batch 4, 2 seeds" in capsys.readouterr().out
 
 
 def test_a_distance_that_leaves_the_spread_is_named():
