@@ -1,4 +1,4 @@
-"""Measure the error of a nearest-neighbour classifier that has learnt from generated pictures.
+"""Measure what a nearest-neighbour classifier learns from generated pictures.
 
     python -m benchmarks.nearest_error runs/0001-carpedm20-mnist --test t10k-images-idx3-ubyte.gz
 
