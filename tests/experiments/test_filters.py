@@ -17,6 +17,9 @@ def small_D(rng):
         Conv2d(3, 4, 4, 2, 1), LeakyReLU(0.2), Conv2d(4, 6, 4, 2, 1, bias=False), BatchNorm(6), LeakyReLU(0.2),
         Flatten(), Linear(6 * 2 * 2, 1),
     )  # fmt: skip
+    for parameter in D.parameters():
+        parameter.data[...] = rng.standard_normal(parameter.data.shape) / 4
+    D[3].shift.data[...] = 1  # so that every filter has a positive answer somewhere
     D[3].buffers["running_mean"][...] = rng.uniform(-0.1, 0.1, 6)
     D[3].buffers["running_var"][...] = rng.uniform(0.5, 1.5, 6)
     return D.eval()
