@@ -12,7 +12,8 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.devices import Array
-from gpunet.layers import Layer, LeakyReLU, ReLU, Sequential
+from gpunet.layers import LeakyReLU, ReLU, Sequential
+from gpunet.layers.base import Layer
 
 GRID = 4  # rows and columns of the maps as features
 
@@ -40,7 +41,7 @@ def maps(D: Sequential, x: Array) -> Iterator[Array]:
 
 
 def is_active(layer: Layer) -> bool:
-    """Return whether a layer is an activation, or runs one in its own pass."""
+    """Return whether a layer is an activation, or runs one inside its own pass."""
     return isinstance(layer, LeakyReLU | ReLU) or getattr(layer, "slope", 1.0) != 1
 
 

@@ -29,8 +29,8 @@ def config_of(given: argparse.Namespace, by: Trained, data: str | None) -> Confi
     most = None if given.most is None else options.named("--most", options.integer(1), given.most)
     if data is None:
         return replace(by.config, train_size=most or by.config.train_size)
-    # A pattern and a number of pictures belong to the data that the run learnt from.
-    return replace(by.config, data=data, pattern=None, train_size=most)
+    # A pattern, labels and a number of pictures belong to the data that the run learnt from.
+    return replace(by.config, data=data, pattern=None, labels="auto", train_size=most)
 
 
 @contextmanager
