@@ -15,9 +15,9 @@
 //     line 4 | c2 c3 c0 c1   line 5 | c2 c3 c0 c1                  line k | 0 1 2 3 4 5 6 7
 //     line 6 | c3 c2 c1 c0   line 7 | c3 c2 c1 c0                  s      | 0 4 1 5 2 6 3 7
 //
-// Why s is not k & 7: 8 threads write chunks 0 to 3 of lines 0 and 1 of AlongRows<64, 128, 2> in 16 bits. With s = 0 and
-// 4 the chunks lie at 0 1 2 3 and 4 5 6 7, in all banks. With s = 0 and 1 they would lie at 0 1 2 3 and 1 0 3 2: half of
-// the banks would be wanted twice, the other half not at all.
+// Why s is not k & 7: 8 threads write chunks 0 to 3 of lines 0 and 1 of AlongRows<64, 128, 2> in 16 bits. With s = 0
+// and 4 the chunks lie at 0 1 2 3 and 4 5 6 7, in all banks. With s = 0 and 1 they would lie at 0 1 2 3 and 1 0 3 2:
+// half of the banks would be wanted twice, the other half not at all.
 //
 // The xor repeats every 8 lines. So a place 8 lines further on is a constant number of bytes further on, and a place 1,
 // 2 or 4 chunks to the right is `place ^ that many chunks`. Threads work out one place, before the loop.
