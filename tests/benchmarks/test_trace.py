@@ -98,8 +98,11 @@ def test_atomics_are_counted_as_such():
     assert found["global atomic"].requests == found["global load"].requests == 512 * 64 // 32
 
 
+TILES = ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in ("huge", "wide", "tall"))]
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-@pytest.mark.parametrize("tile", [pytest.param(t, marks=pytest.mark.slow) for t in ("huge", "wide", "tall")] + ["small"])
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("which", PASSES)
 def test_convolutions_on_tensor_cores_meet_no_bank_twice(which, tile, precision, monkeypatch):
     """Neither where copies are written nor where fragments are read, which mostly takes 16 bytes of a lane at once."""
