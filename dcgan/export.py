@@ -10,6 +10,7 @@ from typing import NamedTuple
 from dcgan import cli, options, trained
 from dcgan.errors import UserError
 from dcgan.exchange import hub, npz, onnx_file, pth, safetensors, weights
+from dcgan.exchange.browser import page
 from dcgan.exchange.weights import Weights, gathered
 from dcgan.trained import NETWORKS, Trained
 from gpunet.files import write_atomically
@@ -26,9 +27,12 @@ examples:
   python -m dcgan.export RUN --to onnx --out onnx/
                                    G.onnx (z -> pictures) and D.onnx (pictures
                                    -> logits), for any number of pictures
+  python -m dcgan.export RUN --to html --out page.html
+                                   one file, which a browser opens and which
+                                   needs no network
 
 Of what export writes, dcgan.load, dcgan.generate and the other commands take
-all but ONNX in place of a run; netG.pth of pytorch/examples, too.
+all but .onnx and .html in place of a run; netG.pth of pytorch/examples, too.
 """
 
 
@@ -61,6 +65,7 @@ FORMATS = {
     "npz": Format(_of_weights(lambda out, run: npz.write(out, run.joined(), run.texts())), ".npz", "one file of NumPy"),
     "hub": Format(_of_weights(hub.write), "", "a folder with model.safetensors, config.json and a model card"),
     "onnx": Format(onnx_file.write, "", "G.onnx and D.onnx for ONNX Runtime"),
+    "html": Format(page.write, ".html", "a page that draws with G in the browser"),
 }
 
 

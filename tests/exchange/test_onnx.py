@@ -3,7 +3,6 @@
 import copy
 import json
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,18 +12,12 @@ from cases import CASES
 from dcgan import export, presets
 from dcgan.errors import UserError
 from dcgan.exchange import onnx_file, onnx_graph
-from dcgan.presets.variants import settle
-from dcgan.trained import Trained
 from gpunet import layers
 from gpunet.gradcheck.cases import Labelled
 from gpunet.layers import Layer
+from preset_runs import SIZES, made_run, unlike_the_start
 from running import words
 
-# Sizes with odd maps, where the preset can have them.
-SIZES = {
-    "dcgan64": (28, 20), "paper": (37, 22), "carpedm20": (21, 50), "carpedm20-mnist": (27, 30), "mydcgan": (18, 33),
-    "tf-nw": (35, 17), "basicgan": (9, 7), "anime96": (24, 48), "monn28": (29, 26), "resnet": (31, 18),
-}  # fmt: skip
 VARIANTS = [
     *((name, {}) for name in presets.PRESETS),
     ("dcgan64", {"upsample": "nearest", "norm_d": "layer"}),
@@ -44,32 +37,6 @@ def runtime():
 
 def session(runtime, path):
     return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-
-def unlike_the_start(net, rng):
-    """Give every norm other numbers than those it starts with, and every spectral norm its sigma."""
-    for layer in net.walk():
-        for name, values in layer.buffers.items() if isinstance(layer, layers.BatchNorm) else ():
-            values[...] = rng.uniform(0.5, 2, values.shape) if "var" in name else rng.normal(0, 0.3, values.shape)
-        for name in ("scale", "shift", "bias"):
-            if getattr(layer, name, None) is not None:
-                data = getattr(layer, name).data
-                data[...] = rng.normal(name == "scale", 0.2, data.shape)
-    settle(net)
-
-
-def made_run(name, options):
-    """Return a run of a preset with random weights, tiny."""
-    small = {"preset": name, "width": 4, "z_dim": 5, "image_size": SIZES[name], "device": "cpu"}
-    config = presets.config_of(small | options)
-    preset, rng = presets.find(name), np.random.default_rng(0)
-    if preset.conditional:
-        config = replace(config, classes=10)
-    G, D = preset.generator(config), preset.discriminator(config)
-    for net in (G, D):
-        preset.initialise(net, rng)
-        unlike_the_start(net, rng)
-    return Trained(G.eval(), config, "0001-test", 7, D=D.eval())
 
 
 @pytest.mark.parametrize("name, options", VARIANTS, ids=str)
