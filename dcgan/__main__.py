@@ -10,7 +10,8 @@ from pathlib import Path
 from dcgan import cli
 
 COMMANDS = (
-    "train", "generate", "prepare", "summary", "compare", "gallery", "plot", "report", "runs", "doctor", "export",
+    "train", "generate", "prepare", "summary", "compare", "measure", "gallery", "plot", "report", "runs", "doctor",
+    "export",
 )  # fmt: skip
 EPILOG = """\
 for completion by the Tab key, write a script and have your shell read it:

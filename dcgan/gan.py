@@ -11,8 +11,7 @@ import numpy as np
 
 from dcgan.augment import View
 from dcgan.config import Config
-from dcgan.losses import LOSSES, clip_limit
-from dcgan.penalties import Objective, Penalty, penalties
+from dcgan.penalties import Objective, Penalty, objective, penalties
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
@@ -107,44 +106,43 @@ class GAN:
         """
         (trains_D, g_steps), config = self.plan(number), self.config
         parts, fake, stats = config.accumulate, None, Stats()
-        views = (view or View()).parts(parts)
+        views, wanted = (view or View()).parts(parts), objective(config, self.penalties(number))
         batches = list(zip(cut(real, parts), cut(labels, parts), views, cut(mix, parts), strict=True))
         next_z = iter(zs) if config.fresh_z else repeat(zs[0])
         with self._rounding():
             if trains_D:
-                fake, stats = self._train_D(batches, cut(next(next_z), parts), self.penalties(number))
+                fake, stats = self._train_D(batches, cut(next(next_z), parts), wanted)
             for i in range(g_steps):
                 ready = fake if i == 0 and not config.fresh_z else None  # else G has changed, or gets another z
-                stats.update(self._train_G(batches, cut(next(next_z), parts), ready))
+                stats.update(self._train_G(batches, cut(next(next_z), parts), wanted, ready))
                 if self.average_G:
                     self.average_G.update()
         self.G.forget()  # if no generator step used the pictures
         return stats
 
     def _train_D(
-        self, batches: Sequence[MicroBatch], zs: Sequence[Array], penalties: tuple[Penalty, ...]
+        self, batches: Sequence[MicroBatch], zs: Sequence[Array], wanted: Objective
     ) -> tuple[Array | None, Stats]:
         """Update D once; return G's pictures if G is ready to learn from them: if they are of one batch."""
-        found, config = [], self.config
-        objective = Objective(LOSSES[config.loss], penalties, clip_limit(config))
+        found = []
         for (real, labels, view, mix), z in zip(batches, zs, strict=True):
             self.G.forget()
             with self._told(labels):
-                given = config.real_target, config.fake_target, view, objective, mix
-                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, z, *given)
+                fake, stats = discriminator_step(self.G, self.D, self.adam_D, real, z, view, wanted, mix)
             found.append(stats)
         return fake if len(batches) == 1 else None, mean_of(found) | _norm("grad_d", self.adam_D)
 
-    def _train_G(self, batches: Sequence[MicroBatch], zs: Sequence[Array], fake: Array | None) -> Stats:
+    def _train_G(
+        self, batches: Sequence[MicroBatch], zs: Sequence[Array], wanted: Objective, fake: Array | None
+    ) -> Stats:
         """Update G once; fake: its pictures of a pass whose backward is still to come, None: they are drawn here."""
         found = []
-        target, loss = self.config.generator_target, LOSSES[self.config.loss]
         for (_, labels, view, _), z in zip(batches, zs, strict=True):
             with self._told(labels):
                 if fake is None or len(batches) > 1:
                     self.G.forget()
                     fake = self.G.forward(z)
-                found.append(generator_step(self.G, self.D, self.adam_G, fake, target, view, loss))
+                found.append(generator_step(self.G, self.D, self.adam_G, fake, view, wanted))
         return mean_of(found) | _norm("grad_g", self.adam_G)
 
     @contextmanager

@@ -150,6 +150,19 @@ def cadence(value: Any) -> int | str:
     return str(value) if per_epoch else int(numbers[0])
 
 
+def due(cadence: int | str | None, step: int, finished: int | None) -> bool:
+    """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
+
+    cadence: None, never; 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at that of these.
+    """
+    if isinstance(cadence, int):
+        return step % cadence == 0
+    if cadence is None or finished is None:
+        return False
+    epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
+    return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0
+
+
 def named(name: str, kind: Kind, value: Any) -> Any:
     """Return the checked value; the UserError of one that does not fit begins with the option's name."""
     try:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dcgan import presets
 from dcgan.errors import UserError
-from dcgan.losses import GP, LOSSES, Loss
+from dcgan.losses import GP, LOSSES, Loss, clip_limit
 from gpunet import backend, tangent
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
@@ -48,9 +48,15 @@ class Penalty:
 
 
 class Objective(NamedTuple):
-    """What D minimises in a step, and the largest size of its weights afterwards (None: any)."""
+    """What D and G minimise in a step, and the largest size of D's weights afterwards (None: any).
+
+    targets: the answers that D learns to give to real pictures and to G's; generator_target: the one that G learns to
+    get. Targets of D off 1 and 0 smooth its labels.
+    """
 
     loss: Loss = LOSSES["ns"]
+    targets: tuple[float, float] = (1.0, 0.0)
+    generator_target: float = 1.0
     penalties: tuple[Penalty, ...] = ()
     clip: float | None = None
 
@@ -76,6 +82,12 @@ def penalties(config: Config, updates: int) -> tuple[Penalty, ...]:
     if config.loss == "wgan-gp":
         found.append(Penalty("gp", GP if config.gp is None else config.gp))
     return tuple(found)
+
+
+def objective(config: Config, penalties: tuple[Penalty, ...]) -> Objective:
+    """Return what a config asks for, in a step with these penalties."""
+    targets = config.real_target, config.fake_target
+    return Objective(LOSSES[config.loss], targets, config.generator_target, penalties, clip_limit(config))
 
 
 def draw_mix(rng: np.random.Generator, count: int) -> np.ndarray:

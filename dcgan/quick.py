@@ -14,7 +14,10 @@ from typing import Any
 from dcgan.config import Config
 
 VARIABLE = "DCGAN_QUICK"
-MOST = {"steps": 2, "width": 4, "batch_size": 4, "accumulate": 2, "samples": 10, "train_size": 40}  # of a new training
+# Of a new training
+MOST = {
+    "steps": 2, "width": 4, "batch_size": 4, "accumulate": 2, "samples": 10, "train_size": 40, "measure_count": 16,
+}  # fmt: skip
 
 
 def notice() -> str:

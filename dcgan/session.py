@@ -24,6 +24,7 @@ from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import UserError
+from dcgan.measuring import best
 from dcgan.reporting import live
 from dcgan.run import resume, tensorboard
 from dcgan.run.collapse import to_the_end
@@ -41,6 +42,7 @@ def check(config: Config) -> None:
     penalties.check(config)
     if config.tensorboard:
         tensorboard.require()
+    best.check(config)
     if config.data:
         split(config.data)
     _require_memory(config)
@@ -114,7 +116,11 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     if device_memory:
         say(device_memory)
     settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
-    return Trainer(settled, source, device)
+    if config.measure_features != "classifier":
+        settled = replace(settled, measure_features=os.path.abspath(config.measure_features))
+    trainer = Trainer(settled, source, device)
+    trainer.best.prepare()
+    return trainer
 
 
 def open_data(config: Config, progress: bool) -> Source:
@@ -167,7 +173,7 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
     if trainer.rollbacks:
         say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
-    _tidy(run, trainer.step, found, path)
+    _tidy(run, trainer, found, path)
     return trainer, run
 
 
@@ -186,8 +192,9 @@ def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:
         raise UserError(f"{path} is at step {step} of {config.steps}: ask for more --steps or --epochs")
 
 
-def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:
-    """Bring a run folder to the state that it had at a step: without half files and without later lines of the log."""
+def _tidy(run: RunDir, trainer: Trainer, found: resume.Found, path: str) -> None:
+    """Bring a run folder to the state that it had at the trainer's step: no half files, no later lines of the log."""
+    step, old = trainer.step, found.run or (RunDir(found.log.parent) if found.log else None)
     with run.locked():
         run.sweep()
         lacking = run.cut_log(step, found.log)
@@ -195,6 +202,7 @@ def _tidy(run: RunDir, step: int, found: resume.Found, path: str) -> None:
             say(f"{run.log} lacks {lacking:,} of the {step:,} steps before: it was damaged or cut")
         if found.run is None:
             write_atomically(run.checkpoint(step), Path(path).read_bytes())
+        trainer.best.settle(run.best, old.best if old else None, bool(trainer.changes))
 
 
 def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
@@ -243,6 +251,9 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
     record.changed(trainer.changes)
     record.write()
+    trainer.best.tell = record.best
+    if trainer.best.state:
+        record.best(trainer.best.state)
     return record
 
 

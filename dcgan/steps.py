@@ -11,7 +11,6 @@ back the gradient it gets, except for products in fp16 (gpunet/backend/loss_scal
 from __future__ import annotations
 
 from dcgan.augment import View
-from dcgan.losses import LOSSES, Loss
 from dcgan.penalties import ADVERSARIAL, Objective, at
 from gpunet.backend import join
 from gpunet.backend.devices import Array
@@ -22,21 +21,13 @@ Stats = dict[str, Array]  # the numbers for the log by name, 0-d arrays
 
 
 def discriminator_step(
-    G: Layer,
-    D: Layer,
-    optimizer: Adam,
-    real: Array,
-    z: Array,
-    real_target: float = 1.0,
-    fake_target: float = 0.0,
-    view: View | None = None,
-    objective: Objective = ADVERSARIAL,
-    mix: Array | None = None,
-) -> tuple[Array, Stats]:
+    G: Layer, D: Layer, optimizer: Adam, real: Array, z: Array,
+    view: View | None = None, objective: Objective = ADVERSARIAL, mix: Array | None = None,
+) -> tuple[Array, Stats]:  # fmt: skip
     """Train D once, on real pictures (N, H, W, C) and on G's for z; return G's pictures, ready for `generator_step`.
 
-    G learns nothing here: its backward is not called. Targets off 1 and 0 smooth D's labels. view: what D sees of
-    pictures; None: them as they are. objective: the loss and what is added to it; mix (N,): see `penalties.at`.
+    G learns nothing here: its backward is not called. view: what D sees of pictures; None: them as they are.
+    objective: the loss and what is added to it (dcgan/penalties.py); mix (N,): see `penalties.at`.
     """
     see = view or View()
     fake = G.forward(z)  # (N, H, W, C)
@@ -45,7 +36,7 @@ def discriminator_step(
         seen = see(join(real, fake), batches=2)
         logits = D.forward(seen)
         # ns: the mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
-        loss, means, dlogits = objective.loss.of_D(logits, (real_target, fake_target))
+        loss, means, dlogits = objective.loss.of_D(logits, objective.targets)
         D.backward(optimizer.scaled(dlogits), input_grad=False)
     stats = {"loss_d": loss} | dict(zip(objective.loss.names, means, strict=True))
     for penalty in objective.penalties:
@@ -57,13 +48,7 @@ def discriminator_step(
 
 
 def generator_step(
-    G: Layer,
-    D: Layer,
-    optimizer: Adam,
-    fake: Array,
-    target: float = 1.0,
-    view: View | None = None,
-    loss: Loss = LOSSES["ns"],
+    G: Layer, D: Layer, optimizer: Adam, fake: Array, view: View | None = None, objective: Objective = ADVERSARIAL
 ) -> Stats:
     """Train G once, through D as it is now, and the view; fake: what G's latest forward pass returned.
 
@@ -72,7 +57,8 @@ def generator_step(
     see = view or View()
     optimizer.zero_grad()
     with D.frozen():
-        value, dlogits = loss.of_G(D.forward(see(fake)), target)  # ns: -log D(G(z))
+        # ns: the mean of -log D(G(z)).
+        loss, dlogits = objective.loss.of_G(D.forward(see(fake)), objective.generator_target)
         G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)
     optimizer.step()
-    return {"loss_g": value}
+    return {"loss_g": loss}

@@ -90,6 +90,13 @@ def _from_file(path: str, given: Mapping[str, Any], weights: str | None, with_D:
     return Trained(G.to(device), config, held.run, held.step, held.weights, held.classes, D and D.to(device))
 
 
+def require(path: str) -> Path:
+    """Return the path of a run folder or a checkpoint. Raises UserError where there is none."""
+    if not Path(path).exists():
+        raise UserError(f"no such run folder or checkpoint: {path}")
+    return Path(path)
+
+
 def folder_of(path: Path) -> Path:
     """Return the run folder that a path names: itself, or for RUN/checkpoints/000500.h5 RUN."""
     place = path.resolve()

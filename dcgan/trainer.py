@@ -15,6 +15,8 @@ from dcgan import augment, images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
 from dcgan.gan import GAN
+from dcgan.measuring.best import Best
+from dcgan.options import due
 from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
 from dcgan.reporting.live import Live
@@ -56,6 +58,7 @@ class Trainer:
         self.fixed_z = draw_z(self.rng.spawn(1)[0], whole_batches(config.samples), config)
         self.gan = GAN(config, self.rng, device)
         self.stepper = Stepper(self.gan, device, config.graph)
+        self.best = Best(config, source, device)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.rates = 0, config.rates
@@ -79,6 +82,7 @@ class Trainer:
             "watch": self.watch.state_dict(),
             "rollbacks": self.rollbacks,
             "gan": self.gan.state_dict(),
+            **({"best": self.best.state} if self.best.state else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -91,6 +95,7 @@ class Trainer:
             raise ValueError(f"step {self.step}, epoch {epoch}, position {position} in {len(self.source)} pictures")
         self.saved_step, self.start = self.step, (epoch, position)
         self._take_fixed_z(state["fixed_z"])
+        self.best.load(state.get("best"))
         self.rates = self.gan.rates
         self.rollbacks = [[int(a), int(b)] for a, b in state.get("rollbacks", [])]  # older versions have none
         if "watch" in state:
@@ -165,13 +170,17 @@ class Trainer:
         self._set_learning_rates(batch.epoch + 1)
         stats = self.stepper(self.step + 1, inputs)
         self.step, self.start = self.step + 1, batch.next_start
+        finished = self.start[0] if self.start[0] > batch.epoch else None
+        numbers = self.best.numbers(self.gan, self.step, finished)
         if self.rollbacks and self.rollbacks[-1][1] == self.step - 1:
             output.log.note(self.step, rollbacks=len(self.rollbacks), rate=self.rate)
-        fetched = output.log.record(self.step, batch.epoch + 1, stats)
-        finished = self.start[0] if self.start[0] > batch.epoch else None
+        fetched = output.log.record(self.step, batch.epoch + 1, {**stats, **numbers})
         regular = self.step == 1 or due(config.sample_every, self.step, finished)
         if regular or self.step == self.last_step:
             self.sample(batch, inputs.zs[0], output, regular)
+        if self.best.improved:
+            self._write(output, output.run.best)
+            self.best.tell(self.best.state)
         if due(config.checkpoint_every, self.step, finished):
             self.save(output)
         elif self.first_save.due() and self.step < self.last_step:
@@ -230,10 +239,7 @@ class Trainer:
     def save(self, output: Output) -> None:
         """Write the log and a checkpoint, then remove the oldest checkpoints. Raises Diverged, CheckpointError."""
         run = output.run
-        output.log.flush()
-        state = self.state_dict()
-        log.require_finite(state["gan"], self.step)
-        checkpoint.save(run.checkpoint(self.step), state)
+        self._write(output, run.checkpoint(self.step))
         if self.early:
             self.early.unlink(missing_ok=True)
         self.first_save, self.early = Early(0), None
@@ -242,6 +248,13 @@ class Trainer:
         self.saved_step = self.step
         if output.plot:
             output.plot.update()
+
+    def _write(self, output: Output, path: Path) -> None:
+        """Write the log and a checkpoint of this step."""
+        output.log.flush()
+        state = self.state_dict()
+        log.require_finite(state["gan"], self.step)
+        checkpoint.save(path, state)
 
 
 class Early:
@@ -284,16 +297,3 @@ def last_step(config: Config, count: int) -> int:
     if config.last_batch == "wrap":
         return -(-config.epochs * count // config.pictures_per_step)
     return config.epochs * (count // config.pictures_per_step)
-
-
-def due(cadence: int | str | None, step: int, finished: int | None) -> bool:
-    """Return whether a thing is due after a step; finished: the epochs done if the step ended one, else None.
-
-    cadence: None, never; 200, every 200 steps; "10ep", at the end of every tenth epoch; "1,5,20ep", at that of these.
-    """
-    if isinstance(cadence, int):
-        return step % cadence == 0
-    if cadence is None or finished is None:
-        return False
-    epochs = [int(number) for number in cadence.removesuffix("ep").split(",")]
-    return finished in epochs if len(epochs) > 1 else finished % epochs[0] == 0

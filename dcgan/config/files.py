@@ -24,6 +24,19 @@ class Files:
         "N|Nep",
     )
     checkpoint_every: int | str = option(500, options.cadence, "steps or epochs between checkpoints", "N|Nep")
+    measure_every: int | str | None = option(
+        None,
+        options.cadence,
+        "steps or epochs between measurements (Frechet distance and more, docs/measure.md); the best stays as best.h5",
+        "N|Nep",
+    )
+    measure_count: int = option(2000, options.integer(6), "pictures of either side in such a measurement")
+    measure_features: str = option(
+        "classifier",
+        options.text,
+        "features that it takes: classifier, a small one trained on the data first, or an .onnx file",
+        "NAME",
+    )
     keep: int = option(3, options.integer(1), "number of checkpoints that stay, the newest ones")
     checkpoint_minutes: float = option(
         1.0,

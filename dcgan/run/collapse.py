@@ -72,6 +72,7 @@ def _go_back(trainer: Trainer, run: RunDir, error: Collapsed, record: Record) ->
         return f"no checkpoint was made before, up to step {error.good_step:,}"
     path, state = found
     trainer.load_state_dict(state)
+    trainer.best.settle(run.best, run.best, changed=True)
     trainer.rollbacks.append([error.step, trainer.step])
     number, rate = len(trainer.rollbacks), trainer.rate
     say(str(error))

@@ -3,6 +3,7 @@
     runs/0003-dcgan64/  config.json  run.json  log.jsonl  timing.jsonl  skipped.txt  loss.png  report.html
                         abandoned-1.jsonl (the log before a rollback)
                         samples/real.png  samples/000200.png  samples/000200-real.png  checkpoints/000200.h5
+                        checkpoints/best.h5
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class RunDir:
         self.skipped, self.plot = self.path / "skipped.txt", self.path / "loss.png"
         self.report = self.path / "report.html"
         self.samples, self.checkpoints = self.path / "samples", self.path / "checkpoints"
+        self.best = self.checkpoints / "best.h5"  # of the smallest Frechet distance (--measure-every)
 
     @classmethod
     def create(cls, out: str | os.PathLike, name: str) -> RunDir:

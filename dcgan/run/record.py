@@ -1,6 +1,6 @@
 """run.json: what ran. It is for people; no command needs it, and a resumed run reads config.json instead.
 
-    {"data": "10,000 images ...", "classes": ["cat", "dog"], "last_step": 3900,
+    {"data": "10,000 images ...", "classes": ["cat", "dog"], "last_step": 3900, "best": {"step": 3000, "frechet": 21.7},
      "starts": [{"from_step": 0, "command": "python -m dcgan.train", "device": "cpu", "started": ..., "ended": ...}]}
 
 `starts` has an entry for each time that the training was started or resumed.
@@ -53,6 +53,11 @@ class Record:
         self.start.update(more)
         text = json.dumps({**self.head, "starts": self.starts}, indent=2) + "\n"
         write_atomically(self.run.record, text.encode())
+
+    def best(self, state: dict[str, Any]) -> None:
+        """Note the best checkpoint so far and its number."""
+        self.head["best"] = state
+        self.write()
 
     def end(self, step: int, how: str) -> None:
         """Note the end of this start: finished, stopped or failed."""

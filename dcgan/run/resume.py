@@ -22,8 +22,8 @@ Say = Callable[[str], None]
 # have, which is said and noted. All else decides what the networks and the data are: with it, it would be another run.
 HARMLESS = (
     "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
-    "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "checkpoint_minutes",
-    "on_collapse",
+    "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "measure_every", "measure_count",
+    "measure_features", "checkpoint_minutes", "on_collapse",
 )  # fmt: skip
 COURSE = (
     "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",

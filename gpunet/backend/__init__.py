@@ -33,6 +33,7 @@ from gpunet.backend.penalty import between, gradient_penalty
 from gpunet.backend.residual import add
 from gpunet.backend.resize import downsample, fill_maps, pool_maps, upsample
 from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.softmax import softmax_cross_entropy
 from gpunet.backend.spectral import spectral_norm, spectral_norm_backward
 from gpunet.backend.threads import keep_freed_memory, thread_count
 

@@ -47,6 +47,16 @@ class Graph:
 
     Memory comes from a pool of its own: nobody else can be given a block that the graph will write to again. What the
     function returns is overwritten by the next call.
+
+    Branches. A function that works on a second stream, behind an event of the first, becomes a graph of two branches.
+    The pool keeps the free blocks of each stream apart: a block that one branch gives back is never given to the other
+    one. But it goes to the next array of the stream that it came from as soon as Python lets go of it. So an array that
+    was made on one stream and is read on another has to be held until the streams have met again (`wait_event`):
+
+        x = made on the first stream              dy and x are read by both branches
+        dweight = on the second stream            reads x, which the first one must not give back meanwhile
+        dx = on the first stream                  with x let go here, dx might lie where x is still being read
+        first.wait_event(second's)                from here on x may go
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Array]) -> None:

@@ -7,7 +7,9 @@
 //   dweight[p,q,c,f] = sum over n, i, j of  x[n, i*SH + p - top, j*SW + q - left, c] * dy[n, i, j, f]
 //
 // x (N, H, W, C), weight (KH, KW, C, F), y (N, OH, OW, F). Any size, stride, padding (asymmetric too) and number of
-// channels; fewer than 2^31 numbers in an array.
+// channels; fewer than 2^31 numbers in an array. Where a number lies is therefore looked up, as the sum of two Places.
+// The walks of conv2d_mma/ find it in fewer instructions, but take only channels that fill whole chunks of 16 bytes and
+// few taps, and hold a mask and an address per row in registers. Here the sums leave no register free.
 //
 // Thread -> element: a block computes a tile of the result, a thread TM x TN sums of it. Read the files in this order:
 //   passes.cuh     the three passes as matrix products, and where their numbers lie

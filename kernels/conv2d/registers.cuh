@@ -22,12 +22,15 @@ struct Share {
     __device__ static int row(int lane, int i) { return (i / RUN * LANES + lane) * RUN + i % RUN; }
     __device__ real at(int i, int e) const { return ALONG_K ? packs[i].numbers[e] : packs[i / RUN].numbers[i % RUN]; }
 
-    // Read the numbers of k + e. With ALONG_K they came with those of k already.
+    // Read the numbers of k + e. With ALONG_K they came with those of k already. `first`: the index of row(lane, 0), k 0.
     template <class Tile>
-    __device__ void read(const Tile& tile, int lane, int k, int e) {
+    __device__ void read(const Tile& tile, int first, int k, int e) {
         if (ALONG_K && e > 0) return;
 UNROLL_ALL
-        for (int i = 0; i < T; i += RUN) packs[i / RUN] = *reinterpret_cast<const Pack*>(&tile.at(row(lane, i), k + e));
+        for (int i = 0; i < T; i += RUN) {
+            const int index = Tile::index_from(first, i * LANES, k + e);
+            packs[i / RUN] = *reinterpret_cast<const Pack*>(&tile.numbers[index]);
+        }
     }
 };
 
@@ -47,14 +50,16 @@ struct RegisterSums {
 
     template <class ATile, class BTile>
     __device__ void multiply(const ATile& a_tile, const BTile& b_tile) {
+        const int a_first = ATile::index(A::row(threadIdx.x / LANES_N, 0), 0);
+        const int b_first = BTile::index(B::row(threadIdx.x % LANES_N, 0), 0);
 #pragma unroll 1
         for (int k = 0; k < DEPTH; k += VEC) {
             A a;
             B b;
 UNROLL_ALL
             for (int e = 0; e < VEC; ++e) {
-                a.read(a_tile, threadIdx.x / LANES_N, k, e);
-                b.read(b_tile, threadIdx.x % LANES_N, k, e);
+                a.read(a_tile, a_first, k, e);
+                b.read(b_tile, b_first, k, e);
 UNROLL_ALL
                 for (int i = 0; i < TM; ++i)
 UNROLL_ALL

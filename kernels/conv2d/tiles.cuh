@@ -24,7 +24,12 @@ struct SharedTile {
         if (ALONG_K) return row * DEPTH + (k ^ ((row >> 1 & 3) * VEC));
         return k * ROWS + row;
     }
-    __device__ const real& at(int row, int k) const { return numbers[index(row, k)]; }
+    // The index of (row + more, k), where `first` is that of (row, 0). row and more have no binary digit in common. So
+    // the xor of their sum is that of row and then that of more, a constant: 8 rows cost a thread one xor, not 8.
+    __device__ static int index_from(int first, int more, int k) {
+        if (ALONG_K) return (first ^ k ^ (more >> 1 & 3) * VEC) + more * DEPTH;
+        return first + more + k * ROWS;
+    }
 };
 
 // One of the two matrices on its way through shared memory: STAGES tiles in a ring, and the Places of rows and k's. The

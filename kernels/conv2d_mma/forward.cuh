@@ -16,26 +16,26 @@ __device__ void forward(const Result& y, const Number* x, const Number* weight, 
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_forward_huge(
-    optional float* y, optional Number* rounded, const Number* x, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Huge>(RESULT(y), x, weight, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_wide(
-    optional float* y, optional Number* rounded, const Number* x, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Wide>(RESULT(y), x, weight, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_tall(
-    optional float* y, optional Number* rounded, const Number* x, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Tall>(RESULT(y), x, weight, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward_small(
-    optional float* y, optional Number* rounded, const Number* x, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     forward<Small>(RESULT(y), x, weight, parts, counters, CONV, splits);
 }

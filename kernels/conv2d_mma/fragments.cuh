@@ -1,4 +1,4 @@
-// A warp reads fragments of both tiles and multiplies them: 16 x K by K x 8 numbers in an instruction (tensor_core.cuh).
+// A warp reads fragments of both tiles and multiplies them: 16 x K by K x 8 numbers an instruction (tensor_core.cuh).
 //
 // Thread -> element: WARPS_M x WARPS_N warps share the block's tile; a warp computes 16 TM rows by 8 TN columns as
 // TM x TN products. Lane 4 g + t of a warp holds, of each product, rows g and g + 8, columns 2t and 2t + 1.
@@ -9,7 +9,9 @@
 // 4 g + t gets number g of lines 2t and 2t + 1, two neighbours in k of one row.
 //
 // It turns 16-bit numbers only, and would tear floats into halves. So where the lines of a tile of floats are k's, each
-// lane reads its numbers one by one: number g of line t.
+// lane reads its numbers itself, from line t. Of operand b it reads number g. Of operand a it needs two rows of each
+// product, and may choose which: it takes the neighbours 2 g and 2 g + 1, which one instruction reads, as the product's
+// rows g and g + 8. Example: lane 4, with g = 1, reads rows 2 and 3 of every 16; of other tiles it gets rows 1 and 9.
 
 // The place in a tile where a lane begins to read; `first` is the first row (or column) of its warp. Lane 8 i + j names
 // line j of matrix i. For operand a, matrix 1 holds the next 8 rows and matrix 2 the next k's; for operand b, matrix 1
@@ -20,8 +22,8 @@ __device__ int first_place(int first) {
     const int ks = A ? matrix / 2 : matrix % 2;
     if (Tile::ALONG_K) return Tile::place(first + rows * 8 + line, ks);
     if (sizeof(Number) == 2) return Tile::place(ks * 8 + line, first / VEC + rows);
-    const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    return Tile::place(t, (first + g) / VEC) + g % VEC * sizeof(Number);
+    const int row = first + threadIdx.x % 32 / 4 * (A ? 2 : 1), t = threadIdx.x % 4;
+    return Tile::place(t, row / VEC) + row % VEC * sizeof(Number);
 }
 
 // Read rows 16 i to 16 i + 15 of the warp (or columns, for operand b) into the four registers of a fragment, with the
@@ -33,10 +35,15 @@ __device__ void read_16(unsigned (&r)[4], SharedAddress tile, int first, int i, 
     if constexpr (Tile::ALONG_K) load_matrices(r, tile + (first ^ step * 2 * CHUNK) + i * 16 * Tile::LINE);
     else if constexpr (sizeof(Number) == 2)
         load_matrices_turned(r, tile + (first ^ i % 4 * 2 * CHUNK) + i / 4 * 8 * CHUNK + step * 16 * Tile::LINE);
+    else if constexpr (A)
+UNROLL_ALL
+        for (int e = 0; e < 4; e += 2)
+            read_two_words(r[e], r[e + 1], tile + (first ^ i % 2 * 4 * CHUNK) + i / 2 * 8 * CHUNK +
+                                              (step * 8 + e * 2) * Tile::LINE);
     else
 UNROLL_ALL
         for (int e = 0; e < 4; ++e) {
-            const int rows = i * 2 + (A ? e % 2 : e / 2), k = step * 8 + (A ? e / 2 : e % 2) * 4;
+            const int rows = i * 2 + e / 2, k = step * 8 + e % 2 * 4;
             r[e] = read_word(tile + (first ^ rows % 4 * 2 * CHUNK) + rows / 4 * 8 * CHUNK + k * Tile::LINE);
         }
 }
@@ -54,6 +61,7 @@ struct Shape {
 template <class Shape, class Pass>
 struct Sums {
     static constexpr int TM = Shape::TM, TN = Shape::TN, COUNT = TM * TN * 4;
+    static constexpr bool NEIGHBOURS = !Pass::A::ALONG_K && sizeof(Number) == 4;  // rows 2 g, 2 g + 1, not g, g + 8
     float sums[TM][TN][4] = {};
     int a_first = first_place<typename Pass::A, true>(Shape::first_row());
     int b_first = first_place<typename Pass::B, false>(Shape::first_column());
@@ -85,7 +93,7 @@ UNROLL_ALL
             for (int half = 0; half < 2; ++half)
 UNROLL_ALL
                 for (int j = 0; j < TN; ++j)
-                    body(Shape::first_row() + i * 16 + half * 8 + g, Shape::first_column() + j * 8 + t * 2,
-                         sums[i][j][half * 2], sums[i][j][half * 2 + 1]);
+                    body(Shape::first_row() + i * 16 + (NEIGHBOURS ? g * 2 + half : half * 8 + g),
+                         Shape::first_column() + j * 8 + t * 2, sums[i][j][half * 2], sums[i][j][half * 2 + 1]);
     }
 };

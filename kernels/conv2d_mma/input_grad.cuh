@@ -19,26 +19,26 @@ __device__ void input_grad(const Result& dx, const Number* dy, const Number* wei
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_input_grad_huge(
-    optional float* dx, optional Number* rounded, const Number* dy, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* dx, optional Number* rounded, aligned16 const Number* dy, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     input_grad<Huge>(RESULT(dx), dy, weight, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_input_grad_wide(
-    optional float* dx, optional Number* rounded, const Number* dy, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* dx, optional Number* rounded, aligned16 const Number* dy, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     input_grad<Wide>(RESULT(dx), dy, weight, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_input_grad_tall(
-    optional float* dx, optional Number* rounded, const Number* dy, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* dx, optional Number* rounded, aligned16 const Number* dy, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     input_grad<Tall>(RESULT(dx), dy, weight, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_input_grad_small(
-    optional float* dx, optional Number* rounded, const Number* dy, const Number* weight, optional const float* bias,
-    optional const Number* mask, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
-    int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* dx, optional Number* rounded, aligned16 const Number* dy, aligned16 const Number* weight,
+    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
     input_grad<Small>(RESULT(dx), dy, weight, parts, counters, CONV, splits);
 }

@@ -44,15 +44,21 @@ __device__ void convolve(Pass pass, const Result& result, float* parts, int* cou
     pass.start(m0, n0, begin);
     Sums<Shape, Pass> sums;
     keep(sums.a_first), keep(sums.b_first);
-    int fill = 0, use = STAGE;  // where in the ring the next tiles are written and read: STAGES - 1 apart
-    for (int tile = begin - STAGES + 1; tile < end; ++tile) {  // the first STAGES - 1 turns only copy
-        copy_async_wait<STAGES - 2>();  // this thread's copies of `tile` have arrived
-        __syncthreads();                // everybody's have; and nobody reads the tile before any more
-        if (tile + STAGES - 1 < end) pass.fetch(ring + fill, ring + fill + Pass::A::BYTES);
+    const SharedAddress last = ring + (STAGES - 1) * STAGE;
+#pragma unroll 1
+    for (int i = 0; i < STAGES - 1; ++i) {  // fill the ring up to its last place
+        if (begin + i < end) pass.fetch(ring + i * STAGE, ring + i * STAGE + Pass::A::BYTES);
         copy_async_commit();
-        if (tile >= begin) sums.multiply(ring + use, ring + use + Pass::A::BYTES);
+    }
+    SharedAddress use = ring, fill = last;  // where tiles are read, and where those STAGES - 1 later are written
+    for (int tile = begin; tile < end; ++tile) {
+        copy_async_wait<STAGES - 2>();  // this thread's copies of `tile` have arrived
+        __syncthreads();                // everybody's have; and nobody reads the tile before it any more
+        if (tile + STAGES - 1 < end) pass.fetch(fill, fill + Pass::A::BYTES);
+        copy_async_commit();
+        sums.multiply(use, use + Pass::A::BYTES);
         fill = use;  // these tiles have been used when the next ones are written
-        use = use < STAGE * (STAGES - 1) ? use + STAGE : 0;
+        use = use == last ? ring : use + STAGE;
     }
     pass.after_loop();
     float (&flat)[Sums<Shape, Pass>::COUNT] = reinterpret_cast<float (&)[Sums<Shape, Pass>::COUNT]>(sums.sums);

@@ -18,7 +18,9 @@
 // 2 or 4 chunks to the right is `place ^ that many chunks`. Threads work out one place, before the loop.
 //
 // Neighbouring threads copy neighbouring chunks. Thread t copies chunk t % CHUNKS of line t / CHUNKS, and of EACH - 1
-// more lines, STEP apart.
+// more lines, STEP apart. With PER_LINE = 2 it copies a second chunk of each of these lines, CHUNKS to the right of the
+// first. Example: AlongRows<256, 128, 2> in 32 bits has lines of 64 chunks, so CHUNKS = 32 and STEP = 4; thread 37
+// copies the chunks 5 and 37 of the lines 1, 5, 9 and 13.
 
 constexpr int CHUNK = 16;                    // bytes
 constexpr int VEC = CHUNK / sizeof(Number);  // numbers of a chunk
@@ -32,10 +34,10 @@ struct AlongK {
     __device__ static int place(int row, int chunk) { return row * LINE + (chunk ^ (row >> 1 & 3)) * CHUNK; }
 };
 
-template <int ROWS, int THREADS>
+template <int ROWS, int THREADS, int PER_LINE = 1>
 struct AlongRows {
     static constexpr bool ALONG_K = false;
-    static constexpr int BYTES = ROWS * 64, CHUNKS = ROWS / VEC, LINE = CHUNKS * CHUNK;
+    static constexpr int BYTES = ROWS * 64, CHUNKS = ROWS / VEC / PER_LINE, LINE = ROWS / VEC * CHUNK;
     static constexpr int EACH = DEPTH * CHUNKS / THREADS, STEP = THREADS / CHUNKS;
     __device__ static int place(int k, int chunk) {
         return k * LINE + (chunk ^ (VEC == 8 ? k & 7 : 2 * (k & 3))) * CHUNK;
@@ -49,13 +51,16 @@ template <class Tile> __device__ int place_of_thread() {
     return Tile::place(line_of_thread<Tile>(0), chunk_of_thread<Tile>());
 }
 
-// Start to copy the calling thread's i-th chunk into a tile; zeros where it is outside. `place`: of its first chunk.
-template <class Tile>
+// Start to copy into a tile a chunk of the calling thread's i-th line: the first chunk, or with `second` that CHUNKS to
+// the right of it. Zeros are written where it is not inside. `place`: of the thread's first chunk in its first line.
+template <class Tile, bool second = false>
 __device__ void copy_chunk(SharedAddress tile, int place, int i, const Number* from, bool inside) {
     // The number of the thread's line is that of its first one, which is below STEP, plus i * STEP. STEP is a power of
     // two, so the two have no bits in common, and the second one's part of the xor is a constant.
     constexpr int LINES = Tile::ALONG_K || VEC == 8 ? 8 : 4;  // after so many lines the xor begins again
     const int turn = i * Tile::STEP % LINES * (VEC == 8 ? 1 : 2) * CHUNK;
     static_assert(!Tile::ALONG_K || Tile::STEP % LINES == 0, "a thread's chunks would lie in different places");
-    copy_async<CHUNK>(tile + (place ^ turn) + i * Tile::STEP * Tile::LINE, from, inside);
+    // The xor moves a chunk among 8. So a way of 8 or more chunks to the right is added, one of 4 is one more xor.
+    constexpr int WAY = second ? Tile::CHUNKS * CHUNK : 0, FAR = WAY % (8 * CHUNK) ? 0 : WAY, NEAR = WAY - FAR;
+    copy_async<CHUNK>(tile + (place ^ turn ^ NEAR) + FAR + i * Tile::STEP * Tile::LINE, from, inside);
 }

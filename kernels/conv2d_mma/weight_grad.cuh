@@ -16,22 +16,26 @@ __device__ void weight_grad(float* dweight, const Number* x, const Number* dy, f
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_weight_grad_huge(
-    float* dweight, const Number* x, const Number* dy, optional float* parts, optional int* counters, int N, int H,
-    int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    float* dweight, aligned16 const Number* x, aligned16 const Number* dy, optional float* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     weight_grad<Huge>(dweight, x, dy, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_weight_grad_wide(
-    float* dweight, const Number* x, const Number* dy, optional float* parts, optional int* counters, int N, int H,
-    int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    float* dweight, aligned16 const Number* x, aligned16 const Number* dy, optional float* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     weight_grad<Wide>(dweight, x, dy, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_weight_grad_tall(
-    float* dweight, const Number* x, const Number* dy, optional float* parts, optional int* counters, int N, int H,
-    int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    float* dweight, aligned16 const Number* x, aligned16 const Number* dy, optional float* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     weight_grad<Tall>(dweight, x, dy, parts, counters, CONV, splits);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_weight_grad_small(
-    float* dweight, const Number* x, const Number* dy, optional float* parts, optional int* counters, int N, int H,
-    int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    float* dweight, aligned16 const Number* x, aligned16 const Number* dy, optional float* parts,
+    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
+    int left, int splits) {
     weight_grad<Small>(dweight, x, dy, parts, counters, CONV, splits);
 }

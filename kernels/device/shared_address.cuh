@@ -6,7 +6,11 @@ typedef char* SharedAddress;
 inline SharedAddress shared_address(void* pointer) { return (char*) pointer; }
 inline void* pointer_to(SharedAddress address) { return address; }
 inline unsigned read_word(SharedAddress from) { unsigned word; std::memcpy(&word, from, 4); return word; }
+inline void read_two_words(unsigned& left, unsigned& right, SharedAddress from) {
+    left = read_word(from), right = read_word(from + 4);
+}
 inline void keep(int&) {}
+inline void add_if(bool condition, int& number, int amount) { number += condition ? amount : 0; }
 #else
 typedef unsigned SharedAddress;
 __device__ SharedAddress shared_address(void* pointer) { return (unsigned) __cvta_generic_to_shared(pointer); }
@@ -16,7 +20,14 @@ __device__ unsigned read_word(SharedAddress from) {
     asm volatile("ld.shared.u32 %0, [%1];" : "=r"(word) : "r"(from));
     return word;
 }
+__device__ void read_two_words(unsigned& left, unsigned& right, SharedAddress from) {  // a multiple of 8
+    asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(left), "=r"(right) : "r"(from));
+}
 // Make the compiler hold a number in a register. Otherwise it may work it out again in every turn of a loop.
 __device__ void keep(int& number) { asm volatile("" : "+r"(number)); }
 __device__ void keep(unsigned& number) { asm volatile("" : "+r"(number)); }
+__device__ void add_if(bool condition, int& number, int amount) {
+    asm("{ .reg .pred yes; setp.ne.u32 yes, %2, 0; @yes add.s32 %0, %0, %1; }"
+        : "+r"(number) : "r"(amount), "r"((unsigned) condition));
+}
 #endif

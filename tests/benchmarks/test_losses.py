@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import losses
+from dcgan.measuring.features import classifier
+from running import write_pictures
 
 
 def test_what_leaves_the_spread_is_named():
@@ -19,4 +21,23 @@ def test_what_leaves_the_spread_is_named():
 
 def test_a_training_with_each_algorithm(capsys):
     assert losses.main(["--steps", "4", "--window", "2", "--seeds", "2", "--width", "2", "--batch-size", "4"]) in (0, 1)
-    assert "dcgan64, width 2, batch 4, 2 seeds" in capsys.readouterr().out
+    assert "dcgan64 on built-in faces, width 2, batch 4, 2 seeds" in capsys.readouterr().out
+
+
+def test_a_distance_that_leaves_the_spread_is_named():
+    found = {"direct": np.array([20.0, 22.0, 24.0]), "auto": np.array([21.0, 23.0, 26.0]), "far": np.array([40.0] * 3)}
+    line, strays = losses.compare_distances(found)
+    assert strays == ["far, Frechet distance"] and line.split()[2:4] == ["22.00", "+-"] and "40.00" in line
+
+
+def test_the_frechet_distances_of_labelled_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DCGAN_QUICK", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(classifier, "SETTINGS", classifier.SETTINGS | {"width": 4})
+    for name in ("cats", "dogs"):
+        (tmp_path / "kinds").mkdir(exist_ok=True)
+        write_pictures(tmp_path / "kinds" / name, 10)
+    assert losses.main(["--data", str(tmp_path / "kinds"), "--algorithms", "auto", "--seeds", "2"]) in (0, 1)
+    out = capsys.readouterr().out
+    assert out.count("Frechet distance") >= 5 and "winograd2" not in out
+    assert f"carpedm20-mnist on {tmp_path / 'kinds'}, width 4" in out

@@ -10,6 +10,7 @@ from dcgan import losses
 from dcgan.config import Config
 from dcgan.config import loss as options
 from dcgan.errors import UserError
+from dcgan.run import advice
 from gpunet import backend
 from running import content, run_train
 from small_gan import BATCH, make_gan
@@ -134,6 +135,13 @@ def test_scores_and_probabilities_have_names_of_their_own():
         means = {"d_real", "d_fake"} if name == "ns" else {"score_real", "score_fake"}
         assert set(stats) == {"loss_d", "loss_g", *means, *(["gp"] if name == "wgan-gp" else [])}
     assert tuple(losses.LOSSES) == options.LOSSES
+
+
+def test_no_sign_is_read_from_scores():
+    """They are no probabilities: a large difference says nothing."""
+    for row in advice.rows():
+        scores = [{"step": step, "score_real": 50.0, "score_fake": -50.0} for step in range(1, 2 * advice.STEPS)]
+        assert not any(map(row.note, scores)) and row.finding() is None
 
 
 MISUSE = [

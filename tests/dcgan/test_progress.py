@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
@@ -16,6 +15,8 @@ from dcgan.run import curves
 from dcgan.run.curves import LossPlot, curves_of, save_plot, smooth
 from dcgan.run.folder import RunDir
 from running import run_train
+
+Figure = pytest.importorskip("matplotlib.figure").Figure
 
 RECORD = {"step": 98765, "epoch": 25, "loss_d": 1.2345, "loss_g": 12.345, "d_real": 0.512, "d_fake": 0.487}
 
@@ -64,8 +65,7 @@ def test_a_picture_of_any_length(tmp_path, count):
 
 def test_the_picture_says_what_it_shows(monkeypatch):
     """Reference lines in words, a legend above the curves, faint lines behind strong ones."""
-    from matplotlib.figure import Figure
-
+    
     axes = Figure().subplots()
     curves.draw(axes, *curves.PANELS[0], records(1000))
     words = [text.get_text() for text in axes.get_legend().get_texts()]

@@ -183,10 +183,12 @@ def test_the_cpu_has_the_same_numbers(runs):
 
 @pytest.mark.cuda
 @pytest.mark.usefixtures("numbers_for_plot")
-@pytest.mark.parametrize("first, second", [("cpu", "cuda"), ("cuda", "cpu")])
-def test_a_run_goes_on_on_another_device(runs, capsys, first, second):
+@pytest.mark.parametrize("devices", [("cpu", "cuda", "cpu"), ("cuda", "cpu", "cuda")], ids="-".join)
+def test_a_run_goes_on_on_another_device_and_comes_back(runs, capsys, devices):
+    first, *others = devices
     run = train(runs, "--device", first, "--steps 2")
-    assert run_train("--resume", run, "--steps 4 --no-progress --device", second) == 0
-    assert f"device {second}, implementation kernels, precision fp32" in capsys.readouterr().out
-    assert RunDir(run).saved()[0].stem == "000004"
-    assert_same_numbers(train(runs, "--device", first, "--steps 4"), run, 1e-3)
+    for steps, device in zip((4, 6), others, strict=True):
+        assert run_train("--resume", run, "--steps", str(steps), "--no-progress --device", device) == 0
+        assert f"device {device}, implementation kernels, precision fp32" in capsys.readouterr().out
+    assert RunDir(run).saved()[0].stem == "000006"
+    assert_same_numbers(train(runs, "--device", first, "--steps 6"), run, 1e-3)

@@ -81,6 +81,48 @@ def test_a_graph_is_the_step_bit_for_bit(options):
         assert losses(True, **options) == losses(False, **options)
 
 
+def weights(graph, precision, steps, rounds=1):
+    """Return the bytes of all weights, averages and moments after some steps; again and again from one state.
+
+    The net is one whose convolutions tensor cores take.
+    """
+    config = Config(width=8, z_dim=3, image_size=8, channels=1, batch_size=2, precision=precision)
+    gan, found = GAN(config, np.random.default_rng(0), "cuda"), []
+    state, stepper = gan.state_dict(), Stepper(gan, "cuda", graph)
+    with backend.use("kernels"), backend.use_precision(precision):
+        for _ in range(rounds):
+            gan.load_state_dict(state)
+            rng = np.random.default_rng(1)
+            with stepper.running():
+                for number in range(1, steps + 1):
+                    images = rng.integers(0, 256, (2, 8, 8, 1), dtype="uint8")
+                    stepper(number, Inputs(images, [draw_z(rng, 2, config)]))
+            after = gan.state_dict()
+            found.append(b"".join(np.asarray(array).tobytes() for part in after.values() for array in part.values()))
+    return found
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", backend.PRECISIONS)
+def test_a_graph_is_the_step_bit_for_bit_in_every_precision(monkeypatch, precision):
+    launch, files = kernels.launch, set()
+
+    def noted(entry, *more, **others):
+        files.add(entry.partition("/")[0])
+        launch(entry, *more, **others)
+
+    monkeypatch.setattr(kernels, "launch", noted)
+    assert weights(True, precision, 4) == weights(False, precision, 4)  # the graph takes over at the third step
+    assert ("conv2d_mma" in files) == (precision != "fp32")
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_fifty_repeats_of_a_graph_are_equal(precision):
+    """Blocks arrive in another order each time; no sum may depend on it."""
+    assert len(set(weights(True, precision, 1, 50))) == 1
+
+
 @pytest.mark.cuda
 def test_steps_come_behind_what_was_loaded_and_before_what_is_read():
     """Nothing else orders the stream of the steps and the one that loads and reads."""

@@ -20,7 +20,8 @@ from gpunet.kernels.loader import source
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 FILES = [  # of the other files, tests of their own
     "activations", "adam", "arrays", "augment", "average", "batchnorm", "columns", "gradient_norm", "im2col", "images",
-    "layer_norm", "losses", "loss_scale", "noise", "norm_tangent", "penalty", "residual", "resize", "spectral",
+    "layer_norm", "losses", "loss_scale", "noise", "norm_tangent", "penalty", "residual", "resize", "softmax",
+    "spectral",
     *(f"factors/factors_{precision}" for precision in factors.DTYPES),
 ]  # fmt: skip
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
@@ -37,6 +38,7 @@ def run_all(device):
     results += [backend.leaky_relu(x, 0.2), backend.leaky_relu_backward(dy.copy(), y, 0.2), launches.zeros(x, 5)]
     results += [add_bias(x.copy(), channel), *backend.bce_with_logits(x, 1.0)]
     results += [*backend.bce_of_halves(x, (0.9, 0.2)), launch_join(x, y, x, y)]
+    results += backend.softmax_cross_entropy(x, to_device(rng.integers(0, 3, 6000).astype("int32"), device))
     results += [*backend.loss_of_answers(x, "hinge", (1.0, -1.0)), *penalties(x, y, dy, channel)]
     statistics = backend.batchnorm(x, channel, channel, 1e-5, 0.2)
     results += [*statistics, backend.batchnorm_inference(x, channel, channel, None, None, 1e-5)]

@@ -236,6 +236,20 @@ def test_sizes_that_do_not_fit_are_refused(x, weight, dy):
 
 @everywhere
 @every_format
+@every_pass
+def test_factors_at_odd_addresses_are_refused(device, precision, which):
+    """The kernels copy 16 bytes at a time: a GPU would stop with an error that names no array."""
+    shape = EIGHTS[0]
+    there = rounded(on(device, arrays(shape)), precision)
+    for name in {"forward": ("x", "weight"), "input_grad": ("dy", "weight"), "weight_grad": ("x", "dy")}[which]:
+        flat = backend.to_device(np.zeros(there[name].size + 2, there[name].dtype), device)
+        odd = flat[2:].reshape(there[name].shape)  # 4 or 8 bytes behind a multiple of 16
+        with pytest.raises(ValueError, match=f"`{name}`: got address 0x.*, expected a multiple of 16"):
+            multiplied(which, shape, {**there, name: odd}, precision)
+
+
+@everywhere
+@every_format
 def test_empty_batches(device, precision):
     shape = Shape(0, 4, 4, 8, 16, (3, 3))
     there = rounded(on(device, arrays(shape)), precision)

@@ -71,6 +71,8 @@ def left_out(command: Command) -> str:
     lacks_nvrtc = re.match(r"python -m benchmarks\.(kernels|ladder --write)", command.text) and not (
         installed("cupy") and installed("nvidia.cuda_nvrtc")
     )
+    if "--to onnx" in command.text and not installed("onnx"):
+        return "needs the package onnx"
     return "needs PyTorch" if lacks_torch else "needs NVRTC" if lacks_nvrtc else ""
 
 
@@ -82,6 +84,7 @@ LEFT_OUT = {
     r"\.venv/bin/pre-commit install": "changes the git repository",
     r"dcgan-": "needs an installation (that the package has the command is tested)",
     r"python docs/": "writes into the checkout; tests/docs/test_pictures.py tests it",
+    r"python -m dcgan\.measure .*\.onnx": "needs a file that PyTorch makes",
     r"tensorboard": "is a server, and a program of others",
     r"ncu|nvidia-smi": "needs a GPU",
     r".*--device cuda": "needs a GPU",

@@ -20,11 +20,15 @@ def cache_path(listing: Listing, wanted: Wanted, room: Room, growing: bool) -> P
     training runs (growing) has another layout than a packed one, so another KEY.
     Example: celeba-ca13f99556a06ab52bd88ac2-fe3d478305dcdc2f6455be25.h5.
     """
-    folder = Path(room.cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
     place, choice = Path(wanted.path).resolve(), [] if wanted.choice == ALL else [wanted.choice]
     key = digest([place, wanted.recipe.to_json(), *choice, *(["growing"] if growing else [])])
     name = os.fsdecode(os.fsencode(place.stem)[:MOST_NAME])
-    return folder / f"{name}-{key}-{listing.version}.h5"
+    return cache_folder(room.cache_dir) / f"{name}-{key}-{listing.version}.h5"
+
+
+def cache_folder(given: str | os.PathLike | None = None) -> Path:
+    """The folder for what is made once and kept: the given one, else dcgan in XDG_CACHE_HOME or in ~/.cache."""
+    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan")
 
 
 def forget_older(cached: Path) -> None:

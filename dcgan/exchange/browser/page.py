@@ -123,9 +123,10 @@ def _enough_bits(run: Trained, exact: np.ndarray, z: np.ndarray, labels: np.ndar
 
 
 def _about(run: Trained, height: int, width: int) -> str:
+    data = " on the built-in drawn faces" if run.config.data is None else ""
     return (
         f"A generator draws pictures of {height}x{width} pixels here, in your browser: preset {run.config.preset}, "
-        f"trained for {run.step:,} steps. This page loads nothing and sends nothing."
+        f"trained for {run.step:,} steps{data}. This page loads nothing and sends nothing."
     )
 
 
