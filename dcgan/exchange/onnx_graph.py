@@ -20,32 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcgan.errors import UserError
-from gpunet import backend
+from gpunet import backend, layers
 from gpunet.backend.sizes import output_size
-from gpunet.layers import (
-    AveragePool,
-    BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    GlobalAveragePool,
-    GlobalSumPool,
-    InstanceNorm,
-    JoinLabels,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    Parameter,
-    ReLU,
-    Reshape,
-    Residual,
-    Sequential,
-    Sigmoid,
-    SpectralNorm,
-    Tanh,
-    Upsample,
-)
+from gpunet.layers import Layer, Parameter, Sequential
 from gpunet.layers.geometry import conv_pads, transposed_output
 
 TO_ONNX = (3, 2, 0, 1)  # the axes of a convolution's weight: (KH, KW, in, out) -> (out, in, KH, KW)
@@ -93,10 +70,13 @@ class Graph:
         return self.nodes[-1].output
 
 
+Nodes = Callable[[Graph, Value, Any], Value]  # adds what a layer does with a value, and returns what comes of it
+
+
 def of_generator(G: Sequential, z_dim: int) -> tuple[Graph, tuple[int, ...]]:
     """Return G's graph and the shape (H, W, C) of its pictures. UserError: G has a layer that ONNX is not told of."""
     graph, z = Graph(), Value("z", (z_dim,))
-    if not isinstance(G[0], Flatten):
+    if not isinstance(G[0], layers.Flatten):
         z = _as_map(graph, z, (1, 1, z_dim))
     pictures = add(graph, z, G)
     graph.node("Identity", pictures.name, output="pictures")
@@ -208,9 +188,7 @@ def _normalised(graph: Graph, x: Value, layer: Any, axes: list[int]) -> Value:
 def _affine(layer: Any, name: str) -> np.ndarray:
     """Return a norm's scale or shift, (C,): 1 or 0 everywhere where it has none."""
     parameter = getattr(layer, name)
-    if parameter is None:
-        return np.full(layer.channels, name == "scale", "float32")
-    return backend.to_numpy(parameter.data)
+    return backend.to_numpy(parameter.data) if parameter else np.full(layer.channels, name == "scale", "float32")
 
 
 def _pixels(x: Value) -> list[int]:
@@ -221,7 +199,7 @@ def _pixels(x: Value) -> list[int]:
 # ---- layers without weights ----
 
 
-def _elementwise(op: str) -> Callable[[Graph, Value, Any], Value]:
+def _elementwise(op: str) -> Nodes:
     return lambda graph, x, layer: Value(graph.node(op, x.name), x.shape)
 
 
@@ -261,10 +239,11 @@ def _join_labels(graph: Graph, x: Value, layer: Any) -> Value:
 
 
 def _upsample(graph: Graph, x: Value, layer: Any) -> Value:
-    size = layer.output_size or (2 * x.shape[0], 2 * x.shape[1])
+    doubled = 2 * x.shape[0], 2 * x.shape[1]
+    size = layer.output_size or doubled
     how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     name = graph.node("Resize", x.name, "", np.array([1, 1, 2, 2], "float32"), **how)
-    if size != (2 * x.shape[0], 2 * x.shape[1]):
+    if size != doubled:
         name = graph.node("Slice", name, _numbers(0, 0), _numbers(*size), _numbers(2, 3))
     return Value(name, (*size, x.shape[2]))
 
@@ -276,7 +255,7 @@ def _average_pool(graph: Graph, x: Value, layer: Any) -> Value:
     return Value(name, ((height + 1) // 2, (width + 1) // 2, channels))
 
 
-def _pool(op: str) -> Callable[[Graph, Value, Any], Value]:
+def _pool(op: str) -> Nodes:
     return lambda graph, x, layer: Value(graph.node(op, x.name, _numbers(2, 3), keepdims=0), x.shape[2:])
 
 
@@ -292,10 +271,12 @@ def _numbers(*values: int) -> np.ndarray:
     return np.array(values, "int64")
 
 
-LAYERS: dict[type[Layer], Callable[[Graph, Value, Any], Value]] = {
-    Conv2d: _conv, ConvTranspose2d: _transposed, Linear: _linear, SpectralNorm: _spectral,
-    BatchNorm: _batchnorm, LayerNorm: _layernorm, InstanceNorm: _instancenorm,
-    ReLU: _elementwise("Relu"), LeakyReLU: _leaky, Tanh: _elementwise("Tanh"), Sigmoid: _elementwise("Sigmoid"),
-    Flatten: _flatten, Reshape: _reshape, JoinLabels: _join_labels, Upsample: _upsample, AveragePool: _average_pool,
-    GlobalAveragePool: _pool("ReduceMean"), GlobalSumPool: _pool("ReduceSum"), Residual: _residual,
+LAYERS: dict[type[Layer], Nodes] = {
+    layers.Conv2d: _conv, layers.ConvTranspose2d: _transposed, layers.Linear: _linear, layers.SpectralNorm: _spectral,
+    layers.BatchNorm: _batchnorm, layers.LayerNorm: _layernorm, layers.InstanceNorm: _instancenorm,
+    layers.ReLU: _elementwise("Relu"), layers.LeakyReLU: _leaky,
+    layers.Tanh: _elementwise("Tanh"), layers.Sigmoid: _elementwise("Sigmoid"),
+    layers.Flatten: _flatten, layers.Reshape: _reshape, layers.JoinLabels: _join_labels,
+    layers.Upsample: _upsample, layers.AveragePool: _average_pool, layers.Residual: _residual,
+    layers.GlobalAveragePool: _pool("ReduceMean"), layers.GlobalSumPool: _pool("ReduceSum"),
 }  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 
 from dcgan.exchange.browser import plan
 from dcgan.reporting.markup import Markup, escaped, source_hash, tag
-from dcgan.sampling import balanced_labels, draw_z, lowest
+from dcgan.sampling import balanced_labels, draw_z, lowest, require_numbers
 from gpunet import __version__, backend
 from gpunet.files import write_atomically
 from gpunet.layers import Sequential
@@ -39,7 +39,7 @@ SMALL = 160  # pixels: smaller pictures are shown with their pixels to be seen
 
 
 def write(path: Path, run: Trained) -> None:
-    """Write the page of a run's G. UserError: G has a layer that the page cannot compute."""
+    """Write the page of a run's G. UserError: G has a layer that the page cannot compute, or draws NaN."""
     write_atomically(path, page(run).encode())
 
 
@@ -109,6 +109,7 @@ def _drawn(G: Sequential, z: np.ndarray, labels: np.ndarray | None) -> np.ndarra
         cut = slice(start, start + 32)
         with G.given(None if labels is None else labels[cut]):
             parts.append(backend.to_numpy(G.forward(z[cut])))
+        require_numbers(parts[-1])
     return np.concatenate(parts)
 
 
