@@ -18,6 +18,7 @@ from dcgan.exchange.browser import plan
 from dcgan.sampling import draw_z
 from gpunet import backend, layers
 from page_reader import Page
+from pages import ROOT
 from preset_runs import SIZES, made_run
 from running import words
 
@@ -27,6 +28,7 @@ RUNS = [
     ("carpedm20", {"projection_norm": "feature", "bn_scale": False, "channels": 1, "z_dist": "unsigned"}),
     ("paper", {"output": "sigmoid", "padding": "symmetric"}),
 ]
+DEMO = ROOT / "docs/browser/index.html"
 
 
 # ---- the file ----
@@ -114,6 +116,18 @@ def test_a_layer_that_is_not_known():
         browser_page.page(run._replace(G=net))
 
 
+def test_the_page_of_docs_is_current():
+    page = Page(DEMO.read_text(encoding="utf-8"))
+    files = {
+        name: (browser_page.HERE / name).read_text() for name in ("page.css", "page.js", "numbers.js", "layers.js")
+    }
+    assert page.texts("style") == [files["page.css"]], "make browser-page writes it anew"
+    assert page.inner(page.all("script")[-1]) == files["page.js"], "make browser-page writes it anew"
+    (worker,) = [page.inner(each) for each in page.all("script") if each.get("id") == "worker"]
+    assert worker == "\n".join([files["numbers.js"], files["layers.js"], (browser_page.HERE / "worker.js").read_text()])
+    assert DEMO.stat().st_size < 3e6 and page.data[0]["step"] == 900
+
+
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_numbers_that_overflow():
     run = made_run("dcgan64", {})
@@ -193,6 +207,12 @@ def test_the_browser_draws_what_python_draws(browser, tmp_path, name, options):
     assert np.abs(drawn - rounded).max() <= 1 and np.ptp(drawn) > 20
     assert np.sqrt(np.mean((drawn - exact) ** 2.0)) < 1.0
     assert (canvas(browser, "#large") == drawn[0]).all()
+
+
+def test_the_page_of_docs_draws(browser):
+    browser.open(DEMO)
+    settled(browser)
+    assert browser.wrong() == [] and np.ptp(canvas(browser, "#large")) > 100
 
 
 def test_seeds_and_classes(browser, tmp_path):

@@ -47,20 +47,21 @@ def test_onnx_runtime_computes_the_same(runtime, tmp_path, name, options):
     run = made_run(name, options)
     onnx_file.write(tmp_path, run)
     G, D = (session(runtime, tmp_path / f"{net}.onnx") for net in "GD")
-    exact = copy.deepcopy(run.D).to("cpu", "float64")  # logits are sums of many numbers: float32 has fewer digits left
+    exact_G, exact_D = (copy.deepcopy(net).to("cpu", "float64") for net in (run.G, run.D))  # float32 rounds, ours too
     rng = np.random.default_rng(1)
     for count in (1, 3, 64):
         z = rng.standard_normal((count, 5)).astype("float32")
         labels = rng.integers(0, 10, count) if run.config.classes else None
         told = {} if labels is None else {"labels": labels}
         given = None if labels is None else labels.astype("int32")
-        with run.G.given(given), exact.given(given):
-            ours = run.G.forward(z.reshape(-1, 1, 1, 5))
-            logits = exact.forward(ours.astype("float64")).ravel()
+        with exact_G.given(given), exact_D.given(given):
+            ours = exact_G.forward(z.reshape(-1, 1, 1, 5).astype("float64"))
+            seen = ours.astype("float32")
+            logits = exact_D.forward(seen.astype("float64")).ravel()
         (pictures,) = G.run(None, {"z": z} | told)
         assert pictures.shape == (count, ours.shape[3], *SIZES[name])
-        assert np.abs(pictures.transpose(0, 2, 3, 1) - ours).max() <= 1e-5 and np.ptp(ours) > 1e-3
-        (theirs,) = D.run(None, {"pictures": np.ascontiguousarray(ours.transpose(0, 3, 1, 2))} | told)
+        assert np.abs(pictures.transpose(0, 2, 3, 1) - ours).max() <= 1e-5 and np.ptp(ours) > 0.3
+        (theirs,) = D.run(None, {"pictures": np.ascontiguousarray(seen.transpose(0, 3, 1, 2))} | told)
         assert theirs.shape == (count,)
         assert np.abs(theirs - logits).max() <= 1e-5 * max(1, np.abs(logits).max())
 

@@ -34,7 +34,7 @@ POLICY = (
 TRIED = 256  # pictures that directions, and the loss by rounding, are measured with
 DIRECTIONS = 8
 REACH = 3  # sliders go so many standard deviations of z to either side
-NEAR = 1 / 255  # rms difference, of a range of 1, up to which weights of 8 bits will do
+NEAR = 0.5 / 255  # rms difference, of a range of 1, up to which weights of 8 bits will do: half a level of a byte
 SMALL = 160  # pixels: smaller pictures are shown with their pixels to be seen
 
 
