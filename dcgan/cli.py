@@ -99,6 +99,8 @@ def _add_option(group: Any, name: str, default: Any, metadata: Mapping[str, Any]
         form: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
     else:
         form = {"metavar": metadata["metavar"]}
+    if alone := getattr(metadata["kind"], "alone", ""):
+        form |= {"nargs": "?", "const": alone}
     group.add_argument(option_name(name), default=argparse.SUPPRESS, help=help, **form)
 
 

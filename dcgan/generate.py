@@ -42,7 +42,8 @@ examples:
 RUN is a folder such as runs/0003-dcgan64. Every PNG names its run, step,
 weights, seed and index (the number of the picture among those of its seed, from
 1) in its text chunks; joined, they are the address of the picture. --label
-takes a name where the run knows the names of its classes.
+takes a name where the run knows the names of its classes, or traits such as
+Smiling=1,Male=0.
 """
 DIGITS = 6  # of an index in the names of files, so that these sort
 

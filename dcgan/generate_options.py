@@ -167,9 +167,26 @@ def as_label(label: str | None, config: Config, names: Sequence[str] = ()) -> in
         raise UserError(f"--label: the networks of {config.preset} are not told labels")
     if label in names:
         return list(names).index(label)
+    if (named := _of_traits(label, names)) is not None:
+        return named
     if names and not (label.isdecimal() and len(label) < 10 and int(label) < config.classes):
         raise UserError(f"--label: got '{label}', expected {_classes(config, names)}")
     return options.named("--label", options.integer(0, config.classes - 1), label)
+
+
+def _of_traits(label: str, names: Sequence[str]) -> int | None:
+    """Return the class that a label says trait by trait, in any order; None where it names no class.
+
+    Example: "Male=0,Smiling=1" is the class "no Male and Smiling", "breed=cat" is "cat".
+    """
+    given = [trait.partition("=")[::2] for trait in label.split(",")]
+    said = {"1": "{0}", "0": "no {0}", "-1": "no {0}"}
+    for forms in ([said.get(value, "{1}").format(name, value) for name, value in given], [value for _, value in given]):
+        wanted = sorted(form.strip() for form in forms)
+        found = [number for number, name in enumerate(names) if sorted(name.split(" and ")) == wanted]
+        if found:
+            return found[0]
+    return None
 
 
 def _classes(config: Config, names: Sequence[str]) -> str:

@@ -69,20 +69,29 @@ def number(interval: str) -> Kind:
 
 @dataclass(frozen=True)
 class Word:
-    """The kind of an option that takes one of these words."""
+    """The kind of an option that takes one of these words.
+
+    alone: what the option without a word, or true, means; also: whether another text is taken, too, which is `other`.
+    """
 
     names: tuple[str, ...]
+    alone: str = ""
+    also: Callable[[str], Any] = lambda text: False
+    other: str = ""
 
     def __call__(self, value: Any) -> str:
         """Return the word. Raises UserError, which names the nearest word, for any other value."""
-        if str(value) in self.names:
+        if value is True and self.alone:
+            return self.alone
+        if str(value) in self.names or ("\0" not in str(value) and self.also(str(value))):
             return str(value)
-        return _refuse(value, f"one of {', '.join(self.names)}{meant(str(value), self.names)}")
+        expected = ", ".join(self.names) + (f", or {self.other}" if self.other else "")
+        return _refuse(value, f"one of {expected}{meant(str(value), self.names)}")
 
 
-def choice(*names: str) -> Word:
+def choice(*names: str, alone: str = "") -> Word:
     """One of these words."""
-    return Word(names)
+    return Word(names, alone)
 
 
 def meant(typed: str, names: Iterable[str]) -> str:

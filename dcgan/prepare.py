@@ -10,7 +10,7 @@ from dcgan import cli, options
 from dcgan.config import Config
 from dcgan.data.formats import list_images
 from dcgan.data.formats.hdf5 import SUFFIXES
-from dcgan.data.recipe import Choice, Recipe, with_recipe
+from dcgan.data.recipe import Choice, Recipe, absolute, with_recipe
 from dcgan.data.storage.packed import PackedSource
 from dcgan.data.storage.packing import pack
 from dcgan.data.storage.reading import fingerprint, with_channels
@@ -55,7 +55,7 @@ def parser() -> cli.Parser:
 def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> None:
     """Pack the images of config.data with its image size, crop and channels; print a summary and the skipped files."""
     assert config.data is not None
-    listing = list_images(config.data, Choice(config.pattern, config.labels, config.train_size))
+    listing = list_images(config.data, Choice(config.pattern, absolute(config.labels), config.train_size))
     recipe = with_channels(listing, Recipe(config.image_size, config.crop, config.channels))
     if out.exists():
         require_same(out, fingerprint(listing, recipe))

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import losses, memory, penalties, presets, quick
+from dcgan import initial_weights, losses, memory, penalties, presets, quick
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
+from dcgan.data.recipe import absolute
 from dcgan.device import choose_device, described, precision_of
 from dcgan.errors import UserError
 from dcgan.measuring import best
@@ -111,16 +112,21 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
         )
     require_batch(source, config.batch_size)
     say(source.description)
-    data = config.data and os.path.abspath(config.data)  # so that a resume from another folder finds it
     device_memory = memory.require(replace(config, channels=source.channels), device)
     if device_memory:
         say(device_memory)
-    settled = replace(config, channels=source.channels, classes=count_classes(config, source), data=data)
-    if config.measure_features != "classifier":
-        settled = replace(settled, measure_features=os.path.abspath(config.measure_features))
-    trainer = Trainer(settled, source, device)
+    trainer = Trainer(_settled(config, source), source, device)
     trainer.best.prepare()
     return trainer
+
+
+def _settled(config: Config, source: Source) -> Config:
+    """Return a config with what the data says, and with full paths, so that a resume from another folder finds them."""
+    known: dict[str, Any] = {"channels": source.channels, "classes": count_classes(config, source)}
+    known |= {"data": config.data and os.path.abspath(config.data), "labels": absolute(config.labels)}
+    if config.measure_features != "classifier":
+        known["measure_features"] = os.path.abspath(config.measure_features)
+    return replace(config, **known)
 
 
 def open_data(config: Config, progress: bool) -> Source:
@@ -134,10 +140,11 @@ def open_data(config: Config, progress: bool) -> Source:
 
 def count_classes(config: Config, source: Source) -> int | None:
     """Return the number of classes, None for networks that are told no labels. UserError: the data does not fit."""
-    if not presets.find(config.preset).conditional:
+    if not presets.find(config.preset).is_told_labels(config):
         return None
     if source.labels is None:
-        raise UserError(f"--preset {config.preset} needs labels, which {config.data or 'the built-in data'} has not")
+        asks = "--conditional" if config.conditional else f"--preset {config.preset}"
+        raise UserError(f"{asks} needs labels, which {config.data or 'the built-in data'} has not")
     there = int(np.max(source.labels)) + 1
     if config.classes is not None and there > config.classes:
         raise UserError(f"--classes: got {config.classes}, expected at least {there}, the labels of {config.data}")
@@ -146,7 +153,11 @@ def count_classes(config: Config, source: Source) -> int | None:
 
 def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir]:
     """Return a new run at step 0."""
+    found = initial_weights.find(config.init_from) if config.init_from else None
     trainer = open_trainer(config, progress)
+    if found:
+        for line in initial_weights.take(trainer.gan, found):
+            say(line)
     return trainer, RunDir.create(config.out, config.preset)
 
 
@@ -248,6 +259,7 @@ def _say_goodbye(trainer: Trainer, run: RunDir, done: bool) -> int:
 def _record(trainer: Trainer, run: RunDir) -> Record:
     """Write run.json as it is at the start; return it."""
     data = {"data": trainer.source.description, "classes": trainer.source.classes}
+    data |= {"init_from": trainer.config.init_from} if trainer.config.init_from else {}
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
     record.changed(trainer.changes)
     record.write()

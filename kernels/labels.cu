@@ -33,3 +33,41 @@ extern "C" __global__ void join_labels_backward(real* dx, const real* dy, int ro
     const auto body = [=](int row, real number) { to[row] = number; };
     for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body, Column<const real>{dy + j, wide});
 }
+
+// Each sample's number among those of the classes (samples, classes); 0 where its label is none of the classes.
+struct Picked {
+    const real* x;
+    const int* labels;
+    int classes;
+
+    __device__ real operator[](int sample) const {
+        const int label = labels[sample];
+        const bool known = label >= 0 && label < classes;
+        const real number = x[(long long) sample * classes + (known ? label : 0)];
+        return known ? number : real(0);
+    }
+};
+
+// y[n] = x[n, labels[n]]
+extern "C" __global__ void pick_label(real* y, const real* x, const int* labels, int samples, int classes) {
+    const Column<real> to{y, 1};
+    const auto body = [=](int sample, real number) { to[sample] = number; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, samples, body, Picked{x, labels, classes});
+}
+
+// A gradient by the number of each sample's own class, seen from class k: 0 for every other class.
+struct OfClass {
+    const real* dy;
+    const int* labels;
+    int k;
+
+    __device__ real operator[](int sample) const { return labels[sample] == k ? dy[sample] : real(0); }
+};
+
+// dx[n, k] = dy[n] where k = labels[n], else 0
+extern "C" __global__ void pick_label_backward(real* dx, const real* dy, const int* labels, int samples, int classes) {
+    const int k = blockIdx.y * blockDim.x + threadIdx.x;
+    const Column<real> to{dx + k, classes};
+    const auto body = [=](int sample, real number) { to[sample] = number; };
+    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, samples, body, OfClass{dy, labels, k});
+}

@@ -13,6 +13,7 @@ INITS = ("dcgan", "normal", "truncated", "glorot", "torch")  # of dcgan.presets.
 UPSAMPLINGS = ("transposed", "nearest")  # of dcgan.presets.variants, as the next two lines
 NORMS_D = ("batch", "layer", "instance", "none")
 HEADS = ("conv", "pool")
+CONDITIONALS = ("joined", "projection")  # of dcgan.presets.conditional
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Networks:
         options.choice(*INITS),
         "first weights, instead of the preset's: dcgan, normal, truncated, glorot or torch",
         "NAME",
+    )
+    init_from: str | None = option(
+        None,
+        options.text,
+        "a run, a checkpoint or a file of weights (.pth, .safetensors, .npz): a new run begins with what fits of it",
+        "RUN|FILE",
     )
 
 
@@ -82,6 +89,13 @@ class Choices:
         "conv",
         options.choice(*HEADS),
         "D's last step: conv (a weight for every pixel of the last map) or pool (the mean of each map, then weights)",
+        "NAME",
+    )
+    conditional: str | None = option(
+        None,
+        options.choice(*CONDITIONALS, alone="joined"),
+        "tell the networks the class of every picture: joined, beside the input of every layer with weights, or "
+        "projection, for D as the product of its features and a vector of the class",
         "NAME",
     )
     classes: int | None = option(None, options.integer(1), "classes of networks with labels (those of the data)")

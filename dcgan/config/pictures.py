@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dcgan import options
+from dcgan.data.recipe import label_column, label_table
 from dcgan.options import Size, option
 
 # The words that options take stand here, and not where they are used, so that --help loads no networks;
@@ -35,8 +36,13 @@ class Pictures:
     train_size: int | None = option(None, options.integer(1), "at most so many pictures, spread over the data")
     labels: str = option(
         "auto",
-        options.choice(*LABELS),
-        "labels of the pictures: auto, those of the data or of two or more subfolders; folder, the subfolders; none",
-        "NAME",
+        options.Word(
+            LABELS,
+            also=lambda text: label_table(text) or label_column(text),
+            other="a table such as labels.csv, labels.tsv:COLUMN or list_attr_celeba.txt:Smiling",
+        ),
+        "labels of the pictures: auto, those of the data or of two or more subfolders; folder, the subfolders; none; "
+        "or a table of them, a .csv, .tsv or .txt, with the name of its column behind a colon",
+        "NAME|FILE",
     )
     flip: bool = option(False, options.flag, "mirror each picture with probability 1/2")

@@ -12,7 +12,7 @@ memory_limit  bytes that may be held in memory (default: a quarter of the machin
 workers       decoding threads (default: one per core)
 progress      whether to show a progress bar
 pattern       only files that match, such as '*.png'
-labels        auto, folder or none: see dcgan.data.formats.labels
+labels        auto, folder or none: see dcgan.data.formats.labels; a table of them, as in labels.csv:breed
 train_size    at most so many images, spread over the data
 Raises UserError, one line, for anything that cannot be opened or holds no image.
 """
@@ -27,7 +27,7 @@ from dcgan.data.faces.source import COUNT, FacesSource
 from dcgan.data.formats.listing import Listing
 from dcgan.data.formats.recognise import chosen, is_packed, recognise, split
 from dcgan.data.limits import Room, default_memory_limit
-from dcgan.data.recipe import Choice, Recipe, Wanted
+from dcgan.data.recipe import Choice, Recipe, Wanted, absolute
 from dcgan.data.source import Source
 from dcgan.data.storage.cache import cache_path, forget_older, no_cache
 from dcgan.data.storage.decode_ahead import Job
@@ -59,7 +59,7 @@ def open_source(
     """The images of `path`, each brought to image_size (H, W); the arguments stand at the top of this page."""
     recipe = Recipe(image_size or (64, 64), (crop, crop) if isinstance(crop, int) else crop, channels)
     room = Room(default_memory_limit() if memory_limit is None else memory_limit, cache_dir, workers, progress)
-    choice = Choice(pattern, labels, train_size)
+    choice = Choice(pattern, absolute(labels), train_size)
     if path is None:
         return open_faces(recipe, choice, seed, room)
     wanted = Wanted(path, choice, recipe)
@@ -71,8 +71,8 @@ def open_source(
 
 def open_faces(recipe: Recipe, choice: Choice, seed: int, room: Room) -> FacesSource:
     """The built-in drawn faces, at most COUNT of them."""
-    if choice.pattern is not None or choice.labels == "folder":
-        option = "--labels folder" if choice.pattern is None else "--pattern"
+    if choice.pattern is not None or choice.labels not in ("auto", "none"):
+        option = f"--labels {choice.labels}" if choice.pattern is None else "--pattern"
         raise UserError(f"{option}: the built-in faces have neither names nor folders: give data by --data")
     count = min(choice.train_size or COUNT, COUNT)
     return FacesSource(recipe.image_size, recipe.channels or 3, seed, count, room.memory_limit)

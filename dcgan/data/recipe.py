@@ -74,7 +74,7 @@ class Choice:
     """Which pictures and labels of the data are wanted. Its text is hashed into the names of cache files.
 
     pattern     only pictures whose path or name matches, such as '*.png'; None: all
-    labels      auto, folder or none, see dcgan.data.formats.labels
+    labels      auto, folder or none, see dcgan.data.formats.labels; FILE[:COLUMN], see label_files there; :COLUMN
     train_size  at most so many pictures; None: all
     """
 
@@ -84,6 +84,29 @@ class Choice:
 
 
 ALL = Choice()
+TABLES = (".csv", ".tsv", ".txt")  # endings of tables of labels
+
+
+def label_table(labels: str) -> tuple[str, str | None] | None:
+    """Return (file, columns or None) of what was typed after --labels; None where it names no table.
+
+    Example: "a.csv:breed" is ("a.csv", "breed").
+    """
+    if labels.lower().endswith(TABLES):
+        return labels, None
+    front, colon, columns = labels.rpartition(":")
+    return (front, columns) if colon and columns and front.lower().endswith(TABLES) else None
+
+
+def label_column(labels: str) -> str | None:
+    """Return the name of a column of the data itself, "breed" of ":breed"; None where --labels names none."""
+    return labels[1:] if labels.startswith(":") and len(labels) > 1 and label_table(labels) is None else None
+
+
+def absolute(labels: str) -> str:
+    """Return --labels with the full path of its table, so that it means the same in another folder."""
+    found = label_table(labels)
+    return ":".join([os.path.abspath(found[0]), *filter(None, [found[1]])]) if found else labels
 
 
 @dataclass(frozen=True)

@@ -230,12 +230,23 @@ def _as_map(graph: Graph, x: Value, shape: tuple[int, ...]) -> Value:
 
 def _join_labels(graph: Graph, x: Value, layer: Any) -> Value:
     """Add one-hot labels as further channels: on a map each is a plane, made by a product with a map of ones."""
-    graph.labelled = True
-    hot = graph.node("OneHot", "labels", np.array(layer.classes, "int64"), np.array([0, 1], "float32"))  # (N, classes)
+    hot = _one_hot(graph, layer.classes)
     if len(x.shape) == 3:
         planes = graph.node("Reshape", hot, _numbers(-1, layer.classes, 1, 1))
         hot = graph.node("Mul", planes, np.ones((1, 1, *x.size), "float32"))
     return Value(graph.node("Concat", x.name, hot, axis=1), (*x.shape[:-1], x.shape[-1] + layer.classes))
+
+
+def _pick_label(graph: Graph, x: Value, layer: Any) -> Value:
+    """Add what keeps the number of the sample's own class, (N, 1): the sum of all, times 1 for it and 0 for others."""
+    own = graph.node("Mul", x.name, _one_hot(graph, layer.classes))
+    return Value(graph.node("ReduceSum", own, _numbers(1)), (1,))
+
+
+def _one_hot(graph: Graph, classes: int) -> str:
+    """Add one-hot labels, (N, classes), and note that the network takes labels."""
+    graph.labelled = True
+    return graph.node("OneHot", "labels", np.array(classes, "int64"), np.array([0, 1], "float32"))
 
 
 def _upsample(graph: Graph, x: Value, layer: Any) -> Value:
@@ -277,6 +288,7 @@ LAYERS: dict[type[Layer], Nodes] = {
     layers.ReLU: _elementwise("Relu"), layers.LeakyReLU: _leaky,
     layers.Tanh: _elementwise("Tanh"), layers.Sigmoid: _elementwise("Sigmoid"),
     layers.Flatten: _flatten, layers.Reshape: _reshape, layers.JoinLabels: _join_labels,
+    layers.PickLabel: _pick_label,
     layers.Upsample: _upsample, layers.AveragePool: _average_pool, layers.Residual: _residual,
     layers.GlobalAveragePool: _pool("ReduceMean"), layers.GlobalSumPool: _pool("ReduceSum"),
 }  # fmt: skip

@@ -13,22 +13,23 @@ from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import choice, named, option_name
 from dcgan.presets import anime96, basicgan, carpedm20, carpedm20_mnist, dcgan64, monn28, mydcgan, paper, resnet, tf_nw
+from dcgan.presets.conditional import conditional
 from dcgan.presets.parts import INITS
 from dcgan.presets.preset import OF_NETWORKS, Initialise, Preset
 from dcgan.presets.variants import settle, varied
 from gpunet.layers import Layer
 
 PRESETS: dict[str, Preset] = {
-    "dcgan64": varied(dcgan64.PRESET),
-    "paper": varied(paper.PRESET),
-    "carpedm20": varied(carpedm20.PRESET),
+    "dcgan64": conditional(varied(dcgan64.PRESET)),
+    "paper": conditional(varied(paper.PRESET)),
+    "carpedm20": conditional(varied(carpedm20.PRESET)),
     "carpedm20-mnist": carpedm20_mnist.PRESET,
-    "mydcgan": varied(mydcgan.PRESET),
-    "tf-nw": varied(tf_nw.PRESET),
-    "basicgan": basicgan.PRESET,
-    "anime96": anime96.PRESET,
-    "monn28": monn28.PRESET,
-    "resnet": resnet.PRESET,
+    "mydcgan": conditional(varied(mydcgan.PRESET)),
+    "tf-nw": conditional(varied(tf_nw.PRESET)),
+    "basicgan": conditional(basicgan.PRESET),
+    "anime96": conditional(anime96.PRESET),
+    "monn28": conditional(monn28.PRESET),
+    "resnet": conditional(resnet.PRESET),
 }
 
 
@@ -40,6 +41,10 @@ def find(name: str) -> Preset:
 def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a preset's settings with the given options over them. UserError: one that its networks do not read."""
     preset = find(name)
+    if given.get("classes") is not None and not preset.conditional and given.get("conditional") is None:
+        told = ", ".join(other for other in PRESETS if find(other).conditional)
+        others = f"those of {told} do, and all others do with --conditional"
+        raise UserError(f"--classes: the networks of {name} leave no such choice, {others}")
     for option in OF_NETWORKS:
         if given.get(option) is not None and option not in preset.follows:
             others = ", ".join(name for name, other in PRESETS.items() if option in other.follows)

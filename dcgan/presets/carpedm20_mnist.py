@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dcgan.presets.carpedm20 import SETTINGS, start
+from dcgan.presets.conditional import joined, projected
 from dcgan.presets.parts import area, colours, halvings, norm, picture
 from dcgan.presets.preset import OF_BATCHNORM, Preset
 from gpunet.layers import (
@@ -51,17 +52,21 @@ def generator(config: Config) -> Sequential:
 
 
 def discriminator(config: Config) -> Sequential:
-    """Return D: pictures (N, H, W, C) and labels (N,) -> logits (N, 1)."""
+    """Return D: pictures (N, H, W, C) and labels (N,) -> logits (N, 1).
+
+    With --conditional projection its layers are told no labels, and have as many filters all the same.
+    """
     labels, w, bias = config.classes or DIGITS, config.width, config.bias
     seen, wide = colours(config) + labels, w + labels  # filters of the two convolutions, as the original counts them
-    return Sequential(
-        JoinLabels(labels), Conv2d(seen, seen, 5, 2, "same", bias), LeakyReLU(0.2),
-        JoinLabels(labels), Conv2d(seen + labels, wide, 5, 2, "same", bias), norm(config, wide), LeakyReLU(0.2),
+    numbers = area(halvings(config.image_size, 2)[0], wide)
+    net = Sequential(
+        Conv2d(colours(config), seen, 5, 2, "same", bias), LeakyReLU(0.2),
+        Conv2d(seen, wide, 5, 2, "same", bias), norm(config, wide), LeakyReLU(0.2),
         Flatten(),
-        JoinLabels(labels), Linear(area(halvings(config.image_size, 2)[0], wide) + labels, 16 * w, bias),
-        norm(config, 16 * w), LeakyReLU(0.2),
-        JoinLabels(labels), Linear(16 * w + labels, 1, bias),
+        Linear(numbers, 16 * w, bias), norm(config, 16 * w), LeakyReLU(0.2),
+        Linear(16 * w, 1, bias),
     )  # fmt: skip
+    return projected(net, labels) if config.conditional == "projection" else joined(net, labels)
 
 
 PRESET = Preset(
@@ -70,5 +75,6 @@ PRESET = Preset(
     discriminator=discriminator,
     initialise=start,
     settings={**SETTINGS, "image_size": (28, 28), "channels": 1, "output": "sigmoid", "samples": 100},
-    follows=("bias", "output", "classes", *OF_BATCHNORM),
+    follows=("bias", "output", "conditional", "classes", *OF_BATCHNORM),
+    conditional=True,
 )

@@ -27,7 +27,7 @@ class Preset:
     """Networks as functions of the config (its channels and classes settled), how they start, and the settings.
 
     settings holds what differs from the defaults of Config. `check` raises UserError for a picture size that the
-    networks cannot have, before any data is read.
+    networks cannot have, before any data is read. conditional: whether they are told labels without --conditional.
     """
 
     summary: str
@@ -37,8 +37,8 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     follows: tuple[str, ...] = ()
     check: Callable[[Config], Any] = lambda config: None
+    conditional: bool = False
 
-    @property
-    def conditional(self) -> bool:
-        """Whether the networks are told the label of every picture."""
-        return "classes" in self.follows
+    def is_told_labels(self, config: Config) -> bool:
+        """Return whether the networks of a config are told the label of every picture."""
+        return self.conditional or config.conditional is not None

@@ -22,7 +22,7 @@ from gpunet.backend.devices import array_module, device_of, operations, to_devic
 from gpunet.backend.gradient_norm import gradient_norm
 from gpunet.backend.images import images_to_real, real_to_images
 from gpunet.backend.join import join
-from gpunet.backend.labels import join_labels, join_labels_backward
+from gpunet.backend.labels import join_labels, join_labels_backward, pick_label, pick_label_backward
 from gpunet.backend.layer_norm import layernorm, layernorm_backward
 from gpunet.backend.loss_scale import scale_gradient, unscale_gradients
 from gpunet.backend.losses import bce_of_halves, bce_with_logits, loss_of_answers

@@ -1,4 +1,4 @@
-"""Labels beside the features: one number more per class, 1 for the sample's own class and 0 for the others.
+"""Labels beside the features, one number more per class; and the number of a sample's own class among those of all.
 
 The kernels are in kernels/labels.cu.
 """
@@ -55,3 +55,45 @@ def join_labels_backward_kernel(dy: Array, classes: int) -> Array:
     if rows:
         rows_of_blocks("labels.join_labels_backward", (dx, contiguous(dy), rows, channels, wide), rows, channels)
     return dx
+
+
+@operation
+def pick_label(x: Array, labels: Array) -> Array:
+    """Return the number of each sample's own class: x (N, classes), labels (N,), int32 -> y (N, 1).
+
+        y[n, 0] = x[n, labels[n]]
+
+    A label that is none of the classes gives 0. Example: x = [[5, 6], [7, 8]] and labels [1, 0] give [[6], [7]].
+    """
+    xp = array_module(x)
+    return xp.where(_own_class(labels, x.shape[1]), x, 0).sum(axis=1, keepdims=True)
+
+
+@pick_label.kernel
+def pick_label_kernel(x: Array, labels: Array) -> Array:
+    samples, classes = x.shape
+    y = empty(x, samples, 1)
+    if samples:
+        rows_of_blocks("labels.pick_label", (y, contiguous(x), labels, samples, classes), samples, 1)
+    return y
+
+
+@operation
+def pick_label_backward(dy: Array, labels: Array, classes: int) -> Array:
+    """Return dx (N, classes): dy (N, 1) in the column of each sample's own class, 0 in the others."""
+    return array_module(dy).where(_own_class(labels, classes), dy, dy.dtype.type(0))
+
+
+@pick_label_backward.kernel
+def pick_label_backward_kernel(dy: Array, labels: Array, classes: int) -> Array:
+    samples = len(dy)
+    dx = empty(dy, samples, classes)
+    if samples:
+        args = (dx, contiguous(dy), labels, samples, classes)
+        rows_of_blocks("labels.pick_label_backward", args, samples, classes)
+    return dx
+
+
+def _own_class(labels: Array, classes: int) -> Array:
+    """Return for every sample and class whether it is the sample's own: (N, classes), true and false."""
+    return labels[:, None] == array_module(labels).arange(classes, dtype=labels.dtype)

@@ -79,6 +79,11 @@ def residual() -> layers.Residual:
     return layers.Residual(branch, layers.Sequential(layers.AveragePool(), layers.Conv2d(2, 3, 1, bias=False)))
 
 
+def projection() -> layers.Sequential:
+    """Return what a discriminator adds to its logit for three classes: <embedding of the class, sums of the maps>."""
+    return layers.Sequential(layers.GlobalSumPool(), layers.Linear(5, 3, bias=False), layers.PickLabel(3))
+
+
 CASES = [
     Case("Conv2d 4x4 /2 pad 1", lambda: layers.Conv2d(3, 4, 4, stride=2, padding=1), (2, 6, 8, 3)),
     Case("Conv2d 5x5 /2 same", lambda: layers.Conv2d(2, 3, 5, stride=2, padding="same"), (2, 6, 7, 2)),
@@ -120,6 +125,8 @@ CASES = [
     Case("Reshape", lambda: layers.Reshape((3, 2, 2)), (2, 12)),
     Case("JoinLabels dense", lambda: Labelled(layers.JoinLabels(3)), (4, 5)),
     Case("JoinLabels spatial", lambda: Labelled(layers.JoinLabels(3)), (4, 3, 2, 2)),
+    Case("PickLabel", lambda: Labelled(layers.PickLabel(3)), (4, 3)),
+    Case("Projection of labels", lambda: Labelled(projection()), (4, 2, 3, 5)),
     Case("bce_with_logits", BceWithLogits, (7, 1)),
     Case("DiffAugment", Augmented, (3, 5, 4, 3)),
 ]

@@ -4,7 +4,7 @@ from gpunet.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from gpunet.layers.base import Layer, Parameter
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
-from gpunet.layers.labels import JoinLabels
+from gpunet.layers.labels import JoinLabels, PickLabel
 from gpunet.layers.layer_norm import InstanceNorm, LayerNorm
 from gpunet.layers.linear import Linear
 from gpunet.layers.residual import Residual

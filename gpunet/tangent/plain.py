@@ -14,6 +14,7 @@ from gpunet.layers import (
     JoinLabels,
     Layer,
     LeakyReLU,
+    PickLabel,
     ReLU,
     Reshape,
     Residual,
@@ -81,7 +82,7 @@ def _sum(a: Array | None, b: Array | None) -> Array | None:
     return b if a is None else a if b is None else backend.add(a, b)
 
 
-@rule(Flatten, Reshape, Upsample, AveragePool, GlobalAveragePool, GlobalSumPool)
+@rule(PickLabel, Flatten, Reshape, Upsample, AveragePool, GlobalAveragePool, GlobalSumPool)
 class Fixed(Tangent):
     """A linear layer without parameters: its backward pass is J^T, and its forward pass is J."""
 

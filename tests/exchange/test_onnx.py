@@ -28,6 +28,7 @@ VARIANTS = [
     ("paper", {"upsample": "nearest", "norm_d": "none", "output": "sigmoid"}),
     ("tf-nw", {"sampling_statistics": "running", "padding": "symmetric"}),
     ("resnet", {"norm_d": "layer", "spectral_norm": False}),
+    *((name, {"conditional": kind}) for name in ("dcgan64", "resnet") for kind in ("joined", "projection")),
     ("carpedm20", {"projection_norm": "feature", "bn_scale": False, "channels": 1}),
 ]
 

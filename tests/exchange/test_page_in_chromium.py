@@ -21,6 +21,8 @@ RUNS = [
     *((name, {}) for name in SIZES),
     ("dcgan64", {"upsample": "nearest", "z_dist": "uniform", "bias": True}),
     ("carpedm20", {"projection_norm": "feature", "bn_scale": False, "channels": 1, "z_dist": "unsigned"}),
+    ("dcgan64", {"conditional": "joined"}),
+    ("resnet", {"conditional": "projection"}),
     ("paper", {"output": "sigmoid", "padding": "symmetric"}),
 ]
 DEMO = ROOT / "docs/browser/index.html"

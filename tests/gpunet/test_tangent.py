@@ -23,6 +23,7 @@ from gpunet.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    PickLabel,
     ReLU,
     Reshape,
     Residual,
@@ -68,6 +69,12 @@ NETWORKS = {
     ),
     "labels": (
         lambda: [JoinLabels(3), Conv2d(5, 4, 3), LeakyReLU(0.2), Flatten(), JoinLabels(3), Linear(19, 1)], (4, 4, 2)
+    ),
+    "labels projected": (
+        lambda: [Conv2d(2, 4, 3), LeakyReLU(0.2),
+                 Residual(Sequential(Flatten(), Linear(16, 1)),
+                          Sequential(GlobalSumPool(), Linear(4, 3, bias=False), PickLabel(3)))],
+        (4, 4, 2),
     ),
     "residual, pooled and upsampled, odd sizes": (
         lambda: [
@@ -147,6 +154,8 @@ def torch_answers(torch, layer, x, tensors, buffers, prefix=""):
     if isinstance(layer, JoinLabels):
         one_hot = f.one_hot(torch.tensor(LABELS), layer.classes).to(x)
         return torch.cat([x, one_hot.reshape(3, *[1] * (x.ndim - 2), -1).expand(*x.shape[:-1], -1)], -1)
+    if isinstance(layer, PickLabel):
+        return x.gather(1, torch.tensor(LABELS)[:, None])
     if isinstance(layer, Residual):
         y = torch_answers(torch, layer.branch, x, tensors, buffers, f"{prefix}branch.")
         given = layer.shortcut, x, tensors, buffers, f"{prefix}shortcut."

@@ -36,7 +36,7 @@ def made_run(name: str, options: dict[str, Any]) -> Trained:
     small = {"preset": name, "width": 4, "z_dim": 5, "image_size": SIZES[name], "device": "cpu"}
     config = presets.config_of(small | options)
     preset, rng = presets.find(name), np.random.default_rng(0)
-    if preset.conditional:
+    if preset.is_told_labels(config):
         config = replace(config, classes=10)
     G, D = preset.generator(config).eval(), preset.discriminator(config).eval()
     for net in (G, D):

@@ -76,10 +76,10 @@ class ArrayListing(Listing):
     def is_grey(self, index: int) -> bool:
         return self.grey
 
-    def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
-        found = self._labels() if self._labels else None
+    def own_labels(self, column: str | None = None) -> tuple[np.ndarray, list[str]] | None:
+        found = self._labels() if self._labels and not column else None
         if found is None:
-            return None
+            return super().own_labels(column)
         return class_numbers(found, len(self), self.path, self._classes)
 
     def row(self, index: int) -> np.ndarray:

@@ -1,15 +1,18 @@
-"""The helper process that opens HDF5 and LMDB files first, and does what their reader will do (see checker.py)."""
+"""The helper process that first opens files which C libraries read, and does what their reader will do (checker.py)."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dcgan.data.formats import hdf5
+from dcgan.data.limits import default_memory_limit
 
 IDLE = 20  # seconds that the helper waits for the next file
 BUSY = 20  # seconds of a core for one file: a damaged one may send HDF5 round in a circle
@@ -23,6 +26,7 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     looks: dict[str, Any] = {"hdf5": look_at_hdf5, "lmdb": look_at_lmdb, "store": look_at_store}
+    looks["columns"] = look_at_columns
     rest = getattr(signal, "alarm", lambda _: None)  # ends this process after so many seconds; 0: does not
     rest(IDLE)
     for line in sys.stdin.buffer:
@@ -79,6 +83,48 @@ def read_all(file: Any, name: str) -> None:
     data = hdf5.dataset(file, name)
     if data is not None:
         data[:]
+
+
+def look_at_columns(path: str, name: str) -> None:
+    """Read the pictures of a .parquet or .arrow file as the reader does, or the column `name`, with bounded memory.
+
+    The pictures are small and what packs them may unpack to any size; so this process ends where they need more memory
+    than may be taken.
+    """
+    import pyarrow
+
+    from dcgan.data.formats import arrow_files, columns
+
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # others set aside more than they use
+    with limited_memory():
+        try:
+            opened = arrow_files.opened(Path(path))
+            columns.require_rows(opened)
+            wanted, rows = (name, 2**14) if name else (columns.picture_column(opened), arrow_files.AT_ONCE)
+            for group in range(len(opened.ends)):
+                for piece in opened.pieces(group, wanted, rows):
+                    piece.validate(full=True)
+        except MemoryError:  # pyarrow's own errors of memory are MemoryErrors, too
+            os._exit(1)
+
+
+@contextlib.contextmanager
+def limited_memory() -> Iterator[None]:
+    """Within the block this process may take as much memory as data may, beside what it has; Linux alone tells that."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + default_memory_limit()
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    except (ImportError, OSError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def look_at_lmdb(path: str, _: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dcgan.data.formats.listing import Listing
+from dcgan.data.recipe import label_column
 from dcgan.errors import UserError
 from dcgan.streams import one_line
 
@@ -39,17 +40,11 @@ def label(listing: Listing, mode: str) -> None:
             finds any; arrays: their own labels
     folder  the classes of the folders, or a UserError
     none    no labels
+    :NAME   the column of that name, of data that has columns
     """
     if mode == "none":
         return
-    if listing.names is None:
-        found = listing.own_labels() if mode == "auto" else None
-    elif mode == "auto" and (file := stylegan_file(listing)):
-        found = stylegan_labels(listing, *file)
-    else:
-        found = folder_classes(listing.names, shards=mode == "auto")
-        if not found and mode == "auto" and folder_classes(listing.names):
-            listing.notes += ("the numbered folders are shards, no classes: --labels folder takes them as classes",)
+    found = own_classes(listing, mode)
     if found:
         listing.labels, listing.classes = found
     elif mode == "folder":
@@ -57,6 +52,19 @@ def label(listing: Listing, mode: str) -> None:
             "--labels folder: expected every image in one of at least 2 subfolders, one per class; "
             "--labels auto takes them where they are, --labels none goes without"
         )
+
+
+def own_classes(listing: Listing, mode: str) -> tuple[np.ndarray, list[str]] | None:
+    """(labels, class names) that the data itself has, None where it has none; mode: see `label`."""
+    column = label_column(mode)
+    if column or listing.names is None:
+        return listing.own_labels(column) if column or mode == "auto" else None
+    if mode == "auto" and (file := stylegan_file(listing)):
+        return stylegan_labels(listing, *file)
+    found = folder_classes(listing.names, shards=mode == "auto")
+    if not found and mode == "auto" and folder_classes(listing.names):
+        listing.notes += ("the numbered folders are shards, no classes: --labels folder takes them as classes",)
+    return found
 
 
 def folder_classes(names: Sequence[str], shards: bool = False) -> tuple[np.ndarray, list[str]] | None:

@@ -65,8 +65,13 @@ class Listing:
         except Exception:  # noqa: BLE001  (a damaged file makes Pillow raise nearly anything; `image` will say so)
             return False
 
-    def own_labels(self) -> tuple[np.ndarray, list[str]] | None:
-        """The labels that the format itself has, and their classes' names. Raises UserError where they are damaged."""
+    def own_labels(self, column: str | None = None) -> tuple[np.ndarray, list[str]] | None:
+        """The labels that the format itself has, and their classes' names.
+
+        column: which of its columns has them. Raises UserError where they are damaged, or there is no such column.
+        """
+        if column:
+            raise UserError(f"--labels :{column}: goes with data that has columns, such as a .parquet file")
         return None
 
     def beside(self, name: str) -> bytes | None:

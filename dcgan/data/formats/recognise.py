@@ -9,19 +9,21 @@ import os
 import stat
 from pathlib import Path
 
-from dcgan.data.formats import cifar, hdf5, idx, lsun, numpy_files
+from dcgan.data.formats import arrow_files, cifar, hdf5, idx, lsun, numpy_files
 from dcgan.data.formats.archives import ZipListing
-from dcgan.data.formats.folder import LOOKED_FOR, FolderListing
+from dcgan.data.formats.columns import ColumnListing, files_of
+from dcgan.data.formats.folder import LOOKED_FOR, FolderListing, is_picture
+from dcgan.data.formats.label_files import labelled
 from dcgan.data.formats.labels import label
 from dcgan.data.formats.listing import Listing, limited, matching
 from dcgan.data.formats.tar_files import TarListing, first_names
-from dcgan.data.recipe import ALL, Choice
+from dcgan.data.recipe import ALL, Choice, label_table
 from dcgan.errors import UserError
 
 NAMED = (*hdf5.SUFFIXES, ".npz")  # files of several arrays: FILE:NAME means one of them
 TAKEN = (
-    "a folder, .zip or .tar of images, idx files (MNIST), CIFAR-10, an LMDB folder (LSUN), a .npy, .npz or .h5 file, "
-    "or FILE.h5:DATASET"
+    "a folder, .zip or .tar of images, idx files (MNIST), CIFAR-10, an LMDB folder (LSUN), a .npy, .npz, .h5, "
+    ".parquet or .arrow file, or FILE.h5:DATASET"
 )
 
 
@@ -73,7 +75,11 @@ def chosen(listing: Listing, choice: Choice, path: str | os.PathLike) -> Listing
     """The pictures of a listing that the choice asks for, with their labels; `path` is for messages."""
     if choice.pattern is not None:
         listing = matching(listing, choice.pattern, path)
-    label(listing, choice.labels)  # before the next line, so that a class without pictures keeps its number
+    # Before the last line, so that a class without pictures keeps its number.
+    if label_table(choice.labels):
+        listing = labelled(listing, choice.labels)
+    else:
+        label(listing, choice.labels)
     return limited(listing, choice.train_size)
 
 
@@ -96,6 +102,8 @@ def recognise(file: Path, name: str | None) -> Listing:
         return in_tar(file)
     if suffix == ".zip":
         return ZipListing(file)
+    if suffix in arrow_files.SUFFIXES:
+        return ColumnListing([file])
     raise UserError(
         f"{file} is of no known kind: expected {TAKEN}; images ({LOOKED_FOR}) go into a folder, a .zip or a .tar"
     )
@@ -119,7 +127,20 @@ def in_folder(folder: Path) -> Listing:
     named = [folder / name for name in os.listdir(folder) if numpy_files.KMNIST.search(name)]
     if files := [file for file in named if os.path.isfile(file)]:
         return numpy_files.npz_folder(files)
+    for place in (folder, folder / "data"):  # as Hugging Face lays out a data set
+        if files := column_files(place):
+            return ColumnListing(files)
     return FolderListing(folder)
+
+
+def column_files(folder: Path) -> list[Path]:
+    """The .parquet or .arrow files of a folder without pictures; none where there is no folder to read."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    pictures = any(map(is_picture, names))
+    return [] if pictures else [file for file in files_of(folder, names) if os.path.isfile(file)]
 
 
 def idx_files(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from dcgan.data.formats.recognise import list_images
 from dcgan.data.limits import available_cores
-from dcgan.data.recipe import Choice, Recipe, Wanted
+from dcgan.data.recipe import Choice, Recipe, Wanted, label_table
 from dcgan.data.storage.reading import read_one
 from dcgan.data.storage.store import BROKEN, MISSING, SAVE_EVERY, Store
 
@@ -49,11 +49,12 @@ class Job:
 
     @classmethod
     def from_json(cls, text: bytes) -> Job:
-        """The job of a `to_json` text; a helper needs no labels."""
+        """The job of a `to_json` text; a helper needs no labels, but a table of them also says which pictures."""
         raw = json.loads(text)
         path, choice, recipe = (raw["wanted"][name] for name in ("path", "choice", "recipe"))
         size, crop = tuple(recipe["image_size"]), recipe["crop"] and tuple(recipe["crop"])
-        wanted = Wanted(path, Choice(**choice | {"labels": "none"}), Recipe(size, crop, recipe["channels"]))
+        choice["labels"] = choice["labels"] if label_table(choice["labels"]) else "none"
+        wanted = Wanted(path, Choice(**choice), Recipe(size, crop, recipe["channels"]))
         return cls(wanted, raw["version"], Path(raw["store"]), raw["workers"])
 
 

@@ -13,7 +13,7 @@ from dcgan.data.formats.arrays import BLACK_AND_WHITE, is_binary
 from dcgan.data.formats.class_numbers import class_numbers
 from dcgan.data.formats.hdf5 import contents, damage, dataset, label_values, open_hdf5, text_attribute, texts
 from dcgan.data.formats.listing import digest, spread
-from dcgan.data.recipe import ALL, Choice, Recipe
+from dcgan.data.recipe import ALL, Choice, Recipe, label_column, label_table
 from dcgan.data.source import ArraySource, Source, describe
 from dcgan.data.storage.store import checksum
 from dcgan.errors import UserError
@@ -56,9 +56,7 @@ class PackedSource(Source):
         self.unchecked = np.ones(count, bool)
         self._settle_numbers()
         skipped = [(one_line(str(name)), one_line(str(reason))) for name, reason in pairs(texts(file, "skipped"), path)]
-        labels, classes = (None, None) if choice.labels == "none" else read_labels(file, count)
-        if labels is None and choice.labels == "folder":
-            raise UserError(f"--labels folder: {path} holds no labels; --labels auto goes without")
+        labels, classes = wanted_labels(file, count, choice.labels)
         if labels is not None and self.rows is not None:
             labels = labels[self.rows]
         status = path.stat()
@@ -178,6 +176,16 @@ def pairs(skipped: np.ndarray, path: Path) -> np.ndarray:
     if skipped.size and skipped.shape[1:] != (2,):
         raise UserError(f"{path}: expected names and reasons in the data set 'skipped', found shape {skipped.shape}")
     return skipped.reshape(-1, 2)
+
+
+def wanted_labels(file: h5py.File, count: int, mode: str) -> tuple[np.ndarray | None, list[str] | None]:
+    """`read_labels` as --labels asks for it. Raises UserError where a packed file can't give what it asks for."""
+    if label_table(mode) or label_column(mode):
+        raise UserError(f"--labels {mode}: {file.filename} is packed: give the table to dcgan.prepare")
+    labels, classes = (None, None) if mode == "none" else read_labels(file, count)
+    if labels is None and mode == "folder":
+        raise UserError(f"--labels folder: {file.filename} holds no labels; --labels auto goes without")
+    return labels, classes
 
 
 def read_labels(file: h5py.File, count: int) -> tuple[np.ndarray | None, list[str] | None]:

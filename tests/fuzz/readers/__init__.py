@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 from random import Random
 
-from tests.fuzz.readers import archives, arrays, cifar, folders, hdf5, lmdb_folders, pictures, runs, texts
+from tests.fuzz.readers import archives, arrays, cifar, folders, hdf5, label_tables, lmdb_folders, pictures, runs, texts
 from tests.fuzz.task import Reader
 
 READERS = {
-    "picture": Reader(pictures.make, 180),
+    "picture": Reader(pictures.make, 120),
     "folder": Reader(folders.make, 60),
     "labels": Reader(folders.make_labels, 40),
+    "label table": Reader(label_tables.make_table, 30),
+    "columns": Reader(label_tables.make_columns, 30, "pyarrow"),
     "zip": Reader(archives.make_zip, 100),
     "tar": Reader(archives.make_tar, 50),
     "idx": Reader(arrays.make_idx, 70),
