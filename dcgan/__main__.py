@@ -11,7 +11,7 @@ from dcgan import cli
 
 COMMANDS = (
     "train", "generate", "prepare", "summary", "compare", "measure", "gallery", "plot", "report", "runs", "doctor",
-    "export",
+    "export", "invert", "complete", "arithmetic", "turn", "neighbours", "features", "filters", "forget",
 )  # fmt: skip
 EPILOG = """\
 for completion by the Tab key, write a script and have your shell read it:

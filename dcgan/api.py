@@ -5,6 +5,7 @@
     run.generator(z)                        float32 (N, H, W, C), in the range of G's last layer
     run.discriminator(pictures)             float32 (N,), D's logits
     run.features(pictures)                  float32 (N, F)
+    run.invert(pictures)                    float32 (N, z_dim), the z whose pictures are nearest
 
     run = dcgan.train(data="photographs/", preset="dcgan64", steps=500, callback=print)
 """
@@ -21,6 +22,8 @@ import numpy as np
 from dcgan import discriminator_features, generate, generate_options, presets, sampling, session, trained
 from dcgan.address import Address
 from dcgan.errors import UserError
+from dcgan.inversion.effort import Effort, Networks
+from dcgan.inversion.search import search
 from gpunet import backend
 from gpunet.backend.devices import Array
 from gpunet.layers import Sequential
@@ -90,22 +93,39 @@ class Run:
         pooled = partial(discriminator_features.pooled, self.D)
         return self._by_batches(self.D, pooled, self._numbers(pictures), labels)
 
+    def invert(self, pictures: Any, labels: Any = None, **effort: Any) -> np.ndarray:
+        """Return the z whose pictures G(z) are nearest to given ones: float32 (N, z_dim). See dcgan.inversion.search.
+
+        pictures (N, H, W, C) as for `discriminator`; labels (N,) for networks that are told them. effort: options of
+        `python -m dcgan.invert`, such as steps=500.
+        """
+        targets = self._numbers(pictures)
+        return search(self.networks(), Effort.of(effort), targets, self._labels(labels, len(targets))).z
+
+    def networks(self) -> Networks:
+        """Return G, D or None, and the config."""
+        return Networks(self.G, self._opened.D, self.config)
+
     def _by_batches(
         self, net: Sequential, function: Callable[[Array], Array], x: np.ndarray, labels: Any
     ) -> np.ndarray:
         """Return function(x) on the host, batch by batch, while net is told the labels. UserError: not one for each."""
-        classes = self.config.classes
-        if (labels is None) != (classes is None):
-            raise UserError(f"labels: got {labels}, expected {'one for each' if classes else 'none'}: {self!r}")
-        given = None if labels is None else np.asarray(labels, "int32")
-        if given is not None and (given.shape != (len(x),) or not ((given >= 0) & (given < classes)).all()):
-            raise UserError(f"labels: got {labels}, expected {len(x)} numbers from 0 to {(classes or 1) - 1}")
-        results = []
+        given, results = self._labels(labels, len(x)), []
         for start in range(0, len(x), sampling.BATCH):
             cut = slice(start, start + sampling.BATCH)
             with net.given(None if given is None else self._on_device(given[cut])):
                 results.append(backend.to_numpy(function(self._on_device(x[cut]))))
         return np.concatenate(results)
+
+    def _labels(self, labels: Any, count: int) -> np.ndarray | None:
+        """Return labels as numbers (count,), int32, or None for networks without. UserError: not one for each."""
+        classes = self.config.classes
+        if (labels is None) != (classes is None):
+            raise UserError(f"labels: got {labels}, expected {'one for each' if classes else 'none'}: {self!r}")
+        given = None if labels is None else np.asarray(labels, "int32")
+        if given is not None and (given.shape != (count,) or not ((given >= 0) & (given < classes)).all()):
+            raise UserError(f"labels: got {labels}, expected {count} numbers from 0 to {(classes or 1) - 1}")
+        return given
 
     def _numbers(self, pictures: Any) -> np.ndarray:
         """Return pictures as D reads them. UserError: they are of another shape."""

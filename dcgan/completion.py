@@ -18,7 +18,7 @@ from dcgan.generate_options import CHECKED, MODES
 from dcgan.options import Word
 from dcgan.presets import PRESETS
 
-PATHS = re.compile("PATH|FILE|DIR|RUN|FOLDER")  # metavars of paths
+PATHS = re.compile("PATH|FILE|DIR|RUN|FOLDER|PICTURE")  # metavars of paths
 PYTHONS = ("python", "python3")
 OWN_WORDS = {"preset": tuple(PRESETS), "presets": tuple(PRESETS), "mode": tuple(MODES)}  # of options beside Config's
 

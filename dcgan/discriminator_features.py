@@ -13,6 +13,7 @@ import numpy as np
 from gpunet import backend
 from gpunet.backend.devices import Array
 from gpunet.layers import LeakyReLU, ReLU, Sequential
+from gpunet.layers.base import Layer
 
 GRID = 4  # rows and columns of the maps as features
 
@@ -35,9 +36,13 @@ def pooled(D: Sequential, x: Array, grid: int = GRID) -> np.ndarray:
 def maps(D: Sequential, x: Array) -> Iterator[Array]:
     """Yield every map (N, H, W, C) behind an activation, in order."""
     for _, layer, y in D.answers(x):
-        active = isinstance(layer, LeakyReLU | ReLU) or getattr(layer, "slope", 1.0) != 1
-        if active and y.ndim == 4:
+        if is_active(layer) and y.ndim == 4:
             yield y
+
+
+def is_active(layer: Layer) -> bool:
+    """Return whether a layer is an activation, or runs one inside its own pass."""
+    return isinstance(layer, LeakyReLU | ReLU) or getattr(layer, "slope", 1.0) != 1
 
 
 def pooled_map(y: np.ndarray, grid: int) -> np.ndarray:

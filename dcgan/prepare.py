@@ -15,6 +15,7 @@ from dcgan.data.storage.packed import PackedSource
 from dcgan.data.storage.packing import pack
 from dcgan.data.storage.reading import fingerprint, with_channels
 from dcgan.errors import UserError
+from dcgan.experiments import without_duplicates
 
 EXAMPLES = """\
 examples:
@@ -22,6 +23,7 @@ examples:
   python -m dcgan.train --data faces.h5
   python -m dcgan.prepare --data photos/ --image-size 48x64 --out photos.h5
   python -m dcgan.prepare --data bedroom_lmdb/ --recipe lsun --out bedrooms.h5
+  python -m dcgan.prepare --data photos/ --dedup --out photos.h5
 
 The file holds a uint8 data set "images" (N, H, W, C), and "labels" (N,) where
 the data has them. A command that was stopped goes on where it was when it is
@@ -36,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workers, out = given.pop("workers"), as_packed(given.pop("out"))
     if workers is not None:
         workers = options.named("--workers", options.integer(1), workers)
-    progress = not given.pop("no_progress")
-    prepare(Config(**with_recipe(given)), out, workers, progress)
+    progress, once = not given.pop("no_progress"), given.pop("dedup")
+    prepare(Config(**with_recipe(given)), out, workers, progress, once)
     return 0
 
 
@@ -47,19 +49,27 @@ def parser() -> cli.Parser:
     parser.add_argument("--data", metavar="PATH", required=True, help="pictures of any kind that dcgan.train takes")
     parser.add_argument("--workers", metavar="N", default=None, help="threads that decode (one per core)")
     parser.add_argument("--out", metavar="FILE.h5", required=True, help="the file to write")
+    help = "leave out near duplicates, found by the codes of an autoencoder: docs/paper.md"
+    parser.add_argument("--dedup", action="store_true", help=help)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     cli.add_options(parser, "recipe", "image_size", "crop", "channels", "pattern", "labels", "train_size")
     return parser
 
 
-def prepare(config: Config, out: Path, workers: int | None, progress: bool) -> None:
-    """Pack the images of config.data with its image size, crop and channels; print a summary and the skipped files."""
+def prepare(config: Config, out: Path, workers: int | None, progress: bool, once: bool = False) -> None:
+    """Pack the images of config.data with its image size, crop and channels; print a summary and the skipped files.
+
+    once: of near duplicates only the first.
+    """
     assert config.data is not None
     listing = list_images(config.data, Choice(config.pattern, absolute(config.labels), config.train_size))
     recipe = with_channels(listing, Recipe(config.image_size, config.crop, config.channels))
     if out.exists():
-        require_same(out, fingerprint(listing, recipe))
+        expected = fingerprint(listing, recipe)
+        require_same(out, without_duplicates.fingerprint(expected) if once else expected)
         print(f"{out} is finished already")
+    elif once:
+        without_duplicates.pack_once(listing, recipe, out, workers, progress)
     else:
         pack(listing, recipe, out, workers, progress)
     source = PackedSource(out)

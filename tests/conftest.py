@@ -10,7 +10,7 @@ from cases import CELLS
 from gpunet import backend
 from gpunet.backend import use_precision
 
-pytest_plugins = ["large_folder", "running"]  # fixtures of the tests of growing sources, and of those that train
+pytest_plugins = ["large_folder", "running", "small_runs"]  # fixtures: growing sources, tests that train
 
 
 @functools.cache

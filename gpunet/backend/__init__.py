@@ -13,7 +13,8 @@ from gpunet.backend.activations import (
 from gpunet.backend.adam import adam_update, clip_weights
 from gpunet.backend.augment import augment, augment_backward
 from gpunet.backend.average import average_update
-from gpunet.backend.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from gpunet.backend.batchnorm import batchnorm, batchnorm_backward
+from gpunet.backend.batchnorm_inference import batchnorm_inference, batchnorm_inference_backward
 from gpunet.backend.choices import ALGORITHMS, PRECISIONS, implementation, precision, use, use_conv, use_precision
 from gpunet.backend.columns import column_sum
 from gpunet.backend.conv import convolution

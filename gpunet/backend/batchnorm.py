@@ -6,7 +6,8 @@
 `slope` names the activation: 1 none, 0 ReLU, 0.2 LeakyReLU. Backward saves x and its statistics only and computes x_hat
 and the sign of z again. Ioffe & Szegedy, "Batch Normalization", 2015, section 3; docs/batchnorm.md derives it.
 
-The three operations come first as array code, then as launches of kernels/batchnorm.cu.
+Both operations come first as array code, then as launches of kernels/batchnorm.cu. batchnorm_inference.py normalises by
+given statistics.
 """
 
 from __future__ import annotations
@@ -68,19 +69,9 @@ def batchnorm(
             running_mean, running_var, momentum = running
             running_mean += momentum * (mean - running_mean)
             running_var += momentum * (var * (len(part) / (len(part) - 1)) - running_var)
-        _affine(out, part, *_coefficients(mean, rstd, scale, shift), slope)
+        affine(out, part, *coefficients(mean, rstd, scale, shift), slope)
         statistics.append((mean, var, rstd))
     return y, *(xp.stack(values) if batches > 1 else values[0] for values in zip(*statistics, strict=True))
-
-
-@operation
-def batchnorm_inference(
-    x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
-) -> Array:
-    """Normalise x (..., C) by given statistics, the running averages: every row is then independent of the others."""
-    rstd, y = 1 / array_module(x).sqrt(var + x.dtype.type(eps)), array_module(x).empty(x.shape, x.dtype)
-    _affine(parts(y)[0], parts(x)[0], *_coefficients(mean, rstd, scale, shift), slope)
-    return y
 
 
 @operation
@@ -106,19 +97,22 @@ def batchnorm_backward(
     batches = 1 if mean.ndim == 1 else len(mean)
     dy = array_module(x).ascontiguousarray(dy)  # else `parts` would be a copy of a strided view, and get dx
     each = parts(dy, batches), parts(x, batches), mean.reshape(batches, -1), rstd.reshape(batches, -1)
-    sums = [_backward_part(*one, scale, shift, slope) for one in zip(*each, strict=True)]
+    sums = [backward_part(*one, scale, shift, slope, len(one[1])) for one in zip(*each, strict=True)]
     dscale, dshift = sums[0]
     for more_dscale, more_dshift in sums[1:]:
         dscale, dshift = dscale + more_dscale, dshift + more_dshift
     return dy, written(dscale, out[0]), written(dshift, out[1])
 
 
-def _backward_part(
-    dz: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float
+def backward_part(
+    dz: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float, rows: float
 ) -> tuple[Array, Array]:
-    """Write dx of one batch (rows, C) into dz, which comes as dy; return dscale and dshift."""
+    """Write dx of one batch (rows, C) into dz, which comes as dy; return dscale and dshift.
+
+    rows: M, or infinity where the statistics are given: its terms in dx are then 0.
+    """
     xp = array_module(x)
-    a, b = _coefficients(mean, rstd, scale, shift)
+    a, b = coefficients(mean, rstd, scale, shift)
 
     def reduce(dz: Array, x: Array) -> Array:
         if slope != 1:
@@ -127,8 +121,8 @@ def _backward_part(
 
     dshift, dscale = column_sums(reduce, dz, x)
     dscale *= rstd
-    by_x = -a * rstd * dscale / len(x)
-    constant = -a * dshift / len(x) - by_x * mean  # dx = a dz + by_x x + constant
+    by_x = -a * rstd * dscale / rows
+    constant = -a * dshift / rows - by_x * mean  # dx = a dz + by_x x + constant
 
     def apply(dz: Array, x: Array) -> None:
         dz *= a
@@ -140,13 +134,13 @@ def _backward_part(
     return dscale, dshift
 
 
-def _coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:
+def coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:
     """Return a, b (C,) with z = a x + b."""
     a = rstd if scale is None else rstd * scale
     return a, -mean * a if shift is None else shift - mean * a
 
 
-def _affine(y: Array, x: Array, a: Array, b: Array, slope: float) -> None:
+def affine(y: Array, x: Array, a: Array, b: Array, slope: float) -> None:
     """Write leaky_relu(a x + b, slope) into y (rows, C) in one pass through the cache."""
 
     def body(y: Array, x: Array) -> None:
@@ -212,7 +206,7 @@ def statistics(x: Array, shape: Shape, results: tuple, eps: float, momentum: flo
         row_groups("batchnorm.combine", args, groups, width, per_thread, batches)
         moments, groups, each = larger, larger.shape[2], each * per_thread
     args = (*results, *moments, batches, groups * k, k, channels, each, rows * k, eps, momentum)
-    _per_channel("batchnorm.finish", args, channels)
+    per_channel("batchnorm.finish", args, channels)
 
 
 def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float) -> Array:
@@ -224,22 +218,17 @@ def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Ar
     return y
 
 
-@batchnorm_inference.kernel
-def batchnorm_inference_kernel(x, mean, var, scale, shift, eps, slope=1.0) -> Array:
-    rstd = empty(x, *var.shape)
-    _per_channel("batchnorm.inverse_root", (rstd, var, var.size, eps), var.size)
-    return normalise(contiguous(x), mean, rstd, scale, shift, slope) if x.size else empty(x, *x.shape)
-
-
 @batchnorm_backward.kernel
 def batchnorm_backward_kernel(
-    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None
+    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False
 ) -> tuple:
     dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
     dscale, dshift = (empty(x, channels) if array is None else array for array in out)
     per_batch = empty(x, batches, 2, channels)
     given = (dy, x, mean, rstd, scale, shift)
     reduce_backward(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    if given_statistics:
+        per_batch.fill(0)  # the terms of dx that come from the statistics
     if precision:
         return factors.batchnorm_backward_apply(given, per_batch, slope, precision), dscale, dshift
     rows = x.size // channels // batches
@@ -262,10 +251,10 @@ def reduce_backward(shape: Shape, given: tuple, slope: float, results: tuple) ->
     row_groups("batchnorm.backward_reduce", args, rows, width, each, batches)
     while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
         sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
-    _per_channel("batchnorm.backward_finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
+    per_channel("batchnorm.backward_finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
 
 
-def _per_channel(entry: str, args: tuple, count: int) -> None:
+def per_channel(entry: str, args: tuple, count: int) -> None:
     """Launch one thread per channel."""
     block = 64 if on_cuda(args[0]) else 1024
     kernels.launch(entry, -(-count // block), block, args)

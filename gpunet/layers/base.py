@@ -1,6 +1,7 @@
 """Parameter and Layer: the layer protocol.
 
-    y = layer.forward(x)      computes y and, in training mode, saves what backward needs in one guarded slot
+    y = layer.forward(x)      computes y and, in training mode or a block `saving`, saves what backward needs in one
+                              guarded slot
     dx = layer.backward(dy)   takes the slot, adds to the parameters' gradients, returns dx
 
 A layer is also a node of a tree: it has parameters, running statistics and child layers of its own, which a state dict
@@ -62,11 +63,12 @@ class Layer:
         self.buffers: dict[str, Array] = {}
         self._saved: tuple | None = None  # what forward left for backward
         self.training = True
+        self.saves = False  # whether forward saves in evaluation mode, too: see saving
         self.batches = 1  # how many batches x holds, one after another: see joined_batches
         self.labels: Array | None = None  # (N,) classes of the samples: see given
 
     def forward(self, x: Array) -> Array:
-        """Return y; in training mode also save what `backward` will need."""
+        """Return y; in training mode, and within `saving`, also save what `backward` will need."""
         raise NotImplementedError
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
@@ -81,8 +83,8 @@ class Layer:
         return self.forward(x)
 
     def save(self, *values: Any) -> None:
-        """Keep values for the backward pass; in evaluation mode keep nothing. Raise where two forwards meet."""
-        if not self.training:
+        """Keep values for the backward pass; in evaluation mode only within `saving`. Raise where two forwards meet."""
+        if not (self.training or self.saves):
             return
         if self._saved is not None:
             raise RuntimeError(
@@ -110,8 +112,23 @@ class Layer:
         return self
 
     def eval(self) -> Self:
-        """Switch to evaluation: running statistics, nothing saved. Return self."""
+        """Switch to evaluation: running statistics, nothing saved but within `saving`. Return self."""
         return self.train(False)
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[Self]:
+        """Within the block forward saves what backward needs in evaluation mode, too; what is left is dropped.
+
+        So backward gives the gradient of the network that draws samples: batch norm, by its running averages, is then
+        a fixed factor and a fixed shift for each channel.
+        """
+        try:
+            for layer in self.walk():
+                layer.saves = True
+            yield self
+        finally:
+            for layer in self.walk():
+                layer.saves, layer._saved = False, None
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[Self]:

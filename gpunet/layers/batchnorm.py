@@ -53,6 +53,7 @@ class BatchNorm(Layer):
             )
         scale, shift = self._affine()
         if not self.training and not self.batch_statistics:
+            self.save(x)
             return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, self.eps, self.slope)
         if x.shape[0] % self.batches:
             raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
@@ -65,10 +66,15 @@ class BatchNorm(Layer):
         return y
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | Factor | None:
-        x, mean, rstd = self.take()
+        x, *statistics = self.take()
         out = [parameter and parameter.first_grad() for parameter in (self.scale, self.shift)]
-        given = (dy, x, mean, rstd, *self._affine(), self.slope, out, self.rounding_dx())
-        dx, dscale, dshift = backend.batchnorm_backward(*given)
+        more = (self.slope, out, self.rounding_dx())
+        if statistics:
+            dx, dscale, dshift = backend.batchnorm_backward(dy, x, *statistics, *self._affine(), *more)
+        else:  # of the running averages
+            running = (self.buffers["running_mean"], self.buffers["running_var"])
+            given = (dy, x, *running, *self._affine(), self.eps, *more)
+            dx, dscale, dshift = backend.batchnorm_inference_backward(*given)
         if self.scale and self.scale.trainable:
             self.scale.add_grad(written, dscale)
         if self.shift and self.shift.trainable:

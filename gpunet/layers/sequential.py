@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gpunet.backend.devices import Array
 from gpunet.backend.factors import Factor
@@ -43,6 +43,11 @@ class Sequential(Layer):
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    @property
+    def steps(self) -> Sequence[Layer]:
+        """The layers that do work of their own, in order: those that run inside another one's pass are left out."""
+        return tuple(self._steps)
 
     def forward(self, x: Array) -> Array:
         for layer in self._steps:

@@ -6,13 +6,18 @@
 //
 // Shared memory has 32 banks of 4 bytes, so 8 chunks of different banks can be read or written at once. Readers ask for
 // the same chunk of 8 lines (AlongK, and AlongRows in 16 bits), or for 2 chunks of each of 4 lines (AlongRows in 32
-// bits). An xor of the chunk's number with the line's puts these chunks into different banks:
+// bits). Writers ask for 8 neighbouring chunks of a line, or for 4 of each of lines 2 j and 2 j + 1. An xor of the
+// chunk's number with a number that depends on the line puts these chunks into different banks:
 //
 //   AlongK: 2 lines fill the banks                             AlongRows: a line fills them once or more
-//     line 0 | c0 c1 c2 c3   line 1 | c0 c1 c2 c3                16 bits   chunk c of line k lies at c ^ (k & 7)
-//     line 2 | c1 c0 c3 c2   line 3 | c1 c0 c3 c2                32 bits   chunk c of line k lies at c ^ 2 (k & 3)
-//     line 4 | c2 c3 c0 c1   line 5 | c2 c3 c0 c1
-//     line 6 | c3 c2 c1 c0   line 7 | c3 c2 c1 c0
+//     line 0 | c0 c1 c2 c3   line 1 | c0 c1 c2 c3                32 bits   chunk c of line k lies at c ^ 2 (k & 3)
+//     line 2 | c1 c0 c3 c2   line 3 | c1 c0 c3 c2                16 bits   at c ^ s, and s repeats every 8 lines:
+//     line 4 | c2 c3 c0 c1   line 5 | c2 c3 c0 c1                  line k | 0 1 2 3 4 5 6 7
+//     line 6 | c3 c2 c1 c0   line 7 | c3 c2 c1 c0                  s      | 0 4 1 5 2 6 3 7
+//
+// Why s is not k & 7: 8 threads write chunks 0 to 3 of lines 0 and 1 of AlongRows<64, 128, 2> in 16 bits. With s = 0
+// and 4 the chunks lie at 0 1 2 3 and 4 5 6 7, in all banks. With s = 0 and 1 they would lie at 0 1 2 3 and 1 0 3 2:
+// half of the banks would be wanted twice, the other half not at all.
 //
 // The xor repeats every 8 lines. So a place 8 lines further on is a constant number of bytes further on, and a place 1,
 // 2 or 4 chunks to the right is `place ^ that many chunks`. Threads work out one place, before the loop.
@@ -40,7 +45,7 @@ struct AlongRows {
     static constexpr int BYTES = ROWS * 64, CHUNKS = ROWS / VEC / PER_LINE, LINE = ROWS / VEC * CHUNK;
     static constexpr int EACH = DEPTH * CHUNKS / THREADS, STEP = THREADS / CHUNKS;
     __device__ static int place(int k, int chunk) {
-        return k * LINE + (chunk ^ (VEC == 8 ? k & 7 : 2 * (k & 3))) * CHUNK;
+        return k * LINE + (chunk ^ (VEC == 8 ? 4 * (k & 1) + (k >> 1 & 3) : 2 * (k & 3))) * CHUNK;
     }
 };
 
@@ -55,12 +60,9 @@ template <class Tile> __device__ int place_of_thread() {
 // the right of it. Zeros are written where it is not inside. `place`: of the thread's first chunk in its first line.
 template <class Tile, bool second = false>
 __device__ void copy_chunk(SharedAddress tile, int place, int i, const Number* from, bool inside) {
-    // The number of the thread's line is that of its first one, which is below STEP, plus i * STEP. STEP is a power of
-    // two, so the two have no bits in common, and the second one's part of the xor is a constant.
     constexpr int LINES = Tile::ALONG_K || VEC == 8 ? 8 : 4;  // after so many lines the xor begins again
-    const int turn = i * Tile::STEP % LINES * (VEC == 8 ? 1 : 2) * CHUNK;
-    static_assert(!Tile::ALONG_K || Tile::STEP % LINES == 0, "a thread's chunks would lie in different places");
+    static_assert(Tile::STEP % LINES == 0, "a thread's lines would have different xors");
     // The xor moves a chunk among 8. So a way of 8 or more chunks to the right is added, one of 4 is one more xor.
     constexpr int WAY = second ? Tile::CHUNKS * CHUNK : 0, FAR = WAY % (8 * CHUNK) ? 0 : WAY, NEAR = WAY - FAR;
-    copy_async<CHUNK>(tile + (place ^ turn ^ NEAR) + FAR + i * Tile::STEP * Tile::LINE, from, inside);
+    copy_async<CHUNK>(tile + (place ^ NEAR) + FAR + i * Tile::STEP * Tile::LINE, from, inside);
 }

@@ -18,8 +18,9 @@ __device__ void copy_async(SharedAddress target, const void* global, bool valid)
                  : "memory");  // .ca: through the L1 cache, where overlapping patches find shared numbers
 #else
     struct alignas(BYTES) Piece { unsigned words[BYTES / 4]; };  // copied by one instruction
-    Piece* const to = (Piece*) pointer_to(target);
-    *to = valid ? *(const Piece*) global : Piece{};
+    Piece piece = {};
+    if (valid) piece = *(const Piece*) global;
+    *(Piece*) pointer_to(target) = piece;  // one store, with or without zeros: as one instruction of a warp on the GPU
 #endif
 }
 template <int BYTES>

@@ -7,7 +7,9 @@ inline SharedAddress shared_address(void* pointer) { return (char*) pointer; }
 inline void* pointer_to(SharedAddress address) { return address; }
 inline unsigned read_word(SharedAddress from) { unsigned word; std::memcpy(&word, from, 4); return word; }
 inline void read_two_words(unsigned& left, unsigned& right, SharedAddress from) {
-    left = read_word(from), right = read_word(from + 4);
+    unsigned words[2];
+    std::memcpy(words, from, 8);  // one access, as on the GPU
+    left = words[0], right = words[1];
 }
 inline void keep(int&) {}
 inline void add_if(bool condition, int& number, int amount) { number += condition ? amount : 0; }

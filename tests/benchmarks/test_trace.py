@@ -98,8 +98,11 @@ def test_atomics_are_counted_as_such():
     assert found["global atomic"].requests == found["global load"].requests == 512 * 64 // 32
 
 
+TILES = ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in ("huge", "wide", "tall"))]
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-@pytest.mark.parametrize("tile", [pytest.param("huge", marks=pytest.mark.slow), "small"])
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("which", PASSES)
 def test_convolutions_on_tensor_cores_meet_no_bank_twice(which, tile, precision, monkeypatch):
     """Neither where copies are written nor where fragments are read, which mostly takes 16 bytes of a lane at once."""
@@ -114,6 +117,6 @@ def test_convolutions_on_tensor_cores_meet_no_bank_twice(which, tile, precision,
     found = trace.count(run)
     store, load = found["shared store"], found["shared load"]
     assert load.needed == load.least > 0
-    assert store.least <= store.needed <= 1.02 * store.least  # lanes that write zeros may count by themselves
+    assert store.needed == store.least > 0
     by_words = precision == "tf32" and which != "input_grad"  # nothing turns matrices of 32 bits
     assert (load.bytes < load.requests * 32 * 16) == by_words

@@ -13,9 +13,8 @@ from dcgan.config import GROUPS, Config
 from running import ROOT
 
 BENCHMARKS = (
-    "kernels", "label_accuracy", "ladder", "losses", "memory", "ops", "options", "pipeline", "roofline_plot", "scaling",
-    "step",
-    "table",
+    "invert", "kernels", "label_accuracy", "ladder", "losses", "memory", "nearest_error", "ops", "options", "pipeline",
+    "roofline_plot", "scaling", "step", "table",
 )  # fmt: skip
 MODULES = (
     *(f"dcgan.{name}" for name in COMMANDS),

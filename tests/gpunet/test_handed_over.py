@@ -232,6 +232,24 @@ def test_evaluation_gives_the_numbers_of_rounding_afterwards():
     assert np.array_equal(x, y)
 
 
+@everywhere
+@every_format
+@every_net
+def test_gradients_in_evaluation_are_those_of_rounding_afterwards(device, precision, name):
+    """Within `saving` batch norm takes its running averages; the same layers round for the convolution next to them."""
+    with on_tensor_cores(precision):
+        pairs = []
+        for rounding in (True, False):
+            net, x = built(name, device)
+            for layer in net.walk():
+                for attribute in ({"rounding_y", "rounding_dx"} & set(vars(layer))) if not rounding else ():
+                    setattr(layer, attribute, unrounded)
+            with net.eval().saving():
+                pairs.append(results(net, x))
+    assert all(np.isfinite(array).all() for array in pairs[0])
+    assert all(np.array_equal(a, b) for a, b in zip(*pairs, strict=True))
+
+
 def test_a_factor_of_another_precision_is_refused():
     """Between forward and backward the precision must stay the same."""
     with on_tensor_cores("tf32"):
