@@ -27,13 +27,18 @@ KILLS ?= 1000
 CUDA ?= cuda13
 
 SETTINGS := setup.cfg pyproject.toml
-.PHONY: help demo test slow-test fuzz cuda-test lint types bench wheel clean
+.PHONY: help demo browser-page test slow-test fuzz cuda-test lint types bench wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.installed  ## train the built-in faces for about two minutes and name the sample grid
 	$(BIN)/python -m dcgan.train --width $(DEMO_WIDTH) --batch-size $(DEMO_BATCH_SIZE) --steps $(DEMO_STEPS) $(DEMO_ARGS)
+
+browser-page: $(VENV)/.installed  ## train the demo's G and write docs/browser/index.html, a page that draws with it
+	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT \
+	    && $(BIN)/python -m dcgan.train --width $(DEMO_WIDTH) --batch-size $(DEMO_BATCH_SIZE) --steps $(DEMO_STEPS) $(DEMO_ARGS) --out "$$runs" \
+	    && $(BIN)/python -m dcgan.export "$$runs/0001-dcgan64" --to html --out docs/browser/index.html --overwrite
 
 test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which, JOBS= how many at once
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(TESTS) $(TEST_ARGS)

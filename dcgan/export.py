@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from dcgan import cli, options, trained
 from dcgan.errors import UserError
-from dcgan.exchange import hub, npz, pth, safetensors, weights
-from dcgan.exchange.weights import Weights
-from dcgan.trained import NETWORKS
+from dcgan.exchange import hub, npz, onnx_file, pth, safetensors, weights
+from dcgan.exchange.browser import page
+from dcgan.exchange.weights import Weights, gathered
+from dcgan.trained import NETWORKS, Trained
 from gpunet.files import write_atomically
 
 EXAMPLES = """\
@@ -23,18 +24,28 @@ examples:
   python -m dcgan.export RUN --to npz --out run.npz
   python -m dcgan.export RUN --to hub --out model/
                                    a folder for the Hugging Face Hub
+  python -m dcgan.export RUN --to onnx --out onnx/
+                                   G.onnx (z -> pictures) and D.onnx (pictures
+                                   -> logits), for any number of pictures
+  python -m dcgan.export RUN --to html --out page.html
+                                   one file, which a browser opens and which
+                                   needs no network
 
-What export writes, dcgan.load, dcgan.generate and the other commands take in
-place of a run; netG.pth of pytorch/examples, too.
+Of what export writes, dcgan.load, dcgan.generate and the other commands take
+all but .onnx and .html in place of a run; netG.pth of pytorch/examples, too.
 """
 
 
 class Format(NamedTuple):
     """A --to: what writes it, the ending of its file ("": a folder), and what it is."""
 
-    write: Callable[[Path, Weights], None]
+    write: Callable[[Path, Trained], None]
     ending: str
     what: str
+
+
+def _of_weights(write: Callable[[Path, Weights], None]) -> Callable[[Path, Trained], None]:
+    return lambda out, run: write(out, gathered(run))
 
 
 def _write_pth(folder: Path, run: Weights) -> None:
@@ -47,12 +58,14 @@ def _write_pth(folder: Path, run: Weights) -> None:
 
 
 FORMATS = {
-    "pth": Format(_write_pth, "", "PyTorch's state dicts netG.pth and netD.pth"),
+    "pth": Format(_of_weights(_write_pth), "", "PyTorch's state dicts netG.pth and netD.pth"),
     "safetensors": Format(
-        lambda out, run: safetensors.write(out, run.joined(), run.texts()), ".safetensors", "one file"
+        _of_weights(lambda out, run: safetensors.write(out, run.joined(), run.texts())), ".safetensors", "one file"
     ),
-    "npz": Format(lambda out, run: npz.write(out, run.joined(), run.texts()), ".npz", "one file of NumPy"),
-    "hub": Format(hub.write, "", "a folder with model.safetensors, config.json and a model card"),
+    "npz": Format(_of_weights(lambda out, run: npz.write(out, run.joined(), run.texts())), ".npz", "one file of NumPy"),
+    "hub": Format(_of_weights(hub.write), "", "a folder with model.safetensors, config.json and a model card"),
+    "onnx": Format(onnx_file.write, "", "G.onnx and D.onnx for ONNX Runtime"),
+    "html": Format(page.write, ".html", "a page that draws with G in the browser"),
 }
 
 
@@ -65,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.named("--weights", options.choice(*NETWORKS), given.weights)
     out = as_output(given.out, form, given.overwrite)
     run = trained.load(given.run, {"device": "cpu"}, given.weights, with_D=True)
-    form.write(out, weights.gathered(run))
+    form.write(out, run)
     cli.say(f"{run.run}, step {run.step}, weights {run.weights}: {out}")
     return 0
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dcgan.errors import UserError
 from gpunet import backend
+from gpunet.backend.devices import Array
 from gpunet.layers import BatchNorm, Sequential, Sigmoid
 
 if TYPE_CHECKING:
@@ -87,13 +88,19 @@ def judge(
     return backend.to_numpy(backend.sigmoid(logits) if probabilities else logits).ravel()
 
 
+def require_numbers(x: Array) -> None:
+    """Raise UserError where a number of G's pictures is NaN."""
+    if bool(backend.array_module(x).isnan(x).any()):
+        raise UserError("the generator draws numbers that are NaN: its weights are damaged, take an earlier checkpoint")
+
+
 def _pass(G: Sequential, z: np.ndarray, labels: np.ndarray | None, strict: bool) -> np.ndarray:
     weights = G.parameters()[0].data
     device = backend.device_of(weights)
     with G.given(None if labels is None else backend.to_device(labels, device)):
         x = G.forward(backend.to_device(z.astype(weights.dtype, copy=False), device))
-    if strict and bool(backend.array_module(x).isnan(x).any()):
-        raise UserError("the generator draws numbers that are NaN: its weights are damaged, take an earlier checkpoint")
+    if strict:
+        require_numbers(x)
     return backend.to_numpy(backend.real_to_images(x, lowest(G)))
 
 

@@ -7,6 +7,8 @@ So a file name or an option that holds HTML is shown as the text that it is.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 from typing import Any
@@ -64,3 +66,8 @@ def data_block(value: Any) -> Markup:
     """Return a value as JSON in a block that no browser runs, for the script of the page to read."""
     text = json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")  # no "</script>" in it
     return Markup(f'<script type="application/json">{text}</script>')
+
+
+def source_hash(text: str) -> str:
+    """Return the source expression of an inline script or style for a Content-Security-Policy."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

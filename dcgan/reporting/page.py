@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +13,7 @@ from dcgan.reporting.charts import Line, chart, ordered
 from dcgan.reporting.contents import Contents
 from dcgan.reporting.findings import findings
 from dcgan.reporting.grid_cards import samples
-from dcgan.reporting.markup import Markup, escaped, joined, tag
+from dcgan.reporting.markup import Markup, escaped, joined, source_hash, tag
 from dcgan.reporting.measured import measured
 from dcgan.reporting.thinning import thinned
 from gpunet import __version__
@@ -34,7 +32,7 @@ def page(runs: Sequence[Contents], live: bool = False) -> str:
     style, script = (_file(name) for name in ("page.css", "page.js"))
     names = [run.name for run in runs]
     return Template(_file("page.html")).substitute(
-        policy=POLICY.format(style=_hash(style), script=_hash(script)),
+        policy=POLICY.format(style=source_hash(style), script=source_hash(script)),
         refresh=f'<noscript><meta http-equiv="refresh" content="{RELOAD}"></noscript>\n' if live else "",
         live=f' data-live="{RELOAD}"' if live else "",
         title=escaped(f"Report of {' and '.join(names) if len(names) < 4 else f'{len(names)} runs'}"),
@@ -112,8 +110,3 @@ def _chart(name: str, labels: Sequence[str], runs: Sequence[Contents], plain: bo
 
 def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return the source expression of an inline script or style for a Content-Security-Policy."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

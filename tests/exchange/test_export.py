@@ -72,7 +72,7 @@ def test_a_generator_alone(runs, tmp_path):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ("--to tar --out x", "--to: got 'tar', expected one of pth, safetensors, npz, hub"),
+        ("--to tar --out x", "--to: got 'tar', expected one of pth, safetensors, npz, hub, onnx, html"),
         ("--to npz --out x.pth", "--out: got 'x.pth', expected a .npz file"),
         ("--to npz --weights best --out x.npz", "--weights: got 'best'"),
         ("--to npz --out file.npz", "file.npz is there already: choose another name, or replace it with --overwrite"),

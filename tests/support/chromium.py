@@ -111,7 +111,7 @@ class Browser:
                 found.append(f"{method}: {json.dumps(parameters)[:500]}")
             elif method == "Network.requestWillBeSent" and parameters["type"] != "Document":
                 url = parameters["request"]["url"]
-                found += [] if url.startswith("data:") else [f"request: {url[:200]}"]
+                found += [] if url.startswith(("data:", "blob:")) else [f"request: {url[:200]}"]
         return found
 
     def close(self) -> None:

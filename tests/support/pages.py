@@ -71,6 +71,8 @@ def left_out(command: Command) -> str:
     lacks_nvrtc = re.match(r"python -m benchmarks\.(kernels|ladder --write)", command.text) and not (
         installed("cupy") and installed("nvidia.cuda_nvrtc")
     )
+    if "--to onnx" in command.text and not installed("onnx"):
+        return "needs the package onnx"
     if " --svm" in command.text and not installed("sklearn"):
         return "needs scikit-learn"
     return "needs PyTorch" if lacks_torch else "needs NVRTC" if lacks_nvrtc else ""
