@@ -128,11 +128,15 @@ def texts_of(path: Path) -> dict[str, str]:
 
 
 def changed_options(name: str, before: dict[str, Any]) -> list[str]:
-    """Return the options of a preset's picture that have other values today; options that are new do not count."""
+    """Return the options of a preset's picture that have other values today.
+
+    New options do not count, nor do those that a gallery makes no use of, such as how often samples are drawn.
+    """
     words = shlex.split(PICTURES[name].commands[0])[3:]
     (config,) = gallery.configurations(vars(gallery.parser().parse_args(words)))
     today = json.loads(json.dumps(asdict(config)))
-    return [option for option, value in before.items() if option not in today or today[option] != value]
+    used = {option: value for option, value in before.items() if option not in gallery.UNUSED}
+    return [option for option, value in used.items() if option not in today or today[option] != value]
 
 
 def fingerprint(picture: Picture) -> str:
