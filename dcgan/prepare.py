@@ -10,7 +10,7 @@ from dcgan import cli, options
 from dcgan.config import Config
 from dcgan.data.formats import list_images
 from dcgan.data.formats.hdf5 import SUFFIXES
-from dcgan.data.formats.sizes import note_of
+from dcgan.data.opening import note_of
 from dcgan.data.recipe import Choice, Recipe, absolute, with_recipe
 from dcgan.data.storage.packed import PackedSource
 from dcgan.data.storage.packing import pack

@@ -21,13 +21,15 @@ Raises UserError, one line, for anything that cannot be opened or holds no image
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from dcgan.data.faces.source import COUNT, FacesSource
 from dcgan.data.formats.listing import Listing
 from dcgan.data.formats.recognise import chosen, is_packed, recognise, split
-from dcgan.data.formats.sizes import note_of
 from dcgan.data.limits import Room, default_memory_limit
 from dcgan.data.recipe import Choice, Recipe, Wanted, absolute
 from dcgan.data.source import Source
@@ -39,8 +41,10 @@ from dcgan.data.storage.packing import pack
 from dcgan.data.storage.reading import fingerprint, read_into_memory, with_channels
 from dcgan.data.storage.store import Store
 from dcgan.errors import UserError
-from dcgan.options import Size
+from dcgan.options import Size, size_text
 
+LOOKED_AT = 16  # pictures, spread over the data, whose sizes say what a crop would do
+CELEBA = (218, 178)  # height and width of CelebA's aligned faces
 CACHE_FROM = 10_000  # files; decoding fewer takes seconds: training waits for them, and they leave no cache
 
 
@@ -139,3 +143,26 @@ def open_growing(listing: Listing, wanted: Wanted, room: Room) -> GrowingSource:
             raise no_cache(cached, error) from None
         store, job = Store(len(listing), wanted.recipe), None  # without a cache: the images fit into memory
     return GrowingSource(listing, wanted, store, job)
+
+
+def note_of(listing: Listing, recipe: Recipe) -> str | None:
+    """Return what a recipe without a crop of the user's own does to pictures of these sizes, where it is to be said.
+
+    Looks at LOOKED_AT of them. Damaged ones say nothing.
+    """
+    if recipe.crop:
+        return None
+    indices = np.linspace(0, len(listing) - 1, min(LOOKED_AT, len(listing))).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of damaged files: who reads them later says more
+        sizes = [size for size in map(listing.size, indices.tolist()) if size]
+    if not sizes:
+        return None
+    if recipe.crop_larger:
+        crop = size_text(recipe.crop_larger)
+        if any(recipe.for_picture(width, height).crop for height, width in sizes):
+            return f"cut to their centre of {crop}, as the preset's own code does (--crop-larger none: not cut)"
+        return f"smaller than {crop}, to which the preset's own code cuts, so they stay whole"
+    if set(sizes) == {CELEBA} and recipe.image_size != CELEBA:
+        return "of 178x218 pixels, as CelebA's are: --recipe celeba cuts the faces out"
+    return None

@@ -63,7 +63,17 @@ def _transposed(layer, x):
 
 
 def _labelled(wrapper, x):
-    """The wrapper gives sample n the label n % 3; its channel behind the features is 1, the others 0."""
+    """The wrapper gives sample n the label n % 3."""
+    if isinstance(wrapper.layer, layers.JoinLabels):
+        return _join_labels(wrapper, x)
+    if isinstance(wrapper.layer, layers.Sequential):  # of a projection: PickLabel stands at the end
+        for layer in wrapper.layer.layers[:-1]:
+            x = forward(layer, x)
+    return np.array([[x[n, n % 3]] for n in range(len(x))])
+
+
+def _join_labels(wrapper, x):
+    """The channel of the label, behind the features, is 1, the others 0."""
     y = np.zeros((*x.shape[:-1], x.shape[-1] + wrapper.layer.classes))
     for index in np.ndindex(x.shape[:-1]):
         y[index] = [*x[index], *(float(index[0] % 3 == k) for k in range(wrapper.layer.classes))]

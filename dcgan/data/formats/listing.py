@@ -12,8 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dcgan.data.formats.decode import decode, is_grey
-from dcgan.data.formats.sizes import size_of
+from dcgan.data.formats.decode import SIDEWAYS, decode, exif_orientation, is_grey, opened
 from dcgan.data.recipe import Recipe
 from dcgan.errors import UserError
 from dcgan.options import Size
@@ -63,8 +62,9 @@ class Listing:
             return None
 
     def _size(self, index: int) -> Size:
-        with self.open(index) as file:
-            return size_of(file)
+        with self.open(index) as file, opened(file) as picture:
+            width, height = picture.size  # of its head, before it is turned upright
+            return (width, height) if exif_orientation(picture) in SIDEWAYS else (height, width)
 
     def _skip(self, name: str, reason: str) -> None:
         """Note what is left out, and why."""
