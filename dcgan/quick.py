@@ -14,7 +14,7 @@ from typing import Any
 from dcgan.config import Config
 
 VARIABLE = "DCGAN_QUICK"
-# Of a new training
+# The most that a new training has of each.
 MOST = {
     "steps": 2, "width": 4, "batch_size": 4, "accumulate": 2, "samples": 10, "train_size": 40, "measure_count": 16,
 }  # fmt: skip

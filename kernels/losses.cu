@@ -20,7 +20,7 @@ constexpr int LANES = 32, LOSS = 0, ANSWER = 1;
 // The column of `sums` (groups, batches * 2 * LANES) for one lane of a batch; what: LOSS or ANSWER.
 __device__ int column(int batch, int what, int lane) { return (batch * 2 + what) * LANES + lane; }
 
-// What one logit adds to both sums, and `count` times its gradient.
+// A logit's share of both sums, and `count` times its gradient.
 struct Term {
     real loss, answer, gradient;
 };
@@ -103,8 +103,8 @@ extern "C" __global__ void mean_loss(real* numbers, const real* sums, int batche
     write_means(numbers, sums, batches, count);
 }
 
-// What the threads of the at_once kernels do when their sums are written: the last group of each lane adds that lane's
-// groups; the last lane of all computes the means. arrivals (batches * LANES + 1): zeros, and zeros afterwards.
+// The end of the at_once kernels, when the sums are written. The last group of each lane adds that lane's groups; the
+// last lane of all computes the means. arrivals (batches * LANES + 1): zeros, and zeros afterwards.
 __device__ void finish(real* numbers, real* sums, int* arrivals, int groups, int batches, int batch, int lane,
                        int count) {
     const int width = batches * 2 * LANES;

@@ -21,7 +21,6 @@ Raises UserError, one line, for anything that cannot be opened or holds no image
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +37,7 @@ from dcgan.data.storage.decode_ahead import Job
 from dcgan.data.storage.growing import GrowingSource
 from dcgan.data.storage.packed import PackedSource
 from dcgan.data.storage.packing import pack
-from dcgan.data.storage.reading import fingerprint, read_into_memory, with_channels
+from dcgan.data.storage.reading import fingerprint, quiet_pillow, read_into_memory, with_channels
 from dcgan.data.storage.store import Store
 from dcgan.errors import UserError
 from dcgan.options import Size, size_text
@@ -153,8 +152,7 @@ def note_of(listing: Listing, recipe: Recipe) -> str | None:
     if recipe.crop:
         return None
     indices = np.linspace(0, len(listing) - 1, min(LOOKED_AT, len(listing))).astype(int)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of damaged files: who reads them later says more
+    with quiet_pillow():
         sizes = [size for size in map(listing.size, indices.tolist()) if size]
     if not sizes:
         return None

@@ -13,7 +13,7 @@ from dcgan.reporting.markup import Markup, joined, tag
 
 CODE = ("command", "commit")  # are shown as code
 MOST_STARTS = 12  # of a run that are listed, the newest ones
-# What run.json says about a start of a run, in the order of the page.
+# The keys of a start in run.json, in the order of the page, and the words that the page has for them.
 STARTS = {
     "from_step": "from step", "at_step": "to step", "started": "started", "ended": "ended", "state": "how it ended",
     "device": "device", "implementation": "implementation", "precision": "precision", "cpu": "processor",
