@@ -114,9 +114,7 @@ def adam_step(
 
 
 @adam_step.kernel
-def adam_step_kernel(
-    state, buffers, betas, eps, weight_decay=0.0, scaling=None, rounded=None, averages=None
-) -> None:
+def adam_step_kernel(state, buffers, betas, eps, weight_decay=0.0, scaling=None, rounded=None, averages=None) -> None:
     if not (at_once(state) and fused() and len(buffers) <= 2):
         return adam_step.reference(state, buffers, betas, eps, weight_decay, scaling, rounded, averages)
     first, second = (*buffers, NO_BUFFER)[:2]
