@@ -12,11 +12,12 @@ from typing import Any
 
 from gpunet import backend
 from gpunet.backend import factors
-from gpunet.backend.conv import Rounded, RoundedPatches, form
-from gpunet.backend.devices import Array, device_of
+from gpunet.backend.choices import fused
+from gpunet.backend.conv import InnerProducts, Rounded, RoundedPatches, form
+from gpunet.backend.devices import Array, device_of, written
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
-from gpunet.backend.tensor_cores import After
+from gpunet.backend.tensor_cores import NOTHING, After
 from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
 
@@ -114,6 +115,8 @@ class Conv2d(_Conv):
     def _activated(self, conv: Any, X: Array) -> Array | Factor:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
+        if isinstance(conv, InnerProducts) and self.asked and self.slope == 1:
+            return conv.output(X, bias, self.asked)
         if self.slope == 1:
             return conv.output(X, bias)
         if isinstance(conv, Rounded | RoundedPatches):
@@ -129,16 +132,20 @@ class Conv2d(_Conv):
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         Y = conv.output_form(dy)
+        after = After(before, X, rounds=True) if before != 1 and self.rounding_dx() else None
+        if self.weight.trainable and input_grad and isinstance(conv, InnerProducts) and fused():
+            dx, dweight = conv.gradients(X, Y, self.weight.first_grad(), after or NOTHING)
+            self.weight.add_grad(written, dweight)
+            return dx
         if self.weight.trainable:
             self.weight.add_grad(conv.weight_grad, X, Y)
         if not input_grad:
             return None
-        if before != 1 and self.rounding_dx():
-            return conv.input_grad(Y, None, After(before, X, rounds=True))
-        return conv.input_grad(Y)
+        return conv.input_grad(Y, None, after) if after else conv.input_grad(Y)
 
     def rounding_x(self) -> str | None:
-        return self._rounding(form.rounding)
+        alone = self.padding in ("valid", (0, 0))  # then a kernel with one filter covers x, as good as always
+        return self._rounding(form.rounding) or (self._rounding(form.inner_rounding) if alone else None)
 
     def rounding_dy(self) -> str | None:
         return None if self.bias else self._rounding(form.rounding) or self._rounding(form.patches_rounding)
