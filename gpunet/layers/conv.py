@@ -138,7 +138,7 @@ class Conv2d(_Conv):
             self.weight.add_grad(written, dweight)
             return dx
         if self.weight.trainable:
-            self.weight.add_grad(conv.weight_grad, X, Y)
+            self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
         return conv.input_grad(Y, None, after) if after else conv.input_grad(Y)
@@ -192,7 +192,7 @@ class ConvTranspose2d(_Conv):
             self.bias.add_grad(backend.column_sum, dy)
         X = conv.input_form(dy)  # and dy the part of its x
         if self.weight.trainable:
-            self.weight.add_grad(conv.weight_grad, X, Y)
+            self.weight.add_grad_beside(conv.weight_grad, X, Y)
         return conv.output(X) if input_grad else None
 
     def rounding_x(self) -> str | None:
