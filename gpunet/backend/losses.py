@@ -131,10 +131,10 @@ class Asked:
         """The formula's number in losses.cu, and that of bce in kernels/factors/inner_products.cuh."""
         return (*FORMULAS, "bce").index(self.formula)
 
-    def of(self, logits: Array) -> tuple[Array, Array | None, Array]:
+    def of(self, logits: Array) -> tuple[Array, Any, Array]:
         """Return the loss of these answers, the mean answer in each batch, and dlogits: found before, or computed now.
 
-        The means are not computed for bce of one batch.
+        The means may be None for bce of one batch.
         """
         if self.found and logits.size == self.found[0].size and address(logits) == address(self.found[0]):
             _, numbers, dlogits = self.found
