@@ -12,7 +12,7 @@ from typing import Any
 
 from gpunet import backend
 from gpunet.backend import factors
-from gpunet.backend.conv import Rounded, RoundedPatches, form
+from gpunet.backend.conv import Rounded, RoundedCells, RoundedPatches, form
 from gpunet.backend.devices import Array, device_of
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
@@ -54,6 +54,10 @@ class _Conv(Layer):
         weight = self.weight.data
         precision = of(weight.shape, device_of(weight), weight.dtype)
         return precision if precision in factors.DTYPES else None
+
+    def _of_pictures(self, *asked: Any) -> str | None:
+        pictures = form.pictures(asked[0], self.stride, *asked[1:])
+        return pictures and pictures.precision
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
@@ -116,7 +120,7 @@ class Conv2d(_Conv):
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
         if self.slope == 1:
             return conv.output(X, bias)
-        if isinstance(conv, Rounded | RoundedPatches):
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
             return conv.output(X, bias, After(self.slope, rounds=precision is not None))
         y = conv.output(X, bias)
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
@@ -141,7 +145,7 @@ class Conv2d(_Conv):
         return self._rounding(form.rounding)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return None if self.bias else self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
@@ -189,7 +193,7 @@ class ConvTranspose2d(_Conv):
         return conv.output(X) if input_grad else None
 
     def rounding_x(self) -> str | None:
-        return self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def rounding_dy(self) -> str | None:
         return None if self.bias else self._rounding(form.rounding)
