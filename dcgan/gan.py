@@ -22,7 +22,7 @@ from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 
-MicroBatch = tuple[Array | Bytes, Any, View, Any]  # real pictures (N, H, W, C), labels (N,) or None, view of D, mix or None
+MicroBatch = tuple[Array | Bytes, Any, View, Any]  # real pictures (N, H, W, C), labels (N,) or None, view, mix or None
 
 
 class GAN:

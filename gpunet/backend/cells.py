@@ -50,7 +50,7 @@ class Layout(NamedTuple):
     @property
     def numbers(self) -> tuple[int, ...]:
         """The sizes as the kernels take them."""
-        return self[:-1]  # type: ignore[return-value]
+        return self[:-1]
 
 
 def padded_channels(channels: int, stride: Pair, precision: str) -> int | None:

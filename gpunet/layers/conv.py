@@ -165,7 +165,7 @@ class Conv2d(_Conv):
         return self._sizes(x.shape)
 
     def _sizes(self, shape: tuple[int, ...]) -> Sizes:
-        pads = conv_pads(shape[1:3], self.kernel, self.stride, self.padding)
+        pads = conv_pads((shape[1], shape[2]), self.kernel, self.stride, self.padding)
         with self._naming():
             return conv_sizes(shape[:3], self.weight.data.shape, self.stride, pads)
 

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from cases import host
-from dcgan import between
 from dcgan.augment import View
 from dcgan.between import Bytes
 from dcgan.config import Config
 from dcgan.gan import GAN
-from gpunet import backend
-from gpunet.backend.cells import Cells
+from gpunet import backend, kernels
 from gpunet.backend.choices import fusing
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -21,7 +19,8 @@ BATCH = 4
 @pytest.fixture
 def tensor_cores(device, precision):
     """Products on tensor cores; on the CPU the exact path imitates them."""
-    with backend.use("kernels"), backend.use_precision(precision), backend.use_conv("mma" if device == "cpu" else "auto"):
+    conv = "mma" if device == "cpu" else "auto"
+    with backend.use("kernels"), backend.use_precision(precision), backend.use_conv(conv):
         yield
 
 
@@ -50,6 +49,24 @@ def test_cells_and_arrays_give_the_same_bits(device, precision, tensor_cores):
         wanted = trained(device, precision=precision)
     for a, b in zip(trained(device, precision=precision), wanted, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("device", ["cpu"])
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_nothing_is_copied_between_the_networks(device, precision, tensor_cores, monkeypatch):
+    """Pictures are written once on their way to D, and their gradient once on its way back: 3 launches in a step."""
+    launched, launch = [], kernels.launch
+
+    def noted(name, *args, **kwargs):
+        launched.append(name.split(".")[-1])
+        return launch(name, *args, **kwargs)
+
+    monkeypatch.setattr(kernels, "launch", noted)
+    trained(device, 1, precision=precision)
+    of_pictures = ("images", "pictures", "cells", "tanh", "unfold", "fold")
+    moving = [name for name in launched if name.split("_")[0] in of_pictures]
+    assert moving == ["images_to_cells", "tanh_to_cells", "tanh_backward_to_cells"]
+    assert "join" not in launched
 
 
 OTHER = {

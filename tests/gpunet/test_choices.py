@@ -146,7 +146,7 @@ def test_channels_that_tensor_cores_do_not_take_are_multiplied_in_full_precision
     ids=str,
 )
 def test_pictures_are_multiplied_as_cells_or_as_patches(device, precision, shape, launched):
-    """Images of few channels: a cell of stride x stride pixels, or a patch with stride 1, has enough numbers to copy."""
+    """Images of few channels: a cell of stride x stride pixels, or a patch with stride 1, is copied whole."""
     a = arrays(shape)
     there = on(device, a)
     with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
