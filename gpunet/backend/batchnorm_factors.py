@@ -90,10 +90,10 @@ def _precision(wanted: str | None, *arrays: Array | Factor) -> str:
 
     Raises ValueError where these are several.
     """
-    found = {wanted} | {array.precision for array in arrays if isinstance(array, Factor)}
-    if len(found - {None}) != 1:
-        raise ValueError(f"got factors of {found}, expected one precision: choose the precision before a pass")
-    return str(next(iter(found - {None})))
+    found = sorted({wanted, *(getattr(array, "precision", None) for array in arrays)} - {None})
+    if len(found) != 1:
+        raise ValueError(f"got factors of {' and '.join(found)}, expected one precision: choose it before a pass")
+    return found[0]
 
 
 def _narrow_first(arrays: list[Array | None]) -> list[Array]:
