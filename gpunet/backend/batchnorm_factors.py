@@ -90,7 +90,8 @@ def _precision(wanted: str | None, *arrays: Array | Factor) -> str:
 
     Raises ValueError where these are several.
     """
-    found = sorted({wanted, *(getattr(array, "precision", None) for array in arrays)} - {None})
+    several = [wanted, *(getattr(array, "precision", None) for array in arrays)]
+    found = sorted({str(precision) for precision in several if precision})
     if len(found) != 1:
         raise ValueError(f"got factors of {' and '.join(found)}, expected one precision: choose it before a pass")
     return found[0]

@@ -1,0 +1,92 @@
+"""Training with 16 bits between layers, on tensor cores as the CPU imitates them: every network, every loss."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from dcgan import augment, penalties, presets
+from dcgan.gan import GAN
+from dcgan.sampling import draw_z
+from dcgan.stepper import Inputs, Stepper
+from gpunet import backend
+from gpunet.backend.factors import Factor
+from gpunet.backend.loss_scale import SCALE
+from gpunet.layers import BatchNorm
+
+BATCH = 4
+SMALL = {"width": 8, "z_dim": 8, "image_size": 16, "channels": 3, "batch_size": BATCH}
+formats = pytest.mark.parametrize("precision", ["bf16", "fp16"])
+OPTIONS = {
+    "biases": {"bias": True},
+    "nearest": {"upsample": "nearest"},
+    "layer norm": {"norm_d": "layer"},
+    "instance norm": {"norm_d": "instance"},
+    "no norm": {"norm_d": "none"},
+    "spectral norm": {"spectral_norm": True, "norm_d": "none"},
+    "spectral and batch norm": {"spectral_norm": True, "head": "pool"},
+    "joined labels": {"conditional": "joined", "classes": 3},
+    "projection": {"conditional": "projection", "classes": 3, "head": "pool"},
+    "hinge": {"loss": "hinge"},
+    "ls": {"loss": "ls"},
+    "wgan": {"loss": "wgan"},
+    "wgan-gp": {"loss": "wgan-gp", "norm_d": "layer"},
+    "r1": {"r1": 10.0, "r1_every": 1, "norm_d": "instance"},
+    "augment": {"augment": "color,translation,cutout", "instance_noise": 0.1},
+    "accumulate": {"accumulate": 2, "clip_grad": 0.5},
+    "2:1": {"ratio": "2:1", "fresh_z": True},
+}
+
+
+@contextlib.contextmanager
+def on_tensor_cores(precision):
+    with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
+        yield
+
+
+def trained(config, steps=2, state=None, first=1):
+    """Return a GAN after some steps on random pictures, the number-th the same in every call, and their numbers."""
+    gan, found = GAN(config, np.random.default_rng(0), "cpu"), []
+    if state is not None:
+        gan.load_state_dict(state)
+    stepper = Stepper(gan, "cpu", graph=False)
+    for number in range(first, first + steps):
+        rng = np.random.default_rng(number)
+        images = rng.integers(0, 256, (BATCH, *config.image_size, config.channels), dtype="uint8")
+        zs = [draw_z(rng, BATCH, config) for _ in range(gan.draws(number))]
+        labels = rng.integers(0, config.classes, BATCH).astype("int32") if config.classes else None
+        changes, noise = augment.draw(rng, config, gan.views(number)), augment.noise_of(config, number, 0.5)
+        mix = penalties.draw_mix(rng, BATCH) if gan.mixes(number) else None
+        stats = stepper(number, Inputs(images, zs, None, labels, changes, noise, mix))
+        found.append({name: float(value) for name, value in stats.items()})
+    return gan, found
+
+
+def assert_trained(config, precision):
+    with on_tensor_cores(precision):
+        gan, stats = trained(config)
+        with gan.averaged():
+            pictures = gan.G.eval().forward(draw_z(np.random.default_rng(2), 3, config)) if not config.classes else None
+    assert all(np.isfinite(value) for step in stats for value in step.values())
+    for net in (gan.G, gan.D):
+        for name, array in net.state_dict().items():
+            assert array.dtype == "float32" and np.isfinite(array).all(), name
+    assert pictures is None or (pictures.dtype == "float32" and np.isfinite(pictures).all())
+    updates = [adam.state_dict()["step"] for adam in (gan.adam_D, gan.adam_G)]
+    assert updates[0] > 0 and (config.ratio != (1, 1) or updates[1] > 0)
+
+
+@formats
+@pytest.mark.parametrize("name", sorted(presets.names()))
+def test_every_preset_trains(name, precision):
+    config = presets.config_of({"preset": name, **SMALL, "classes": 3})
+    config = presets.config_of({"preset": name, **SMALL, "classes": 3 if config.conditional else None})
+    assert_trained(config, precision)
+
+
+@formats
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_every_option_trains(options, precision):
+    assert_trained(presets.config_of({"preset": "dcgan64", **SMALL, **options}), precision)
