@@ -54,11 +54,12 @@ def trained(config, steps=2, state=None, first=1):
     stepper = Stepper(gan, "cpu", graph=False)
     for number in range(first, first + steps):
         rng = np.random.default_rng(number)
-        images = rng.integers(0, 256, (BATCH, *config.image_size, config.channels), dtype="uint8")
-        zs = [draw_z(rng, BATCH, config) for _ in range(gan.draws(number))]
-        labels = rng.integers(0, config.classes, BATCH).astype("int32") if config.classes else None
+        count = config.pictures_per_step
+        images = rng.integers(0, 256, (count, *config.image_size, config.channels), dtype="uint8")
+        zs = [draw_z(rng, count, config) for _ in range(gan.draws(number))]
+        labels = rng.integers(0, config.classes, count).astype("int32") if config.classes else None
         changes, noise = augment.draw(rng, config, gan.views(number)), augment.noise_of(config, number, 0.5)
-        mix = penalties.draw_mix(rng, BATCH) if gan.mixes(number) else None
+        mix = penalties.draw_mix(rng, count) if gan.mixes(number) else None
         stats = stepper(number, Inputs(images, zs, None, labels, changes, noise, mix))
         found.append({name: float(value) for name, value in stats.items()})
     return gan, found
@@ -79,14 +80,69 @@ def assert_trained(config, precision):
 
 
 @formats
-@pytest.mark.parametrize("name", sorted(presets.names()))
+@pytest.mark.parametrize("name", presets.PRESETS)
 def test_every_preset_trains(name, precision):
-    config = presets.config_of({"preset": name, **SMALL, "classes": 3})
-    config = presets.config_of({"preset": name, **SMALL, "classes": 3 if config.conditional else None})
-    assert_trained(config, precision)
+    classes = 3 if presets.find(name).conditional else None
+    assert_trained(presets.config_of({"preset": name, **SMALL, "classes": classes}), precision)
 
 
 @formats
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_every_option_trains(options, precision):
     assert_trained(presets.config_of({"preset": "dcgan64", **SMALL, **options}), precision)
+
+
+@formats
+def test_what_layers_keep_for_backward_has_16_bits(precision):
+    """Of dcgan64: the pictures' patches or pixels, all maps between convolutions and batch norms; not the logits."""
+    with on_tensor_cores(precision):
+        config = presets.config_of({"preset": "dcgan64", **SMALL})
+        D, kept = GAN(config, np.random.default_rng(0), "cpu").D, []
+        D.forward(np.ones((BATCH, 16, 16, 3), "float32"))
+        for layer in D.steps:
+            kept += [value for value in layer._saved if isinstance(value, Factor | np.ndarray) and value.ndim == 4]
+    sizes = {getattr(value, "numbers", value).itemsize for value in kept if value.size > 4 * BATCH * 16}
+    assert kept and sizes == {2}
+
+
+@formats
+def test_a_resumed_run_goes_on_bit_for_bit(precision):
+    """The state holds the float32 weights; what was stored in 16 bits follows from them."""
+    config = presets.config_of({"preset": "dcgan64", **SMALL})
+    with on_tensor_cores(precision):
+        whole, stats = trained(config, 4)
+        half, _ = trained(config, 2)
+        resumed, rest = trained(config, 2, half.state_dict(), first=3)
+    assert rest == stats[2:]
+    for part, values in whole.state_dict().items():
+        for name, value in values.items():
+            assert np.array_equal(value, resumed.state_dict()[part][name]), (part, name)
+    weights = half.state_dict()["D"]["0.weight"]
+    assert weights.dtype == "float32" and np.count_nonzero(weights.view("uint32") & 0x1FFF) > 0.9 * weights.size
+
+
+def test_an_overflow_in_a_stored_gradient_skips_the_update():
+    """D's gradients are multiplied by the scale before they are stored: beyond 65504 they are infinite."""
+    config = presets.config_of({"preset": "dcgan64", **SMALL, "precision": "fp16"})
+    with on_tensor_cores("fp16"):
+        before = GAN(config, np.random.default_rng(0), "cpu").state_dict()
+        before["adam_D"]["loss_scale"] = 2.0**30
+        gan, _ = trained(config, 1, before)
+    assert gan.adam_D.scaling[SCALE] == 2.0**29 and gan.adam_D.state_dict()["step"] == 0
+    assert gan.adam_G.state_dict()["step"] == 1
+    for name, value in gan.D.named_parameters():
+        assert np.array_equal(value.data, before["D"][name]), name
+
+
+@formats
+def test_evaluation_draws_with_factors(precision):
+    """G by its running averages: pictures as from float32 storage, but for rounding."""
+    config = presets.config_of({"preset": "dcgan64", **SMALL, "image_size": 32})
+    with on_tensor_cores(precision):
+        G = trained(config, 2)[0].G.eval()
+        z = draw_z(np.random.default_rng(5), 4, config)
+        drawn = G.forward(z)
+        assert all(layer._saved is None for layer in G.walk() if isinstance(layer, BatchNorm))
+    with backend.use("kernels"), backend.use_precision("fp32"):
+        exact = G.forward(z)
+    assert np.abs(drawn - exact).max() <= (0.03 if precision == "bf16" else 0.004)
