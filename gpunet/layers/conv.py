@@ -12,8 +12,9 @@ from typing import Any
 
 from gpunet import backend
 from gpunet.backend import factors
+from gpunet.backend.cells import Cells, Layout, layout_of
 from gpunet.backend.choices import fused
-from gpunet.backend.conv import InnerProducts, Rounded, RoundedPatches, form
+from gpunet.backend.conv import InnerProducts, Rounded, RoundedCells, RoundedPatches, form
 from gpunet.backend.devices import Array, device_of, written
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
@@ -34,6 +35,7 @@ class _Conv(Layer):
         self.padding = check_padding(padding)
         self.rounding_y: Rounding = unrounded  # set by Sequential, as `slope` is
         self.rounding_dx: Rounding = unrounded
+        self.hands_cells = False  # whether pictures, y or their gradient, go on as cells where they are computed so
 
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
         self.weight = Parameter(torch_default(shape, fan_in))
@@ -48,13 +50,22 @@ class _Conv(Layer):
         raise NotImplementedError
 
     def rounding_dy(self) -> str | None:
-        """Return the same for dy. The gradient of a bias needs dy as it is."""
+        """Return the same for dy. The gradient of a bias is a sum of dy as it is, or as 16 bits store it."""
         raise NotImplementedError
+
+    def _rounding_at(self, *of: Callable[..., str | None]) -> str | None:
+        """Return what the first of some functions says that says something, for a layer with its bias or without."""
+        precision = next(filter(None, map(self._rounding, of)), None)
+        return precision if self.bias is None or precision in factors.STORED else None
 
     def _rounding(self, of: Callable[..., str | None]) -> str | None:
         weight = self.weight.data
         precision = of(weight.shape, device_of(weight), weight.dtype)
         return precision if precision in factors.DTYPES else None
+
+    def _of_pictures(self, *asked: Any) -> str | None:
+        pictures = form.pictures(asked[0], self.stride, *asked[1:])
+        return pictures and pictures.precision
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
@@ -117,11 +128,11 @@ class Conv2d(_Conv):
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
         if isinstance(conv, InnerProducts) and self.asked and self.slope == 1:
             return conv.output(X, bias, self.asked)
-        if self.slope == 1:
-            return conv.output(X, bias)
-        if isinstance(conv, Rounded | RoundedPatches):
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
             return conv.output(X, bias, After(self.slope, rounds=precision is not None))
         y = conv.output(X, bias)
+        if self.slope == 1:
+            return y
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
 
     def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
@@ -132,7 +143,8 @@ class Conv2d(_Conv):
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         Y = conv.output_form(dy)
-        after = After(before, X, rounds=True) if before != 1 and self.rounding_dx() else None
+        rounds = isinstance(conv, InnerProducts | Rounded) and self.rounding_dx()
+        after = After(before, X if before != 1 else None, rounds=True) if rounds else None
         if self.weight.trainable and input_grad and isinstance(conv, InnerProducts) and fused():
             dx, dweight = conv.gradients(X, Y, self.weight.first_grad(), after or NOTHING)
             self.weight.add_grad(written, dweight)
@@ -141,20 +153,33 @@ class Conv2d(_Conv):
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
+        if self.hands_cells and isinstance(conv, RoundedCells):
+            return conv.input_grad_cells(Y)
         return conv.input_grad(Y, None, after) if after else conv.input_grad(Y)
+
+    def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
+        """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
+        weight = self.weight.data
+        pictures = form.pictures(weight.shape, self.stride, device_of(weight), weight.dtype)
+        if form.rounding(weight.shape, device_of(weight), weight.dtype) or not (pictures and pictures.cells):
+            return None
+        return layout_of(self._sizes(shape), pictures.precision)
 
     def rounding_x(self) -> str | None:
         alone = self.padding in ("valid", (0, 0))  # then a kernel with one filter covers x, as good as always
         return self._rounding(form.rounding) or (self._rounding(form.inner_rounding) if alone else None)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return self._rounding_at(form.rounding, self._of_pictures)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
-        pads = conv_pads(x.shape[1:3], self.kernel, self.stride, self.padding)
+        return self._sizes(x.shape)
+
+    def _sizes(self, shape: tuple[int, ...]) -> Sizes:
+        pads = conv_pads((shape[1], shape[2]), self.kernel, self.stride, self.padding)
         with self._naming():
-            return conv_sizes(x.shape[:3], self.weight.data.shape, self.stride, pads)
+            return conv_sizes(shape[:3], self.weight.data.shape, self.stride, pads)
 
 
 class ConvTranspose2d(_Conv):
@@ -180,26 +205,35 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array | Factor) -> Array | Cells | Factor:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
-        return conv.input_grad(Y, self.bias.data if self.bias else None)
+        if self.hands_cells and isinstance(conv, RoundedCells) and not self.bias and fused():
+            return conv.input_grad_cells(Y)
+        bias = self.bias.data if self.bias else None
+        if isinstance(conv, Rounded) and self.rounding_y():
+            return conv.input_grad(Y, bias, After(rounds=True))
+        return conv.input_grad(Y, bias)
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: Array | Cells | Factor, input_grad: bool = True) -> Array | Factor | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         X = conv.input_form(dy)  # and dy the part of its x
         if self.weight.trainable:
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
-        return conv.output(X) if input_grad else None
+        if not input_grad:
+            return None
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches) and self.rounding_dx():
+            return conv.output(X, None, After(rounds=True))
+        return conv.output(X)
 
     def rounding_x(self) -> str | None:
-        return self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding)
+        return self._rounding_at(form.rounding)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
