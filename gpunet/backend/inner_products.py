@@ -13,6 +13,8 @@ answers y together with their loss, if somebody has asked for it (losses.Asked),
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpunet import kernels
 from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array
@@ -49,21 +51,24 @@ def output(x: Array, weight: Array, precision: str, bias: Array | None = None, a
     return y
 
 
-def input_grad(dy: Array, weight: Array, precision: str, after: After = NOTHING) -> Array | Factor:
-    """Return dx (N, K) of dy (N,) and the factor weight (K,)."""
-    return _backward(after.mask, weight, dy, precision, None, after)
+def input_grad(dy: Array, weight: Array, precision: str, after: After = NOTHING, norm: Any = None) -> Any:
+    """Return dx (N, K) of dy (N,) and the factor weight (K,). norm: see `gradients`."""
+    return _backward(after.mask, weight, dy, precision, None, after, norm)
 
 
 def gradients(
-    x: Array, dy: Array, weight: Array, precision: str, dweight: Array, after: After | None
-) -> Array | Factor | None:
-    """Write dweight (K,), return dx (N, K): of dy (N,), factors x (N, K) and weight (K,). after=None: no dx."""
-    return _backward(x, weight, dy, precision, dweight, after)
+    x: Array, dy: Array, weight: Array, precision: str, dweight: Array, after: After | None, norm: Any = None
+) -> Any:
+    """Write dweight (K,), return dx (N, K): of dy (N,), factors x (N, K) and weight (K,). after=None: no dx.
+
+    norm: what a batch norm in front asks for (epilogue.Gradients), or None. Then dx and its sums are returned.
+    """
+    return _backward(x, weight, dy, precision, dweight, after, norm)
 
 
 def _backward(
-    x: Array | None, weight: Array, dy: Array, precision: str, dweight: Array | None, after: After | None
-) -> Array | Factor | None:
+    x: Array | None, weight: Array, dy: Array, precision: str, dweight: Array | None, after: After | None, norm: Any
+) -> Any:
     dy, n, k = contiguous(dy), dy.size, weight.size
     plain = rounded = None
     if after and after.rounds:
@@ -71,7 +76,17 @@ def _backward(
     elif after:
         plain = empty(dy, n, k)
     slope = after.slope if after else 1.0
-    args = (plain, rounded, dweight, x, weight, dy, n, k, slope)
-    grid, block = -(-k // (ACROSS * EACH)), (ACROSS, LANES_OF_BACKWARD)
-    kernels.launch(f"{file_of(precision)}.inner_products_backward", grid, block, args)
-    return plain if rounded is None else Factor(rounded, precision, slope)
+    entry, grid = f"{file_of(precision)}.inner_products_backward", -(-k // (ACROSS * EACH))
+    results = (plain, rounded, dweight)
+    dx = plain if rounded is None else Factor(rounded, precision, slope)
+    if norm is None:
+        kernels.launch(entry, grid, (ACROSS, LANES_OF_BACKWARD), (*results, x, weight, dy, n, k, slope))
+        return dx
+    dscale, dshift = (empty(dy, norm.channels) if array is None else array for array in norm.out)
+    per_batch, parts = empty(dy, norm.batches, 2, norm.channels), empty(dy, norm.batches, 2, k)
+    sums = (dscale, dshift, per_batch)
+    x_of_norm = norm.x.numbers if isinstance(norm.x, Factor) else norm.x
+    given = (x_of_norm, norm.mean, norm.rstd, norm.scale, norm.shift, n, k, norm.channels, norm.batches, norm.slope)
+    args = (*results, *sums, parts, arrivals(dy, grid), x, weight, dy, *given)
+    kernels.launch(f"{entry}_and_sums", grid, (ACROSS, LANES_OF_BACKWARD), args)
+    return dx, sums
