@@ -128,7 +128,7 @@ def test_an_overflow_in_a_stored_gradient_skips_the_update():
     config = presets.config_of({"preset": "dcgan64", **SMALL, "precision": "fp16"})
     with on_tensor_cores("fp16"):
         before = GAN(config, np.random.default_rng(0), "cpu").state_dict()
-        before["adam_D"]["loss_scale"] = 2.0**24
+        before["adam_D"]["loss_scale"], before["adam_G"]["loss_scale"] = 2.0**24, 2.0**8
         gan, _ = trained(config, 1, before)
     assert gan.adam_D.scaling[SCALE] == 2.0**23 and gan.adam_D.state_dict()["step"] == 0
     assert gan.adam_G.state_dict()["step"] == 1
