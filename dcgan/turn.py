@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     along = np.linspace(-far / 2, far / 2, steps)
     drawn = generate.one_class(by.G, turned(zs, left, right, along), label)
     rows = [
-        [(picture, name if i == 0 else f"{t:+.2f}") for i, (t, picture) in enumerate(zip(along, row, strict=True))]
+        [(picture, f"{name}: {t:+.2f}" if i == 0 else f"{t:+.2f}") for i, (t, picture) in enumerate(zip(along, row))]
         for name, row in zip(names, drawn.reshape(len(zs), steps, *drawn.shape[1:]), strict=True)
     ]
     what = {"seed": seed, "label": label, "left": given.left, "right": given.right, "turned": given.pictures}
