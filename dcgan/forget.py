@@ -64,9 +64,10 @@ def parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = command.parser("forget", __doc__, EXAMPLES)
     add = parser.add_argument
-    add("--box", metavar="BOX", action="append", default=[], help="box on a sample, such as 3:20,30,44,40; may be given again")
+    box = "box on a sample, such as 3:20,30,44,40; may be given again"
+    add("--box", metavar="BOX", action="append", default=[], help=box)
     add("--boxes", metavar="FILE", help="a .csv or .json file of boxes")
-    add("--layer", metavar="N", help="feature map of G, counted from the picture (2, the second nearest, or the only one)")
+    add("--layer", metavar="N", help="feature map of G, counted from the picture (2, or 1 where there is no other)")
     add("--threshold", metavar="X", help="leave out filters whose weight is above X (0)")
     add("--seed", metavar="N", help="seed of the pictures that the boxes are drawn on (0)")
     add("--new-seed", metavar="N", help="seed of the pictures to show (one more than --seed)")
@@ -97,8 +98,9 @@ def dropped(
     x, inside = forgetting.examples(np.concatenate(maps), numbers, drawn, by.config.image_size, rng)
     weights, right = forgetting.logistic_regression(x, inside)
     filters = np.flatnonzero(weights > threshold)
+    boxes_drawn = f"{len(drawn):,} box{'es' * (len(drawn) != 1)}"
     cli.say(
-        f"{len(drawn):,} box{'es' * (len(drawn) != 1)}, {int(inside.sum()):,} places in them and {int((~inside).sum()):,} others, told "
+        f"{boxes_drawn}, {int(inside.sum()):,} places in them and {int((~inside).sum()):,} others, told "
         f"apart in {100 * right:.1f} %; left out: {len(filters):,} of {len(weights):,} filters of layer {name}"
     )
     if not len(filters):

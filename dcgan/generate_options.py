@@ -112,7 +112,8 @@ class View:
     def number_of_class(self, config: Config, names: Sequence[str] = ()) -> int | None:
         """Return --label as a number. UserError: the run has no such label, or the mode needs one."""
         if self.label is None and self.mode != "grid" and config.classes:
-            raise UserError(f"--label: --mode {self.mode} is of one class: say which, {classes_in_words(config, names)}")
+            which = classes_in_words(config, names)
+            raise UserError(f"--label: --mode {self.mode} is of one class: say which, {which}")
         return as_label(self.label, config, names)
 
 
