@@ -31,12 +31,11 @@ OPTIONS = {"width": 24, "batch_size": 32, "steps": 2000, "lr": 1e-3, "beta1": 0.
 FACES = 3000  # that the regression learns from
 SAMPLES = 400  # that it ranks
 RIDGE = 100.0  # weight of |w|^2 beside the sum of the squares
-GLASSES = "{}:17,24,47,36"  # the box round the eyes of a sample, for dcgan.forget
+HAIR = "{}:8,34,18,56", "{}:46,34,56,56"  # boxes round long hair on both sides of the neck, for dcgan.forget
 
 TRAITS: dict[str, Callable[[Traits], float]] = {
     "long hair": lambda face: float(face.hair_style in (LONG, WAVY)),
     "dark skin": lambda face: -float(sum(face.skin)),
-    "glasses": lambda face: float(face.glasses > 0),
     "to the right": lambda face: face.yaw,
 }
 
@@ -79,8 +78,9 @@ def _turn(samples: Samples) -> list[str]:
 
 
 def _forget(samples: Samples) -> list[str]:
-    boxes = [GLASSES.format(number) for number in samples.most(12, glasses=1).split(",")]
-    return ["--count", "6", "--threshold", "0.5", *(word for box in boxes for word in ("--box", box))]
+    numbers = samples.most(12, long_hair=1).split(",")
+    boxes = [word for number in numbers for box in HAIR for word in ("--box", box.format(number))]
+    return ["--layer", "3", "--threshold", "0.2", *boxes]
 
 
 # The command of each picture and its words, between the run and --out.
