@@ -30,34 +30,34 @@ struct Result {
     }
 };
 
-constexpr int STAGES = 4;  // tiles of both factors that shared memory holds
-
 template <class Shape, class Pass>
 __device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile) {
     extern __shared__ uint4 memory[];
-    constexpr int STAGE = Pass::A::BYTES + Pass::B::BYTES;
+    constexpr int STAGES = Pass::STAGES, STAGE = Pass::A::BYTES + Pass::TAPS * Pass::B::BYTES;
     const SharedAddress ring = shared_address(memory);
     const int m0 = row_tile * Shape::ROWS, n0 = blockIdx.y * Shape::COLUMNS;
     if (m0 >= pass.M()) return;
-    const int share = (pass.tiles() + splits - 1) / splits;
-    const int begin = min(pass.tiles(), int(blockIdx.z) * share), end = min(pass.tiles(), begin + share);
+    const int share = (pass.stages() + splits - 1) / splits;
+    const int begin = min(pass.stages(), int(blockIdx.z) * share), end = min(pass.stages(), begin + share);
     pass.start(m0, n0, begin);
-    Sums<Shape, Pass> sums;
-    keep(sums.a_first), keep(sums.b_first);
+    Sums<Shape, Pass> sums(pass);
     const SharedAddress last = ring + (STAGES - 1) * STAGE;
+    unsigned pairs = 0;  // bit i: the stage i later than the one that is multiplied has two taps
 #pragma unroll 1
     for (int i = 0; i < STAGES - 1; ++i) {  // fill the ring up to its last place
-        if (begin + i < end) pass.fetch(ring + i * STAGE, ring + i * STAGE + Pass::A::BYTES);
+        if (begin + i < end) pairs |= pass.fetch(ring + i * STAGE, ring + i * STAGE + Pass::A::BYTES) << i;
         copy_async_commit();
     }
-    SharedAddress use = ring, fill = last;  // where tiles are read, and where those STAGES - 1 later are written
-    for (int tile = begin; tile < end; ++tile) {
-        copy_async_wait<STAGES - 2>();  // this thread's copies of `tile` have arrived
-        __syncthreads();                // everybody's have; and nobody reads the tile before it any more
-        if (tile + STAGES - 1 < end) pass.fetch(fill, fill + Pass::A::BYTES);
+    SharedAddress use = ring, fill = last;  // which stage is read, and where the one STAGES - 1 later is written
+    for (int stage = begin; stage < end; ++stage) {
+        copy_async_wait<STAGES - 2>();  // this thread's copies of `stage` have arrived
+        __syncthreads();                // everybody's have; and nobody reads the stage before it any more
+        if (stage + STAGES - 1 < end) pairs |= pass.fetch(fill, fill + Pass::A::BYTES) << (STAGES - 1);
         copy_async_commit();
-        sums.multiply(use, use + Pass::A::BYTES);
-        fill = use;  // these tiles have been used when the next ones are written
+        if constexpr (Pass::TAPS == 1) sums.multiply(use, use + Pass::A::BYTES);
+        else sums.multiply_taps(pass, use, use + Pass::A::BYTES, pairs & 1);
+        pairs >>= 1;
+        fill = use;  // this stage has been used when the next one is written
         use = use == last ? ring : use + STAGE;
     }
     pass.after_loop();

@@ -39,6 +39,14 @@ struct AlongK {
     __device__ static int place(int row, int chunk) { return row * LINE + (chunk ^ (row >> 1 & 3)) * CHUNK; }
 };
 
+template <int ROWS, int THREADS>
+struct Pixels {
+    static constexpr bool ALONG_K = true;
+    static constexpr int CHUNKS = 64 / CHUNK, LINE = CHUNK, STEP = THREADS / CHUNKS, EACH = ROWS / STEP + 1;
+    static constexpr int PLANE = (EACH * STEP + 2) * CHUNK, BYTES = CHUNKS * PLANE;
+    __device__ static int place(int line, int chunk) { return chunk * PLANE + line * CHUNK; }
+};
+
 template <int ROWS, int THREADS, int PER_LINE = 1>
 struct AlongRows {
     static constexpr bool ALONG_K = false;
