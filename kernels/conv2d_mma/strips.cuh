@@ -29,29 +29,33 @@
 template <class Shape>
 struct Strips {
     int width, pitch;  // columns of the result; pixels of a strip: one more, or as many where taps have no pairs
-    int side;          // strips side by side
-    int rows, origin;  // the tile's first row; the line it would lie in, were the tile the whole result
+    int doubled;       // 1: two strips lie side by side; 0: each by itself
+    int m0, origin;    // the tile's first row; the line it would lie in, were the tile the whole result
+    int lines;         // of the tile
 
-    // Pairs pay where a kernel's row has any, and where lines of the result are not so short that the pixels between
+    // Pairs pay where a row of the kernel has any, and lines of the result are not so short that the pixels between
     // them outgrow the tile, which has THREADS / 4 lines to spare. Return the taps of a stage, at most.
     __device__ int set(int columns, bool has_pairs) {
         width = max(1, columns);
         const int strips = Shape::ROWS % width ? (Shape::ROWS - 2) / width + 2 : Shape::ROWS / width;  // at most
         const bool pairs = has_pairs && width >= 4 && strips <= Shape::THREADS / 4;
-        side = pairs && width == 4 ? 2 : 1, pitch = width + pairs;
-        return pairs ? 2 : 1;
+        doubled = pairs && width == 4, pitch = width + pairs;
+        return 1 + pairs;
     }
-    __device__ void start(int m0) { rows = m0, origin = 0, origin = line(0); }
+    __device__ void start(int first_row) {
+        m0 = first_row, origin = 0, origin = line(0);
+        lines = line(Shape::ROWS - 1) + 1 + (pitch - width << doubled);
+    }
     __device__ int line(int row) const {
-        const int m = rows + row, strip = m / width;
-        return (strip / side * pitch + m % width) * side + strip % side - origin;
+        const int strip = (m0 + row) / width, column = (m0 + row) % width;
+        return ((strip >> doubled) * pitch + column << doubled) + (strip & doubled) - origin;
     }
-    // Of a line: which line of the result, among all images, and the column; pixels.strip is -1 if no row needs it.
-    struct Place { int strip, column; };
-    __device__ Place place(int line_) const {
-        const int at = origin + line_, group = at / side / pitch;
-        const bool needed = line_ <= line(Shape::ROWS - 1) + (pitch - width) * side;
-        return {needed ? group * side + at % side : -1, at / side % pitch};
+    // Which pixel lies in a line: its line of the result, counted through all images, and its column in the strip. A
+    // line that no row needs has none: -1.
+    struct Pixel { int strip, column; };
+    __device__ Pixel pixel(int line) const {
+        const int at = origin + line, place = at >> doubled, group = place / pitch;
+        return {line < lines ? (group << doubled) + (at & doubled) : -1, place - group * pitch};
     }
-    __device__ int to_neighbour() const { return (pitch - width) * side * CHUNK; }  // bytes; 0 without pairs
+    __device__ int to_neighbour() const { return (pitch - width << doubled) * CHUNK; }  // bytes; 0 without pairs
 };

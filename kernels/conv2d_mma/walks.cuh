@@ -71,6 +71,7 @@ struct Rows {
         keep(place), keep(channel);
     }
     __device__ void fetch(SharedAddress tile, const Number* from, unsigned tap) const {
+        keep(from);
 UNROLL_ALL
         for (int i = 0; i < Tile::EACH; ++i)
             copy_chunk<Tile>(tile, place, i, from + begin[i], (inside[i] & tap) == tap);
@@ -91,6 +92,7 @@ struct Lines {
     }
     // Copy the lines before `count`.
     __device__ void fetch(SharedAddress tile, const Number* from, int count) const {
+        keep(from);
 UNROLL_ALL
         for (int i = 0; i < Tile::EACH; ++i)
             copy_chunk<Tile>(tile, place, i, from + begin + i * pitch, line < count - i * Tile::STEP);
@@ -122,7 +124,7 @@ struct Forward {
         walk.start(stage), strips.start(m0), rows.set();
 UNROLL_ALL
         for (int i = 0; i < A::EACH; ++i) {
-            const auto [strip, column] = strips.place(line_of_thread<A>(i));
+            const auto [strip, column] = strips.pixel(line_of_thread<A>(i));
             const int j = column * g.SW - g.left, h = strip % g.OH * g.SH - g.top, n = strip / g.OH;
             const bool any = unsigned(strip) < unsigned(g.N * g.OH);
             rows.begin[i] = ((n * g.H + h) * g.W + j) * g.C + chunk_of_thread<A>() * VEC;
@@ -190,7 +192,7 @@ struct InputGrad {
         walk.start(stage), strips.start(m0), rows.set(), columns.set();
 UNROLL_ALL
         for (int i = 0; i < A::EACH; ++i) {
-            const auto [strip, column] = strips.place(line_of_thread<A>(i));
+            const auto [strip, column] = strips.pixel(line_of_thread<A>(i));
             const int j = column + PW - strips.pitch + (w0 + g.left) / g.SW, h = strip % PH + (h0 + g.top) / g.SH;
             const bool any = unsigned(strip) < unsigned(g.N * PH);
             rows.begin[i] = ((strip / PH * g.OH + h) * g.OW + j) * g.F + chunk_of_thread<A>() * VEC;
