@@ -1,11 +1,15 @@
 // One block's tile of out[m, n] = sum over k of a[m, k] * b[k, n].
 //
-//            k ->            n ->                       tile 0   tile 1   tile 2   tile 3  ...
-//        +---------+     +-----+                 fetch    #0       #1       #2       #3
-//      m | a tiles | x k | b   |                 multiply                            #0        (STAGES = 4)
+//            k ->            n ->
+//        +---------+     +-----+                 fetch     #0       #1       #2       #3     ...
+//      m | a tiles | x k | b   |                 multiply                    #0       #1              (STAGES = 3)
 //        +---------+     |tiles|
-//                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1".
-//                                                Then #i+3 is copied to where #i-1 lay.
+//                        +-----+                 one barrier per stage: "#i has arrived, and all have used #i-1".
+//                                                Then #i+2 is copied to where #i-1 lay.
+//
+// A stage holds a tile of a and a tile of b. Where two taps read the same pixels it holds a tile of b for each of them,
+// and the tile of a is multiplied twice, the second time a line further on (strips.cuh). TAPS is how many tiles of b
+// there is room for. A weight gradient has a tap in each of its four stages, the other passes have three stages.
 
 // The result takes the sums. Either `out` or `rounded` is given: floats, or factors for the next convolution.
 struct Result {

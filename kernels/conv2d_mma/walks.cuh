@@ -1,5 +1,5 @@
-// Where the numbers of the tiles lie. Each pass walks along its sums: `fetch` starts the copies of both tiles, and
-// moves on to the next ones.
+// Where the numbers of the tiles lie. Each pass walks along its sums: `fetch` starts the copies of a stage, and moves
+// on to the next one. WeightGrad, whose sums run over pixels, has a page of its own (pixel_walk.cuh).
 //
 //   pass         a (M x K)              b (K x N)        M         N   K           out
 //   Forward      patches of x           weight           N*OH*OW   F   KH*KW*C     y
@@ -8,11 +8,23 @@
 //
 // (conv2d/passes.cuh explains the passes and the phases.) Forward and InputGrad take DEPTH channels of every tap, then
 // the next DEPTH channels of every tap, so that pixels which neighbouring patches share are copied again while they are
-// in the L1 cache. Then the address of a chunk is the sum of two numbers: where the row begins, which a thread knows
-// from the start, and how far the tap and the channels lie from there, which is the same for all rows.
+// in the L1 cache. Then the address of a chunk is the sum of two numbers: where its pixel lies for tap (0, 0), which a
+// thread knows from the start, and how far the tap and the channels lie from there, which is the same for all pixels.
 //
-// Whether a tap of a row lies inside the image is known from the start, too: bit p of a row's mask says so for row p of
-// the kernel, and bit 16 + q for its column q.
+// A stage holds two taps that read the same pixels, shifted by one column of the result (strips.cuh): one tile of a, and
+// a tile of b for each of the two. Example: a forward pass with stride 2 and a kernel of 4 x 4. Its rows of taps are
+// walked by pairs; of 5 taps one is left over, and has a stage for itself.
+//
+//   stage          0     1     2     3    ...                    5 taps, stride 2:    0 2    4    1 3
+//   row of taps    0     0     1     1                           3 taps, stride 1:    0 1    2
+//   taps          0 2   1 3   0 2   1 3
+//   tile of a      x     x     x     x                           one tile of pixels serves both taps
+//   tiles of b    w w   w w   w w   w w
+//
+// Kernels with one tap in a row, and results with very short lines, have one tap in every stage.
+//
+// Whether a tap of a pixel lies inside the image is known from the start, too: bit p of a mask says so for row p of the
+// kernel, and bit 16 + q for its column q.
 // Example: a 4x4 kernel, a patch that begins one pixel above and one to the left of the image: 0x000e000e.
 
 struct Conv {
@@ -24,7 +36,7 @@ __device__ unsigned bits(int from, int to) {
     from = max(0, min(from, 16)), to = max(0, min(to, 16));
     return from < to ? (1u << to) - (1u << from) : 0;
 }
-constexpr unsigned NO_TAP = 0x80008000u;  // no row has this tap: kernels have 15 x 15 taps at most
+constexpr unsigned NO_TAP = 0x80008000u;  // no mask has this tap: kernels have 15 x 15 taps at most
 
 // The walk through taps and channels that Forward and InputGrad share, a stage at a time.
 struct Walk {
@@ -59,7 +71,7 @@ struct Walk {
     __device__ unsigned tap() const { return 1u << y | 0x10000u << x; }
 };
 
-// Rows of patches: where each row of this thread begins, and which taps are inside.
+// Pixels of patches, or rows of the weight: where each of this thread's lines begins, and which taps are inside.
 template <class Tile>
 struct Rows {
     int place, channel;  // of the thread's chunk: in the tile, and among the channels
