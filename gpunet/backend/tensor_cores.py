@@ -136,9 +136,7 @@ def _arguments(out: Array, left: Array, right: Array, bias: Array | None, after:
     return [*results, left, right, bias, after.mask, after.slope]
 
 
-def _launch(
-    entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, arguments: list[Any], sizes: Sizes
-) -> None:
+def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, arguments: list[Any], sizes: Sizes) -> None:
     """Start a kernel that computes `phases` times (M, N) in `out`."""
     if not out.size:
         return

@@ -11,8 +11,8 @@
 // in the L1 cache. Then the address of a chunk is the sum of two numbers: where its pixel lies for tap (0, 0), which a
 // thread knows from the start, and how far the tap and the channels lie from there, which is the same for all pixels.
 //
-// A stage holds two taps that read the same pixels, shifted by one column of the result (strips.cuh): one tile of a, and
-// a tile of b for each of the two. Example: a forward pass with stride 2 and a kernel of 4 x 4. Its rows of taps are
+// A stage holds two taps that read the same pixels, shifted by one column of the result (strips.cuh): one tile of a,
+// and a tile of b for each of the two. Example: a forward pass with stride 2 and a kernel of 4 x 4. Its rows of taps are
 // walked by pairs; of 5 taps one is left over, and has a stage for itself.
 //
 //   stage          0     1     2     3    ...                    5 taps, stride 2:    0 2    4    1 3
