@@ -176,13 +176,15 @@ def shape_of(x: Array, batches: int) -> Shape:
 
 @batchnorm.kernel
 def batchnorm_kernel(
-    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None
+    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None, found=None
 ) -> tuple[Array, Array, Array, Array]:
+    """found: mean, var and rstd, where a neighbour has summed them up and moved the averages (epilogue.py)."""
     x, shape = contiguous(x), shape_of(x, batches)
-    mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
+    mean, var, rstd = found or empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     results = (mean, var, rstd, running_mean, running_var)
-    statistics(x, shape, results, eps, momentum)
+    if not found:
+        statistics(x, shape, results, eps, momentum)
     if precision:
         return factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
     return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
@@ -220,13 +222,17 @@ def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Ar
 
 @batchnorm_backward.kernel
 def batchnorm_backward_kernel(
-    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False
+    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False, found=None
 ) -> tuple:
+    """found: dscale, dshift and per_batch, where a neighbour has summed them up (epilogue.py)."""
     dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
-    dscale, dshift = (empty(x, channels) if array is None else array for array in out)
-    per_batch = empty(x, batches, 2, channels)
     given = (dy, x, mean, rstd, scale, shift)
-    reduce_backward(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    if found:
+        dscale, dshift, per_batch = found
+    else:
+        dscale, dshift = (empty(x, channels) if array is None else array for array in out)
+        per_batch = empty(x, batches, 2, channels)
+        reduce_backward(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
     if given_statistics:
         per_batch.fill(0)  # the terms of dx that come from the statistics
     if precision:

@@ -14,10 +14,11 @@ from gpunet import backend
 from gpunet.backend import factors
 from gpunet.backend.conv import Rounded, RoundedPatches, form
 from gpunet.backend.devices import Array, device_of
+from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
 from gpunet.backend.tensor_cores import After
-from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded
+from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded, unsummed
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
 
 
@@ -33,6 +34,8 @@ class _Conv(Layer):
         self.padding = check_padding(padding)
         self.rounding_y: Rounding = unrounded  # set by Sequential, as `slope` is
         self.rounding_dx: Rounding = unrounded
+        self.sums_y: Callable[[], Statistics | None] = unsummed  # what a batch norm behind this layer asks for
+        self.sums_dx: Callable[[], Gradients | None] = unsummed  # and one in front of it, in the backward pass
 
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
         self.weight = Parameter(torch_default(shape, fan_in))
@@ -102,26 +105,28 @@ class Conv2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, in_channels, out_channels), kh * kw * in_channels, bias)
 
-    def forward(self, x: Array | Factor) -> Array | Factor:
+    def forward(self, x: Array | Factor) -> Array | Factor | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         X = conv.input_form(x)  # x, or rounded, or its Winograd transform
         y = self._activated(conv, X)
         before = x.slope if isinstance(x, Factor) else 1.0  # of a leaky ReLU whose result x is
         keeps_x = self.weight.trainable or before != 1  # a frozen layer's input is not needed again
-        self.save(conv, X if keeps_x else None, before, y if self.slope != 1 else None)
+        saved_y = y.numbers if isinstance(y, Summed) else y
+        self.save(conv, X if keeps_x else None, before, saved_y if self.slope != 1 else None)
         return y
 
-    def _activated(self, conv: Any, X: Array) -> Array | Factor:
+    def _activated(self, conv: Any, X: Array) -> Array | Factor | Summed:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
+        if isinstance(conv, Rounded | RoundedPatches):
+            rounds = self.slope != 1 and precision is not None
+            return conv.output(X, bias, After(self.slope, rounds=rounds, norm=self.sums_y()))
         if self.slope == 1:
             return conv.output(X, bias)
-        if isinstance(conv, Rounded | RoundedPatches):
-            return conv.output(X, bias, After(self.slope, rounds=precision is not None))
         y = conv.output(X, bias)
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
 
-    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
+    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | Summed | None:
         conv, X, before, y = self.take()
         if self.slope != 1 and getattr(dy, "slope", 1) != self.slope:  # else the layer behind has done it
             backwards = factors.leaky_relu_backward if isinstance(y, Factor) else backend.leaky_relu_backward
@@ -135,7 +140,7 @@ class Conv2d(_Conv):
             return None
         if before != 1 and self.rounding_dx():
             return conv.input_grad(Y, None, After(before, X, rounds=True))
-        return conv.input_grad(Y)
+        return conv.input_grad(Y, **({"after": After(norm=self.sums_dx())} if isinstance(conv, Rounded) else {}))
 
     def rounding_x(self) -> str | None:
         return self._rounding(form.rounding)
@@ -173,20 +178,24 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array) -> Array | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
-        return conv.input_grad(Y, self.bias.data if self.bias else None)
+        more = {"after": After(norm=self.sums_y())} if isinstance(conv, Rounded) else {}
+        return conv.input_grad(Y, self.bias.data if self.bias else None, **more)
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | Summed | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         X = conv.input_form(dy)  # and dy the part of its x
         if self.weight.trainable:
             self.weight.add_grad(conv.weight_grad, X, Y)
-        return conv.output(X) if input_grad else None
+        if not input_grad:
+            return None
+        more = {"after": After(norm=self.sums_dx())} if isinstance(conv, Rounded | RoundedPatches) else {}
+        return conv.output(X, **more)
 
     def rounding_x(self) -> str | None:
         return self._rounding(form.rounding) or self._rounding(form.patches_rounding)

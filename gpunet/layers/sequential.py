@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from gpunet.backend.devices import Array
+from gpunet.backend.epilogue import Summed
 from gpunet.backend.factors import Factor
 from gpunet.layers.activations import LeakyReLU, ReLU
-from gpunet.layers.base import Layer, unrounded
+from gpunet.layers.base import Layer, unrounded, unsummed
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
 from gpunet.layers.spectral import SpectralNorm
@@ -20,7 +21,8 @@ class Sequential(Layer):
     A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
     trip through memory instead of two; so does a LeakyReLU right behind a Conv2d, in a SpectralNorm or not. The layer
     stays in the list; only its work moves. Where a convolution multiplies rounded numbers, the layer that writes them
-    for it rounds them (gpunet.backend.factors).
+    for it rounds them (gpunet.backend.factors). A convolution next to a BatchNorm may sum up its result for it
+    (gpunet.backend.epilogue).
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -40,6 +42,10 @@ class Sequential(Layer):
             leaky = getattr(before, "slope", 1.0) != 1  # its derivative takes float32, unless a Conv2d has done it
             if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm | Conv2d):
                 after.rounding_dx = unrounded if leaky and isinstance(after, BatchNorm) else before.rounding_dy
+            if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm):
+                before.sums_y = after.statistics
+            if isinstance(before, BatchNorm) and isinstance(after, Conv2d | ConvTranspose2d):
+                after.sums_dx = before.gradients
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
@@ -65,7 +71,8 @@ class Sequential(Layer):
                 if isinstance(inner, Sequential):
                     yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
             x = layer.forward(x)
-            yield name, layer, x.real() if isinstance(x, Factor) else x
+            y = x.numbers if isinstance(x, Summed) else x
+            yield name, layer, y.real() if isinstance(y, Factor) else y
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
@@ -92,6 +99,8 @@ def _set_alone(layer: Layer) -> None:
     """Undo what another list, in which the layer was before, has settled with its neighbours there."""
     if isinstance(layer, BatchNorm | Conv2d | ConvTranspose2d):
         layer.rounding_y = layer.rounding_dx = unrounded
+    if isinstance(layer, Conv2d | ConvTranspose2d):
+        layer.sums_y = layer.sums_dx = unsummed
     if isinstance(layer, BatchNorm | Conv2d):
         layer.slope = 1.0
 

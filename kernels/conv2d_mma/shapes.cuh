@@ -16,6 +16,7 @@
 #include "walks.cuh"
 #include "fragments.cuh"
 #include "splits.cuh"
+#include "norm.cuh"
 #include "loop.cuh"
 
 using Huge = Shape<256, 128, 4, 2>;   // 256 threads, 96 KB of shared memory
