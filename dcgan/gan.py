@@ -42,6 +42,8 @@ class GAN:
             Adam(net.parameters(), rate, betas, 1e-8, config.l2, scale, config.clip_grad, config.accumulate)
             for net, rate in zip((self.G, self.D), config.rates, strict=True)
         )
+        with self._rounding():
+            pass  # the weights are rounded now, not in the first step
         self.average_G = Average(self.G, self.adam_G, config.ema) if config.ema else None
 
     @property
@@ -115,8 +117,6 @@ class GAN:
             for i in range(g_steps):
                 ready = fake if i == 0 and not config.fresh_z else None  # else G has changed, or gets another z
                 stats.update(self._train_G(batches, cut(next(next_z), parts), wanted, ready))
-                if self.average_G:
-                    self.average_G.update()
         self.G.forget()  # if no generator step used the pictures
         return stats
 
