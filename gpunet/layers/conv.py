@@ -58,6 +58,10 @@ class _Conv(Layer):
         precision = of(weight.shape, device_of(weight), weight.dtype)
         return precision if precision in factors.DTYPES else None
 
+    def _norm(self, x: Array | Factor) -> Statistics | None:
+        """Return what a batch norm behind this layer asks for, which refuses batches of unequal sizes."""
+        return None if len(x) % self.batches else self.sums_y()
+
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
             raise ValueError(
@@ -108,19 +112,19 @@ class Conv2d(_Conv):
     def forward(self, x: Array | Factor) -> Array | Factor | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         X = conv.input_form(x)  # x, or rounded, or its Winograd transform
-        y = self._activated(conv, X)
+        y = self._activated(conv, X, self._norm(x))
         before = x.slope if isinstance(x, Factor) else 1.0  # of a leaky ReLU whose result x is
         keeps_x = self.weight.trainable or before != 1  # a frozen layer's input is not needed again
         saved_y = y.numbers if isinstance(y, Summed) else y
         self.save(conv, X if keeps_x else None, before, saved_y if self.slope != 1 else None)
         return y
 
-    def _activated(self, conv: Any, X: Array) -> Array | Factor | Summed:
+    def _activated(self, conv: Any, X: Array, norm: Statistics | None) -> Array | Factor | Summed:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
         if isinstance(conv, Rounded | RoundedPatches):
             rounds = self.slope != 1 and precision is not None
-            return conv.output(X, bias, After(self.slope, rounds=rounds, norm=self.sums_y()))
+            return conv.output(X, bias, After(self.slope, rounds=rounds, norm=norm))
         if self.slope == 1:
             return conv.output(X, bias)
         y = conv.output(X, bias)
@@ -182,7 +186,7 @@ class ConvTranspose2d(_Conv):
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
-        more = {"after": After(norm=self.sums_y())} if isinstance(conv, Rounded) else {}
+        more = {"after": After(norm=self._norm(x))} if isinstance(conv, Rounded) else {}
         return conv.input_grad(Y, self.bias.data if self.bias else None, **more)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | Summed | None:
