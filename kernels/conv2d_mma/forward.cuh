@@ -14,7 +14,7 @@ __device__ void forward(const Result& y, const Number* x, const Number* weight, 
                         const Conv& conv, int splits, const Norm& norm) {
     convolve<Shape>(Forward<Shape>(conv, x, weight), y, parts, counters, splits, blockIdx.x,
                     [&](const auto& pass, const auto& sums, int m0, int n0) {
-                        sum_for_norm<Shape>(norm, sums, pass, m0, n0, 1);
+                        sum_for_norm<Shape>(norm, sums, pass, m0, n0);
                     });
 }
 

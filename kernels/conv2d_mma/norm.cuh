@@ -150,9 +150,12 @@ struct NormColumns {
         }
     };
     const Norm& norm;
-    float* shared;         // (LANES, 3, COLUMNS)
-    int M, N, n0, phases;  // M: rows of a phase
+    float* shared;    // (LANES, 3, COLUMNS)
+    int M, N, n0;     // M: rows of a phase
+    int phases;       // the tiles of a row tile lie side by side, one for each phase
 
+    __device__ NormColumns(const Norm& norm, float* shared, int M, int N, int n0)
+        : norm(norm), shared(shared), M(M), N(N), n0(n0), phases(gridDim.x / ((M + Shape::ROWS - 1) / Shape::ROWS)) {}
     __device__ int column() const { return threadIdx.x % ACROSS * 4; }
     __device__ int rows_of_part(int part) const { return min(Shape::ROWS, M - part / phases * Shape::ROWS); }
 
@@ -223,7 +226,7 @@ UNROLL_ALL
 
 // Sum up a tile of the result, whose numbers are in `of`; all threads of the block that holds them call this.
 template <class Shape, class Sums, class Pass>
-__device__ void sum_for_norm(const Norm& norm, const Sums& of, const Pass& pass, int m0, int n0, int phases) {
+__device__ void sum_for_norm(const Norm& norm, const Sums& of, const Pass& pass, int m0, int n0) {
     extern __shared__ uint4 memory[];
     float* const shared = reinterpret_cast<float*>(memory);
     static_assert(Shape::THREADS >= Shape::COLUMNS, "a thread finishes one column");
@@ -236,7 +239,7 @@ __device__ void sum_for_norm(const Norm& norm, const Sums& of, const Pass& pass,
     const int c = threadIdx.x;
     if (c < Shape::COLUMNS && n0 + c < pass.N()) tile.write_part(c);
     if (!last_block_to_arrive(norm.arrivals + blockIdx.y, gridDim.x)) return;
-    const NormColumns<Shape> columns{norm, shared, pass.M(), pass.N(), n0, phases};
+    const NormColumns<Shape> columns(norm, shared, pass.M(), pass.N(), n0);
     float totals[2] = {};
     for (int batch = 0; batch < norm.batches; ++batch) {
         if (norm.found) columns.finish_statistics(batch);
