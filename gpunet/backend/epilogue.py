@@ -99,20 +99,31 @@ class Gradients(NamedTuple):
 UNUSED = [None, None, 1, None, None, None, 0.0, 0.0, *[None] * 8, 1.0]  # the kernels' arguments where nothing is summed
 
 
-def tiles_suit(wanted: Statistics | Gradients, tile: Tile, rows: int, phases: int, columns: int) -> bool:
-    """Return whether a launch with `phases` times `rows` x `columns` numbers can sum up what is wanted.
+def asked(
+    wanted: Statistics | Gradients | None, out: Array, precision: str, tile: Tile, m: int, n: int, phases: int = 1
+) -> tuple[tuple | None, list[Any]]:
+    """Return the sums that a launch will fill, None if none, and its arguments for them (NORM_PARAMETERS in norm.cuh).
 
-    Every tile has to lie in one batch. A batch of a single number per channel has no variance; batch norm refuses it.
+    out: its result, `phases` times (M, N), in tiles.
     """
-    of_batch = rows // wanted.batches  # in one phase
-    whole = wanted.batches == 1 or (rows % wanted.batches == 0 and of_batch % tile.rows == 0)
-    return whole and wanted.channels == columns and of_batch * phases > 1
-
-
-def arguments(
-    wanted: Statistics | Gradients, out: Array, grid: tuple[int, int], columns: int
-) -> tuple[tuple, list[Any]]:
-    """Return the sums that a kernel will fill, and its arguments for them (NORM_PARAMETERS in norm.cuh)."""
-    parts, counters = empty(out, grid[0], 2, columns, dtype="float32"), arrivals(out, grid[1])
+    if not (wanted and out.size and wanted.suits(precision) and _tiles_suit(wanted, out, tile, m, n, phases)):
+        return None, UNUSED
+    down, across = tile.grid(m, n, phases)
+    parts, counters = empty(out, down, 2, n, dtype="float32"), arrivals(out, across)
     sums, more = wanted.arguments(out)
     return sums, [parts, counters, *more]
+
+
+def with_sums(numbers: Array | Factor, sums: tuple | None) -> Array | Factor | Summed:
+    """Return the numbers with their sums, if there are any."""
+    return Summed(numbers, sums) if sums else numbers
+
+
+def _tiles_suit(wanted: Statistics | Gradients, out: Array, tile: Tile, m: int, n: int, phases: int) -> bool:
+    """Return whether every tile lies in one batch.
+
+    Phases need equally many pixels. A batch of a single number per channel has no variance; batch norm refuses it.
+    """
+    rows = m // wanted.batches  # of a batch, in one phase
+    whole = wanted.batches == 1 or (m % wanted.batches == 0 and rows % tile.rows == 0)
+    return whole and out.size == phases * m * n and wanted.channels == n and rows * phases > 1

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from gpunet import kernels
 from gpunet.backend.cuts import Plan, Tile, phases_of
 from gpunet.backend.devices import Array, written
-from gpunet.backend.epilogue import UNUSED, Gradients, Statistics, Summed, arguments, tiles_suit
+from gpunet.backend.epilogue import Gradients, Statistics, Summed, asked, with_sums
 from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Sizes, require_fit
@@ -149,15 +149,11 @@ def _with_after(
     entry: str, product: Product, out: Array, given: tuple, after: After, g: Sizes, precision: str
 ) -> Array | Factor | Summed:
     """Launch a forward or input gradient kernel; given: left, right, bias. Return `out` as `after` says."""
-    norm, sums, more = after.norm, None, UNUSED
-    (tile, _), m, n, phases = product
-    alike = out.size == phases * m * n  # phases have equally many pixels
-    if norm and out.size and alike and norm.suits(precision) and tiles_suit(norm, tile, m, phases, n):
-        sums, more = arguments(norm, out, product.grid, n)
+    tile, (_, m, n, phases) = product.cut.tile, product
+    sums, more = asked(after.norm, out, precision, tile, m, n, phases)
     results = [None, out] if after.rounds else [out, None]
     _launch(entry, product, out, [*results, *given, after.mask, after.slope], g, more)
-    numbers = Factor(out, precision, after.slope) if after.rounds else out
-    return Summed(numbers, sums) if sums else numbers
+    return with_sums(Factor(out, precision, after.slope) if after.rounds else out, sums)
 
 
 def _launch(entry: str, product: Product, out: Array, arguments: list[Any], sizes: Sizes, more: Any = ()) -> None:

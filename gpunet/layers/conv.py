@@ -12,7 +12,9 @@ from typing import Any
 
 from gpunet import backend
 from gpunet.backend import factors
-from gpunet.backend.conv import Rounded, RoundedPatches, form
+from gpunet.backend.cells import Cells, Layout, layout_of
+from gpunet.backend.choices import fused
+from gpunet.backend.conv import Rounded, RoundedCells, RoundedPatches, form
 from gpunet.backend.devices import Array, device_of
 from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
@@ -36,6 +38,7 @@ class _Conv(Layer):
         self.rounding_dx: Rounding = unrounded
         self.sums_y: Callable[[], Statistics | None] = unsummed  # what a batch norm behind this layer asks for
         self.sums_dx: Callable[[], Gradients | None] = unsummed  # and one in front of it, in the backward pass
+        self.hands_cells = False  # whether pictures, y or their gradient, go on as cells where they are computed so
 
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
         self.weight = Parameter(torch_default(shape, fan_in))
@@ -57,6 +60,10 @@ class _Conv(Layer):
         weight = self.weight.data
         precision = of(weight.shape, device_of(weight), weight.dtype)
         return precision if precision in factors.DTYPES else None
+
+    def _of_pictures(self, *asked: Any) -> str | None:
+        pictures = form.pictures(asked[0], self.stride, *asked[1:])
+        return pictures and pictures.precision
 
     def _norm(self, x: Array | Factor) -> Statistics | None:
         """Return what a batch norm behind this layer asks for, which refuses batches of unequal sizes."""
@@ -122,7 +129,7 @@ class Conv2d(_Conv):
     def _activated(self, conv: Any, X: Array, norm: Statistics | None) -> Array | Factor | Summed:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
-        if isinstance(conv, Rounded | RoundedPatches):
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
             rounds = self.slope != 1 and precision is not None
             return conv.output(X, bias, After(self.slope, rounds=rounds, norm=norm))
         if self.slope == 1:
@@ -144,19 +151,32 @@ class Conv2d(_Conv):
             return None
         if before != 1 and self.rounding_dx():
             return conv.input_grad(Y, None, After(before, X, rounds=True))
+        if self.hands_cells and isinstance(conv, RoundedCells):
+            return conv.input_grad_cells(Y)
         return conv.input_grad(Y, **({"after": After(norm=self.sums_dx())} if isinstance(conv, Rounded) else {}))
+
+    def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
+        """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
+        weight = self.weight.data
+        pictures = form.pictures(weight.shape, self.stride, device_of(weight), weight.dtype)
+        if form.rounding(weight.shape, device_of(weight), weight.dtype) or not (pictures and pictures.cells):
+            return None
+        return layout_of(self._sizes(shape), pictures.precision)
 
     def rounding_x(self) -> str | None:
         return self._rounding(form.rounding)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return None if self.bias else self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
-        pads = conv_pads(x.shape[1:3], self.kernel, self.stride, self.padding)
+        return self._sizes(x.shape)
+
+    def _sizes(self, shape: tuple[int, ...]) -> Sizes:
+        pads = conv_pads((shape[1], shape[2]), self.kernel, self.stride, self.padding)
         with self._naming():
-            return conv_sizes(x.shape[:3], self.weight.data.shape, self.stride, pads)
+            return conv_sizes(shape[:3], self.weight.data.shape, self.stride, pads)
 
 
 class ConvTranspose2d(_Conv):
@@ -182,14 +202,16 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array) -> Array | Summed:
+    def forward(self, x: Array) -> Array | Cells | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
+        if self.hands_cells and isinstance(conv, RoundedCells) and not self.bias and fused():
+            return conv.input_grad_cells(Y)
         more = {"after": After(norm=self._norm(x))} if isinstance(conv, Rounded) else {}
         return conv.input_grad(Y, self.bias.data if self.bias else None, **more)
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | Summed | None:
+    def backward(self, dy: Array | Cells, input_grad: bool = True) -> Array | Summed | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
@@ -198,11 +220,12 @@ class ConvTranspose2d(_Conv):
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
-        more = {"after": After(norm=self.sums_dx())} if isinstance(conv, Rounded | RoundedPatches) else {}
+        rounded = isinstance(conv, Rounded | RoundedCells | RoundedPatches)
+        more = {"after": After(norm=self.sums_dx())} if rounded else {}
         return conv.output(X, **more)
 
     def rounding_x(self) -> str | None:
-        return self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def rounding_dy(self) -> str | None:
         return None if self.bias else self._rounding(form.rounding)

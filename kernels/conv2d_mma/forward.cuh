@@ -13,9 +13,7 @@ template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
                         const Conv& conv, int splits, const Norm& norm) {
     convolve<Shape>(Forward<Shape>(conv, x, weight), y, parts, counters, splits, blockIdx.x,
-                    [&](const auto& pass, const auto& sums, int m0, int n0) {
-                        sum_for_norm<Shape>(norm, sums, pass, m0, n0);
-                    });
+                    SumForNorm<Shape>{norm});
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_forward_huge(

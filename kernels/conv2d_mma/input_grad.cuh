@@ -16,9 +16,7 @@ __device__ void input_grad(const Result& dx, const Number* dy, const Number* wei
                            const Conv& conv, int splits, const Norm& norm) {
     const int phases = min(conv.SH, conv.H) * min(conv.SW, conv.W), phase = blockIdx.x % phases;
     convolve<Shape>(InputGrad<Shape>(conv, dy, weight, phase), dx, parts, counters, splits, blockIdx.x / phases,
-                    [&](const auto& pass, const auto& sums, int m0, int n0) {
-                        sum_for_norm<Shape>(norm, sums, pass, m0, n0);
-                    });
+                    SumForNorm<Shape>{norm});
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_input_grad_huge(

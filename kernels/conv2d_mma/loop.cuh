@@ -35,11 +35,16 @@ struct Result {
 
 constexpr int STAGES = 4;  // tiles of both factors that shared memory holds
 
+struct Nothing {
+    template <class Pass, class Sums>
+    __device__ void operator()(const Pass&, const Sums&, int, int) const {}
+};
+
 // then(pass, sums, m0, n0) is called behind the result, by the block that has written a tile of it: sums hold what it
 // has written.
-template <class Shape, class Pass, class Then>
+template <class Shape, class Pass, class Then = Nothing>
 __device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile,
-                         Then then) {
+                         Then then = {}) {
     extern __shared__ uint4 memory[];
     constexpr int STAGE = Pass::A::BYTES + Pass::B::BYTES;
     const SharedAddress ring = shared_address(memory);
@@ -72,7 +77,8 @@ __device__ void convolve(Pass pass, const Result& result, float* parts, int* cou
     sums.for_pairs([&](int row, int column, float& left, float& right) {
         const int m = m0 + row, n = n0 + column;
         if (m >= pass.M() || n >= pass.N()) return;
-        result.write(pass.out(m), n, left, right);
+        const long long at = pass.out(m);
+        if (at >= 0) result.write(at, n, left, right);  // else the sum is of padding (of_cells.cuh)
     });
     then(pass, sums, m0, n0);
 }

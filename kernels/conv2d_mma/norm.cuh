@@ -225,27 +225,31 @@ UNROLL_ALL
 };
 
 // Sum up a tile of the result, whose numbers are in `of`; all threads of the block that holds them call this.
-template <class Shape, class Sums, class Pass>
-__device__ void sum_for_norm(const Norm& norm, const Sums& of, const Pass& pass, int m0, int n0) {
-    extern __shared__ uint4 memory[];
-    float* const shared = reinterpret_cast<float*>(memory);
-    static_assert(Shape::THREADS >= Shape::COLUMNS, "a thread finishes one column");
-    if (!norm.parts) return;
-    const int batch = blockIdx.x / (gridDim.x / norm.batches);
-    const NormTile<Shape, Pass> tile{norm, pass, shared, m0, n0, batch};
-    __syncthreads();  // nobody reads the factors' tiles any more
-    tile.add_rows(of);
-    __syncthreads();
-    const int c = threadIdx.x;
-    if (c < Shape::COLUMNS && n0 + c < pass.N()) tile.write_part(c);
-    if (!last_block_to_arrive(norm.arrivals + blockIdx.y, gridDim.x)) return;
-    const NormColumns<Shape> columns(norm, shared, pass.M(), pass.N(), n0);
-    float totals[2] = {};
-    for (int batch = 0; batch < norm.batches; ++batch) {
-        if (norm.found) columns.finish_statistics(batch);
-        else columns.finish_gradients(batch, totals);
-        __syncthreads();  // the next batch writes to `shared`
+template <class Shape>
+struct SumForNorm {
+    const Norm& norm;
+
+    template <class Pass, class Sums>
+    __device__ void operator()(const Pass& pass, const Sums& of, int m0, int n0) const {
+        extern __shared__ uint4 memory[];
+        float* const shared = reinterpret_cast<float*>(memory);
+        static_assert(Shape::THREADS >= Shape::COLUMNS, "a thread finishes one column");
+        if (!norm.parts) return;
+        const int c = threadIdx.x, batch = blockIdx.x / (gridDim.x / norm.batches);
+        const NormTile<Shape, Pass> tile{norm, pass, shared, m0, n0, batch};
+        __syncthreads();  // nobody reads the factors' tiles any more
+        tile.add_rows(of);
+        __syncthreads();
+        if (c < Shape::COLUMNS && n0 + c < pass.N()) tile.write_part(c);
+        if (!last_block_to_arrive(norm.arrivals + blockIdx.y, gridDim.x)) return;
+        const NormColumns<Shape> columns(norm, shared, pass.M(), pass.N(), n0);
+        float totals[2] = {};
+        for (int batch = 0; batch < norm.batches; ++batch) {
+            if (norm.found) columns.finish_statistics(batch);
+            else columns.finish_gradients(batch, totals);
+            __syncthreads();  // the next batch writes to `shared`
+        }
+        if (norm.found || c >= Shape::COLUMNS || n0 + c >= pass.N()) return;
+        norm.dshift[n0 + c] = totals[0], norm.dscale[n0 + c] = totals[1];
     }
-    if (norm.found || c >= Shape::COLUMNS || n0 + c >= pass.N()) return;
-    norm.dshift[n0 + c] = totals[0], norm.dscale[n0 + c] = totals[1];
-}
+};

@@ -12,8 +12,7 @@ template <class Shape>
 __device__ void weight_grad(float* dweight, const Number* x, const Number* dy, float* parts, int* counters,
                             const Conv& conv, int splits) {
     const Result result = {dweight, nullptr, nullptr, nullptr, 1};
-    const auto nothing = [](const auto&, const auto&, int, int) {};
-    convolve<Shape>(WeightGrad<Shape>(conv, x, dy), result, parts, counters, splits, blockIdx.x, nothing);
+    convolve<Shape>(WeightGrad<Shape>(conv, x, dy), result, parts, counters, splits, blockIdx.x);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_weight_grad_huge(
