@@ -92,7 +92,7 @@ UNROLL_ALL
     __device__ void gradients(const Sums& of, int j, int n, float (&dz)[2], float (&with_x)[2]) const {
         struct alignas(2 * sizeof(Number)) Pair { Number numbers[2]; } x[Shape::TM * 2];  // all are loaded first
         for_rows_of_thread([&](int i, int half, int row) {
-            x[i * 2 + half] = *reinterpret_cast<const Pair*>(norm.x + pass.out(m0 + row) + n);
+            x[i * 2 + half] = *reinterpret_cast<const Pair*>(norm.x + int(pass.out(m0 + row)) + n);  // < 2^31
         });
 UNROLL_ALL
         for (int e = 0; e < 2; ++e) {
@@ -217,6 +217,7 @@ UNROLL_ALL
         __syncthreads();
         if (c >= Shape::COLUMNS || n >= N) return;
         const float sums[2] = {total(0, c), total(1, c) * norm.rstd[batch * N + n]};
+UNROLL_ALL
         for (int which = 0; which < 2; ++which) {
             norm.per_batch[(2 * batch + which) * N + n] = sums[which];
             totals[which] += sums[which];
