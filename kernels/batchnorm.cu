@@ -26,7 +26,7 @@
 // counts the rows of one batch, and mean, var and rstd are (batches, channels). dx uses the sums of its own batch;
 // dshift and dscale are totals. scale or shift may be null, which means 1 or 0.
 
-#include "batchnorm_channel.cuh"
+#include "batchnorm_at_once.cuh"
 
 // ---- forward ----
 
@@ -198,4 +198,26 @@ extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* 
                       Column<const real>{dy + first, channels}, Column<const real>{x + first, channels});
 }
 
-#include "batchnorm_at_once.cuh"
+// ---- both sums in one launch each, on a GPU: batchnorm_at_once.cuh ----
+
+// means, m2s (batches, groups, width): room for the blocks' results, where group i / k has part i of a channel
+// arrivals (gridDim.y): zeros, and zeros afterwards. mean, var, rstd (batches, channels); running_mean, running_var
+// (channels); x (batches, rows, width)
+extern "C" __global__ void __launch_bounds__(256, 2)
+    statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean, optional real* running_var,
+                       real* means, real* m2s, int* arrivals, const real* x, int rows, int width, int channels,
+                       int rows_per_block, real eps, real momentum) {
+    statistics_by_blocks(mean, var, rstd, running_mean, running_var, means, m2s, arrivals, x, rows, width, channels,
+                         rows_per_block, eps, momentum);
+}
+
+// parts: room for the blocks' results; arrivals (gridDim.y): zeros, and zeros afterwards. dscale, dshift (channels) are
+// totals, per_batch (batches, 2, channels) has dshift and dscale of each batch. dy, x (batches, rows, width)
+extern "C" __global__ void __launch_bounds__(256, 2)
+    backward_reduce_at_once(real* dscale, real* dshift, real* per_batch, real* parts, int* arrivals, const real* dy,
+                            const real* x, const real* mean, const real* rstd, optional const real* scale,
+                            optional const real* shift, int rows, int width, int channels, int rows_per_block,
+                            real slope) {
+    reduce_by_blocks<WIDE<real>>(dscale, dshift, per_batch, parts, arrivals, dy, x, mean, rstd, scale, shift, rows,
+                                 width, channels, rows_per_block, slope);
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import backend
+from gpunet.backend import factors
 from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array, written
 from gpunet.backend.epilogue import Gradients, Statistics, Summed, taken_apart
@@ -23,8 +24,8 @@ class BatchNorm(Layer):
 
     Sequential sets `slope` where a ReLU or LeakyReLU follows: both then run in one pass (see gpunet.backend.batchnorm).
     It sets rounding_y and rounding_dx where the neighbour is a convolution, which may want y or dx as a Factor
-    (see gpunet.backend.factors). Such a neighbour asks for `statistics` or `gradients`, and may then hand over x or dy
-    with their sums (see gpunet.backend.epilogue).
+    (see gpunet.backend.factors). x and dy may be Factors of 16 bits. Such a neighbour asks for `statistics` or
+    `gradients`, and may then hand over x or dy with their sums (see gpunet.backend.epilogue).
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class BatchNorm(Layer):
         x, mean, rstd = self._saved
         return Gradients(x, mean, rstd, *self._affine(), self.slope, self._first_grads())
 
-    def forward(self, x: Array | Summed) -> Array | Factor:
+    def forward(self, x: Array | Factor | Summed) -> Array | Factor:
         x, found = taken_apart(x)
         running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
         if x.shape[-1] != self.channels or x.dtype != running_mean.dtype:
@@ -71,7 +72,8 @@ class BatchNorm(Layer):
         scale, shift = self._affine()
         if not self.training and not self.batch_statistics:
             self.save(x)
-            return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, self.eps, self.slope)
+            more = (self.eps, self.slope, self.rounding_y())
+            return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, *more)
         if x.shape[0] % self.batches:
             raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
         if x.size // self.channels < 2 * self.batches:
@@ -81,7 +83,7 @@ class BatchNorm(Layer):
         self.save(x, mean, rstd)
         return y
 
-    def backward(self, dy: Array | Summed, input_grad: bool = True) -> Array | Factor | None:
+    def backward(self, dy: Array | Factor | Summed, input_grad: bool = True) -> Array | Factor | None:
         x, *statistics = self.take()
         dy, found = taken_apart(dy)
         more = (self.slope, self._first_grads(), self.rounding_dx())
@@ -105,6 +107,12 @@ class BatchNorm(Layer):
     def _first_grads(self) -> tuple[Array | None, Array | None]:
         """Return the arrays that the gradients of scale and shift may be computed in."""
         return self.scale and self.scale.first_grad(), self.shift and self.shift.first_grad()
+
+    def rounding_x(self) -> str | None:
+        """Return the precision of a Factor that this layer takes for x now, None if it takes none; the same for dy."""
+        return factors.storage(self.buffers["running_mean"])
+
+    rounding_dy = rounding_x
 
     def _affine(self) -> tuple[Array | None, Array | None]:
         return self.scale.data if self.scale else None, self.shift.data if self.shift else None

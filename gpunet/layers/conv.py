@@ -53,8 +53,13 @@ class _Conv(Layer):
         raise NotImplementedError
 
     def rounding_dy(self) -> str | None:
-        """Return the same for dy. The gradient of a bias needs dy as it is."""
+        """Return the same for dy. The gradient of a bias is a sum of dy as it is, or as 16 bits store it."""
         raise NotImplementedError
+
+    def _rounding_at(self, *of: Callable[..., str | None]) -> str | None:
+        """Return what the first of some functions says that says something, for a layer with its bias or without."""
+        precision = next(filter(None, map(self._rounding, of)), None)
+        return precision if self.bias is None or precision in factors.STORED else None
 
     def _rounding(self, of: Callable[..., str | None]) -> str | None:
         weight = self.weight.data
@@ -130,11 +135,10 @@ class Conv2d(_Conv):
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
         if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
-            rounds = self.slope != 1 and precision is not None
-            return conv.output(X, bias, After(self.slope, rounds=rounds, norm=norm))
-        if self.slope == 1:
-            return conv.output(X, bias)
+            return conv.output(X, bias, After(self.slope, rounds=precision is not None, norm=norm))
         y = conv.output(X, bias)
+        if self.slope == 1:
+            return y
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
 
     def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | Summed | None:
@@ -149,11 +153,14 @@ class Conv2d(_Conv):
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
-        if before != 1 and self.rounding_dx():
-            return conv.input_grad(Y, None, After(before, X, rounds=True))
         if self.hands_cells and isinstance(conv, RoundedCells):
             return conv.input_grad_cells(Y)
-        return conv.input_grad(Y, **({"after": After(norm=self.sums_dx())} if isinstance(conv, Rounded) else {}))
+        if not isinstance(conv, Rounded):
+            return conv.input_grad(Y)
+        after = After(norm=self.sums_dx())
+        if self.rounding_dx():
+            after = after._replace(slope=before, mask=X if before != 1 else None, rounds=True)
+        return conv.input_grad(Y, None, after)
 
     def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
         """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
@@ -167,7 +174,7 @@ class Conv2d(_Conv):
         return self._rounding(form.rounding)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding) or self._rounding(self._of_pictures)
+        return self._rounding_at(form.rounding, self._of_pictures)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
@@ -202,16 +209,18 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array) -> Array | Cells | Summed:
+    def forward(self, x: Array | Factor) -> Array | Cells | Factor | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
         if self.hands_cells and isinstance(conv, RoundedCells) and not self.bias and fused():
             return conv.input_grad_cells(Y)
-        more = {"after": After(norm=self._norm(x))} if isinstance(conv, Rounded) else {}
-        return conv.input_grad(Y, self.bias.data if self.bias else None, **more)
+        bias = self.bias.data if self.bias else None
+        if isinstance(conv, Rounded):
+            return conv.input_grad(Y, bias, After(rounds=self.rounding_y() is not None, norm=self._norm(x)))
+        return conv.input_grad(Y, bias)
 
-    def backward(self, dy: Array | Cells, input_grad: bool = True) -> Array | Summed | None:
+    def backward(self, dy: Array | Cells | Factor, input_grad: bool = True) -> Array | Factor | Summed | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
@@ -220,15 +229,15 @@ class ConvTranspose2d(_Conv):
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
-        rounded = isinstance(conv, Rounded | RoundedCells | RoundedPatches)
-        more = {"after": After(norm=self.sums_dx())} if rounded else {}
-        return conv.output(X, **more)
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
+            return conv.output(X, None, After(rounds=self.rounding_dx() is not None, norm=self.sums_dx()))
+        return conv.output(X)
 
     def rounding_x(self) -> str | None:
         return self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding)
+        return self._rounding_at(form.rounding)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)

@@ -10,12 +10,13 @@
 //     the launch   the block that arrives last of all with the same columns adds their parts and finishes the columns
 //
 // All of them add in a fixed order, so results repeat bit for bit. Deviations are taken from the mean of the warp's rows;
-// then means and deviations are put together by Chan's formula (Moments in batchnorm_channel.cuh).
+// then means and deviations are put together by Chan's formula (Moments in batchnorm_moments.cuh).
 //
 // Where x holds several batches, each has tiles of its own: the launch makes sure that no tile lies in two of them. The
 // phases of an input gradient have equally many pixels here.
 
 #include "batchnorm_channel.cuh"
+#include "batchnorm_moments.cuh"
 
 // The kernels' parameters for it. norm_parts (row tiles, 2, N): room for the blocks' parts, null where nothing is summed.
 // norm_arrivals (column tiles): zeros, and zeros afterwards.
