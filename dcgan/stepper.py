@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcgan.augment import View
+from dcgan.between import Bytes
 from dcgan.gan import GAN
 from dcgan.sampling import lowest
 from dcgan.steps import Stats
@@ -75,7 +76,7 @@ class Stepper:
 
     def _step(self, number: int, inputs: Inputs) -> Stats:
         """Train on inputs on the device."""
-        real = backend.images_to_real(inputs.images, flip=inputs.flip, low=lowest(self.gan.G))  # (N, H, W, C)
+        real = Bytes(inputs.images, inputs.flip, lowest(self.gan.G))  # (N, H, W, C)
         view = View(self.gan.config, inputs.changes, inputs.noise)
         return self.gan.step(number, real, inputs.zs, inputs.labels, view, inputs.mix)
 

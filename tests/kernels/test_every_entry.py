@@ -195,10 +195,10 @@ def test_nvrtc_compiles_what_training_uses_for_one_architecture(stem):
 def test_kernels_of_training_on_a_gpu_are_those_of_its_precision():
     files = kernels.of_training_on_cuda(["bf16"])
     assert {"adam", "batchnorm", "losses", "im2col"} < set(files) <= set(kernels.stems())
-    chosen = [file for file in files if file.startswith(("conv2d", "factors/", "winograd/", "ladder/"))]
-    passes = ("forward", "input_grad", "weight_grad")
-    assert chosen == ["conv2d/conv2d", *(f"conv2d_mma/{which}_bf16" for which in passes), "factors/factors_bf16"]
-    assert not any(f.startswith(("conv2d_mma/", "factors/")) for f in kernels.of_training_on_cuda(["fp32"]))
+    chosen = [file for file in files if file.startswith(("cells/", "conv2d", "factors/", "winograd/", "ladder/"))]
+    convolutions = [f"conv2d_mma/{which}_bf16" for which in ("forward", "input_grad", "of_cells", "weight_grad")]
+    assert chosen == ["cells/cells_bf16", "conv2d/conv2d", *convolutions, "factors/factors_bf16"]
+    assert not any(f.startswith(kernels.ON_TENSOR_CORES) for f in kernels.of_training_on_cuda(["fp32"]))
 
 
 def compile_for(stem, dtype, architectures):
