@@ -170,13 +170,13 @@ def _launch(entry: str, product: Product, out: Array, arguments: list[Any], size
         parts = empty(out, down * across * splits * tile.rows * tile.columns, dtype="float32")
         counters = arrivals(out, down * across * splits, "pairs")
     arguments = [*arguments, parts, counters, *sizes, splits, *more]
-    shared = _shared_bytes(entry, tile)
+    shared = shared_bytes(entry, tile)
     kernels.launch(f"conv2d_mma/{entry}_{tile.name}", (down, across, splits), tile.threads, arguments, shared)
 
 
-def _shared_bytes(entry: str, tile: Tile) -> int:
+def shared_bytes(entry: str, tile: Tile) -> int:
     """Return the bytes of the ring of stages in loop.cuh: four stages of a tap, or three of two taps (strips.cuh)."""
-    if entry.startswith("weight_grad"):
+    if "weight_grad" in entry:
         return 4 * LINE * (tile.rows + tile.columns)
-    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Pixels in tiles.cuh
+    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Planes in tiles.cuh
     return 3 * LINE * (lines + 2 * tile.columns)

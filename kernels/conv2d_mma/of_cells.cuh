@@ -36,10 +36,14 @@ struct ForwardOfCells : Forward<Shape> {
     using A = typename Forward<Shape>::A;
     using B = typename Forward<Shape>::B;
     Pixels pixels;
+    int by_row, by_column;    // from a cell of the kernel to the next in the weight: numbers
     Rows<B> lines_of_weight;  // a line of the tile is a number of the cell
 
     __device__ ForwardOfCells(const Conv& conv, const Number* x, const Number* weight, const Pixels& pixels)
-        : Forward<Shape>(conv, x, weight), pixels(pixels) {}
+        : Forward<Shape>(conv, x, weight), pixels(pixels) {
+        by_row = pixels.cell(1, 0) * conv.F, by_column = pixels.cell(0, 1) * conv.F;
+        keep(by_row), keep(by_column);
+    }
     __device__ void start(int m0, int n0, int tile) {
         Forward<Shape>::start(m0, n0, tile);
         lines_of_weight.set();
@@ -51,12 +55,16 @@ UNROLL_ALL
             lines_of_weight.inside[i] = column < this->g.F ? pixels.cells(r) : 0;
         }
     }
-    __device__ void fetch(SharedAddress a, SharedAddress b) {  // a cell fits into a tile: there is one per tap
+    __device__ bool fetch(SharedAddress a, SharedAddress b) {  // a cell fits into a tile: there is one per tap
         const Conv& g = this->g;
         Walk& walk = this->walk;
+        const bool pairs = walk.pairs();
         this->rows.fetch(a, this->x + (walk.y * g.W + walk.x) * g.C, this->rows.channel >= g.C ? NO_TAP : walk.tap());
-        lines_of_weight.fetch(b, this->weight + pixels.cell(walk.y, walk.x) * g.F, walk.tap());
+        const Number* const taps = this->weight + (walk.y * by_row + walk.x * by_column);
+        lines_of_weight.fetch(b, taps, walk.tap());
+        if (pairs) lines_of_weight.fetch(b + B::BYTES, taps + by_column, walk.second_tap());  // cells have stride 1
         walk.next();
+        return pairs;
     }
 };
 

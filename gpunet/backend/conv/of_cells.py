@@ -17,7 +17,7 @@ from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import DTYPES, Factor, factor
 from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Pair, Sizes
-from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, STAGES, TALL, After
+from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, TALL, After, shared_bytes
 
 
 def takes(weight: tuple[int, ...], stride: Pair, precision: str) -> bool:
@@ -96,9 +96,9 @@ class RoundedCells:
             counters = arrivals(out, down * across * cut.splits, "pairs")
         pixels = c, self.layout.padded, kh, kw, sh, sw
         arguments = [*arguments, parts, counters, *self.of_cells, cut.splits, *pixels, *more]
-        grid, shared_bytes = (down, across, cut.splits), STAGES * LINE * (tile.rows + tile.columns)
+        grid, shared = (down, across, cut.splits), shared_bytes(entry, tile)
         name = f"conv2d_mma/of_cells_{self.precision}.{entry}_{tile.name}"
-        kernels.launch(name, grid, tile.threads, arguments, shared_bytes)
+        kernels.launch(name, grid, tile.threads, arguments, shared)
 
 
 def _sizes_of_cells(g: Sizes, layout: Layout) -> Sizes:
