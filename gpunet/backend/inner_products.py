@@ -18,6 +18,7 @@ from typing import Any
 from gpunet import kernels
 from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array
+from gpunet.backend.epilogue import Gradients
 from gpunet.backend.factors import DTYPES, Factor, file_of
 from gpunet.backend.launches import FINISH_ON_CUDA, arrivals, contiguous, empty
 from gpunet.backend.losses import LANES, Asked
@@ -25,8 +26,9 @@ from gpunet.backend.tensor_cores import NOTHING, After
 
 NUMBERS = 8  # K is a multiple of this: 16 bytes of 16-bit numbers
 BLOCK_THREADS = 256  # of a block that sums
-ACROSS, LANES_OF_BACKWARD, EACH = 32, 8, 4  # threads along K and along N of a block, and the k's of a thread
+ACROSS, LANES_OF_SUM, EACH = 32, 8, 4  # threads along K and along N of a block, and the k's of a thread
 MOST = FINISH_ON_CUDA * LANES  # answers in a batch whose loss is added up in one pass
+DxAndSums = tuple[Any, tuple[Array, Array, Array] | None]
 
 
 def takes(weight: tuple[int, ...]) -> bool:
@@ -51,24 +53,25 @@ def output(x: Array, weight: Array, precision: str, bias: Array | None = None, a
     return y
 
 
-def input_grad(dy: Array, weight: Array, precision: str, after: After = NOTHING, norm: Any = None) -> Any:
-    """Return dx (N, K) of dy (N,) and the factor weight (K,). norm: see `gradients`."""
-    return _backward(after.mask, weight, dy, precision, None, after, norm)
+def input_grad(dy: Array, weight: Array, precision: str, after: After = NOTHING, channels: int = 1) -> DxAndSums:
+    """Return dx (N, K) of dy (N,) and the factor weight (K,), and its sums: see `gradients`."""
+    return _backward(after.mask, weight, dy, precision, None, after, channels)
 
 
 def gradients(
-    x: Array, dy: Array, weight: Array, precision: str, dweight: Array, after: After | None, norm: Any = None
-) -> Any:
+    x: Array, dy: Array, weight: Array, precision: str, dweight: Array, after: After | None, channels: int = 1
+) -> DxAndSums:
     """Write dweight (K,), return dx (N, K): of dy (N,), factors x (N, K) and weight (K,). after=None: no dx.
 
-    norm: what a batch norm in front asks for (epilogue.Gradients), or None. Then dx and its sums are returned.
+    With dx come the sums that a batch norm in front has asked for (epilogue.Gradients), None if it has not; K is then
+    so many pixels of `channels` numbers.
     """
-    return _backward(x, weight, dy, precision, dweight, after, norm)
+    return _backward(x, weight, dy, precision, dweight, after, channels)
 
 
 def _backward(
-    x: Array | None, weight: Array, dy: Array, precision: str, dweight: Array | None, after: After | None, norm: Any
-) -> Any:
+    x: Array | None, weight: Array, dy: Array, precision: str, dweight: Array | None, after: After | None, channels: int
+) -> DxAndSums:
     dy, n, k = contiguous(dy), dy.size, weight.size
     plain = rounded = None
     if after and after.rounds:
@@ -76,17 +79,24 @@ def _backward(
     elif after:
         plain = empty(dy, n, k)
     slope = after.slope if after else 1.0
-    entry, grid = f"{file_of(precision)}.inner_products_backward", -(-k // (ACROSS * EACH))
-    results = (plain, rounded, dweight)
     dx = plain if rounded is None else Factor(rounded, precision, slope)
+    entry, grid = f"{file_of(precision)}.inner_products_backward", -(-k // (ACROSS * EACH))
+    block = (ACROSS, LANES_OF_SUM)
+    results, norm = (plain, rounded, dweight), _asked(after, precision, n, channels)
     if norm is None:
-        kernels.launch(entry, grid, (ACROSS, LANES_OF_BACKWARD), (*results, x, weight, dy, n, k, slope))
-        return dx
-    dscale, dshift = (empty(dy, norm.channels) if array is None else array for array in norm.out)
-    per_batch, parts = empty(dy, norm.batches, 2, norm.channels), empty(dy, norm.batches, 2, k)
-    sums = (dscale, dshift, per_batch)
+        kernels.launch(entry, grid, block, (*results, x, weight, dy, n, k, slope))
+        return dx, None
+    dscale, dshift = (empty(dy, channels) if array is None else array for array in norm.out)
+    sums, parts = (dscale, dshift, empty(dy, norm.batches, 2, channels)), empty(dy, norm.batches, 2, k)
     x_of_norm = norm.x.numbers if isinstance(norm.x, Factor) else norm.x
-    given = (x_of_norm, norm.mean, norm.rstd, norm.scale, norm.shift, n, k, norm.channels, norm.batches, norm.slope)
+    given = (x_of_norm, norm.mean, norm.rstd, norm.scale, norm.shift, n, k, channels, norm.batches, norm.slope)
     args = (*results, *sums, parts, arrivals(dy, grid), x, weight, dy, *given)
-    kernels.launch(f"{entry}_and_sums", grid, (ACROSS, LANES_OF_BACKWARD), args)
+    kernels.launch(f"{entry}_and_sums", grid, block, args)
     return dx, sums
+
+
+def _asked(after: After | None, precision: str, n: int, channels: int) -> Gradients | None:
+    """Return what batch norm asks for, if it does and the kernel can sum it up; x is then batch norm's y, unmasked."""
+    norm = after.norm if after else None
+    fits = isinstance(norm, Gradients) and norm.suits(precision) and after.slope == 1  # type: ignore[union-attr]
+    return norm if fits and norm.channels == channels and n % norm.batches == 0 else None  # type: ignore

@@ -9,6 +9,7 @@ from dcgan.gan import GAN
 from gpunet import backend, kernels
 from gpunet.backend import choices, factors, inner_products, losses
 from gpunet.backend.conv import InnerProducts, form
+from gpunet.backend.epilogue import Gradients
 from gpunet.backend.factors import DTYPES, Factor, factor
 from gpunet.backend.losses import Asked
 from gpunet.backend.tensor_cores import After
@@ -50,7 +51,8 @@ def test_all_three_passes_follow_their_sums(device, precision, n, k):
     assert y.shape == (n, 1, 1, 1)
     assert np.abs(host(y).ravel() - (x_ @ weight_ + host(bias))).max() < 1e-6 * scale
     dweight = numbers(device, k)
-    dx = inner_products.gradients(x, dy, weight, precision, dweight, After())
+    dx, sums = inner_products.gradients(x, dy, weight, precision, dweight, After())
+    assert sums is None
     assert_close(dx, (host(dy)[:, None] * weight_.astype("float32")), 0.0)  # one product each
     assert_close(dweight, host(dy).astype("float64") @ x_, 1e-6)
 
@@ -65,9 +67,9 @@ def test_both_gradients_in_one_launch_have_the_bits_of_two(device, precision, n,
     weight, weight_ = rounded(numbers(device, k, seed=1), precision)
     dy, after = numbers(device, n, seed=2), After(slope, x, rounds)
     together, alone = numbers(device, k), numbers(device, k)
-    dx = inner_products.gradients(x, dy, weight, precision, together, after)
-    assert inner_products.gradients(x, dy, weight, precision, alone, None) is None
-    theirs = inner_products.input_grad(dy, weight, precision, after)
+    dx, _ = inner_products.gradients(x, dy, weight, precision, together, after)
+    assert inner_products.gradients(x, dy, weight, precision, alone, None) == (None, None)
+    theirs, _ = inner_products.input_grad(dy, weight, precision, after)
     expected = host(dy)[:, None] * weight_.astype("float32") * np.where(x_ > 0, 1, slope).astype("float32")
     assert host(together).tobytes() == host(alone).tobytes()
     if rounds:
@@ -76,6 +78,37 @@ def test_both_gradients_in_one_launch_have_the_bits_of_two(device, precision, n,
         expected = host(factor(backend.to_device(expected, device), precision))
     assert host(dx).tobytes() == host(theirs).tobytes()
     np.testing.assert_array_equal(host(dx), expected)
+
+
+@everywhere
+@every_format
+@pytest.mark.parametrize("pixels, channels, n, batches", [(4, 8, 6, 2), (4, 128, 6, 1), (2, 256, 10, 2), (9, 24, 9, 3)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_the_sums_for_batch_norm_are_those_of_its_own_pass(device, precision, pixels, channels, n, batches, affine):
+    k, per_channel = pixels * channels, (batches, channels) if batches > 1 else (channels,)
+    x, weight = factor(numbers(device, n, k), precision), factor(numbers(device, k, seed=1), precision)
+    dy, norm_x = numbers(device, n, seed=2), Factor(factor(numbers(device, n, k, seed=3), precision), precision)
+    mean, rstd = numbers(device, *per_channel, seed=4), abs(numbers(device, *per_channel, seed=5))
+    scale, shift = (numbers(device, channels, seed=seed) for seed in (6, 7)) if affine else (None, None)
+    norm = Gradients(norm_x, mean, rstd, scale, shift, 0.2, (None, numbers(device, channels)))
+    dweight, alone = numbers(device, k), numbers(device, k)
+    found = [inner_products.gradients(x, dy, weight, precision, dweight, After(rounds=True, norm=norm), channels)]
+    found += [inner_products.input_grad(dy, weight, precision, After(rounds=True, norm=norm), channels)]
+    expected, none = inner_products.gradients(x, dy, weight, precision, alone, After(rounds=True), channels)
+    assert none is None
+    assert_close(dweight, alone, 1e-6)
+    shape = (n, pixels, channels)
+    given = (expected.real().reshape(shape), norm_x.real().reshape(shape), mean, rstd, scale, shift, 0.2)
+    _, dscale, dshift = backend.batchnorm_backward.reference(*given)
+    for dx, sums in found:
+        assert host(dx.numbers).tobytes() == host(expected.numbers).tobytes()
+        assert_close(sums[0], dscale, 1e-5)
+        assert_close(sums[1], dshift, 1e-5)
+        assert_close(sums[2].sum(axis=0), np.stack([host(sums[1]), host(sums[0])]), 1e-6)
+        assert all(host(a).tobytes() == host(b).tobytes() for a, b in zip(sums, found[0][1], strict=True))
+    assert found[0][1][1] is norm.out[1]  # where batch norm wants it
+    other = norm._replace(x=Factor(norm_x.numbers, "bf16" if precision == "fp16" else "fp16"))
+    assert inner_products.input_grad(dy, weight, precision, After(rounds=True, norm=other), channels)[1] is None
 
 
 LOSSES = {
@@ -146,11 +179,12 @@ def test_the_last_layer_of_a_network(monkeypatch, device, precision, bias):
     net = network(device, bias=bias)
     found = passes(net, device)
     file = factors.file_of(precision)
-    assert entries.count(f"{file}.inner_products") == entries.count(f"{file}.inner_products_backward") == 2
+    summed = f"{file}.inner_products_backward_and_sums"
+    assert entries.count(f"{file}.inner_products") == entries.count(summed) == 2
     with choices.fusing(False):
         for ours, theirs in zip(found, passes(network(device, bias=bias), device), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
-    assert entries.count(f"{file}.inner_products_backward") == 2 + 2 * 2  # dx and dweight, each alone
+    assert entries.count(f"{file}.inner_products_backward") == 2 * 2 and entries.count(summed) == 2  # dx, dweight alone
     with backend.use_precision("fp32"), backend.use_conv("tiled"):
         exact = passes(network(device, bias=bias), device)
     for ours, theirs in zip(found, exact, strict=True):

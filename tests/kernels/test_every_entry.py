@@ -13,6 +13,7 @@ from gpunet.backend.average import Averages
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv.patches import fold, unfold, unfold_rounded
 from gpunet.backend.devices import device_of
+from gpunet.backend.epilogue import Gradients
 from gpunet.backend.join import launch_join
 from gpunet.backend.loss_scale import new_scaling
 from gpunet.backend.losses import Asked
@@ -109,8 +110,10 @@ def answers(precision, x):
     pictures, weight = (factors.factor(a, precision) for a in (flat[:1600].reshape(40, 40), flat[1600:1640]))
     y, asked = inner_products.output(pictures, weight, precision), Asked("bce", (1.0, 0.0))
     again, dweight = inner_products.output(pictures, weight, precision, None, asked), launches.empty(x, 40)
-    dx = inner_products.gradients(pictures, y.reshape(-1), weight, precision, dweight, After())
-    return [y, again, *asked.of(again), dx, dweight]
+    dx, _ = inner_products.gradients(pictures, y.reshape(-1), weight, precision, dweight, After())
+    norm = Gradients(factors.Factor(pictures, precision), flat[:10], abs(flat[10:20]), None, None, 0.2, (None, None))
+    _, sums = inner_products.input_grad(y.reshape(-1), weight, precision, After(norm=norm), 10)
+    return [y, again, *asked.of(again), dx, dweight, *sums]
 
 
 def adam_rounded(precision, device):

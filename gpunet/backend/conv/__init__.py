@@ -27,6 +27,7 @@ from gpunet.backend.conv.of_cells import RoundedCells
 from gpunet.backend.conv.patches import fold, unfold_rounded
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
+from gpunet.backend.epilogue import Summed, with_sums
 from gpunet.backend.factors import Factor, factor
 from gpunet.backend.launches import empty
 from gpunet.backend.losses import Asked
@@ -126,7 +127,10 @@ class RoundedPatches:
         return self.product.output_form(dy).reshape(self.product.sizes.y_shape)  # (N*OH*OW, 1, 1, F)
 
     def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
-        return self.product.output(x, bias, after).reshape(*self.sizes.y_shape)
+        y = self.product.output(x, bias, after)
+        if isinstance(y, Summed):
+            return Summed(y.numbers.reshape(*self.sizes.y_shape), y.sums)
+        return y.reshape(*self.sizes.y_shape)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         dx = fold(self.product.input_grad(dy), self.sizes)
@@ -158,8 +162,9 @@ class InnerProducts:
         return inner_products.output(x, self.rounded_weight, self.precision, bias, asked)
 
     def input_grad(self, dy: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
-        dx = inner_products.input_grad(dy, self.rounded_weight, self.precision, after).reshape(*self.sizes.x_shape)
-        return dx if bias is None else add_bias(dx, bias)
+        dx, sums = inner_products.input_grad(dy, self.rounded_weight, self.precision, after, self.sizes.c)
+        dx = dx.reshape(*self.sizes.x_shape)
+        return with_sums(dx, sums) if bias is None else add_bias(dx, bias)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         return self.gradients(x, dy, out, None)[1]
@@ -168,8 +173,8 @@ class InnerProducts:
         """Return dx, as `input_grad` does, and dweight, as `weight_grad` does; after=None: no dx."""
         dweight = empty(dy, *self.sizes.weight_shape) if out is None else out
         flat = dweight.reshape(-1)  # a view: the result is in `out` itself
-        dx = inner_products.gradients(x, dy, self.rounded_weight, self.precision, flat, after)
-        return None if dx is None else dx.reshape(*self.sizes.x_shape), dweight
+        dx, sums = inner_products.gradients(x, dy, self.rounded_weight, self.precision, flat, after, self.sizes.c)
+        return None if dx is None else with_sums(dx.reshape(*self.sizes.x_shape), sums), dweight
 
 
 class Whole:
