@@ -22,6 +22,7 @@ gpunet/backend/conv/form.py; how a matrix product is computed, in gpunet/backend
     tiled      our tiled kernels (kernels/conv2d/conv2d.cu): no matrix of patches, full precision
     mma        on tensor cores (kernels/conv2d_mma/): factors are rounded, sums are float32. They take channels that are
                multiples of 8 and kernels of up to 15 x 15; what they do not take (form.py) goes to `tiled`
+    wgmma      `mma`, but the large convolutions by kernels for Hopper GPUs (kernels/conv2d_wgmma/), in bf16 and fp16
 
 A name of the second list means the direct form with its products computed that way. The fraction of a factor has 23
 bits in fp32, 21 in tf32x3 (two numbers of tf32), 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below
@@ -42,8 +43,10 @@ from gpunet import kernels
 IMPLEMENTATIONS = ("reference", "kernels")
 PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 FORMS = ("auto", "direct", "winograd2", "winograd4")
-PRODUCTS = ("strided", "im2col", "tiled", "mma")
+PRODUCTS = ("strided", "im2col", "tiled", "mma", "wgmma")
+OF_WGMMA = ("bf16", "fp16")  # precisions that `wgmma` multiplies in
 ALGORITHMS = (*FORMS, *PRODUCTS)  # what use_conv takes
+HOPPER = 90  # the compute capability of Hopper GPUs, ten times; what is compiled for them runs on no other
 
 # The choices that hold now. None: the device chooses (implementation, precision), or the shape does (product).
 _chosen: dict[str, str | None] = {"implementation": None, "form": "auto", "product": None, "precision": None}
@@ -111,7 +114,7 @@ def form() -> str:
 
 
 def product(device: str, dtype: Any) -> str | None:
-    """Return how products of this dtype are computed on "cpu" or "cuda", a name of PRODUCTS.
+    """Return how products of this dtype are computed on "cpu" or "cuda", a name of PRODUCTS but wgmma.
 
     None: nothing was chosen and this is the CPU, where the way depends on the shape.
     Raises RuntimeError where the device cannot do what was chosen.
@@ -120,11 +123,28 @@ def product(device: str, dtype: Any) -> str | None:
     wanted = _chosen["product"]
     if wanted is None and device == "cuda":
         wanted = "tiled" if rounding == "fp32" else "mma"
+    if wanted == "wgmma":
+        _require_hopper(device, rounding)
+        wanted = "mma"  # as all else takes it: gpunet/backend/hopper.py then takes some of its convolutions
     if wanted == "strided" and device == "cuda":
         raise RuntimeError("got algorithm strided on a GPU, expected it on the cpu: or use_conv('tiled')")
     if wanted == "mma" and rounding == "fp32":
         raise RuntimeError("got algorithm mma and precision fp32, expected another one: or use_conv('tiled')")
     return "tiled" if wanted == "mma" and dtype == "float64" else wanted
+
+
+def wgmma() -> bool:
+    """Return whether the kernels for Hopper GPUs take what they can of `mma`."""
+    return _chosen["product"] == "wgmma"
+
+
+def _require_hopper(device: str, precision: str) -> None:
+    """Raise RuntimeError where the kernels for Hopper GPUs do not run, or not in this precision."""
+    where = "the cpu" if device == "cpu" else f"a GPU of compute capability {_capability() / 10}"
+    if device == "cpu" or _capability() != HOPPER:
+        raise RuntimeError(f"got algorithm wgmma on {where}, expected a Hopper GPU, capability 9.0: choose another one")
+    if precision not in OF_WGMMA:
+        raise RuntimeError(f"got algorithm wgmma and precision {precision}, expected {' or '.join(OF_WGMMA)}")
 
 
 def rounding(device: str, dtype: Any) -> str | None:
