@@ -1,8 +1,9 @@
-"""What the user chose: the implementation, the form and the products of convolutions, and the precision.
+"""What the user chose: the implementation, the form and the products of convolutions, the precision, and fusion.
 
     use("reference" | "kernels")         which implementation runs
     use_conv(name)                       a form of convolution (FORMS) or a way to compute products (PRODUCTS)
     use_precision(name)                  how float32 factors are rounded before they are multiplied (PRECISIONS)
+    fusing(on)                           whether passes that can run in one launch do; off is for tests
 
 Each choice holds at once, as a function, or for a block, as a context manager:
 
@@ -49,7 +50,13 @@ ALGORITHMS = (*FORMS, *PRODUCTS)  # what use_conv takes
 HOPPER = 90  # the compute capability of Hopper GPUs, ten times; what is compiled for them runs on no other
 
 # The choices that hold now. None: the device chooses (implementation, precision), or the shape does (product).
-_chosen: dict[str, str | None] = {"implementation": None, "form": "auto", "product": None, "precision": None}
+_chosen: dict[str, str | None] = {
+    "implementation": None,
+    "form": "auto",
+    "product": None,
+    "precision": None,
+    "fusion": "on",
+}
 
 
 class _Choice(contextlib.AbstractContextManager):
@@ -88,6 +95,19 @@ def use_precision(name: str) -> _Choice:
     """
     _require("precision", name, PRECISIONS)
     return _Choice({"precision": name})
+
+
+def fusing(on: bool) -> _Choice:
+    """Choose whether a pass may run inside the launch of its neighbour, as it does by default.
+
+    False: every pass has a launch of its own. It is slower and easier to read; tests compare the two.
+    """
+    return _Choice({"fusion": "on" if on else "off"})
+
+
+def fused() -> bool:
+    """Return whether a pass may run inside the launch of its neighbour."""
+    return _chosen["fusion"] == "on"
 
 
 def _require(what: str, name: str, names: tuple[str, ...]) -> None:

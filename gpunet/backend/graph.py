@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunet.backend.branches import branching
 from gpunet.backend.devices import Array, to_device
 
 WARM_UP = 2  # calls before the capture: kernels get compiled, and the memory pool holds every block that is needed
@@ -48,10 +49,11 @@ class Graph:
     Memory comes from a pool of its own: nobody else can be given a block that the graph will write to again. What the
     function returns is overwritten by the next call.
 
-    Branches. A function that works on a second stream, behind an event of the first, becomes a graph of two branches.
-    The pool keeps the free blocks of each stream apart: a block that one branch gives back is never given to the other
-    one. But it goes to the next array of the stream that it came from as soon as Python lets go of it. So an array that
-    was made on one stream and is read on another has to be held until the streams have met again (`wait_event`):
+    Branches. A function that works on a second stream, behind an event of the first, becomes a graph of two branches:
+    the gradients of weights do (branches.py; branches=False leaves them on the first). The pool keeps the free blocks
+    of each stream apart: a block that one branch gives back is never given to the other one. But it goes to the next
+    array of the stream that it came from as soon as Python lets go of it. So an array that was made on one stream and
+    is read on another has to be held until the streams have met again (`wait_event`):
 
         x = made on the first stream              dy and x are read by both branches
         dweight = on the second stream            reads x, which the first one must not give back meanwhile
@@ -59,11 +61,12 @@ class Graph:
         first.wait_event(second's)                from here on x may go
     """
 
-    def __init__(self, function: Callable[..., Any], inputs: Sequence[Array]) -> None:
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Array], branches: bool = True) -> None:
         import cupy
 
         self.function, self.inputs, self.calls = function, inputs, 0
         self.pool = cupy.cuda.MemoryPool()
+        self.second = computing_stream() if branches else None
         self.graph: Any = None
         self.result: Any = None
 
@@ -73,7 +76,7 @@ class Graph:
 
         with cupy.cuda.using_allocator(self.pool.malloc), stream:
             if self.calls < WARM_UP:
-                self.result = self.function(*self.inputs)
+                self._run(stream)
             else:
                 if self.graph is None:
                     self._capture(stream)
@@ -90,11 +93,16 @@ class Graph:
             errors.append(f"graph: {error}")
             raise
 
+    def _run(self, stream: Any) -> None:
+        """Call the function. The calls before the capture branch, too: the second stream then has what it needs."""
+        with branching(stream, self.second):
+            self.result = self.function(*self.inputs)
+
     def _capture(self, stream: Any) -> None:
         self.result = None
         stream.begin_capture()  # from here launches are recorded, not run
         try:
-            self.result = self.function(*self.inputs)
+            self._run(stream)
         except BaseException:
             with contextlib.suppress(Exception):  # that the graph is incomplete is not what went wrong
                 stream.end_capture()

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from gpunet.backend.branches import Work, beside
 from gpunet.backend.devices import Array, device_of, is_cupy, to_device
 from gpunet.backend.factors import Factor
 
@@ -35,10 +36,22 @@ class Parameter:
 
     def __init__(self, data: Array, trainable: bool = True) -> None:
         self.data = data
-        self.grad: Array | None = None
+        self._grad: Array | None = None
+        self._work: Work | None = None  # in another branch of a captured graph: it computes the gradient
         self.grad_buffer: Array | None = None
         self.rounded: Factor | None = None  # data for tensor cores, within Adam.rounding
         self.trainable = trainable
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient so far. In a graph with two branches whoever asks for it waits for the other branch."""
+        if self._work is not None:
+            self._work.wait()
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Array | None) -> None:
+        self._grad = value
 
     def first_grad(self) -> Array | None:
         """Return the buffer that the first gradient may be computed in, or None: there is one already, or no buffer."""
@@ -50,6 +63,12 @@ class Parameter:
             self.grad = function(*args, out=self.grad_buffer)
         else:
             self.grad += function(*args)
+
+    def add_grad_beside(self, function: Callable[..., Array], *args: Any) -> None:
+        """Do what `add_grad` does, in a captured graph beside what follows (gpunet.backend.branches)."""
+        with beside(*args) as work:
+            self.add_grad(function, *args)
+        self._work = work
 
 
 class Layer:

@@ -130,7 +130,7 @@ class Conv2d(_Conv):
             self.bias.add_grad(backend.column_sum, dy)
         Y = conv.output_form(dy)
         if self.weight.trainable:
-            self.weight.add_grad(conv.weight_grad, X, Y)
+            self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
         if before != 1 and self.rounding_dx():
@@ -185,7 +185,7 @@ class ConvTranspose2d(_Conv):
             self.bias.add_grad(backend.column_sum, dy)
         X = conv.input_form(dy)  # and dy the part of its x
         if self.weight.trainable:
-            self.weight.add_grad(conv.weight_grad, X, Y)
+            self.weight.add_grad_beside(conv.weight_grad, X, Y)
         return conv.output(X) if input_grad else None
 
     def rounding_x(self) -> str | None:

@@ -45,7 +45,7 @@ class WithWeight(Tangent):
     def _backward(self, x: Any, dy: Array, input_grad: bool) -> Array | None:
         form = self.output_form(dy)
         if self.weight.trainable:
-            self.weight.add_grad(self.weight_grad, x, form)
+            self.weight.add_grad_beside(self.weight_grad, x, form)
         return self.input_grad(form) if input_grad else None
 
 

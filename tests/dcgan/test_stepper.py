@@ -71,6 +71,8 @@ GRAPHS = {
     "2:1": {"ratio": "2:1", "fresh_z": True},
     "variants": {"preset": "dcgan64", **PLAIN, **EVERY_VARIANT},
     "resnet": {"preset": "resnet", **PLAIN, "norm_d": "instance"},
+    "penalty": {"preset": "dcgan64", **PLAIN, "r1": 10.0, "r1_every": 2},
+    "accumulate": {"preset": "dcgan64", **PLAIN, "accumulate": 2, "batch_size": 2, "clip_grad": 0.5},
 }
 
 
