@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from dcgan.errors import UserError
 from dcgan.streams import one_line, shortened
 from gpunet import backend, kernels
 from gpunet.backend import choices, hopper
+from gpunet.layers import Conv2d, ConvTranspose2d, Layer
 
 NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
     "cudaErrorInsufficientDriver": "no NVIDIA driver found, or one too old for CuPy (nvidia-smi shows it)",
@@ -135,6 +137,14 @@ def _check_wgmma(device: str) -> None:
         print(hopper.check(backend.precision(device)), flush=True)
     except RuntimeError as error:
         raise UserError(f"--conv {shortened(one_line(str(error)), 300)}") from error
+
+
+def layers_of_wgmma(nets: Iterable[Layer]) -> str:
+    """Return in words how many convolutions of the networks the kernels for Hopper GPUs take."""
+    layers = (layer for net in nets for layer in net.walk())
+    weights = [layer.weight.data.shape for layer in layers if isinstance(layer, Conv2d | ConvTranspose2d)]
+    wide = f"{sum(map(hopper.is_wide, weights))} of {len(weights)}"
+    return f"wgmma takes {wide} convolutions, those with {hopper.LEAST} channels or more on both sides"
 
 
 def described(device: str) -> str:

@@ -139,13 +139,16 @@ def product(device: str, dtype: Any) -> str | None:
     None: nothing was chosen and this is the CPU, where the way depends on the shape.
     Raises RuntimeError where the device cannot do what was chosen.
     """
+    if wgmma():
+        _require_hopper(device)
     rounding = precision(device)
     wanted = _chosen["product"]
     if wanted is None and device == "cuda":
         wanted = "tiled" if rounding == "fp32" else "mma"
     if wanted == "wgmma":
-        _require_hopper(device, rounding)
-        wanted = "mma"  # as all else takes it: gpunet/backend/hopper.py then takes some of its convolutions
+        if rounding not in OF_WGMMA:
+            raise RuntimeError(f"got algorithm wgmma and precision {rounding}, expected {' or '.join(OF_WGMMA)}")
+        wanted = "mma"  # so say all but gpunet/backend/hopper.py, which takes some of its convolutions
     if wanted == "strided" and device == "cuda":
         raise RuntimeError("got algorithm strided on a GPU, expected it on the cpu: or use_conv('tiled')")
     if wanted == "mma" and rounding == "fp32":
@@ -158,13 +161,11 @@ def wgmma() -> bool:
     return _chosen["product"] == "wgmma"
 
 
-def _require_hopper(device: str, precision: str) -> None:
-    """Raise RuntimeError where the kernels for Hopper GPUs do not run, or not in this precision."""
-    where = "the cpu" if device == "cpu" else f"a GPU of compute capability {_capability() / 10}"
-    if device == "cpu" or _capability() != HOPPER:
+def _require_hopper(device: str) -> None:
+    """Raise RuntimeError where the kernels for Hopper GPUs do not run."""
+    if device == "cpu" or not hopper():
+        where = "the cpu" if device == "cpu" else f"a GPU of compute capability {_capability() / 10}"
         raise RuntimeError(f"got algorithm wgmma on {where}, expected a Hopper GPU, capability 9.0: choose another one")
-    if precision not in OF_WGMMA:
-        raise RuntimeError(f"got algorithm wgmma and precision {precision}, expected {' or '.join(OF_WGMMA)}")
 
 
 def rounding(device: str, dtype: Any) -> str | None:
@@ -189,6 +190,11 @@ def precision(device: str) -> str:
 def tensor_cores() -> bool:
     """Return whether the current GPU multiplies tf32, bf16 and fp16 on tensor cores."""
     return _capability() >= 80
+
+
+def hopper() -> bool:
+    """Return whether the current GPU is a Hopper GPU."""
+    return _capability() == HOPPER
 
 
 def _capability() -> int:

@@ -52,8 +52,13 @@ def takes(which: str, g: Sizes, precision: str, after: After = NOTHING) -> bool:
 
 def suits(which: str, g: Sizes, precision: str) -> bool:
     """Return whether these kernels could compute a pass of this convolution, and profitably."""
-    suitable = precision in choices.OF_WGMMA and min(g.c, g.f) >= LEAST and g.n > 0
-    return suitable and tensor_cores.takes(g.weight_shape) and not map_of_left(which, g).problem() and _offsets(g)
+    suitable = precision in choices.OF_WGMMA and is_wide(g.weight_shape) and g.n > 0
+    return suitable and not map_of_left(which, g).problem() and _offsets(g)
+
+
+def is_wide(weight: tuple[int, ...]) -> bool:
+    """Return whether a convolution with a weight (KH, KW, C, F) has channels enough; the rest concerns oddities."""
+    return tensor_cores.takes(weight) and min(weight[2:]) >= LEAST
 
 
 def _known(after: After) -> bool:
