@@ -89,6 +89,11 @@ class View:
         self.draw, self.apart = 0, 1  # the number of the next draw of noise, and from it to the one after
         self.newest: Array | None = None  # the numbers of the newest call
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether D sees pictures as they are."""
+        return self.numbers is None and self.noise is None
+
     def __call__(self, x: Array, batches: int = 1) -> Array:
         """Return what D sees of pictures x (batches * N, H, W, C)."""
         if self.numbers is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dcgan.augment import View
+from dcgan.between import Bytes, fake_for
 from dcgan.config import Config
 from dcgan.penalties import Objective, Penalty, objective, penalties
 from dcgan.presets import find, initialiser
@@ -21,7 +22,7 @@ from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.loss_scale import FIRST
 from gpunet.optim import Adam
 
-MicroBatch = tuple[Array, Any, View, Any]  # real pictures (N, H, W, C), labels (N,) or None, what D sees, mix or None
+MicroBatch = tuple[Array | Bytes, Any, View, Any]  # real pictures (N, H, W, C), labels (N,) or None, view, mix or None
 
 
 class GAN:
@@ -42,6 +43,8 @@ class GAN:
             Adam(net.parameters(), rate, betas, 1e-8, config.l2, scale, config.clip_grad, config.accumulate)
             for net, rate in zip((self.G, self.D), config.rates, strict=True)
         )
+        with self._rounding():
+            pass  # the weights are rounded now, not in the first step
         self.average_G = Average(self.G, self.adam_G, config.ema) if config.ema else None
 
     @property
@@ -91,7 +94,7 @@ class GAN:
     def step(
         self,
         number: int,
-        real: Array,
+        real: Array | Bytes,
         zs: Sequence[Array],
         labels: Array | None = None,
         view: View | None = None,
@@ -115,8 +118,6 @@ class GAN:
             for i in range(g_steps):
                 ready = fake if i == 0 and not config.fresh_z else None  # else G has changed, or gets another z
                 stats.update(self._train_G(batches, cut(next(next_z), parts), wanted, ready))
-                if self.average_G:
-                    self.average_G.update()
         self.G.forget()  # if no generator step used the pictures
         return stats
 
@@ -137,11 +138,11 @@ class GAN:
     ) -> Stats:
         """Update G once; fake: its pictures of a pass whose backward is still to come, None: they are drawn here."""
         found = []
-        for (_, labels, view, _), z in zip(batches, zs, strict=True):
+        for (real, labels, view, _), z in zip(batches, zs, strict=True):
             with self._told(labels):
                 if fake is None or len(batches) > 1:
                     self.G.forget()
-                    fake = self.G.forward(z)
+                    fake = fake_for(self.G, self.D, z, view, real.shape)
                 found.append(generator_step(self.G, self.D, self.adam_G, fake, view, wanted))
         return mean_of(found) | _norm("grad_g", self.adam_G)
 
@@ -184,12 +185,13 @@ class GAN:
         return parts | ({"average_G": self.average_G} if self.average_G else {})
 
 
-def cut(array: Array | None, count: int) -> Sequence[Any]:
+def cut(array: Array | Bytes | None, count: int) -> Sequence[Any]:
     """Return `count` equal parts of an array (N, ...), one after another; of None as many None."""
     if array is None or count == 1:
         return [array] * count
-    each = len(array) // count
-    return [array[i * each : (i + 1) * each] for i in range(count)]
+    each = array.shape[0] // count
+    parts = [slice(i * each, (i + 1) * each) for i in range(count)]
+    return [array.part(which) if isinstance(array, Bytes) else array[which] for which in parts]
 
 
 def mean_of(found: Sequence[Stats]) -> Stats:

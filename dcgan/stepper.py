@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcgan.augment import View
+from dcgan.between import Bytes
 from dcgan.gan import GAN
 from dcgan.sampling import lowest
 from dcgan.steps import Stats
@@ -66,26 +67,19 @@ class Stepper:
         plan = self.gan.plan(number), self.gan.penalties(number)
         if plan not in self.graphs:
             upload = Upload(inputs.arrays())
-            self.graphs[plan] = upload, Graph(self._packed_step(number, inputs), upload.inputs)
+            self.graphs[plan] = upload, Graph(self._step_of_arrays(number, inputs), upload.inputs)
         upload, graph = self.graphs[plan]
         upload(inputs.arrays(), self.stream)
-        names, numbers = graph(self.stream)
-        return dict(zip(names, backend.join(numbers), strict=True))  # a copy: the next replay overwrites them
+        stats = graph(self.stream)
+        numbers = backend.join(*(value.reshape(1) for value in stats.values()))  # a copy: the next replay overwrites it
+        return dict(zip(stats, numbers, strict=True))
 
     def _step(self, number: int, inputs: Inputs) -> Stats:
         """Train on inputs on the device."""
-        real = backend.images_to_real(inputs.images, flip=inputs.flip, low=lowest(self.gan.G))  # (N, H, W, C)
+        real = Bytes(inputs.images, inputs.flip, lowest(self.gan.G))  # (N, H, W, C)
         view = View(self.gan.config, inputs.changes, inputs.noise)
         return self.gan.step(number, real, inputs.zs, inputs.labels, view, inputs.mix)
 
-    def _packed_step(self, number: int, like: Inputs) -> Callable[..., tuple[tuple[str, ...], Array]]:
-        """Return a step for `Graph`, on arrays in the order of `Inputs.arrays`.
-
-        The step returns the names of its numbers and, as one array, the numbers: one copy then saves them all.
-        """
-
-        def step(*arrays: Array) -> tuple[tuple[str, ...], Array]:
-            stats = self._step(number, like.with_arrays(arrays))
-            return tuple(stats), backend.join(*(value.reshape(1) for value in stats.values()))
-
-        return step
+    def _step_of_arrays(self, number: int, like: Inputs) -> Callable[..., Stats]:
+        """Return a step for `Graph`, on arrays in the order of `Inputs.arrays`."""
+        return lambda *arrays: self._step(number, like.with_arrays(arrays))

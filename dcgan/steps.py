@@ -11,8 +11,8 @@ back the gradient it gets, except for products in fp16 (gpunet/backend/loss_scal
 from __future__ import annotations
 
 from dcgan.augment import View
+from dcgan.between import Bytes, both, handing_back
 from dcgan.penalties import ADVERSARIAL, Objective, at
-from gpunet.backend import join
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
@@ -21,7 +21,7 @@ Stats = dict[str, Array]  # the numbers for the log by name, 0-d arrays
 
 
 def discriminator_step(
-    G: Layer, D: Layer, optimizer: Adam, real: Array, z: Array,
+    G: Layer, D: Layer, optimizer: Adam, real: Array | Bytes, z: Array,
     view: View | None = None, objective: Objective = ADVERSARIAL, mix: Array | None = None,
 ) -> tuple[Array, Stats]:  # fmt: skip
     """Train D once, on real pictures (N, H, W, C) and on G's for z; return G's pictures, ready for `generator_step`.
@@ -30,10 +30,9 @@ def discriminator_step(
     objective: the loss and what is added to it (dcgan/penalties.py); mix (N,): see `penalties.at`.
     """
     see = view or View()
-    fake = G.forward(z)  # (N, H, W, C)
+    fake, seen = both(G, D, real, z, see, bool(objective.penalties))  # (N, H, W, C), (2 N, H, W, C): real, then fake
     optimizer.zero_grad()
     with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
-        seen = see(join(real, fake), batches=2)
         logits = D.forward(seen)
         # ns: the mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
         loss, means, dlogits = objective.loss.of_D(logits, objective.targets)
@@ -56,7 +55,7 @@ def generator_step(
     """
     see = view or View()
     optimizer.zero_grad()
-    with D.frozen():
+    with D.frozen(), handing_back(D, fake):
         # ns: the mean of -log D(G(z)).
         loss, dlogits = objective.loss.of_G(D.forward(see(fake)), objective.generator_target)
         G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)

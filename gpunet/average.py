@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from gpunet import backend, flat
-from gpunet.backend.devices import Array, array_module
+from gpunet import flat
+from gpunet.backend.average import Averages
+from gpunet.backend.devices import Array
 from gpunet.layers.base import Layer
 from gpunet.optim import Adam
 
@@ -15,10 +16,11 @@ MOST = 0.999  # the decay that is reached in the end, after 9,000 steps: about 1
 
 
 class Average:
-    """Averages of the parameters and buffers of a network, updated after Adam's steps (gpunet.backend.average).
+    """Averages of the parameters and buffers of a network, which each of Adam's steps moves (gpunet.backend.average).
 
     The network's buffers move into one flat array, as Adam has moved its parameters into others: so a few launches
-    average a whole network. Make it after the network's Adam; call `update` after each of Adam's steps.
+    average a whole network, on a GPU none beside Adam's own. Make it after the network's Adam, which from then on
+    knows it. An Adam knows one average, the latest.
     """
 
     def __init__(self, net: Layer, optimizer: Adam, most: float = MOST) -> None:
@@ -27,14 +29,9 @@ class Average:
         self.net, self.optimizer, self.most = net, optimizer, most
         self.buffers = _flat(net, optimizer.data[0])
         self.parameters_average = [data.copy() for data in optimizer.data]
-        self.buffers_average = [array_module(buffer).zeros_like(buffer) for buffer in self.buffers]
-        self.restart()
-
-    def update(self) -> None:
-        """Move the averages towards the network as it is now."""
-        state = self.optimizer.state
-        for average, now in self._pairs():
-            backend.average_update(average, now, state, self.most)
+        self.buffers_average = [buffer.copy() for buffer in self.buffers]
+        of_buffers = list(zip(self.buffers_average, self.buffers, strict=True))
+        optimizer.averages = Averages(self.parameters_average, of_buffers, most)
 
     def restart(self) -> None:
         """Let the averages be the network as it is now."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from gpunet import backend, flat
 from gpunet.backend import factors
-from gpunet.backend.adam import LR, STEP
+from gpunet.backend.adam import LR, STATE
+from gpunet.backend.average import STEP, Averages
 from gpunet.backend.devices import Array, array_module, device_of, to_device
 from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.gradient_norm import NORM
@@ -55,7 +56,7 @@ class Adam:
         values = [parameter.data for parameter in self.parameters]
         first = values[0]
         self.data, self.grad, self.m, self.v = (flat.buffers(values, first) for _ in range(4))
-        self.state = to_device(np.array([lr, 0, 0, 0], "float64"), device_of(first))  # see backend.adam
+        self.state = to_device(np.array([lr] + [0] * (STATE - 1), "float64"), device_of(first))  # see backend.adam
         self.scaling = None if loss_scale is None else new_scaling(device_of(first), loss_scale)
         self.clip_grad = clip_grad
         self.clipping = (
@@ -64,6 +65,7 @@ class Adam:
         self.accumulate, self.gathered = accumulate, 0  # backward passes per update, and those so far
         self.share = to_device(np.array([1 / accumulate]), device_of(first))
         self.rounded: Factor | None = None  # the parameters for tensor cores: see `rounding`
+        self.averages: Averages | None = None  # what moves in every step: see gpunet.average
         self._views = flat.views(self.data, values)
         for parameter, data, grad in zip(self.parameters, self._views, flat.views(self.grad, values), strict=True):
             data[...] = parameter.data
@@ -90,10 +92,9 @@ class Adam:
         if self.gathered:
             return
         self._finish_gradients()
-        for i, buffers in enumerate(zip(self.data, self.grad, self.m, self.v, strict=True)):
-            rounded = self.rounded if i == 0 else None  # the matrices
-            more = (self.state, self.betas, self.eps, self.weight_decay, self.scaling, rounded)
-            backend.adam_update(*buffers, *more, advance=i == 0)
+        buffers = list(zip(self.data, self.grad, self.m, self.v, strict=True))  # the matrices first, which are rounded
+        more = (self.betas, self.eps, self.weight_decay, self.scaling, self.rounded)
+        backend.adam_step(self.state, buffers, *more, self.averages)
 
     def _require_gradients(self) -> None:
         for i, (parameter, view) in enumerate(zip(self.parameters, self._views, strict=True)):

@@ -126,7 +126,7 @@ def _without_ladders() -> list[str]:
     return [stem for stem in stems() if not stem.startswith("ladder/")]
 
 
-ON_TENSOR_CORES = ("conv2d_mma/", "factors/")  # each file is for one precision
+ON_TENSOR_CORES = ("cells/", "conv2d_mma/", "factors/")  # each file is for one precision
 CUDA_ALONE = ("conv2d/", *ON_TENSOR_CORES)  # what a step needs on a GPU only; the CPU runs these in tests
 
 

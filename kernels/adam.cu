@@ -7,7 +7,7 @@
 // change. adam_advance passes that on as RESCALE = 0, and adam_update keeps the old numbers by `chosen` (common.cuh),
 // since g++ makes no SIMD code of a condition here.
 
-#include "adam_step.cuh"
+#include "adam_at_once.cuh"
 
 // One thread counts the step and computes what all parameters share:
 //     STEP_SIZE = lr / (1 - b1^t),    RESCALE = 1 / sqrt(1 - b2^t)         state (4), scaling (4)
@@ -32,6 +32,20 @@ extern "C" __global__ void adam_update(real* param, real* m, real* v, const real
         param[i] = step.update(m + i, v + i, old_param, old_m, old_v, gradient);
     };
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
+}
+
+// adam_advance, adam_update for two flat arrays, and average_update behind it, in one launch (adam_at_once.cuh). Arrays
+// whose count is 0 and averages may be null; all of `average`s are, or none.
+extern "C" __global__ void __launch_bounds__(256, 4) adam_at_once(
+    double* state, optional const double* scaling, int* arrivals, optional real* param, optional real* m,
+    optional real* v, optional const real* grad, optional real* param_average, int count, optional real* vectors,
+    optional real* vectors_m, optional real* vectors_v, optional const real* vectors_grad,
+    optional real* vectors_average, int vectors_count, optional real* average, optional const real* buffers,
+    int buffers_count, double b1, double b2, real eps, real decay, double most) {
+    const auto nothing = [](int, real) {};
+    adam_step(state, scaling, arrivals, {param, m, v, grad, param_average, count},
+              {vectors, vectors_m, vectors_v, vectors_grad, vectors_average, vectors_count}, average, buffers,
+              buffers_count, b1, b2, eps, decay, most, nothing, nothing);
 }
 
 // param = param, or limit or -limit where it lies beyond these         param (count)

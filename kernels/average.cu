@@ -3,12 +3,11 @@
 // One thread per number (see for_elements in common.cuh). The count s of Adam's steps lies on the device, in double, in its
 // array `state` (adam.cu), so a launch has the same arguments in every step and a captured graph replays correctly.
 
-constexpr int STEP = 1;  // the place in `state`
+#include "adam_step.cuh"
 
 extern "C" __global__ void average_update(real* average, const real* values, const double* state, int count,
                                           double most) {
-    const double step = state[STEP], decay = (1 + step) / (10 + step);
-    const real gain = real(1 - (decay < most ? decay : most));
+    const real gain = gain_of_average(state[STEP], most);
     const auto body = [=](int i, real old, real value) { average[i] = old + gain * (value - old); };
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, average, values);
 }

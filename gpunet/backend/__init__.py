@@ -10,7 +10,7 @@ from gpunet.backend.activations import (
     tanh,
     tanh_backward,
 )
-from gpunet.backend.adam import adam_update, clip_weights
+from gpunet.backend.adam import adam_step, adam_update, clip_weights
 from gpunet.backend.augment import augment, augment_backward
 from gpunet.backend.average import average_update
 from gpunet.backend.batchnorm import batchnorm, batchnorm_backward

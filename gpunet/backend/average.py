@@ -9,10 +9,22 @@ approximation by averaging", 1992); Yazici et al., "The unusual effectiveness of
 
 from __future__ import annotations
 
-from gpunet.backend.adam import STEP
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from gpunet.backend.devices import Array, array_module, operation
 from gpunet.backend.launches import elements
 from gpunet.backend.threads import by_rows
+
+STEP = 1  # the place of s in Adam's state
+
+
+class Averages(NamedTuple):
+    """The averages of a network, as one step of Adam moves them: of Adam's flat parameters, and of flat buffers."""
+
+    of_parameters: Sequence[Array]
+    of_buffers: Sequence[tuple[Array, Array]]  # each with its buffer
+    most: float
 
 
 @operation

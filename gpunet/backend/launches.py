@@ -45,8 +45,13 @@ def elements(entry: str, args: Sequence[Any], count: int) -> None:
         return
     if count > 2**31 - ELEMENTS_PER_BLOCK:
         raise ValueError(f"kernel {entry}: got {count} elements, expected fewer than 2^31 - 1024: use smaller batches")
-    grid, block = -(-count // ELEMENTS_PER_BLOCK), ELEMENTS_PER_BLOCK // (4 if on_cuda(args[0]) else 1)
-    kernels.launch(entry, grid, block, args, whole=count % ELEMENTS_PER_BLOCK == 0)
+    grid = -(-count // ELEMENTS_PER_BLOCK)
+    kernels.launch(entry, grid, element_threads(args[0]), args, whole=count % ELEMENTS_PER_BLOCK == 0)
+
+
+def element_threads(array: Array) -> int:
+    """Return how many threads share a block's elements on the machine that holds an array."""
+    return ELEMENTS_PER_BLOCK // (4 if on_cuda(array) else 1)
 
 
 def rows_of_blocks(entry: str, args: Sequence[Any], rows: int, channels: int, batches: int = 1) -> None:

@@ -15,7 +15,9 @@ import numpy as np
 
 from gpunet import kernels
 from gpunet.backend import launches
+from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array, array_module, operation, to_device
+from gpunet.backend.launches import at_once
 
 # Places in `scaling`: what the next loss is multiplied by; good steps since that changed; whether Adam shall skip the
 # gradients at hand. The last is the kernels': whether one of these was not finite.
@@ -68,6 +70,11 @@ def unscale_gradients(scaling: Array, *grads: Array, grow_every: int = GROW_EVER
 
 @unscale_gradients.kernel
 def unscale_gradients_kernel(scaling: Array, *grads: Array, grow_every: int = GROW_EVERY) -> None:
+    if at_once(scaling) and fused() and len(grads) <= 2:
+        grad, other, size = grads[0], grads[1] if len(grads) > 1 else None, sum(grad.size for grad in grads[1:])
+        blocks = sum(-(-grad.size // launches.ELEMENTS_PER_BLOCK) for grad in grads)
+        args = (grad, other, scaling, launches.arrivals(scaling, 1), grad.size, size, grow_every, LARGEST)
+        return kernels.launch("loss_scale.unscale_at_once", blocks, launches.element_threads(scaling), args)
     for grad in grads:
         launches.elements("loss_scale.unscale", (grad, scaling, grad.size), grad.size)
     kernels.launch("loss_scale.decide", 1, 1, (scaling, grow_every, LARGEST))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gpunet import backend
+from gpunet.backend import cells
+from gpunet.backend.cells import Cells
 from gpunet.backend.devices import Array
 from gpunet.layers.base import Layer
 
@@ -43,15 +45,32 @@ class LeakyReLU(Layer):
 
 
 class Tanh(Layer):
-    """y = tanh(x)."""
+    """y = tanh(x).
 
-    def forward(self, x: Array) -> Array:
-        y = backend.tanh(x)
-        self.save(y)
+    Pictures may come as cells (gpunet.backend.cells), x from a transposed convolution and dy from the convolution that
+    sees y. Then one pass reads them, and writes them as the next layer takes them.
+    """
+
+    room: Cells | None = None  # where y is also written, as cells: see Sequential.writing_into
+
+    def forward(self, x: Array | Cells) -> Array:
+        layout = x.layout if isinstance(x, Cells) else None
+        if isinstance(x, Cells) and self.room is not None:
+            y = cells.tanh(x, self.room)
+        else:
+            y = backend.tanh(x.real() if isinstance(x, Cells) else x)
+            if self.room is not None:
+                cells.to_cells(y, self.room.layout, self.room)
+        self.save(y, layout)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array:
-        return backend.tanh_backward(dy, *self.take())
+    def backward(self, dy: Array | Cells, input_grad: bool = True) -> Array | Cells:
+        y, layout = self.take()
+        if isinstance(dy, Cells):
+            if layout:
+                return cells.tanh_backward(dy, y, layout)
+            dy = dy.real()
+        return backend.tanh_backward(dy, y)
 
 
 class Sigmoid(Layer):

@@ -12,7 +12,9 @@ from typing import Any
 
 from gpunet import backend
 from gpunet.backend import factors
-from gpunet.backend.conv import Rounded, RoundedPatches, form
+from gpunet.backend.cells import Cells, Layout, layout_of
+from gpunet.backend.choices import fused
+from gpunet.backend.conv import Rounded, RoundedCells, RoundedPatches, form
 from gpunet.backend.devices import Array, device_of
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
@@ -33,6 +35,7 @@ class _Conv(Layer):
         self.padding = check_padding(padding)
         self.rounding_y: Rounding = unrounded  # set by Sequential, as `slope` is
         self.rounding_dx: Rounding = unrounded
+        self.hands_cells = False  # whether pictures, y or their gradient, go on as cells where they are computed so
 
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
         self.weight = Parameter(torch_default(shape, fan_in))
@@ -54,6 +57,10 @@ class _Conv(Layer):
         weight = self.weight.data
         precision = of(weight.shape, device_of(weight), weight.dtype)
         return precision if precision in factors.DTYPES else None
+
+    def _of_pictures(self, *asked: Any) -> str | None:
+        pictures = form.pictures(asked[0], self.stride, *asked[1:])
+        return pictures and pictures.precision
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
@@ -116,7 +123,7 @@ class Conv2d(_Conv):
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
         if self.slope == 1:
             return conv.output(X, bias)
-        if isinstance(conv, Rounded | RoundedPatches):
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
             return conv.output(X, bias, After(self.slope, rounds=precision is not None))
         y = conv.output(X, bias)
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
@@ -135,19 +142,32 @@ class Conv2d(_Conv):
             return None
         if before != 1 and self.rounding_dx():
             return conv.input_grad(Y, None, After(before, X, rounds=True))
+        if self.hands_cells and isinstance(conv, RoundedCells):
+            return conv.input_grad_cells(Y)
         return conv.input_grad(Y)
+
+    def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
+        """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
+        weight = self.weight.data
+        pictures = form.pictures(weight.shape, self.stride, device_of(weight), weight.dtype)
+        if form.rounding(weight.shape, device_of(weight), weight.dtype) or not (pictures and pictures.cells):
+            return None
+        return layout_of(self._sizes(shape), pictures.precision)
 
     def rounding_x(self) -> str | None:
         return self._rounding(form.rounding)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return None if self.bias else self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
-        pads = conv_pads(x.shape[1:3], self.kernel, self.stride, self.padding)
+        return self._sizes(x.shape)
+
+    def _sizes(self, shape: tuple[int, ...]) -> Sizes:
+        pads = conv_pads((shape[1], shape[2]), self.kernel, self.stride, self.padding)
         with self._naming():
-            return conv_sizes(x.shape[:3], self.weight.data.shape, self.stride, pads)
+            return conv_sizes(shape[:3], self.weight.data.shape, self.stride, pads)
 
 
 class ConvTranspose2d(_Conv):
@@ -173,13 +193,15 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array) -> Array | Cells:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
+        if self.hands_cells and isinstance(conv, RoundedCells) and not self.bias and fused():
+            return conv.input_grad_cells(Y)
         return conv.input_grad(Y, self.bias.data if self.bias else None)
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: Array | Cells, input_grad: bool = True) -> Array | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
@@ -189,7 +211,7 @@ class ConvTranspose2d(_Conv):
         return conv.output(X) if input_grad else None
 
     def rounding_x(self) -> str | None:
-        return self._rounding(form.rounding) or self._rounding(form.patches_rounding)
+        return self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def rounding_dy(self) -> str | None:
         return None if self.bias else self._rounding(form.rounding)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 
+from gpunet.backend.cells import Cells, Layout
 from gpunet.backend.devices import Array
 from gpunet.backend.factors import Factor
-from gpunet.layers.activations import LeakyReLU, ReLU
+from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
 from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
@@ -40,6 +42,8 @@ class Sequential(Layer):
             leaky = getattr(before, "slope", 1.0) != 1  # its derivative takes float32, unless a Conv2d has done it
             if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm | Conv2d):
                 after.rounding_dx = unrounded if leaky and isinstance(after, BatchNorm) else before.rounding_dy
+            if isinstance(before, ConvTranspose2d):
+                before.hands_cells = isinstance(after, Tanh)
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
@@ -72,6 +76,40 @@ class Sequential(Layer):
             dy = layer.backward(dy)
         return self._steps[0].backward(dy, input_grad)
 
+    # ---- pictures as cells, between two networks (gpunet.backend.cells) ----
+
+    def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
+        """Return the layout of cells in which the first layer takes pictures (N, H, W, C), None if it takes others."""
+        first = _inner(self._steps[0])
+        return first.layout_of_x(shape) if isinstance(first, Conv2d) else None
+
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether the last layer can write its result as cells, too."""
+        return isinstance(self._steps[-1], Tanh)
+
+    @contextlib.contextmanager
+    def writing_into(self, room: Cells) -> Iterator[None]:
+        """Within the block the last layer, a Tanh, also writes its result into `room`."""
+        last = self._steps[-1]
+        assert isinstance(last, Tanh)
+        try:
+            last.room = room
+            yield
+        finally:
+            last.room = None
+
+    @contextlib.contextmanager
+    def handing_cells(self) -> Iterator[None]:
+        """Within the block backward returns cells where the first layer, a Conv2d, computes dx so."""
+        first = _inner(self._steps[0])
+        assert isinstance(first, Conv2d)
+        try:
+            first.hands_cells = True
+            yield
+        finally:
+            first.hands_cells = False
+
     def __getitem__(self, index: int) -> Layer:
         return self.layers[index]
 
@@ -92,6 +130,8 @@ def _set_alone(layer: Layer) -> None:
     """Undo what another list, in which the layer was before, has settled with its neighbours there."""
     if isinstance(layer, BatchNorm | Conv2d | ConvTranspose2d):
         layer.rounding_y = layer.rounding_dx = unrounded
+    if isinstance(layer, Conv2d | ConvTranspose2d):
+        layer.hands_cells = False
     if isinstance(layer, BatchNorm | Conv2d):
         layer.slope = 1.0
 

@@ -2,7 +2,7 @@
 // they were written. Sums are float.
 //
 // The channels C and F are multiples of 8, the arrays begin at multiples of 16 bytes, and a kernel has at most 15 x 15
-// taps; conv2d/conv2d.cu takes every other convolution. It needs compute capability 8.0.
+// taps; of_cells.cuh takes pictures, and conv2d/conv2d.cu every other convolution. It needs compute capability 8.0.
 //
 // A block computes a tile of the result, in a loop over tiles of both factors. For each of these tiles the loop makes
 // 16-byte copies from the arrays, whose addresses need one addition each, waits at one barrier, reads whole fragments
@@ -15,6 +15,7 @@
 //   loop.cuh       the loop, and the result
 //   shapes.cuh     the four shapes of a block's tile
 //   forward.cuh, input_grad.cuh, weight_grad.cuh   the kernels
+//   of_cells.cuh   the same three passes over pictures, which have few channels
 // One more header says which numbers are multiplied, and how: tf32.cuh, bf16.cuh, fp16.cuh or tf32x3.cuh. Each pass and
 // format is a file of its own, so that they can be compiled at the same time.
 #include "tf32.cuh"

@@ -66,6 +66,7 @@ __device__ void convolve(Pass pass, const Result& result, float* parts, int* cou
     sums.for_pairs([&](int row, int column, float left, float right) {
         const int m = m0 + row, n = n0 + column;
         if (m >= pass.M() || n >= pass.N()) return;
-        result.write(pass.out(m), n, left, right);
+        const long long at = pass.out(m);
+        if (at >= 0) result.write(at, n, left, right);  // else the sum is of padding (of_cells.cuh)
     });
 }

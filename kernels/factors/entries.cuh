@@ -2,7 +2,7 @@
 // the rounding they compute what the kernels of the same names in activations.cu, batchnorm.cu, im2col.cu and adam.cu
 // compute, and their threads own the same elements unless a comment says otherwise.
 #include "device/factor.cuh"
-#include "adam_step.cuh"
+#include "adam_at_once.cuh"
 #include "batchnorm_channel.cuh"
 #include "im2col_unfold.cuh"
 
@@ -81,4 +81,17 @@ extern "C" __global__ void adam_update(Number* rounded, float* param, float* m, 
         rounded[i] = factor_of<Number>(param[i]);
     };
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
+}
+
+// adam.cu's adam_at_once, which also writes the rounded matrices
+extern "C" __global__ void __launch_bounds__(256, 4) adam_at_once(
+    Number* rounded, double* state, optional const double* scaling, int* arrivals, float* param, float* m, float* v,
+    const float* grad, optional float* param_average, int count, optional float* vectors, optional float* vectors_m,
+    optional float* vectors_v, optional const float* vectors_grad, optional float* vectors_average, int vectors_count,
+    optional float* average, optional const float* buffers, int buffers_count, double b1, double b2, float eps,
+    float decay, double most) {
+    const auto round = [=](int i, float x) { rounded[i] = factor_of<Number>(x); };
+    adam_step(state, scaling, arrivals, {param, m, v, grad, param_average, count},
+              {vectors, vectors_m, vectors_v, vectors_grad, vectors_average, vectors_count}, average, buffers,
+              buffers_count, b1, b2, eps, decay, most, round, [](int, float) {});
 }

@@ -40,7 +40,6 @@ def train(net, adam, average, cell, steps=3):
         net.forward(cell.array(rng.standard_normal((6, 3))))
         net.backward(cell.array(rng.standard_normal((6, 2))))
         adam.step()
-        average.update()
 
 
 def test_parameters_and_running_statistics_are_averaged(cell):

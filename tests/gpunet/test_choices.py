@@ -145,8 +145,8 @@ def test_channels_that_tensor_cores_do_not_take_are_multiplied_in_full_precision
     ],
     ids=str,
 )
-def test_pictures_are_multiplied_as_patches(device, precision, shape, launched):
-    """Images of few channels: a patch, gathered and rounded in one pass, has enough numbers for a tile."""
+def test_pictures_are_multiplied_as_cells_or_as_patches(device, precision, shape, launched):
+    """Images of few channels: a cell of stride x stride pixels, or a patch with stride 1, is copied whole."""
     a = arrays(shape)
     there = on(device, a)
     with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
@@ -155,7 +155,9 @@ def test_pictures_are_multiplied_as_patches(device, precision, shape, launched):
         results = conv.output(X, there["bias_f"]), conv.input_grad(Y, there["bias_c"]), conv.weight_grad(X, Y)
     for which, result in zip(PASSES, results, strict=True):
         np.testing.assert_array_equal(host(result), expected(which, shape, a), err_msg=which)
-    files = {f"factors/factors_{precision}", *(f"conv2d_mma/{which}_{precision}" for which in PASSES)}
+    of_patches = {f"conv2d_mma/{which}_{precision}" for which in PASSES}
+    of_cells = {f"cells/cells_{precision}", f"conv2d_mma/of_cells_{precision}"}
+    files = {f"factors/factors_{precision}"} | (of_patches if shape.stride == (1, 1) else of_cells)
     taken = shape.kernel[0] * shape.kernel[1] * shape.c % 8 == 0
     assert set(launched) - {"im2col", "columns"} == (files if taken else {"conv2d/conv2d"})
 

@@ -9,6 +9,7 @@ import pytest
 
 from gpunet import backend, kernels
 from gpunet.backend import factors, launches, to_device, to_numpy
+from gpunet.backend.average import Averages
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv.patches import fold, unfold, unfold_rounded
 from gpunet.backend.devices import device_of
@@ -109,7 +110,9 @@ def adam_rounded(precision, device):
     for a, b in zip((param, m, v), (plain[0], plain[2], plain[3]), strict=True):
         assert np.array_equal(to_numpy(a), to_numpy(b))
     assert np.array_equal(to_numpy(made.numbers), to_numpy(factors.factor(param, precision)))
-    return [param, made.numbers]
+    state = to_device(np.array([1e-3] + [0] * 9), device)
+    backend.adam_step(state, [(param, grad, m, v)], (0.5, 0.999), 1e-8, rounded=made)
+    return [param, made.numbers, state[:2]]
 
 
 def there_and_back(images, size):
@@ -137,7 +140,9 @@ def adam(device):
     backend.unscale_gradients(scaling, gradient)
     backend.adam_update(param, gradient, m_, v_, state, (0.5, 0.999), 1e-8, 0.0, scaling)
     backend.average_update(m_, param, state, 0.999)
-    return [param, m_, v_, scaling]
+    averages, longer = Averages([m_.copy()], [(m_.copy(), param)], 0.999), to_device(np.array([1e-3] + [0] * 9), device)
+    backend.adam_step(longer, [(param, gradient, m_, v_)], (0.5, 0.999), 1e-8, averages=averages)
+    return [param, m_, v_, scaling, *averages.of_parameters, longer[:2]]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -149,7 +154,7 @@ def test_every_kernel_is_launched_and_repeats_bit_for_bit(device, monkeypatch):
         kernels, "launch", lambda entry, *args, **more: (launched.add(entry), launch(entry, *args, **more))
     )
     for at_once in (True, False):  # sums in one launch, as on a GPU, and level by level, as on a CPU
-        for name in ("augment", "batchnorm", "columns", "gradient_norm", "losses"):
+        for name in ("adam", "augment", "batchnorm", "columns", "gradient_norm", "loss_scale", "losses"):
             page = importlib.import_module(f"gpunet.backend.{name}")
             monkeypatch.setattr(page, "at_once", lambda array, choice=at_once: choice)
         with backend.use("kernels"):
@@ -190,10 +195,10 @@ def test_nvrtc_compiles_what_training_uses_for_one_architecture(stem):
 def test_kernels_of_training_on_a_gpu_are_those_of_its_precision():
     files = kernels.of_training_on_cuda(["bf16"])
     assert {"adam", "batchnorm", "losses", "im2col"} < set(files) <= set(kernels.stems())
-    chosen = [file for file in files if file.startswith(("conv2d", "factors/", "winograd/", "ladder/"))]
-    passes = ("forward", "input_grad", "weight_grad")
-    assert chosen == ["conv2d/conv2d", *(f"conv2d_mma/{which}_bf16" for which in passes), "factors/factors_bf16"]
-    assert not any(f.startswith(("conv2d_mma/", "factors/")) for f in kernels.of_training_on_cuda(["fp32"]))
+    chosen = [file for file in files if file.startswith(("cells/", "conv2d", "factors/", "winograd/", "ladder/"))]
+    convolutions = [f"conv2d_mma/{which}_bf16" for which in ("forward", "input_grad", "of_cells", "weight_grad")]
+    assert chosen == ["cells/cells_bf16", "conv2d/conv2d", *convolutions, "factors/factors_bf16"]
+    assert not any(f.startswith(kernels.ON_TENSOR_CORES) for f in kernels.of_training_on_cuda(["fp32"]))
 
 
 def compile_for(stem, dtype, architectures):

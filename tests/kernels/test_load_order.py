@@ -5,6 +5,7 @@ Results are the same in any order: only the machine code tells. It is compiled a
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -75,6 +76,18 @@ def test_elementwise_kernels_load_everything_before_they_store(kernel, architect
     first = order.index("STG")
     assert order[:first] == ["LDG"] * (arrays * elements + others)
     assert set(order[first:]) == {"STG"} and len(order[first:]) >= stores * elements  # a branch may double a store
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("kernel", ["adam.adam_at_once", "factors/factors_bf16.adam_at_once"])
+def test_a_whole_step_loads_all_numbers_of_an_array_before_it_stores(kernel, architecture, memory_order):
+    """Four numbers each of param, m, v, grad, and of an average if there is one: for matrices, then for vectors.
+
+    Before these come the loads of the constants, and those of four buffers and their averages.
+    """
+    order = itertools.groupby(name[:3] for name in memory_order(kernel, architecture))
+    runs = [len(list(names)) for kind, names in order if kind == "LDG"]
+    assert sorted(runs[-4:]) == [16, 16, 20, 20] and runs[:-4] == [6 + 8]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -10,7 +10,8 @@ once. A convolutional layer goes from X to Y, a transposed one from Y to X.
 
     form.py       which form a convolution takes
     direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or ../tiled.py (GPU)
-    ../tensor_cores.py  the same sums on tensor cores; ../hopper.py  some of them by the kernels for Hopper GPUs
+    ../tensor_cores.py  the same sums on tensor cores; ../hopper.py: some of them by the kernels for Hopper GPUs
+    of_cells.py   the same of pictures, which have few channels
     winograd.py   the same sums with fewer multiplications; tiles.py and toom.py hold its sizes and its matrices
 """
 
@@ -22,6 +23,7 @@ from typing import Any
 from gpunet.backend import hopper, tensor_cores
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv import direct, form, winograd
+from gpunet.backend.conv.of_cells import RoundedCells
 from gpunet.backend.conv.patches import fold, unfold_rounded
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
@@ -33,7 +35,7 @@ from gpunet.backend.tensor_cores import NOTHING, After
 
 def convolution(
     weight: Array, sizes: Sizes, rounded: Factor | None = None
-) -> Direct | Rounded | RoundedPatches | Whole | Winograd:
+) -> Direct | Rounded | RoundedCells | RoundedPatches | Whole | Winograd:
     """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it.
 
     rounded: the weight as a factor, if somebody has rounded it already.
@@ -41,8 +43,8 @@ def convolution(
     asked = weight.shape, device_of(weight), weight.dtype
     if precision := form.rounding(*asked):
         return Rounded(rounded or weight, sizes, precision)
-    if precision := form.patches_rounding(*asked):
-        return RoundedPatches(rounded or weight, sizes, precision)
+    if pictures := form.pictures(weight.shape, (sizes.sh, sizes.sw), *asked[1:]):
+        return (RoundedCells if pictures.cells else RoundedPatches)(rounded or weight, sizes, pictures.precision)
     if form.covers_image(sizes):
         return Whole(weight)
     m = form.winograd_tile(sizes, device_of(weight))
@@ -109,7 +111,8 @@ class Rounded:
 class RoundedPatches:
     """The sums on tensor cores of patches that lie in memory, which count as pixels of KH*KW*C channels.
 
-    It serves pictures: their 3 channels would leave most of a tile empty, a patch of 4x4 pixels has 48 numbers.
+    It serves pictures whose stride is 1 (form.py): their few channels would leave most of a tile empty, a patch of 4x4
+    pixels of 3 channels has 48 numbers.
     """
 
     def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:

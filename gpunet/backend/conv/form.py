@@ -3,7 +3,8 @@
 `convolution` (gpunet/backend/conv/__init__.py) asks in this order; the first that fits is taken:
 
     rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
-    patches   GPU: the same of patches gathered in memory, where the image has few channels
+    cells     GPU: the same of pictures, which have few channels, in cells of stride x stride pixels
+    patches   GPU: the same of patches gathered in memory, where the image has few channels and the stride is 1
     whole     the kernel is as large as the image: a linear layer between flat arrays
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
@@ -21,11 +22,12 @@ A choice of the user's (gpunet/backend/choices.py) comes before these rules.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpunet.backend import choices, tensor_cores, tiled
+from gpunet.backend.conv import of_cells
 from gpunet.backend.conv.tiles import fewer_taps
-from gpunet.backend.sizes import Sizes
+from gpunet.backend.sizes import Pair, Sizes
 
 TAPS = 2, 3  # per axis, that Winograd's kernels are compiled for: k3 and k4, or k5 and k6, at stride 2
 NARROW = 16  # channels; with fewer, the transforms would cost more than the products
@@ -38,10 +40,34 @@ def covers_image(sizes: Sizes) -> bool:
     return (sizes.kh, sizes.kw) == (sizes.h, sizes.w) and (sizes.oh, sizes.ow, sizes.top, sizes.left) == (1, 1, 0, 0)
 
 
-def patches_rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
-    """Return the same for patches of few channels, which are then the channels of a 1x1 convolution."""
+class Pictures(NamedTuple):
+    """How a convolution of few channels runs on tensor cores."""
+
+    cells: bool  # else patches
+    precision: str
+
+
+def pictures(weight: tuple[int, ...], stride: Pair, device: str, dtype: Any) -> Pictures | None:
+    """Return how pictures of few channels are convolved on tensor cores, None where they are not.
+
+    Cells hold each number once, patches KH KW / (SH SW) times. Bytes that move for dcgan64's 64 pictures of G, in MB:
+
+                                               16 bits: patches   cells      tf32: patches   cells
+        forward: written and read                          12.6     4.5               25.2     6.7
+        weight gradient: x, dy from L2, at most        6.3 + 8.4   8.9 + 8.4   12.6 + 16.8  13.4 + 16.8
+        input gradient: dy from L2, the sums twice    8.4 + 25.2  35.7 + 8.9   16.8 + 25.2  71.4 + 6.7
+
+    An input gradient reads dy 4 times from L2 in cells, and its sums go to memory and back once as pictures with a
+    frame of zeros instead of once as patches: the bytes are about the same in 16 bits, and less of them is memory. In
+    tf32 L2 moves twice the bytes at about twice the rate. So all passes take cells, in which one form serves them all.
+    Patches remain where the stride is 1: their pixels would be cells, padded to 16 bytes, most of it zeros.
+    """
     kh, kw, c, f = weight
-    return None if c > tiled.NARROW.columns or kw * c % 4 else rounding((1, 1, kh * kw * c, f), device, dtype)
+    precision = choices.rounding(device, dtype) if c <= tiled.NARROW.columns else None
+    if precision and of_cells.takes(weight, stride, precision):
+        return Pictures(True, precision)
+    patches = precision and kw * c % 4 == 0 and tensor_cores.takes((1, 1, kh * kw * c, f))
+    return Pictures(False, str(precision)) if patches else None
 
 
 def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:

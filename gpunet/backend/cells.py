@@ -1,0 +1,149 @@
+"""Pictures as cells: how convolutions on tensor cores read what has few channels (kernels/cells/).
+
+Tensor cores copy 16 bytes at a time, and a pixel of 3 channels is no multiple of that. A cell is SH x SW neighbouring
+pixels, SH and SW being the stride, as one deep pixel. A convolution with that stride is then one of cells with stride
+1 (kernels/conv2d_mma/of_cells.cuh): an output of k4 s2 sees 2 x 2 cells. Cells are cut from the picture with its
+zeros around it, and a pixel gets channels of zeros until a cell is a multiple of 16 bytes:
+
+    cells[n, i, j, a, b, c] = x[n, i*SH + a - top, j*SW + b - left, c], 0 outside the picture
+
+Example: 64 x 64 pixels, 3 channels, k4 s2 p1 are 33 x 33 cells. In 16 bits a cell has 2 x 2 x 4 numbers, 32 bytes; in
+32 bits 2 x 2 x 3 numbers, 48 bytes, and no padding. Patches of the same picture hold 32 x 32 x 48 numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gpunet.backend.devices import Array
+from gpunet.backend.factors import CHUNK, DTYPES, Factor
+from gpunet.backend.launches import contiguous, elements, empty
+from gpunet.backend.sizes import Pair, Sizes
+
+LARGEST = 64  # bytes of a cell: a tile's line along K (tensor_cores.LINE) holds it, so there is one tile per cell
+HALF, WHOLE = 2, 4  # bytes of a number
+
+
+class Layout(NamedTuple):
+    """How pictures lie as cells, in the order in which the kernels take it. `padded`: the channels of a padded pixel.
+
+    precision: what a convolution multiplies, which says how many bytes a number has.
+    """
+
+    height: int
+    width: int
+    channels: int
+    rows: int
+    columns: int
+    padded: int
+    sh: int
+    sw: int
+    top: int
+    left: int
+    precision: str
+
+    @property
+    def depth(self) -> int:
+        """The numbers of a cell."""
+        return self.sh * self.sw * self.padded
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The sizes as the kernels take them."""
+        return self[:-1]
+
+
+def padded_channels(channels: int, stride: Pair, precision: str) -> int | None:
+    """Return the channels of a pixel for which a cell is a multiple of 16 bytes; None if it is larger than 64 bytes."""
+    size = WHOLE if DTYPES.get(precision, "float32") == "float32" else HALF
+    pixels = stride[0] * stride[1] * size
+    fitting = (c for c in range(channels, LARGEST // pixels + 1) if c * pixels % CHUNK == 0)
+    return next(fitting, None)
+
+
+def layout_of(sizes: Sizes, precision: str) -> Layout:
+    """Return the layout that a convolution of these sizes takes: as many cells as its outputs and the picture reach."""
+    _, h, w, c, oh, ow, _, kh, kw, sh, sw, top, left = sizes
+    padded = padded_channels(c, (sh, sw), precision)
+    if padded is None:
+        raise ValueError(f"got {c} channels in cells of {sh}x{sw} pixels, expected at most {LARGEST} bytes a cell")
+    rows = max(oh - 1 + -(-kh // sh), -(-(top + h) // sh))
+    columns = max(ow - 1 + -(-kw // sw), -(-(left + w) // sw))
+    return Layout(h, w, c, rows, columns, padded, sh, sw, top, left, precision)
+
+
+class Cells(Factor):
+    """Pictures (N, H, W, C) as cells: numbers (N, rows, columns, depth), rounded to `precision` or, in "fp32", not."""
+
+    def __init__(self, numbers: Array, layout: Layout, precision: str) -> None:
+        super().__init__(numbers, precision)
+        self.layout = layout
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.numbers), self.layout.height, self.layout.width, self.layout.channels
+
+    def __getitem__(self, images: slice) -> Cells:
+        """Return some of the images: a view."""
+        return Cells(self.numbers[images], self.layout, self.precision)
+
+    def reshape(self, *shape: int) -> Factor:
+        raise TypeError("got reshape of cells, expected it of pictures: call real() first")
+
+    def real(self, bias: Array | None = None) -> Array:
+        """Return the pictures as float32 (N, H, W, C), plus bias (C,)."""
+        cells, (n, h, w, c) = super().real(), self.shape
+        x = empty(cells, n, h, w, c)
+        entry = f"{file_of(self.layout.precision)}.cells_to_pictures"
+        elements(entry, (x, contiguous(cells), bias, x.size, *self.layout.numbers), x.size)
+        return x
+
+
+def new_cells(like: Array, n: int, layout: Layout) -> Cells:
+    """Return memory for n pictures, on the device of another array, as a convolution multiplies them."""
+    dtype = DTYPES.get(layout.precision, "float32")
+    numbers = empty(like, n, layout.rows, layout.columns, layout.depth, dtype=dtype)
+    return Cells(numbers, layout, layout.precision)
+
+
+# ---- what writes cells ----------------------------------------------------------------------------------------------
+# `out`: cells to write into, such as a half of a joined batch; None: new ones.
+
+
+def to_cells(x: Array, layout: Layout, out: Cells | None = None) -> Cells:
+    """Return pictures x (N, H, W, C), float32, as cells."""
+    return _written("pictures_to_cells", out or new_cells(x, len(x), layout), (contiguous(x),))
+
+
+def images_to_cells(images: Array, flip: Array | None, low: float, out: Cells) -> Cells:
+    """Write bytes (N, H, W, C) as numbers from `low` to 1, mirrored where flip (N,) is true: images.images_to_real."""
+    if flip is not None and flip.shape != (len(images),):
+        raise ValueError(f"images_to_cells: got flip of shape {flip.shape}, expected ({len(images)},), one per image")
+    return _written("images_to_cells", out, (contiguous(images), flip), (), ((1 - low) / 255, low))
+
+
+def tanh(x: Cells, out: Cells) -> Array:
+    """Return y = tanh(x), pictures (N, H, W, C) of float32, and write it as cells, too."""
+    y = empty(x.numbers, *x.shape)
+    _written("tanh_to_cells", out, (y, x.numbers), x.layout.numbers[3:])
+    return y
+
+
+def tanh_backward(dy: Cells, y: Array, layout: Layout) -> Cells:
+    """Return dx = dy (1 - y^2) as cells of a layout of its own; y (N, H, W, C)."""
+    return _written("tanh_backward_to_cells", new_cells(y, len(y), layout), (dy.numbers, y), dy.layout.numbers[3:])
+
+
+def _written(entry: str, out: Cells, arrays: tuple, other: tuple = (), scalars: tuple[Any, ...] = ()) -> Cells:
+    """Launch a kernel (cells, arrays..., count, scalars..., layout..., other layout...) that fills `out`; return it."""
+    if any(len(array) != len(out) for array in arrays if array is not None):
+        raise ValueError(f"{entry}: got {[len(a) for a in arrays if a is not None]} pictures, expected {len(out)}")
+    count = out.numbers.nbytes // CHUNK
+    args = (out.numbers, *arrays, count, *scalars, *out.layout.numbers, *other)
+    elements(f"{file_of(out.layout.precision)}.{entry}", args, count)
+    return out
+
+
+def file_of(precision: str) -> str:
+    """Return the kernel file for cells of a precision."""
+    return f"cells/cells_{precision}"

@@ -1,0 +1,171 @@
+// Pictures as cells, in which the convolutions of conv2d_mma/of_cells.cuh read them, and back.
+//
+// A picture (height, width, channels) with zeros around it is cut into rows x columns cells of stride_h x stride_w
+// pixels; the first cell begins `top` rows above and `left` columns to the left of the picture. A pixel is padded with
+// zeros to `padded` channels, so that a cell is a multiple of 16 bytes:
+//
+//     cells[n, i, j, a, b, c] = x[n, i stride_h + a - top, j stride_w + b - left, c], 0 outside
+//
+// Example: 64 x 64 pixels, 3 channels, k4 s2 p1, in 16 bits: 33 x 33 cells of 2 x 2 x 4 numbers. The 48 numbers that an
+// output of the convolution sees are 2 x 2 cells, and each number lies in memory once, where patches hold it four times.
+#include "device/factor.cuh"
+#include "device/simd_math.cuh"
+
+constexpr int CHUNK = 16 / sizeof(Number);  // numbers that a thread writes at once
+
+struct Cells {
+    int height, width, channels, rows, columns, padded, stride_h, stride_w, top, left;
+
+    __device__ int depth() const { return stride_h * stride_w * padded; }
+    // Where the first channel of a pixel of image n lies in the cells, and among the pictures.
+    __device__ long long place(int n, int h, int w) const {
+        const int i = (h + top) / stride_h, a = h + top - i * stride_h;
+        const int j = (w + left) / stride_w, b = w + left - j * stride_w;
+        return (((long long) n * rows + i) * columns + j) * depth() + (a * stride_w + b) * padded;
+    }
+    __device__ long long pixel(int n, int h, int w) const { return (((long long) n * height + h) * width + w) * channels; }
+};
+#define CELLS {height, width, channels, rows, columns, padded, stride_h, stride_w, top, left}
+
+// Write chunk number i of the cells. Its numbers are source.read(n, h, w) -> Reader, then reader(c) for each channel,
+// and last source.then(number, where it lies among the pictures). All numbers are read before the first is written.
+template <class Source>
+__device__ void write_chunk(Number* cells, int i, const Cells& g, const Source& source) {
+    struct alignas(16) Chunk { Number numbers[CHUNK]; } chunk;
+    float numbers[CHUNK];
+    long long at[CHUNK];
+    const int cell = i / (g.depth() / CHUNK), first = (i - cell * (g.depth() / CHUNK)) * CHUNK;
+    const int line = cell / g.columns, n = line / g.rows;
+    const int h0 = (line - n * g.rows) * g.stride_h - g.top, w0 = (cell - line * g.columns) * g.stride_w - g.left;
+    int pixel = first / g.padded, c = first - pixel * g.padded, a = pixel / g.stride_w, b = pixel - a * g.stride_w;
+    long long begin = -1;  // of the pixel among the pictures; -1 outside
+    auto pixel_of = source.read(n, 0, 0);
+#pragma unroll
+    for (int e = 0; e < CHUNK; ++e) {
+        if (e == 0 || c == 0) {
+            const int h = h0 + a, w = w0 + b;
+            const bool inside = h >= 0 && h < g.height && w >= 0 && w < g.width;
+            begin = inside ? g.pixel(n, h, w) : -1;
+            if (inside) pixel_of = source.read(n, h, w);
+        }
+        at[e] = begin >= 0 && c < g.channels ? begin + c : -1;
+        numbers[e] = at[e] >= 0 ? pixel_of(c) : 0;
+        if (++c < g.padded) continue;
+        c = 0;
+        if (++b == g.stride_w) b = 0, ++a;
+    }
+#pragma unroll
+    for (int e = 0; e < CHUNK; ++e)
+        chunk.numbers[e] = rounded(at[e] >= 0 ? source.then(numbers[e], at[e]) : 0);
+    *reinterpret_cast<Chunk*>(cells + (long long) i * CHUNK) = chunk;
+}
+
+// Bytes, mirrored left-right where flip[n] is true, become factor * byte + low: images.cu.
+struct Bytes {
+    const unsigned char* images;
+    const bool* flip;  // or null
+    Cells g;
+    float factor, low;
+
+    struct Pixel {
+        const unsigned char* first;
+        __device__ float operator()(int c) const { return first[c]; }
+    };
+    __device__ Pixel read(int n, int h, int w) const {
+        return {images + g.pixel(n, h, flip && flip[n] ? g.width - 1 - w : w)};
+    }
+    __device__ float then(float byte, long long) const { return byte * factor + low; }
+};
+
+// Numbers (N, height, width, channels) as they are.
+struct Pictures {
+    const float* x;
+    Cells g;
+
+    struct Pixel {
+        const float* first;
+        __device__ float operator()(int c) const { return first[c]; }
+    };
+    __device__ Pixel read(int n, int h, int w) const { return {x + g.pixel(n, h, w)}; }
+    __device__ float then(float x, long long) const { return x; }
+};
+
+// y = tanh(x) of other cells x, which is also written as pictures.
+struct Tanh {
+    float* y;
+    const float* x;
+    Cells from;
+
+    __device__ Pictures::Pixel read(int n, int h, int w) const { return {x + from.place(n, h, w)}; }
+    __device__ float then(float x, long long at) const { return y[at] = simd_tanh(x); }
+};
+
+// dx = dy (1 - y^2) of the gradient dy, in other cells, and of pictures y.
+struct TanhBackward {
+    const float *dy, *y;
+    Cells from, g;
+
+    struct Pixel {
+        const float *dy, *y;
+        __device__ float operator()(int c) const { return dy[c] * (1 - y[c] * y[c]); }
+    };
+    __device__ Pixel read(int n, int h, int w) const { return {dy + from.place(n, h, w), y + g.pixel(n, h, w)}; }
+    __device__ float then(float dx, long long) const { return dx; }
+};
+
+// The kernels write `count` chunks of cells, elementwise (for_elements in common.cuh).
+
+extern "C" __global__ void images_to_cells(aligned16 Number* cells, const unsigned char* images,
+                                           optional const bool* flip, int count, float factor, float low, int height,
+                                           int width, int channels, int rows, int columns, int padded, int stride_h,
+                                           int stride_w, int top, int left) {
+    const Cells g = CELLS;
+    const Bytes source{images, flip, g, factor, low};
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { write_chunk(cells, i, g, source); });
+}
+
+extern "C" __global__ void pictures_to_cells(aligned16 Number* cells, const float* x, int count, int height, int width,
+                                             int channels, int rows, int columns, int padded, int stride_h,
+                                             int stride_w, int top, int left) {
+    const Cells g = CELLS;
+    const Pictures source{x, g};
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { write_chunk(cells, i, g, source); });
+}
+
+// The other cells have the same pictures, and a layout of their own: from_rows and so on.
+#define FROM {height, width, channels, from_rows, from_columns, from_padded, from_stride_h, from_stride_w, from_top, \
+              from_left}
+
+extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, float* y, const float* x, int count, int height,
+                                         int width, int channels, int rows, int columns, int padded, int stride_h,
+                                         int stride_w, int top, int left, int from_rows, int from_columns,
+                                         int from_padded, int from_stride_h, int from_stride_w, int from_top,
+                                         int from_left) {
+    const Cells g = CELLS, from = FROM;
+    const Tanh source{y, x, from};
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { write_chunk(cells, i, g, source); });
+}
+
+extern "C" __global__ void tanh_backward_to_cells(aligned16 Number* cells, const float* dy, const float* y, int count,
+                                                  int height, int width, int channels, int rows, int columns,
+                                                  int padded, int stride_h, int stride_w, int top, int left,
+                                                  int from_rows, int from_columns, int from_padded, int from_stride_h,
+                                                  int from_stride_w, int from_top, int from_left) {
+    const Cells g = CELLS, from = FROM;
+    const TanhBackward source{dy, y, from, g};
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { write_chunk(cells, i, g, source); });
+}
+
+// x (N, height, width, channels) of cells of floats, plus bias (channels); elementwise over the numbers of x. It serves
+// where no kernel above takes the cells.
+extern "C" __global__ void cells_to_pictures(float* x, const float* cells, optional const float* bias, int count,
+                                             int height, int width, int channels, int rows, int columns, int padded,
+                                             int stride_h, int stride_w, int top, int left) {
+    const Cells g = CELLS;
+    const auto body = [=](int i) {
+        const int pixel = i / channels, c = i - pixel * channels, line = pixel / width, n = line / height;
+        const float number = cells[g.place(n, line - n * height, pixel - line * width) + c];
+        x[i] = bias ? number + bias[c] : number;
+    };
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body);
+}

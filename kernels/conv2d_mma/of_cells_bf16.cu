@@ -1,0 +1,4 @@
+// Convolutions of pictures in cells on tensor cores, with factors of bf16.cuh.
+// forward_tf32.cu says what to read first.
+#include "bf16.cuh"
+#include "of_cells.cuh"
