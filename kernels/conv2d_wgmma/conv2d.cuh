@@ -22,8 +22,8 @@
 // the right one (gpunet/backend/tensor_maps.py).
 #include "device/factor.cuh"
 #include "device/last_to_arrive.cuh"
-#include "device/hopper.cuh"
 #include "squares.cuh"
+#include "device/hopper.cuh"
 
 constexpr int STAGES = 4, CONSUMERS = 256;  // threads
 
@@ -68,22 +68,26 @@ struct Ring {
 };
 
 template <class Pass, int COLUMNS>
-__device__ void produce(const Pass& pass, const Ring<COLUMNS>& ring, const TensorMap& a, const TensorMap& b, int splits) {
+__device__ void produce(Pass pass, const Ring<COLUMNS>& ring, const TensorMap& a, const TensorMap& b, int splits) {
     Place place;
     for (int number = blockIdx.x; number < works<Pass, COLUMNS>(pass, splits); number += gridDim.x) {
         const Work w = work<Pass, COLUMNS>(pass, number, splits);
+        Pixels of_rows[ROWS / SIDE];
+#pragma unroll
+        for (int i = 0; i < ROWS / SIDE; ++i) of_rows[i] = pass.of_row(w.row + i * SIDE);
         for (int step = w.begin; step < w.end; ++step, place.next()) {
             const SharedAddress full = ring.full(place.stage);
+            Pixels of_step;
+            Corner corner;
+            pass.of_step(step, of_step, corner);
             barrier_wait(ring.empty(place.stage), place.parity ^ 1);
             barrier_arrive_expecting(full, ring.BYTES);
-            for (int i = 0; i < ROWS / SIDE; ++i) {
-                const Pixels p = pass.a(w.phase, w.row + i * SIDE, step);
-                copy_pixels(ring.a(place.stage) + i * SQUARE, a, full, p.c, p.w, p.h, p.n, p.across, p.down);
-            }
-            for (int i = 0; i < COLUMNS / SIDE; ++i) {
-                const Corner c = pass.b(w.phase, w.column + i * SIDE, step);
-                copy_box(ring.b(place.stage) + i * SQUARE, b, full, c.x, c.y, c.z);
-            }
+#pragma unroll
+            for (int i = 0; i < ROWS / SIDE; ++i)
+                copy_pixels(ring.a(place.stage) + i * SQUARE, a, full, of_rows[i] + of_step);
+#pragma unroll
+            for (int i = 0; i < COLUMNS / SIDE; ++i)
+                copy_box(ring.b(place.stage) + i * SQUARE, b, full, pass.of_column(w.column + i * SIDE) + corner);
         }
     }
 }
@@ -153,7 +157,7 @@ __device__ void write_square(const float (&sums)[COUNT], const Result& result, c
 }
 
 template <class Pass, int COLUMNS>
-__device__ void consume(const Pass& pass, const Ring<COLUMNS>& ring, const Result& result, float* parts, int* counters,
+__device__ void consume(Pass pass, const Ring<COLUMNS>& ring, const Result& result, float* parts, int* counters,
                         int splits) {
     const int squares = threadIdx.x / 128 * 2;  // of a, before those of this group
     const bool speaks = threadIdx.x % 32 == 0;  // for its warp
@@ -177,8 +181,8 @@ __device__ void consume(const Pass& pass, const Ring<COLUMNS>& ring, const Resul
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
             const int row = w.row + (squares + i) * SIDE;  // of the square
-            const long long rows[2] = {pass.out(w.phase, row + row_of_sum(threadIdx.x, 0)),
-                                       pass.out(w.phase, row + row_of_sum(threadIdx.x, 2))};
+            const long long rows[2] = {pass.out(row + row_of_sum(threadIdx.x, 0)),
+                                       pass.out(row + row_of_sum(threadIdx.x, 2))};
             write_square(sums[i], result, rows, w.column, pass.N());
         }
     }

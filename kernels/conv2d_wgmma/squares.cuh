@@ -38,66 +38,80 @@ struct Conv { int N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left; };
 
 __device__ int pieces(int size, int piece) { return (size + piece - 1) / piece; }
 
-struct Pixels { int c, w, h, n, across, down; };  // a square of a: the arguments of copy_pixels (device/hopper.cuh)
-struct Corner { int x, y, z; };                   // a square of b: those of copy_box
+// A square of a: the arguments of copy_pixels (device/hopper.cuh). A square of b: those of copy_box. Part of them follows
+// from the row or column where the square begins, which a piece of work keeps, and part from the step: the sums of both
+// are the arguments. So a step costs two divisions, whatever the number of squares.
+struct Pixels {
+    int c, w, h, n, across, down;
+    __device__ Pixels operator+(const Pixels& p) const {
+        return {c + p.c, w + p.w, h + p.h, n + p.n, across + p.across, down + p.down};
+    }
+};
+struct Corner {
+    int x, y, z;
+    __device__ Corner operator+(const Corner& c) const { return {x + c.x, y + c.y, z + c.z}; }
+};
 
 struct Forward {
     static constexpr bool A_TURNED = false, B_TURNED = true;
     Conv g;
 
     __device__ int phases() const { return 1; }
+    __device__ void enter(int) {}
     __device__ int M() const { return g.N * g.OH * g.OW; }
     __device__ int N() const { return g.F; }
-    __device__ int steps(int) const { return g.KH * g.KW * pieces(g.C, SIDE); }
-    __device__ Pixels a(int, int row, int step) const {
-        const int taps = g.KH * g.KW, tap = step % taps;
-        return {step / taps * SIDE, row % g.OW * g.SW - g.left, row / g.OW % g.OH * g.SH - g.top, row / g.OW / g.OH,
-                tap % g.KW, tap / g.KW};
+    __device__ int steps() const { return g.KH * g.KW * pieces(g.C, SIDE); }
+    __device__ Pixels of_row(int row) const {
+        return {0, row % g.OW * g.SW - g.left, row / g.OW % g.OH * g.SH - g.top, row / g.OW / g.OH, 0, 0};
     }
-    __device__ Corner b(int, int column, int step) const {
-        const int taps = g.KH * g.KW;
-        return {column, step / taps * SIDE, step % taps};
+    __device__ Corner of_column(int column) const { return {column, 0, 0}; }
+    __device__ void of_step(int step, Pixels& a, Corner& b) const {  // all taps, then the next channels
+        const int taps = g.KH * g.KW, tap = step % taps, c = step / taps * SIDE;
+        a = {c, 0, 0, 0, tap % g.KW, tap / g.KW}, b = {0, c, tap};
     }
-    __device__ long long out(int, int row) const { return row < M() ? (long long) row * g.F : -1; }
+    __device__ long long out(int row) const { return row < M() ? (long long) row * g.F : -1; }
 };
 
 // Pixels with the same row and column modulo the stride are a phase, a product of its own (docs/convolution.md 2). All
 // phases are as large as the largest one; what lies outside the image is not written.
 //
-// Tap (t, u) of a phase reads dy t rows above the pixel's own. The TMA knows offsets downwards only: so the map begins
-// DOWN - 1 rows above, where DOWN is the number of taps, and tap t is DOWN - 1 - t rows below that.
+// Tap (t, u) of a phase reads dy t rows above the pixel's own row. The TMA knows offsets downwards only. So its bounding
+// box begins `above` rows before, as many as the largest phase has taps but one, and tap t is above - t rows below that.
+// Example: 4 taps, stride 2, padding 1: phases have 2 taps, and the box begins 1 row above the image. Image row 5 is in
+// phase 1 and has the box's row 2. Its own row of dy is (5 + 1) / 2 = 3: tap 0 reads row 3, tap 1 reads row 2.
 struct InputGrad {
     static constexpr bool A_TURNED = false, B_TURNED = false;
     Conv g;
+    int h0, w0;         // the phase's first pixel
+    int p0, q0;         // its first tap
+    int height, width;  // its taps
+    int down, across;   // from a pixel of the box to what tap (0, 0) reads
 
-    __device__ int phases() const { return down() * across(); }
-    __device__ int down() const { return g.SH < g.H ? g.SH : g.H; }
-    __device__ int across() const { return g.SW < g.W ? g.SW : g.W; }
+    __device__ int phases() const { return smaller(g.SH, g.H) * smaller(g.SW, g.W); }
+    __device__ void enter(int phase) {
+        h0 = phase / smaller(g.SW, g.W), w0 = phase % smaller(g.SW, g.W);
+        p0 = (h0 + g.top) % g.SH, q0 = (w0 + g.left) % g.SW;
+        height = p0 < g.KH ? pieces(g.KH - p0, g.SH) : 0, width = q0 < g.KW ? pieces(g.KW - q0, g.SW) : 0;
+        down = (h0 + g.top) / g.SH + above(), across = (w0 + g.left) / g.SW + before();
+    }
+    __device__ static int smaller(int a, int b) { return a < b ? a : b; }
+    __device__ int above() const { return pieces(g.KH, g.SH) - 1; }
+    __device__ int before() const { return pieces(g.KW, g.SW) - 1; }
     __device__ int PH() const { return pieces(g.H, g.SH); }
     __device__ int PW() const { return pieces(g.W, g.SW); }
     __device__ int M() const { return g.N * PH() * PW(); }
     __device__ int N() const { return g.C; }
-    // The taps of a phase on an axis: first, first + stride, ... below `size`.
-    __device__ static int taps(int size, int first, int stride) { return first < size ? pieces(size - first, stride) : 0; }
-    __device__ int h0(int phase) const { return phase / across(); }
-    __device__ int w0(int phase) const { return phase % across(); }
-    __device__ int height(int phase) const { return taps(g.KH, (h0(phase) + g.top) % g.SH, g.SH); }
-    __device__ int width(int phase) const { return taps(g.KW, (w0(phase) + g.left) % g.SW, g.SW); }
-    __device__ int steps(int phase) const { return height(phase) * width(phase) * pieces(g.F, SIDE); }
-
-    __device__ Pixels a(int phase, int row, int step) const {
-        const int tap = step % (height(phase) * width(phase)), t = tap / width(phase), u = tap % width(phase);
-        const int above = pieces(g.KH, g.SH) - 1, before = pieces(g.KW, g.SW) - 1;
-        return {step / (height(phase) * width(phase)) * SIDE, row % PW() - before, row / PW() % PH() - above,
-                row / PW() / PH(), (w0(phase) + g.left) / g.SW + before - u, (h0(phase) + g.top) / g.SH + above - t};
+    __device__ int steps() const { return height * width * pieces(g.F, SIDE); }
+    __device__ Pixels of_row(int row) const {
+        return {0, row % PW() - before(), row / PW() % PH() - above(), row / PW() / PH(), 0, 0};
     }
-    __device__ Corner b(int phase, int column, int step) const {
-        const int tap = step % (height(phase) * width(phase)), t = tap / width(phase), u = tap % width(phase);
-        const int p = (h0(phase) + g.top) % g.SH + t * g.SH, q = (w0(phase) + g.left) % g.SW + u * g.SW;
-        return {step / (height(phase) * width(phase)) * SIDE, column, p * g.KW + q};
+    __device__ Corner of_column(int column) const { return {0, column, 0}; }
+    __device__ void of_step(int step, Pixels& a, Corner& b) const {
+        const int taps = height * width, tap = step % taps, t = tap / width, u = tap % width, f = step / taps * SIDE;
+        a = {f, 0, 0, 0, across - u, down - t}, b = {f, 0, (p0 + t * g.SH) * g.KW + q0 + u * g.SW};
     }
-    __device__ long long out(int phase, int row) const {
-        const int w = w0(phase) + row % PW() * g.SW, h = h0(phase) + row / PW() % PH() * g.SH;
+    __device__ long long out(int row) const {
+        const int w = w0 + row % PW() * g.SW, h = h0 + row / PW() % PH() * g.SH;
         return row < M() && h < g.H && w < g.W ? (((long long) row / PW() / PH() * g.H + h) * g.W + w) * g.C : -1;
     }
 };
@@ -108,34 +122,40 @@ struct WeightGrad {
     Conv g;
 
     __device__ int phases() const { return 1; }
+    __device__ void enter(int) {}
     __device__ int M() const { return g.KH * g.KW * pieces(g.C, SIDE) * SIDE; }
     __device__ int N() const { return g.F; }
-    __device__ int steps(int) const { return pieces(g.N * g.OH * g.OW, SIDE); }
+    __device__ int steps() const { return pieces(g.N * g.OH * g.OW, SIDE); }
     __device__ int tap(int row) const { return row / SIDE / pieces(g.C, SIDE); }
     __device__ int channel(int row) const { return row / SIDE % pieces(g.C, SIDE) * SIDE + row % SIDE; }
-    __device__ Pixels a(int, int row, int step) const {
-        const int k = step * SIDE, w = k % g.OW * g.SW - g.left, h = k / g.OW % g.OH * g.SH - g.top;
-        if (row >= M()) return {pieces(g.C, SIDE) * SIDE, w, h, k / g.OW / g.OH, 0, 0};  // no such channel: zeros
-        return {channel(row), w, h, k / g.OW / g.OH, tap(row) % g.KW, tap(row) / g.KW};
+    __device__ Pixels of_row(int row) const {
+        if (row >= M()) return {pieces(g.C, SIDE) * SIDE, 0, 0, 0, 0, 0};  // channels that are not there: zeros
+        return {channel(row), 0, 0, 0, tap(row) % g.KW, tap(row) / g.KW};
     }
-    __device__ Corner b(int, int column, int step) const { return {column, step * SIDE, 0}; }
-    __device__ long long out(int, int row) const {
+    __device__ Corner of_column(int column) const { return {column, 0, 0}; }
+    __device__ void of_step(int step, Pixels& a, Corner& b) const {
+        const int k = step * SIDE, line = k / g.OW, image = line / g.OH;
+        a = {0, (k - line * g.OW) * g.SW - g.left, (line - image * g.OH) * g.SH - g.top, image, 0, 0}, b = {0, k, 0};
+    }
+    __device__ long long out(int row) const {
         return row < M() && channel(row) < g.C ? ((long long) tap(row) * g.C + channel(row)) * g.F : -1;
     }
 };
 
-// A piece of work: a tile of the result, and a range of its sum. Neighbouring pieces share the rows of a.
-struct Work { int phase, row, column, begin, end, tile, split; };
+// A piece of work: a tile of the result, in a phase, and a range of its sum. Neighbouring pieces share the rows of a.
+struct Work { int row, column, begin, end, tile, split; };
 
 template <class Pass, int COLUMNS>
 __device__ int works(const Pass& pass, int splits) {
     return pieces(pass.M(), ROWS) * pass.phases() * pieces(pass.N(), COLUMNS) * splits;
 }
+// Return a piece of work; the pass enters its phase.
 template <class Pass, int COLUMNS>
-__device__ Work work(const Pass& pass, int number, int splits) {
+__device__ Work work(Pass& pass, int number, int splits) {
     const int columns = pieces(pass.N(), COLUMNS), rows = pieces(pass.M(), ROWS) * pass.phases();
-    const int row = number / columns % rows, phase = row % pass.phases(), split = number / columns / rows;
-    const int steps = pass.steps(phase), share = pieces(steps, splits), begin = split * share, end = begin + share;
-    return {phase, row / pass.phases() * ROWS, number % columns * COLUMNS, begin < steps ? begin : steps,
+    const int row = number / columns % rows, split = number / columns / rows;
+    pass.enter(row % pass.phases());
+    const int steps = pass.steps(), share = pieces(steps, splits), begin = split * share, end = begin + share;
+    return {row / pass.phases() * ROWS, number % columns * COLUMNS, begin < steps ? begin : steps,
             end < steps ? end : steps, number % (columns * rows), split};
 }

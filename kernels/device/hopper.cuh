@@ -45,18 +45,19 @@ __device__ void barrier_wait(SharedAddress barrier, unsigned parity) {
 // filled with zeros, whose bytes count as well.
 
 // The box of a tiled map with three axes that begins at (x, y, z); x is the axis without gaps.
-__device__ void copy_box(SharedAddress to, const TensorMap& map, SharedAddress barrier, int x, int y, int z) {
+template <class Corner>
+__device__ void copy_box(SharedAddress to, const TensorMap& map, SharedAddress barrier, const Corner& at) {
     asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to), "l"(&map), "r"(barrier), "r"(x), "r"(y), "r"(z)
-                 : "memory");
+                 "[%0], [%1, {%3, %4, %5}], [%2];" ::"r"(to), "l"(&map), "r"(barrier), "r"(at.x), "r"(at.y),
+                 "r"(at.z) : "memory");
 }
 // Pixels of an im2col map over (C, W, H, N), from pixel (w, h, n) of the map's bounding box on, line after line of this
-// box and image after image; read from `across` columns and `down` rows further on; channels from c on.
-__device__ void copy_pixels(SharedAddress to, const TensorMap& map, SharedAddress barrier, int c, int w, int h, int n,
-                            int across, int down) {
+// box and image after image; each is read `across` columns and `down` rows further on; channels from c on.
+template <class Pixels>
+__device__ void copy_pixels(SharedAddress to, const TensorMap& map, SharedAddress barrier, const Pixels& p) {
     asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%3, %4, %5, %6}], [%2], {%7, %8};" ::"r"(to), "l"(&map), "r"(barrier), "r"(c), "r"(w),
-                 "r"(h), "r"(n), "h"((unsigned short) across), "h"((unsigned short) down) : "memory");
+                 "[%0], [%1, {%3, %4, %5, %6}], [%2], {%7, %8};" ::"r"(to), "l"(&map), "r"(barrier), "r"(p.c), "r"(p.w),
+                 "r"(p.h), "r"(p.n), "h"((unsigned short) p.across), "h"((unsigned short) p.down) : "memory");
 }
 
 // ---- registers --------------------------------------------------------------------------------------------------------

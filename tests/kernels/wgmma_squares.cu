@@ -1,28 +1,31 @@
 // The functions of conv2d_wgmma/squares.cuh as kernels, for a test that plays a Hopper GPU: one thread writes all of it.
 //
-// works (works, 7): the pieces of work. pixels (works, steps, 4, 6) and corners (works, steps, COLUMNS / 64, 3): the
+// works (works, 6): the pieces of work. pixels (works, steps, 4, 6) and corners (works, steps, COLUMNS / 64, 3): the
 // arguments of the copies of a step. rows (works, 256): where a row of the tile lies in the result, -1: nowhere.
 #include "conv2d_wgmma/squares.cuh"
 
 template <class Pass, int COLUMNS>
-__device__ void describe(int* works_, int* pixels, int* corners, long long* rows, const Pass& pass, int splits, int steps) {
+__device__ void describe(int* works_, int* pixels, int* corners, long long* rows, Pass pass, int splits, int steps) {
     for (int i = 0; i < works<Pass, COLUMNS>(pass, splits); ++i) {
         const Work w = work<Pass, COLUMNS>(pass, i, splits);
-        const int fields[] = {w.phase, w.row, w.column, w.begin, w.end, w.tile, w.split};
-        for (int j = 0; j < 7; ++j) works_[i * 7 + j] = fields[j];
+        const int fields[] = {w.row, w.column, w.begin, w.end, w.tile, w.split};
+        for (int j = 0; j < 6; ++j) works_[i * 6 + j] = fields[j];
         for (int step = w.begin; step < w.end; ++step) {
+            Pixels of_step;
+            Corner corner;
+            pass.of_step(step, of_step, corner);
             for (int j = 0; j < ROWS / SIDE; ++j) {
-                const Pixels p = pass.a(w.phase, w.row + j * SIDE, step);
+                const Pixels p = pass.of_row(w.row + j * SIDE) + of_step;
                 const int numbers[] = {p.c, p.w, p.h, p.n, p.across, p.down};
                 for (int k = 0; k < 6; ++k) pixels[((i * steps + step) * 4 + j) * 6 + k] = numbers[k];
             }
             for (int j = 0; j < COLUMNS / SIDE; ++j) {
-                const Corner c = pass.b(w.phase, w.column + j * SIDE, step);
+                const Corner c = pass.of_column(w.column + j * SIDE) + corner;
                 int* const to = corners + ((i * steps + step) * (COLUMNS / SIDE) + j) * 3;
                 to[0] = c.x, to[1] = c.y, to[2] = c.z;
             }
         }
-        for (int j = 0; j < ROWS; ++j) rows[i * ROWS + j] = pass.out(w.phase, w.row + j);
+        for (int j = 0; j < ROWS; ++j) rows[i * ROWS + j] = pass.out(w.row + j);
     }
 }
 template <class Pass>

@@ -163,7 +163,7 @@ class Hopper:
         result = np.zeros(shapes[which])
         flat, n = result.reshape(-1), result.shape[-1]
         images, matrix, found = self.driver.array(left), self.driver.array(right), self.driver.maps
-        for (_, _, column, begin, end, _, _), of_a, of_b, out in zip(works, pixels, corners, rows, strict=True):
+        for (_, column, begin, end, _, _), of_a, of_b, out in zip(works, pixels, corners, rows, strict=True):
             sums, shared = np.zeros((256, columns)), Shared()
             for step in range(begin, end):
                 for i, where in enumerate(of_a[step]):
@@ -189,7 +189,7 @@ class Hopper:
         """Return works, pixels, corners and rows of a launch, by the kernels' own functions."""
         phases, m, n = hopper.rows_of(which, g)
         count, steps = -(-m // 256) * phases * -(-n // columns) * splits, hopper.steps_of(which, g)
-        works, rows = np.zeros((count, 7), "int32"), np.zeros((count, 256), "int64")
+        works, rows = np.zeros((count, 6), "int32"), np.zeros((count, 256), "int64")
         pixels = np.full((count, steps, 4, 6), -(10**6), "int32")
         corners = np.full((count, steps, columns // 64, 3), -(10**6), "int32")
         number, args = hopper.PASSES.index(which), (works, pixels, corners, rows)
