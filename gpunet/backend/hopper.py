@@ -27,7 +27,7 @@ from gpunet.backend.tensor_cores import NOTHING, After
 from gpunet.backend.tensor_maps import OFFSETS, SIDE, Im2colMap, TiledMap, encoded
 
 PASSES = ("forward", "input_grad", "weight_grad")
-KNOWN = ("slope", "mask", "rounds", "norm")  # fields of After; `norm` asks for sums that are made where they can be had
+KNOWN = ("slope", "mask", "rounds", "norm")  # fields of After; `norm` is left undone, as a caller has to expect
 ROWS, THREADS = 256, 384  # of a block; squares.cuh, conv2d.cuh
 WIDE, NARROW = Tile("128", ROWS, 128, THREADS), Tile("64", ROWS, 64, THREADS)
 STAGES, ALIGNMENT = 4, 1024  # bytes

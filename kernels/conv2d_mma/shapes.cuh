@@ -13,9 +13,12 @@
 #include "device/copy_async.cuh"
 #include "device/factor.cuh"
 #include "tiles.cuh"
+#include "strips.cuh"
 #include "walks.cuh"
+#include "pixel_walk.cuh"
 #include "fragments.cuh"
 #include "splits.cuh"
+#include "norm.cuh"
 #include "loop.cuh"
 
 using Huge = Shape<256, 128, 4, 2>;   // 256 threads, 96 KB of shared memory
