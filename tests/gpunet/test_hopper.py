@@ -17,6 +17,7 @@ from gpunet import backend
 from gpunet.backend import choices, hopper, tensor_cores, use, use_conv, use_precision
 from gpunet.backend.conv import Rounded
 from gpunet.backend.tensor_cores import After
+from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, LeakyReLU, Sequential
 from virtual_hopper import install
 
 WIDE = Shape(2, 5, 4, 64, 64, (2, 2), (2, 1), ((1, 0), (0, 1)))
@@ -90,6 +91,39 @@ def test_a_pass_behind_the_sums_that_is_not_known_goes_to_mma(gpu):
         assert hopper.takes("forward", WIDE.sizes, "bf16", more)
         patch.setattr(hopper, "NOTHING", type("Nothing", (), {"unknown": None})())
         assert not hopper.takes("forward", WIDE.sizes, "bf16", more)
+
+
+def passed_through(net, x, dy):
+    """Return y, dx and the gradients of all parameters."""
+    y, dx = net.forward(x), net.backward(dy.copy())
+    return [y, dx, *(parameter.grad.copy() for parameter in net.parameters())]
+
+
+def test_a_network_with_wgmma_computes_what_it_does_with_mma(gpu, monkeypatch):
+    """Bias, activations, batch norm and what layers hand over: all that stands around these convolutions."""
+    monkeypatch.setattr(hopper, "LEAST", 8)
+    monkeypatch.setattr(choices, "_require_hopper", lambda device: None)
+    rng = np.random.default_rng(5)
+    x, dy = (rng.standard_normal(shape).astype("float32") for shape in ((3, 4, 5, 8), (3, 4, 5, 16)))
+    results, net = [], two_convolutions_and_a_transposed_one()
+    for asked in (True, False):
+        monkeypatch.setattr(choices, "wgmma", lambda asked=asked: asked)
+        for parameter in net.parameters():
+            parameter.grad = None
+        with use_conv("mma"):  # on the CPU, where wgmma would be refused
+            results.append(passed_through(net, x, dy))
+    for own, twin in zip(*results, strict=True):
+        assert np.linalg.norm(own - twin) <= 4e-3 * np.linalg.norm(twin)  # sums in another order, then rounded to bf16
+    behind_the_check = [entry.partition(".conv2d_")[2] for entry, *_ in gpu.launched[6:]]
+    assert sorted(entry.rpartition("_")[0] for entry in behind_the_check) == sorted(3 * PASSES)
+
+
+def two_convolutions_and_a_transposed_one():
+    """A network whose layers hand factors over."""
+    return Sequential(
+        ConvTranspose2d(8, 16, 4, 2, 1, bias=False), BatchNorm(16), LeakyReLU(0.2),
+        Conv2d(16, 8, 4, 2, 1), LeakyReLU(0.2), Conv2d(8, 16, 3, 1, 1, bias=False), BatchNorm(16), LeakyReLU(0.2),
+    )  # fmt: skip
 
 
 # ---- the check ------------------------------------------------------------------------------------------------------
