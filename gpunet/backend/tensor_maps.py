@@ -104,6 +104,7 @@ def encoded(wanted: TiledMap | Im2colMap, address: int, precision: str) -> bytes
     strides = [1, 1, 1]
     if isinstance(wanted, Im2colMap):
         name, strides = "cuTensorMapEncodeIm2col", [1, *reversed(wanted.stride), 1]
+        # The driver API calls a corner "{D, H, W}"; its axes stand as in the sizes, the innermost first: W, H.
         corners = [_unsigned(ctypes.c_int)(*reversed(corner)) for corner in (wanted.lower, wanted.upper)]
         middle = [*corners, ctypes.c_uint32(SIDE), ctypes.c_uint32(SIDE)]
     head = [ctypes.c_void_p(ctypes.addressof(room) + begin), DATA_TYPES[precision], ctypes.c_uint32(len(shape))]

@@ -1,12 +1,14 @@
-// Convolution on the tensor cores of Hopper GPUs: the three passes of conv2d_mma/ for bf16 and fp16. Multiprocessors that
-// copy by the TMA and multiply by wgmma spend hardly an instruction on either, which is the only way to their full rate.
+// Convolution on the tensor cores of Hopper GPUs: the three passes of conv2d_mma/ for bf16 and fp16. Multiprocessors
+// that copy by the TMA and multiply by wgmma spend hardly an instruction on either, which is the only way to their full
+// rate.
 //
-// NO GPU HAS RUN THIS YET. It compiles, and its arithmetic is tested on a CPU (squares.cuh); so it is off unless asked for
-// (--conv wgmma), and compares itself with conv2d_mma/ at its first use (gpunet/backend/hopper.py).
+// NO GPU HAS RUN THIS YET. It compiles, and its arithmetic is tested on a CPU (squares.cuh); so it is off unless asked
+// for (--conv wgmma), and compares itself with conv2d_mma/ at its first use (gpunet/backend/hopper.py).
 //
-// C and F are multiples of 8, arrays begin at multiples of 16 bytes. It needs compute capability 9.0, architecture sm_90a.
+// C and F are multiples of 8, arrays begin at multiples of 16 bytes. It needs compute capability 9.0, architecture
+// sm_90a.
 //
-//   one thread, the producer                 ring of 4 stages            warps 0-3 and 4-7, two groups of consumers
+//   one thread, the producer                ring of 4 stages            warps 0-3 and 4-7, two groups of consumers
 //   wait until stage i is empty             full[i], empty[i]           wait until stage i is full
 //   let the TMA fill it with 4 squares      count arrivals              start 2 x 4 products of 64 x COLUMNS x 16
 //   of a and COLUMNS / 64 of b; its                                     wait for those of the stage before, and
@@ -17,15 +19,16 @@
 //
 // Read squares.cuh first: what lies in a square. device/hopper.cuh has the instructions.
 //
-// Result: as in conv2d_mma/loop.cuh. parts (tiles, splits, numbers of a tile) and counters (tiles * splits) add up splits
-// as in conv2d_mma/splits.cuh; both may be null if splits is 1. a: the im2col map of the left factor, b: the tiled map of
-// the right one (gpunet/backend/tensor_maps.py).
+// Result: as in conv2d_mma/loop.cuh. parts (tiles, splits, numbers of a tile) and counters (tiles * splits) add up
+// splits as in conv2d_mma/splits.cuh; both may be null if splits is 1. a: the im2col map of the left factor, b: the
+// tiled map of the right one (gpunet/backend/tensor_maps.py).
 #include "device/factor.cuh"
 #include "device/last_to_arrive.cuh"
 #include "squares.cuh"
 #include "device/hopper.cuh"
 
-constexpr int STAGES = 4, CONSUMERS = 256;  // threads
+constexpr int STAGES = 4;
+constexpr int CONSUMERS = 256;  // threads
 
 struct Result {
     float* out;
@@ -134,20 +137,23 @@ __device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, in
 
 // A consumer's group multiplies two of the four squares of a with all of b.
 template <class Pass, int COLUMNS>
-__device__ void multiply_stage(float (&upper)[COLUMNS / 2], float (&lower)[COLUMNS / 2], SharedAddress a, SharedAddress b) {
+__device__ void multiply_stage(float (&sums)[2][COLUMNS / 2], SharedAddress a, SharedAddress b) {
     products_begin();
 #pragma unroll
     for (int i = 0; i < SIDE / DEPTH; ++i) {
-        const unsigned long long of_b = description(b + to_product<Pass::B_TURNED>(i));
-        const SharedAddress from = a + to_product<Pass::A_TURNED>(i);
-        multiply_group<Pass::A_TURNED, Pass::B_TURNED>(upper, description(from), of_b);
-        multiply_group<Pass::A_TURNED, Pass::B_TURNED>(lower, description(from + SQUARE), of_b);
+        const unsigned long long of_b = description<Pass::B_TURNED>(b + to_product<Pass::B_TURNED>(i));
+#pragma unroll
+        for (int square = 0; square < 2; ++square) {
+            const SharedAddress from = a + square * SQUARE + to_product<Pass::A_TURNED>(i);
+            multiply_group<Pass::A_TURNED, Pass::B_TURNED>(sums[square], description<Pass::A_TURNED>(from), of_b);
+        }
     }
     products_commit();
 }
 
 template <int COUNT>
-__device__ void write_square(const float (&sums)[COUNT], const Result& result, const long long (&rows)[2], int column, int N) {
+__device__ void write_square(const float (&sums)[COUNT], const Result& result, const long long (&rows)[2], int column,
+                             int N) {
 #pragma unroll
     for (int i = 0; i < COUNT; i += 2) {
         const int n = column + column_of_sum(threadIdx.x, i);
@@ -168,7 +174,7 @@ __device__ void consume(Pass pass, const Ring<COLUMNS>& ring, const Result& resu
         int before = -1;  // the stage of the step before
         for (int step = w.begin; step < w.end; ++step, place.next()) {
             barrier_wait(ring.full(place.stage), place.parity);
-            multiply_stage<Pass, COLUMNS>(sums[0], sums[1], ring.a(place.stage) + squares * SQUARE, ring.b(place.stage));
+            multiply_stage<Pass, COLUMNS>(sums, ring.a(place.stage) + squares * SQUARE, ring.b(place.stage));
             products_wait<1>();  // the group of the step before has read its stage
             if (speaks && before >= 0) barrier_arrive(ring.empty(before));
             before = place.stage;
@@ -191,8 +197,9 @@ __device__ void consume(Pass pass, const Ring<COLUMNS>& ring, const Result& resu
 template <class Pass, int COLUMNS>
 __device__ void convolve(const Pass& pass, const Result& result, const TensorMap& a, const TensorMap& b, float* parts,
                          int* counters, int splits) {
-    extern __shared__ uint4 dynamic[];  // a stage begins at a multiple of 1024 bytes, where the exchange of chunks begins
+    extern __shared__ uint4 dynamic[];
     __shared__ unsigned long long barriers[2 * STAGES];
+    // Squares begin at multiples of 1024 bytes: the exchange of chunks goes by the address.
     const Ring<COLUMNS> ring = {(shared_address(dynamic) + 1023) & ~1023u, shared_address(barriers)};
     if (threadIdx.x == 0) {
         for (int i = 0; i < STAGES; ++i) barrier_init(ring.full(i), 1), barrier_init(ring.empty(i), CONSUMERS / 32);
@@ -211,27 +218,31 @@ __device__ void convolve(const Pass& pass, const Result& result, const TensorMap
 #define CONV {N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left}
 
 extern "C" __global__ void __launch_bounds__(384, 1) conv2d_forward_128(
-    optional float* y, optional Number* rounded, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
-    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* y, optional Number* rounded, const __grid_constant__ TensorMap a,
+    const __grid_constant__ TensorMap b, optional const float* bias, optional const Number* mask, float slope,
+    optional float* parts, optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+    int SH, int SW, int top, int left, int splits) {
     convolve<Forward, 128>({CONV}, {y, rounded, bias, mask, slope}, a, b, parts, counters, splits);
 }
 extern "C" __global__ void __launch_bounds__(384, 1) conv2d_forward_64(
-    optional float* y, optional Number* rounded, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
-    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* y, optional Number* rounded, const __grid_constant__ TensorMap a,
+    const __grid_constant__ TensorMap b, optional const float* bias, optional const Number* mask, float slope,
+    optional float* parts, optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+    int SH, int SW, int top, int left, int splits) {
     convolve<Forward, 64>({CONV}, {y, rounded, bias, mask, slope}, a, b, parts, counters, splits);
 }
 extern "C" __global__ void __launch_bounds__(384, 1) conv2d_input_grad_128(
-    optional float* dx, optional Number* rounded, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
-    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* dx, optional Number* rounded, const __grid_constant__ TensorMap a,
+    const __grid_constant__ TensorMap b, optional const float* bias, optional const Number* mask, float slope,
+    optional float* parts, optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+    int SH, int SW, int top, int left, int splits) {
     convolve<InputGrad, 128>({CONV}, {dx, rounded, bias, mask, slope}, a, b, parts, counters, splits);
 }
 extern "C" __global__ void __launch_bounds__(384, 1) conv2d_input_grad_64(
-    optional float* dx, optional Number* rounded, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
-    optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
+    optional float* dx, optional Number* rounded, const __grid_constant__ TensorMap a,
+    const __grid_constant__ TensorMap b, optional const float* bias, optional const Number* mask, float slope,
+    optional float* parts, optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW,
+    int SH, int SW, int top, int left, int splits) {
     convolve<InputGrad, 64>({CONV}, {dx, rounded, bias, mask, slope}, a, b, parts, counters, splits);
 }
 extern "C" __global__ void __launch_bounds__(384, 1) conv2d_weight_grad_128(

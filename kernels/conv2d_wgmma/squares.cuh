@@ -15,22 +15,23 @@ constexpr int SIDE = 64, SQUARE = SIDE * SIDE * 2;  // numbers; bytes
 constexpr int ROWS = 4 * SIDE;                      // of a tile
 constexpr int DEPTH = 16;                           // k's of a product
 
-// The TMA writes lines one after another, but exchanges the 16-byte chunks of a line: chunk c of line l lies at c ^ l % 8,
-// so that 8 lines' chunks c lie in different banks. wgmma does the same when it reads; what it needs is the address of the
-// first number, and two distances: 1024 bytes from 8 lines to the next 8, and from square to square where lines are k's
-// and a product needs more than one of them. Bits 0-13, 16-29, 32-45 of a description: these three in units of 16 bytes.
-// Bits 62-63: 1, chunks are exchanged within 128 bytes. (PTX ISA, "Matrix Descriptor Format")
+// The TMA writes lines one after another, but exchanges the 16-byte chunks of a line: chunk c of line l lies at c ^ l %
+// 8, so that 8 lines' chunks c lie in different banks. wgmma does the same when it reads. It is told the address of the
+// first number and two distances: from 8 lines to the next 8, 1024 bytes, and, where a square is turned, from square to
+// square; else 1. Bits 0-13, 16-29 and 32-45 of a description: address, the second distance, the first, each in units
+// of 16 bytes. Bits 62-63: 1, chunks are exchanged within 128 bytes. (PTX ISA, "Matrix Descriptor Format")
+template <bool TURNED>
 __device__ unsigned long long description(unsigned address) {
-    const unsigned long long next_square = SQUARE >> 4, next_lines = 1024 >> 4;
+    const unsigned long long next_lines = 1024 >> 4, next_square = TURNED ? SQUARE >> 4 : 1;
     return 1ull << 62 | next_lines << 32 | next_square << 16 | (address & 0x3ffff) >> 4;
 }
 // Bytes from the first k's of a square to the product's: 16 numbers of each line, or 16 lines.
 template <bool TURNED>
 __device__ constexpr unsigned to_product(int product) { return product * DEPTH * (TURNED ? 2 * SIDE : 2); }
 
-// Sum i of a thread of a group: its row in the square of a, and its column in the tile. (PTX ISA, wgmma: "accumulator D")
-// With g = thread / 4 % 8 and w = thread / 32 % 4, sums 4 j and 4 j + 1 lie in row 16 w + g, sums 4 j + 2 and 4 j + 3 in row
-// 16 w + g + 8; their columns are 8 j + 2 (thread % 4) and the next one.
+// Sum i of a thread of a group: its row in the square of a, and its column in the tile. (PTX ISA, wgmma: "accumulator
+// D") With g = thread / 4 % 8 and w = thread / 32 % 4, sums 4 j and 4 j + 1 lie in row 16 w + g, sums 4 j + 2 and 4 j +
+// 3 in row 16 w + g + 8; their columns are 8 j + 2 (thread % 4) and the next one.
 __device__ int row_of_sum(int thread, int i) { return thread / 32 % 4 * 16 + thread / 4 % 8 + i / 2 % 2 * 8; }
 __device__ int column_of_sum(int thread, int i) { return i / 4 * 8 + thread % 4 * 2 + i % 2; }
 
@@ -38,9 +39,9 @@ struct Conv { int N, H, W, C, OH, OW, F, KH, KW, SH, SW, top, left; };
 
 __device__ int pieces(int size, int piece) { return (size + piece - 1) / piece; }
 
-// A square of a: the arguments of copy_pixels (device/hopper.cuh). A square of b: those of copy_box. Part of them follows
-// from the row or column where the square begins, which a piece of work keeps, and part from the step: the sums of both
-// are the arguments. So a step costs two divisions, whatever the number of squares.
+// A square of a: the arguments of copy_pixels (device/hopper.cuh). A square of b: those of copy_box. Part of them
+// follows from the row or column where the square begins, which a piece of work keeps, and part from the step: the sums
+// of both are the arguments. So a step costs two divisions, whatever the number of squares.
 struct Pixels {
     int c, w, h, n, across, down;
     __device__ Pixels operator+(const Pixels& p) const {
@@ -75,10 +76,11 @@ struct Forward {
 // Pixels with the same row and column modulo the stride are a phase, a product of its own (docs/convolution.md 2). All
 // phases are as large as the largest one; what lies outside the image is not written.
 //
-// Tap (t, u) of a phase reads dy t rows above the pixel's own row. The TMA knows offsets downwards only. So its bounding
-// box begins `above` rows before, as many as the largest phase has taps but one, and tap t is above - t rows below that.
-// Example: 4 taps, stride 2, padding 1: phases have 2 taps, and the box begins 1 row above the image. Image row 5 is in
-// phase 1 and has the box's row 2. Its own row of dy is (5 + 1) / 2 = 3: tap 0 reads row 3, tap 1 reads row 2.
+// Tap (t, u) of a phase reads dy t rows above the pixel's own row. The TMA knows offsets downwards only. So its
+// bounding box begins `above` rows before, as many as the largest phase has taps but one, and tap t is above - t rows
+// below that. Example: 4 taps, stride 2, padding 1: phases have 2 taps, and the box begins 1 row above the image. Image
+// row 5 is in phase 1 and has the box's row 2. Its own row of dy is (5 + 1) / 2 = 3: tap 0 reads row 3, tap 1 reads row
+// 2.
 struct InputGrad {
     static constexpr bool A_TURNED = false, B_TURNED = false;
     Conv g;

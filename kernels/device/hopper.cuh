@@ -7,9 +7,9 @@
 // A description of an array for the TMA, 128 bytes that gpunet/backend/tensor_maps.py asks the driver for.
 struct alignas(64) TensorMap { unsigned long long opaque[16]; };
 
-// ---- barriers that count --------------------------------------------------------------------------------------------
-// A barrier goes through phases 0, 1, 2, ... A phase is complete when `count` arrivals have come, and all the bytes that
-// these expect. A waiter names the phase by its parity: `wait(barrier, 0)` returns once phase 0 (or 2, 4, ...) is
+// ---- barriers that count -------------------------------------------------------------------------------------------
+// A barrier goes through phases 0, 1, 2, ... A phase is complete when `count` arrivals have come, and all the bytes
+// that these expect. A waiter names the phase by its parity: `wait(barrier, 0)` returns once phase 0 (or 2, 4, ...) is
 // complete. For a barrier that is still in phase 0, the phase before counts as complete: wait(barrier, 1) returns.
 
 __device__ void barrier_init(SharedAddress barrier, unsigned count) {
@@ -40,9 +40,9 @@ __device__ void barrier_wait(SharedAddress barrier, unsigned parity) {
         if (tries == 1 << 24) __trap();
 }
 
-// ---- copies by the TMA ----------------------------------------------------------------------------------------------
-// One thread starts a copy of a whole box; the barrier learns of its bytes as they arrive. What lies outside the array is
-// filled with zeros, whose bytes count as well.
+// ---- copies by the TMA ---------------------------------------------------------------------------------------------
+// One thread starts a copy of a whole box; the barrier learns of its bytes as they arrive. What lies outside the array
+// is filled with zeros, whose bytes count as well.
 
 // The box of a tiled map with three axes that begins at (x, y, z); x is the axis without gaps.
 template <class Corner>
@@ -60,7 +60,7 @@ __device__ void copy_pixels(SharedAddress to, const TensorMap& map, SharedAddres
                  "r"(p.h), "r"(p.n), "h"((unsigned short) p.across), "h"((unsigned short) p.down) : "memory");
 }
 
-// ---- registers --------------------------------------------------------------------------------------------------------
+// ---- registers -----------------------------------------------------------------------------------------------------
 // A block starts with the same number of registers for each thread. A warp group may give some back, or take more of
 // those that others gave back: it waits until they are there. All of its threads call this.
 
@@ -69,7 +69,7 @@ __device__ void give_back_registers() { asm volatile("setmaxnreg.dec.sync.aligne
 template <int REGISTERS>
 __device__ void take_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
 
-// ---- products of a warp group ---------------------------------------------------------------------------------------
+// ---- products of a warp group --------------------------------------------------------------------------------------
 
 // Registers may be read by the products that follow, and what was written to them is finished.
 __device__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -90,12 +90,12 @@ __device__ void products_end(float (&sums)[COUNT]) {
 // A_TURNED, B_TURNED: neighbours in memory lie along the rows of a, or the columns of b, not along k.
 #define SUM_4(i) "+f"(sums[i]), "+f"(sums[i + 1]), "+f"(sums[i + 2]), "+f"(sums[i + 3])
 #define SUM_16(i) SUM_4(i), SUM_4(i + 4), SUM_4(i + 8), SUM_4(i + 12)
-#define REGISTERS_32                                                                                                 \
-    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, " \
-    "%24, %25, %26, %27, %28, %29, %30, %31"
-#define REGISTERS_64                                                                                                    \
-    REGISTERS_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, " \
-                 "%52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define REGISTERS_32                                                                                              \
+    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, "   \
+    "%23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define REGISTERS_64                                                                                              \
+    REGISTERS_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, "   \
+                 "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 
 template <bool A_TURNED, bool B_TURNED>
 __device__ void multiply_group(float (&sums)[64], unsigned long long a, unsigned long long b) {

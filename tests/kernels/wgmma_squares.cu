@@ -1,4 +1,5 @@
-// The functions of conv2d_wgmma/squares.cuh as kernels, for a test that plays a Hopper GPU: one thread writes all of it.
+// The functions of conv2d_wgmma/squares.cuh as kernels, for a test that plays a Hopper GPU: one thread writes all of
+// it.
 //
 // works (works, 6): the pieces of work. pixels (works, steps, 4, 6) and corners (works, steps, COLUMNS / 64, 3): the
 // arguments of the copies of a step. rows (works, 256): where a row of the tile lies in the result, -1: nowhere.
@@ -29,8 +30,8 @@ __device__ void describe(int* works_, int* pixels, int* corners, long long* rows
     }
 }
 template <class Pass>
-__device__ void describe(int* works_, int* pixels, int* corners, long long* rows, const Pass& pass, int columns, int splits,
-                         int steps) {
+__device__ void describe(int* works_, int* pixels, int* corners, long long* rows, const Pass& pass, int columns,
+                         int splits, int steps) {
     if (columns == 128) describe<Pass, 128>(works_, pixels, corners, rows, pass, splits, steps);
     else describe<Pass, 64>(works_, pixels, corners, rows, pass, splits, steps);
 }
@@ -43,10 +44,12 @@ extern "C" __global__ void squares(int* works, int* pixels, int* corners, long l
     if (pass == 1) describe(works, pixels, corners, rows, InputGrad{conv}, columns, splits, steps);
     if (pass == 2) describe(works, pixels, corners, rows, WeightGrad{conv}, columns, splits, steps);
 }
-// The description of a square at an address, and how far product i's k's lie from its first ones.
-extern "C" __global__ void descriptions(long long* described, int* straight, int* turned, int address) {
-    described[0] = (long long) description(address);
-    for (int i = 0; i < SIDE / DEPTH; ++i) straight[i] = to_product<false>(i), turned[i] = to_product<true>(i);
+// The description of a square at an address for product i's k's; a turned one, and one that is not.
+extern "C" __global__ void descriptions(long long* turned, long long* straight, int address) {
+    for (int i = 0; i < SIDE / DEPTH; ++i) {
+        turned[i] = (long long) description<true>(address + to_product<true>(i));
+        straight[i] = (long long) description<false>(address + to_product<false>(i));
+    }
 }
 // Which row of a square and which column of a tile sum i of a thread belongs to.
 extern "C" __global__ void sums(int* rows, int* columns, int count) {

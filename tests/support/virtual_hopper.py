@@ -120,6 +120,7 @@ class Shared:
         """Return what a product reads of a factor: (rows, 16), for b its columns; turned: rows lie side by side."""
         begin, leading, stride = ((description >> bit & 0x3FFF) << 4 for bit in (0, 16, 32))
         assert description >> 62 & 3 == 1 and description >> 49 & 7 == 0  # chunks within 128 bytes; whole kilobytes
+        assert turned or leading == 16  # not used: 1
         m, k = np.arange(rows)[:, None], np.arange(16)[None]
         if turned:  # 64 rows in a line of 128 bytes; the next 64 are `leading` further on, the next 8 k's `stride`
             linear = begin + m // 64 * leading + m % 64 * 2 + k // 8 * stride + k % 8 * 128
@@ -200,11 +201,9 @@ class Hopper:
 @functools.cache
 def described(address: int, product: int, turned: bool) -> int:
     """Return the description that the kernels make of a square for a product's k's."""
-    ways = np.zeros((2, 4), "int32")
-    kernels.launch(f"{SOURCE}.descriptions", 1, 1, (np.zeros(1, "int64"), *ways, 0))
-    found = np.zeros(1, "int64")
-    kernels.launch(f"{SOURCE}.descriptions", 1, 1, (found, *ways, address + int(ways[int(turned), product])))
-    return int(found[0])
+    found = np.zeros((2, 4), "int64")
+    kernels.launch(f"{SOURCE}.descriptions", 1, 1, (*found, address))
+    return int(found[0 if turned else 1, product])
 
 
 def _precision(entry: str) -> str:
