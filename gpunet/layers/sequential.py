@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 
-from gpunet.backend.cells import Cells, Layout
+from gpunet.backend.cells import Layout, Room
 from gpunet.backend.devices import Array
 from gpunet.backend.factors import Factor
 from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
@@ -89,7 +89,7 @@ class Sequential(Layer):
         return isinstance(self._steps[-1], Tanh)
 
     @contextlib.contextmanager
-    def writing_into(self, room: Cells) -> Iterator[None]:
+    def writing_into(self, room: Room) -> Iterator[None]:
         """Within the block the last layer, a Tanh, also writes its result into `room`."""
         last = self._steps[-1]
         assert isinstance(last, Tanh)
