@@ -80,6 +80,8 @@ OTHER = {
     "labels": {"conditional": "joined", "classes": 2},
     "projection": {"conditional": "projection", "classes": 2},
     "spectral": {"spectral_norm": True},
+    "penalty": {"r1": 10.0, "norm_d": "none"},
+    "sigmoid": {"preset": "basicgan"},
 }
 
 
