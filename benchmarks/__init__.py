@@ -11,10 +11,12 @@ Benchmarks are run from the checkout, in its root folder; they are not part of t
     python -m benchmarks.losses            check that losses do not depend on the convolutions' algorithm
     python -m benchmarks.label_accuracy    check that a conditional generator draws the class it is told
     python -m benchmarks.kernels           print registers, spills, occupancy and GPU limits of every kernel
+    python -m benchmarks.launches          print the launches of a step and their bytes by kind, fused and unfused
     python -m benchmarks.ladder            print memory requests and instructions of the teaching ladders
     python -m benchmarks.gpu               build, check and time everything on a GPU, in one go
 
-kernels and ladder need no GPU: they read what the compiler made and count memory accesses on the CPU. Times that they
+kernels, launches and ladder need no GPU: they read what the compiler made, run the launch code without the kernels, and
+count memory accesses on the CPU. Times that they
 print are limits computed from published figures, never measurements. Three folders hold what the commands share:
 
     measure/    the machine, the timing, the work of a step, the tables

@@ -6,28 +6,35 @@
 
 A ladder is a kernel written several times, from the simplest version to a fast one. No GPU is needed: requests, sectors
 and wavefronts are counted on the CPU (benchmarks/static/trace.py); registers, occupancy and instructions are read from
-what NVRTC compiled. Where NVRTC is missing, the command prints the first table and says why there is no second.
+what NVRTC compiled. Where NVRTC is missing, the command prints the first table and says why there is no second. The
+ladder of products has one table more: what the passes behind a product move, and what its last step moves.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from benchmarks.measure.text_table import table, write_between
 from benchmarks.static import instructions, machine_code, trace
 from benchmarks.static.gpus import ARCHITECTURES
+from gpunet import kernels
+from gpunet.backend import columns, factors
 from gpunet.kernels import ladder
 
 STEPS = {"channel_sum": ladder.CHANNEL_SUM, "matmul": ladder.MATMUL}
 SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256), float16 from step 7 on"}
 TRAFFIC = ("step", "global requests", "sectors per load", "sectors per store", "times the least traffic")
 SHARED = ("shared requests", "wavefronts per request", "bank conflicts")
+LAYER = ("convolution, bias, leaky ReLU, statistics", "launches", "loaded, KB", "stored, KB")
+SLOPE = 0.2  # of that leaky ReLU
 PRODUCT = "instructions per product"  # of the loop over tiles, for each product on tensor cores
 STATIC = ("step", "threads", "registers", "spilled bytes", "shared bytes", "occupancy", PRODUCT)
 Blocks = dict[str, int]  # kernel -> threads of its block
@@ -88,6 +95,48 @@ def _per_product(code: machine_code.Code, entry: str) -> float | str:
     return len(loop) / instructions.products(loop) if loop else ""
 
 
+def layer_table(markdown: bool) -> str:
+    """Return the table of a layer: as step 8 with the passes of training behind it, and as step 9."""
+    rows = []
+    for title, run in (("step 8, then a pass for each", _in_passes), ("step 9", _at_once)):
+        launched: list[str] = []
+
+        def counted(launch: Callable[..., None], run: Any = run, launched: list[str] = launched) -> None:
+            def noting(entry: str, grid: Any, block: Any, args: Any, shared: int = 0, **_: Any) -> None:
+                launched.append(entry)
+                launch(entry, grid, block, args, shared)
+
+            with mock.patch.object(kernels, "launch", noting):
+                run(noting)
+
+        counts = trace.count(counted)
+        moved = (counts[f"global {kind}"].bytes / 1000 for kind in ("load", "store"))
+        rows.append([title, len(launched), *map(round, moved)])
+    return table(LAYER, rows, markdown)
+
+
+def _layer() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a, b and bias of the layer."""
+    rng = np.random.default_rng(0)
+    a, b, bias = (rng.standard_normal(shape, dtype=np.float32) for shape in ((256, 128), (128, 256), 256))
+    return a, b, bias
+
+
+def _in_passes(launch: Callable[..., None]) -> None:
+    a, b, bias = _layer()
+    y = columns.add_bias(ladder.matmul("taps_by_masks", a, b, launch), bias)
+    found = (*np.empty((3, len(bias)), np.float32), None, None)  # mean, var, rstd; no running averages
+    batchnorm = importlib.import_module("gpunet.backend.batchnorm")  # a function has the page's name
+    with mock.patch.object(batchnorm, "at_once", lambda _: True):  # in one launch, as on a GPU
+        batchnorm.statistics(y, batchnorm.shape_of(y, 1), found, 1e-5, 0.1)
+    factors.leaky_relu(y, SLOPE, "fp16")
+
+
+def _at_once(launch: Callable[..., None]) -> None:
+    a, b, bias = _layer()
+    ladder.layer(a[:, None, None], b[None, None], bias, SLOPE, launch=launch)
+
+
 def report(name: str, arch: str, markdown: bool = False) -> str:
     """Return both tables of a ladder, each below a line that says what it shows.
 
@@ -101,6 +150,8 @@ def report(name: str, arch: str, markdown: bool = False) -> str:
         rows.append(row)
         blocks.append(threads)
     text = [f"Memory, float32, {SHAPES[name]}, counted on the CPU:", "", table(TRAFFIC + SHARED, rows, markdown), ""]
+    if name == "matmul":
+        text += ["What follows a product, of the same sizes, counted on the CPU:", "", layer_table(markdown), ""]
     try:
         return "\n".join(text + _static_report(name, arch, blocks, markdown))
     except RuntimeError as error:

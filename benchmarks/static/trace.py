@@ -82,7 +82,7 @@ def count(run: Callable[[Launch], Any]) -> dict[str, Count]:
     def launch(entry: str, grid: Size, block: Size, args: Sequence[Any], shared: int = 0) -> None:
         stem, _, name = entry.rpartition(".")
         arrays = [arg for arg in args if isinstance(arg, np.ndarray)]
-        module = _module(stem, arrays[0].dtype.name)
+        module = _module(stem, next((a.dtype.name for a in arrays if a.dtype.name in cpu.C_REAL), "float32"))
         begins = (ctypes.c_size_t * len(arrays))(*(array.ctypes.data for array in arrays))
         ends = (ctypes.c_size_t * len(arrays))(*(array.ctypes.data + array.nbytes for array in arrays))
         module.compiled.trace_begin(len(arrays), begins, ends)

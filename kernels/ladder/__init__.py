@@ -2,7 +2,8 @@
 
     channel_sum("warp_shuffle", x)      sum over the rows of x (M, C)
     matmul("tensor_cores", a, b)        product of a (M, K) and b (K, N)
-    conv2d(x, weight, 2, 1)             convolution by the last step of the product
+    conv2d(x, weight, 2, 1)             convolution by step 8 of the product
+    layer(x, weight, bias, 0.2, 2, 1)   the same by step 9, with bias, leaky ReLU and a batch norm's statistics
 
 work on NumPy arrays (CPU) and CuPy arrays (GPU), float32 or float64, any size from 1 up. README.md here says in which
 order to read the files, `python -m benchmarks.ladder` measures the steps. Training uses none of this.
@@ -37,8 +38,9 @@ MATMUL = (
     "tensor_cores",
     "ldmatrix",
     "taps_by_masks",
+    "epilogue",
 )
-HALF = ("ldmatrix", "taps_by_masks")  # their factors are float16
+HALF = ("ldmatrix", "taps_by_masks", "epilogue")  # their factors are float16
 MOST_TAPS = 16  # on an axis of a convolution's kernel: a mask has 16 bits for each axis
 EIGHT = 8  # numbers of float16 that one copy moves: rows of factors are filled up to a multiple of it
 THREADS = 256  # of a block, where the step leaves it open
@@ -93,13 +95,15 @@ def _channel_sum_grid(step: str, M: int, C: int, k: dict[str, int]) -> tuple[Any
 def matmul(step: str, a: Any, b: Any, launch: Launch = kernels.launch) -> Any:
     """Return c = a b by one step of the ladder: a (M, K), b (K, N), c (M, N). ValueError: the shapes do not meet.
 
-    The last three steps need float32 and compute capability 8.0. "tensor_cores" rounds the factors to tf32, the steps
-    of HALF round them to float16: both have 10 bits of fraction; float16 ends at 65504.
+    The last four steps need float32 and compute capability 8.0. "tensor_cores" rounds the factors to tf32, the steps
+    of HALF round them to float16: both have 10 bits of fraction; float16 ends at 65504. "epilogue" returns float16.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise ValueError(f"got shapes {a.shape} and {b.shape}, expected (M, K) and (K, N)")
-    if step == "taps_by_masks":  # a convolution of M images of one pixel, with 1 x 1 taps
-        return conv2d(a[:, None, None], b[None, None], launch=launch)[:, 0, 0]
+    if step in ("taps_by_masks", "epilogue"):  # a convolution of M images of one pixel, with 1 x 1 taps
+        x, weight = a[:, None, None], b[None, None]
+        y = layer(x, weight, launch=launch)[0] if step == "epilogue" else conv2d(x, weight, launch=launch)
+        return y[:, 0, 0]
     file = stem("matmul", step)
     N = b.shape[1]
     if step in HALF:
@@ -115,24 +119,55 @@ def matmul(step: str, a: Any, b: Any, launch: Launch = kernels.launch) -> Any:
 
 
 def conv2d(x: Any, weight: Any, stride: int = 1, padding: int = 0, launch: Launch = kernels.launch) -> Any:
-    """Return y (N, OH, OW, F) of x (N, H, W, C) and weight (KH, KW, C, F), float32, by the last step of the ladder.
+    """Return y (N, OH, OW, F) of x (N, H, W, C) and weight (KH, KW, C, F), float32, by step 8 of the ladder.
 
     Raises ValueError where the channels differ, the kernel has more than 16 taps on an axis or is larger than the image
     with its padding.
     """
-    kh, kw, _, f = weight.shape
+    (grid, block), (n, oh, ow, filled), factors, sizes = _convolution("taps_by_masks", x, weight, stride, padding)
+    y = np.empty_like(x, shape=(n, oh, ow, filled))
+    launch(f"{stem('matmul', 'taps_by_masks')}.matmul_taps_by_masks", grid, block, (y, *factors, *sizes))
+    return y[..., : weight.shape[3]]
+
+
+def layer(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    slope: float = 1.0,
+    stride: int = 1,
+    padding: int = 0,
+    launch: Launch = kernels.launch,
+) -> tuple[Any, Any, Any]:
+    """Return y, mean and variance by step 9 of the ladder: y = leaky_relu(conv2d(x, weight) + bias[f], slope), float16.
+
+    bias (F,) or None. mean and variance (F,), float32, are those of each column of y over all its rows, and belong to
+    the rounded y. Raises ValueError as `conv2d` does.
+    """
+    (grid, block), y_shape, factors, sizes = _convolution("epilogue", x, weight, stride, padding)
+    filled, f = y_shape[3], weight.shape[3]
+    y, statistics = np.empty_like(x, shape=y_shape, dtype="float16"), np.empty_like(x, shape=(2, filled))
+    parts, counters = np.empty_like(x, shape=(grid[1], 2, filled)), np.zeros_like(x, shape=filled, dtype="int32")
+    if bias is not None:
+        bias, given = np.zeros_like(x, shape=filled), bias
+        bias[:f] = given
+    args = (y, statistics, parts, counters, *factors, bias, slope, *sizes)
+    launch(f"{stem('matmul', 'epilogue')}.matmul_epilogue", grid, block, args)
+    return y[..., :f], statistics[0, :f], statistics[1, :f]
+
+
+def _convolution(step: str, x: Any, weight: Any, stride: int, padding: int) -> tuple[Any, Any, Any, Any]:
+    """Return grid and block, the shape of y with its channels filled up, the rounded factors, the kernel's sizes."""
+    kh, kw, _, _ = weight.shape
     n, h, w, _ = x.shape
     oh, ow = ((size + 2 * padding - taps) // stride + 1 for size, taps in ((h, kh), (w, kw)))
     if x.shape[3] != weight.shape[2] or max(kh, kw) > MOST_TAPS or min(oh, ow) < 1:
         raise ValueError(f"got x {x.shape} and weight {weight.shape}, expected (N, H, W, C) and (KH, KW, C, F)")
-    file = stem("matmul", "taps_by_masks")
     rounded, rounded_weight = _half(x, 1), _half(weight, 2)
     c, filled = rounded_weight.shape[2:]
-    y = np.empty_like(x, shape=(n, oh, ow, filled))
-    grid, block = _matmul_grid("taps_by_masks", n * oh * ow, filled, constants(file))
-    args = (y, rounded, rounded_weight, n, h, w, c, oh, ow, filled, kh, kw, stride, padding)
-    launch(f"{file}.matmul_taps_by_masks", grid, block, args)
-    return y[..., :f]
+    launched = _matmul_grid(step, n * oh * ow, filled, constants(stem("matmul", step)))
+    sizes = (n, h, w, c, oh, ow, filled, kh, kw, stride, padding)
+    return launched, (n, oh, ow, filled), (rounded, rounded_weight), sizes
 
 
 def _half(x: Any, filled: int) -> Any:

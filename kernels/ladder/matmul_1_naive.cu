@@ -1,4 +1,4 @@
-// Step 1 of 8, matrix product: one thread per element, straight from the formula.
+// Step 1 of 9, matrix product: one thread per element, straight from the formula.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //

@@ -1,4 +1,4 @@
-// Step 2 of 8, matrix product: neighbouring threads, neighbouring columns.
+// Step 2 of 9, matrix product: neighbouring threads, neighbouring columns.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //

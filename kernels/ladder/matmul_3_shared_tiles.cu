@@ -1,4 +1,4 @@
-// Step 3 of 8, matrix product: tiles in shared memory.
+// Step 3 of 9, matrix product: tiles in shared memory.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //

@@ -1,4 +1,4 @@
-// Step 4 of 8, matrix product: a tile of results in the registers of each thread.
+// Step 4 of 9, matrix product: a tile of results in the registers of each thread.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //

@@ -1,4 +1,4 @@
-// Step 5 of 8, matrix product: 16 bytes per instruction, and the next tiles fetched while the present ones are used.
+// Step 5 of 9, matrix product: 16 bytes per instruction, and the next tiles fetched while the present ones are used.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous
 //

@@ -1,4 +1,4 @@
-// Step 6 of 8, matrix product: tensor cores, and tiles that arrive by themselves.
+// Step 6 of 9, matrix product: tensor cores, and tiles that arrive by themselves.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]        a (M, K), b (K, N), c (M, N), rows contiguous, float only
 //

@@ -1,4 +1,4 @@
-// Step 7 of 8, matrix product: whole fragments from shared memory, and a loop that has nothing left to work out.
+// Step 7 of 9, matrix product: whole fragments from shared memory, and a loop that has nothing left to work out.
 //
 //   c[m, n] = sum over k of a[m, k] b[k, n]     a (M, K) and b (K, N) half, c (M, N) float; K and N multiples of 8
 //

@@ -1,4 +1,4 @@
-// Step 8 of 8, matrix product: a convolution whose patches are never written.
+// Step 8 of 9, matrix product: a convolution whose patches are never written.
 //
 //   y[n, i, j, f] = sum over p, q, c of  x[n, i S + p - P, j S + q - P, c] weight[p, q, c, f],  x = 0 outside the image
 //   x (N, H, W, C) and weight (KH, KW, C, F) half, y (N, OH, OW, F) float; C and F multiples of 8, KH, KW at most 16
@@ -20,7 +20,8 @@
 //   Order: all taps of 32 channels, then all taps of the next 32. The patches of neighbours overlap; so a pixel is read
 //   again soon, while it is still in the L1 cache.
 //
-// What remains is in kernels/conv2d_mma: both gradients, other precisions, and sums that several blocks share.
+// Defects left: y is written in pairs, half a sector at a time. And what comes behind a convolution (a bias, an
+// activation, the sums of a batch norm) reads all of y again.
 // In the counters: for 1 x 1 taps the requests of step 7; in the machine code a few more integer instructions.
 
 #include "device/tensor_core.cuh"

@@ -41,7 +41,11 @@ def guarded(entry, grid, block, args, **more):
     """Launch with NaNs around the inputs and sevens around the output: an access beyond an array spoils either."""
     if not isinstance(args[0], np.ndarray):
         return kernels.launch(entry, grid, block, args, **more)
-    y, *inputs = (np.pad(a.ravel(), 64, constant_values=np.nan) for a in args if isinstance(a, np.ndarray))
+    y, *inputs = (
+        np.pad(a.ravel(), 64, constant_values=np.nan if a.dtype.kind == "f" else 9)
+        for a in args
+        if isinstance(a, np.ndarray)
+    )
     y[:64] = y[-64:] = 7
     inner = [w[64:-64].reshape(a.shape) for w, a in zip([y, *inputs], args, strict=False)]
     kernels.launch(entry, grid, block, [*inner, *args[len(inner) :]], **more)
@@ -70,8 +74,9 @@ def test_matmul(step, dtype, shape, device):
     a, b = drawn(M, K, dtype=dtype), drawn(K, N, dtype=dtype)
     c = backend.to_numpy(ladder.matmul(step, backend.to_device(a, device), backend.to_device(b, device), guarded))
     # tf32 and half keep 10 bits after the point: rounding both changes a product by at most 2 * 2^-11 and a little.
-    eps = K * np.finfo(dtype).eps + (2.01 * 2.0**-11 if step in ROUNDED else 0)
-    assert c.dtype == dtype and c.shape == (M, N)
+    # The last step rounds its result, too.
+    eps = K * np.finfo(dtype).eps + ((2.01 + (step == "epilogue")) * 2.0**-11 if step in ROUNDED else 0)
+    assert c.dtype == ("float16" if step == "epilogue" else dtype) and c.shape == (M, N)
     assert (np.abs(c - a.astype("float64") @ b) <= eps * (np.abs(a).astype("float64") @ np.abs(b))).all()
 
 
@@ -89,6 +94,36 @@ def test_convolution_by_masks(x_shape, weight_shape, stride, padding, device):
     assert (np.abs(y - expected) <= np.prod(weight_shape[:3]) * np.finfo("float32").eps * magnitude).all()
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("slope", [0.2, 1.0])
+@pytest.mark.parametrize(("x_shape", "weight_shape", "stride", "padding"), CONVOLUTIONS, ids=str)
+def test_layer_with_an_epilogue(x_shape, weight_shape, stride, padding, slope, device):
+    """y of numbers that float16 holds: it is off by one rounding of its own, and the roundings of the sum."""
+    x, weight = (drawn(*shape).astype("float16").astype("float32") for shape in (x_shape, weight_shape))
+    bias = drawn(weight_shape[3]) + 3
+    given = [backend.to_device(array, device) for array in (x, weight, bias)]
+    y, mean, variance = map(backend.to_numpy, ladder.layer(*given, slope, stride, padding))
+    pads = ((padding, padding), (padding, padding))
+    exact = naive.conv2d(x.astype("float64"), weight.astype("float64"), bias, (stride, stride), pads)
+    magnitude = naive.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), abs(bias), (stride, stride), pads)
+    exact = np.where(exact > 0, exact, slope * exact)
+    off = np.prod(weight_shape[:3]) * np.finfo("float32").eps * magnitude
+    assert y.dtype == "float16" and y.shape == exact.shape and mean.dtype == variance.dtype == "float32"
+    assert (np.abs(y - exact) <= off + 2.0**-11 * abs(exact) + 2.0**-25).all()
+    rows = y.reshape(-1, y.shape[-1]).astype("float64")
+    np.testing.assert_allclose(mean, rows.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(variance, rows.var(axis=0), rtol=1e-5, atol=1e-9)
+
+
+def test_variance_of_numbers_far_from_zero():
+    """Mean 1000, deviations of 1: of the sum of the squares float would keep none of the digits that matter."""
+    rows = 1000 + drawn(300, 1).round()
+    x, weight = np.ones((300, 1, 1, 1), "float32"), np.ones((1, 1, 1, 1), "float32")
+    x[:, 0, 0] = rows
+    _, mean, variance = ladder.layer(x, weight)
+    np.testing.assert_allclose((mean[0], variance[0]), (rows.mean(), rows.astype("float64").var()), rtol=1e-5)
+
+
 def launch_between_pages(at_end, entry, grid, block, args):
     arrays = [between_pages(a, at_end) for a in args if isinstance(a, np.ndarray)]
     kernels.launch(entry, grid, block, [*arrays, *args[len(arrays) :]])
@@ -104,6 +139,7 @@ def run_between_guard_pages() -> None:
         for x_shape, weight_shape, stride, padding in CONVOLUTIONS:
             print(f"convolution {x_shape, weight_shape}", flush=True)
             ladder.conv2d(drawn(*x_shape), drawn(*weight_shape), stride, padding, launch)
+            ladder.layer(drawn(*x_shape), drawn(*weight_shape), drawn(weight_shape[3]), 0.2, stride, padding, launch)
 
 
 def test_wide_copies_stay_within_the_arrays():
@@ -139,6 +175,7 @@ MISTAKES = [
     lambda x: ladder.conv2d(x.reshape(1, 2, 2, 3), drawn(2, 2, 4, 1)),  # channels differ
     lambda x: ladder.conv2d(x.reshape(1, 2, 2, 3), drawn(3, 1, 3, 1)),  # no place for three rows
     lambda x: ladder.conv2d(x.reshape(1, 2, 2, 3), drawn(17, 1, 3, 1), 1, 8),  # 17 taps, 16 bits
+    lambda x: ladder.layer(x.reshape(1, 2, 2, 3), drawn(2, 2, 4, 1)),
 ]
 
 
