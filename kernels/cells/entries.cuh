@@ -6,8 +6,8 @@
 //
 //     cells[n, i, j, a, b, c] = x[n, i stride_h + a - top, j stride_w + b - left, c], 0 outside
 //
-// Example: 64 x 64 pixels, 3 channels, k4 s2 p1, in 16 bits: 33 x 33 cells of 2 x 2 x 4 numbers. The 48 numbers that an
-// output of the convolution sees are 2 x 2 cells, and each number lies in memory once, where patches hold it four times.
+// Example: 64 x 64 pixels, 3 channels, k4 s2 p1, in 16 bits: 33 x 33 cells of 2 x 2 x 4 numbers. The 48 numbers that
+// an output of the convolution sees are 2 x 2 cells, and each number lies in memory once. Patches hold it four times.
 #include "device/factor.cuh"
 #include "device/simd_math.cuh"
 
