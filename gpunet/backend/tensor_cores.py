@@ -150,13 +150,13 @@ def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, argu
         parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
         counters = arrivals(out, down * across * cut.splits, "pairs")
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
-    shared = shared_bytes(entry, tile)
-    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", (down, across, cut.splits), tile.threads, arguments, shared)
+    grid, shared = (down, across, cut.splits), shared_bytes(entry, tile)
+    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, shared)
 
 
 def shared_bytes(entry: str, tile: Tile) -> int:
     """Return the bytes of the ring of stages in loop.cuh: four stages of a tap, or three of two taps (strips.cuh)."""
-    if entry.startswith("weight_grad"):
+    if "weight_grad" in entry:
         return 4 * LINE * (tile.rows + tile.columns)
-    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Pixels in tiles.cuh
+    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Planes in tiles.cuh
     return 3 * LINE * (lines + 2 * tile.columns)

@@ -5,13 +5,13 @@
 // ceil(KW / SW) of them. Example: 4x4 taps with stride 2 over 3 channels are 2x2 cells of 2x2 pixels; in 16 bits a
 // pixel is padded to 4 channels, a cell has 16 numbers, 2 chunks, and of the 64 numbers that an output sees 48 count.
 //
-// The weight (KH, KW, C, F) and its gradient stay as they are. `CellTaps` says which of its rows, of F numbers each, a
+// The weight (KH, KW, C, F) and its gradient stay as they are. `Pixels` says which of its rows, of F numbers each, a
 // number of a cell meets. Numbers that pad a pixel, and pixels that pad a cell beyond the kernel (5 taps with stride 2
 // are 3 cells, the last one half empty), meet none: the products take zeros there, and the gradient leaves them out.
 #include "shapes.cuh"
 
 // The pixels of a cell, and the taps of the weight that they meet.
-struct CellTaps {
+struct Pixels {
     int channels, padded;  // of a picture, and of a pixel in a cell
     int KH, KW, SH, SW;    // of the convolution of pictures
 
@@ -31,18 +31,19 @@ struct CellTaps {
     }
 };
 
-// The second tap of a stage, whose cell lies one to the right of the first one's.
-__device__ unsigned next_tap(const Walk& walk) { return 1u << walk.y | 0x20000u << walk.x; }
-
 template <class Shape>
 struct ForwardOfCells : Forward<Shape> {
     using A = typename Forward<Shape>::A;
     using B = typename Forward<Shape>::B;
-    CellTaps taps;
+    Pixels pixels;
+    int by_row, by_column;    // from a cell of the kernel to the next in the weight: numbers
     Rows<B> lines_of_weight;  // a line of the tile is a number of the cell
 
-    __device__ ForwardOfCells(const Conv& conv, const Number* x, const Number* weight, const CellTaps& taps)
-        : Forward<Shape>(conv, x, weight), taps(taps) {}
+    __device__ ForwardOfCells(const Conv& conv, const Number* x, const Number* weight, const Pixels& pixels)
+        : Forward<Shape>(conv, x, weight), pixels(pixels) {
+        by_row = pixels.cell(1, 0) * conv.F, by_column = pixels.cell(0, 1) * conv.F;
+        keep(by_row), keep(by_column);
+    }
     __device__ void start(int m0, int n0, int tile) {
         Forward<Shape>::start(m0, n0, tile);
         lines_of_weight.set();
@@ -50,8 +51,8 @@ struct ForwardOfCells : Forward<Shape> {
 UNROLL_ALL
         for (int i = 0; i < B::EACH; ++i) {
             const int r = line_of_thread<B>(i);
-            lines_of_weight.begin[i] = taps.row(r) * this->g.F + column;
-            lines_of_weight.inside[i] = column < this->g.F ? taps.cells(r) : 0;
+            lines_of_weight.begin[i] = pixels.row(r) * this->g.F + column;
+            lines_of_weight.inside[i] = column < this->g.F ? pixels.cells(r) : 0;
         }
     }
     __device__ bool fetch(SharedAddress a, SharedAddress b) {  // a cell fits into a tile: there is one per tap
@@ -59,9 +60,9 @@ UNROLL_ALL
         Walk& walk = this->walk;
         const bool pairs = walk.pairs();
         this->rows.fetch(a, this->x + (walk.y * g.W + walk.x) * g.C, this->rows.channel >= g.C ? NO_TAP : walk.tap());
-        lines_of_weight.fetch(b, this->weight + taps.cell(walk.y, walk.x) * g.F, walk.tap());
-        if (pairs)
-            lines_of_weight.fetch(b + B::BYTES, this->weight + taps.cell(walk.y, walk.x + 1) * g.F, next_tap(walk));
+        const Number* const taps = this->weight + (walk.y * by_row + walk.x * by_column);
+        lines_of_weight.fetch(b, taps, walk.tap());
+        if (pairs) lines_of_weight.fetch(b + B::BYTES, taps + by_column, walk.second_tap());  // cells have stride 1
         walk.next();
         return pairs;
     }
@@ -70,55 +71,46 @@ UNROLL_ALL
 template <class Shape>
 struct InputGradOfCells : InputGrad<Shape> {
     using B = typename InputGrad<Shape>::B;
-    CellTaps taps;
+    Pixels pixels;
 
-    __device__ InputGradOfCells(const Conv& conv, const Number* dy, const Number* weight, const CellTaps& taps)
-        : InputGrad<Shape>(conv, dy, weight, 0), taps(taps) {}
+    __device__ InputGradOfCells(const Conv& conv, const Number* dy, const Number* weight, const Pixels& pixels)
+        : InputGrad<Shape>(conv, dy, weight, 0), pixels(pixels) {
+        this->by_row = pixels.cell(1, 0) * conv.F, this->by_column = pixels.cell(0, 1) * conv.F;
+        keep(this->by_row), keep(this->by_column);
+    }
     __device__ void start(int m0, int n0, int tile) {
         InputGrad<Shape>::start(m0, n0, tile);
 UNROLL_ALL
         for (int i = 0; i < B::EACH; ++i) {
             const int r = n0 + line_of_thread<B>(i);
-            this->columns.begin[i] = taps.row(r) * this->g.F + chunk_of_thread<B>() * VEC;
-            this->columns.inside[i] = taps.cells(r);
+            this->columns.begin[i] = pixels.row(r) * this->g.F + chunk_of_thread<B>() * VEC;
+            this->columns.inside[i] = pixels.cells(r);
         }
-    }
-    __device__ bool fetch(SharedAddress a, SharedAddress b) {
-        const Conv& g = this->g;
-        Walk& walk = this->walk;
-        const bool none = walk.channel + this->rows.channel >= g.F, pairs = walk.pairs();
-        const Number* const from = this->weight + walk.channel;
-        this->rows.fetch(a, this->dy + (walk.channel - (walk.y * g.OW + walk.x) * g.F), none ? NO_TAP : walk.tap());
-        this->columns.fetch(b, from + taps.cell(walk.y, walk.x) * g.F, none ? NO_TAP : walk.tap());
-        const Number* const second = from + taps.cell(walk.y, walk.x + 1) * g.F;
-        if (pairs) this->columns.fetch(b + B::BYTES, second, none ? NO_TAP : next_tap(walk));
-        walk.next();
-        return pairs;
     }
 };
 
 template <class Shape>
 struct WeightGradOfCells : WeightGrad<Shape> {
-    CellTaps taps;
+    Pixels pixels;
 
-    __device__ WeightGradOfCells(const Conv& conv, const Number* x, const Number* dy, const CellTaps& taps)
-        : WeightGrad<Shape>(conv, x, dy), taps(taps) {}
+    __device__ WeightGradOfCells(const Conv& conv, const Number* x, const Number* dy, const Pixels& pixels)
+        : WeightGrad<Shape>(conv, x, dy), pixels(pixels) {}
     __device__ long long out(int m) const {
         const Conv& g = this->g;
         const int r = m % g.C, x = m / g.C % g.KW, y = m / g.C / g.KW;
         const unsigned tap = 1u << y | 0x10000u << x;
-        return (taps.cells(r) & tap) == tap ? (long long) (taps.row(r) + taps.cell(y, x)) * g.F : -1;
+        return (pixels.cells(r) & tap) == tap ? (long long) (pixels.row(r) + pixels.cell(y, x)) * g.F : -1;
     }
 };
 
 // The sizes N to left are those of the convolution of cells: C numbers of a cell, KH x KW cells, stride 1, no padding.
-// Those behind `splits` are those of CellTaps. Grid, parts and counters: forward.cuh.
-#define CELL_TAPS {channels, padded, kernel_h, kernel_w, stride_h, stride_w}
+// Those behind `splits` are those of Pixels. Grid, parts and counters: forward.cuh.
+#define PIXELS {channels, padded, kernel_h, kernel_w, stride_h, stride_w}
 
 template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
-                        const Conv& conv, int splits, const CellTaps& taps) {
-    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, taps), y, parts, counters, splits, blockIdx.x);
+                        const Conv& conv, int splits, const Pixels& pixels) {
+    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, pixels), y, parts, counters, splits, blockIdx.x);
 }
 
 // y (N, OH, OW, F) of cells x; bias (F). y is null where `rounded` takes the result, and the other way round.
@@ -127,21 +119,21 @@ extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_tall(
     optional const float* bias, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
     int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
     int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    forward<Tall>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, CELL_TAPS);
+    forward<Tall>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward_small(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
     int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
     int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, CELL_TAPS);
+    forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS);
 }
 
 template <class Shape>
 __device__ void input_grad(float* dx, const Number* dy, const Number* weight, float* parts, int* counters,
-                           const Conv& conv, int splits, const CellTaps& taps) {
+                           const Conv& conv, int splits, const Pixels& pixels) {
     const Result result = {dx, nullptr, nullptr, nullptr, 1};
-    convolve<Shape>(InputGradOfCells<Shape>(conv, dy, weight, taps), result, parts, counters, splits, blockIdx.x);
+    convolve<Shape>(InputGradOfCells<Shape>(conv, dy, weight, pixels), result, parts, counters, splits, blockIdx.x);
 }
 
 // dx, cells of floats, of dy (N, OH, OW, F)
@@ -149,20 +141,20 @@ extern "C" __global__ void __launch_bounds__(128, 2) conv2d_input_grad_tall(
     float* dx, aligned16 const Number* dy, aligned16 const Number* weight, optional float* parts,
     optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
     int left, int splits, int channels, int padded, int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    input_grad<Tall>(dx, dy, weight, parts, counters, CONV, splits, CELL_TAPS);
+    input_grad<Tall>(dx, dy, weight, parts, counters, CONV, splits, PIXELS);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_input_grad_small(
     float* dx, aligned16 const Number* dy, aligned16 const Number* weight, optional float* parts,
     optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
     int left, int splits, int channels, int padded, int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    input_grad<Small>(dx, dy, weight, parts, counters, CONV, splits, CELL_TAPS);
+    input_grad<Small>(dx, dy, weight, parts, counters, CONV, splits, PIXELS);
 }
 
 template <class Shape>
 __device__ void weight_grad(float* dweight, const Number* x, const Number* dy, float* parts, int* counters,
-                            const Conv& conv, int splits, const CellTaps& taps) {
+                            const Conv& conv, int splits, const Pixels& pixels) {
     const Result result = {dweight, nullptr, nullptr, nullptr, 1};
-    convolve<Shape>(WeightGradOfCells<Shape>(conv, x, dy, taps), result, parts, counters, splits, blockIdx.x);
+    convolve<Shape>(WeightGradOfCells<Shape>(conv, x, dy, pixels), result, parts, counters, splits, blockIdx.x);
 }
 
 // dweight (kernel_h, kernel_w, channels, F) of cells x and dy (N, OH, OW, F)
@@ -170,11 +162,11 @@ extern "C" __global__ void __launch_bounds__(128, 2) conv2d_weight_grad_tall(
     float* dweight, aligned16 const Number* x, aligned16 const Number* dy, optional float* parts,
     optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
     int left, int splits, int channels, int padded, int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    weight_grad<Tall>(dweight, x, dy, parts, counters, CONV, splits, CELL_TAPS);
+    weight_grad<Tall>(dweight, x, dy, parts, counters, CONV, splits, PIXELS);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_weight_grad_small(
     float* dweight, aligned16 const Number* x, aligned16 const Number* dy, optional float* parts,
     optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
     int left, int splits, int channels, int padded, int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    weight_grad<Small>(dweight, x, dy, parts, counters, CONV, splits, CELL_TAPS);
+    weight_grad<Small>(dweight, x, dy, parts, counters, CONV, splits, PIXELS);
 }

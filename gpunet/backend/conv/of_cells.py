@@ -49,7 +49,7 @@ class RoundedCells:
         results = [None, y] if rounds else [y, None]
         arguments = [*results, x, self._rounded_weight(), bias, after.slope]
         cut = plan(g.n * g.oh * g.ow, g.f)
-        self._launch("forward", cut, g.n * g.oh * g.ow, g.f, y, arguments)
+        self._launch("conv2d_forward", cut, g.n * g.oh * g.ow, g.f, y, arguments)
         return Factor(y, self.precision, after.slope) if rounds else y
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
@@ -60,7 +60,7 @@ class RoundedCells:
         g = self.of_cells
         dx = empty(dy, *g.x_shape, dtype="float32")
         m = g.n * g.h * g.w
-        self._launch("input_grad", plan(m, g.c), m, g.c, dx, [dx, dy, self._rounded_weight()])
+        self._launch("conv2d_input_grad", plan(m, g.c), m, g.c, dx, [dx, dy, self._rounded_weight()])
         return Cells(dx, self.layout, "fp32")
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
@@ -68,7 +68,7 @@ class RoundedCells:
         fits = out is not None and address(out) % PAIR == 0
         dweight = out if fits else empty(x, *self.sizes.weight_shape, dtype="float32")
         m, depth = g.kh * g.kw * g.c, -(-g.n * g.oh * g.ow * x.itemsize // LINE)
-        self._launch("weight_grad", plan_of_weight_grad(m, g.f, depth), m, g.f, dweight, [dweight, x, dy])
+        self._launch("conv2d_weight_grad", plan_of_weight_grad(m, g.f, depth), m, g.f, dweight, [dweight, x, dy])
         return written(dweight, out)
 
     def _rounded_weight(self) -> Array:
@@ -91,8 +91,9 @@ class RoundedCells:
             counters = arrivals(out, down * across * cut.splits, "pairs")
         pixels = c, self.layout.padded, kh, kw, sh, sw
         arguments = [*arguments, parts, counters, *self.of_cells, cut.splits, *pixels]
-        name, shared = f"conv2d_mma/of_cells_{self.precision}.conv2d_{entry}_{tile.name}", shared_bytes(entry, tile)
-        kernels.launch(name, (down, across, cut.splits), tile.threads, arguments, shared)
+        grid, shared = (down, across, cut.splits), shared_bytes(entry, tile)
+        name = f"conv2d_mma/of_cells_{self.precision}.{entry}_{tile.name}"
+        kernels.launch(name, grid, tile.threads, arguments, shared)
 
 
 def _sizes_of_cells(g: Sizes, layout: Layout) -> Sizes:
