@@ -109,24 +109,26 @@ struct WeightGradOfCells : WeightGrad<Shape> {
 
 template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
-                        const Conv& conv, int splits, const Pixels& pixels) {
-    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, pixels), y, parts, counters, splits, blockIdx.x);
+                        const Conv& conv, int splits, const Pixels& pixels, const Norm& norm) {
+    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, pixels), y, parts, counters, splits, blockIdx.x,
+                    SumForNorm<Shape>{norm});
 }
 
 // y (N, OH, OW, F) of cells x; bias (F). y is null where `rounded` takes the result, and the other way round.
+// NORM_PARAMETERS: norm.cuh.
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_tall(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
     int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
-    int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    forward<Tall>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS);
+    int kernel_h, int kernel_w, int stride_h, int stride_w, NORM_PARAMETERS) {
+    forward<Tall>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS, NORM);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward_small(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
     int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
-    int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS);
+    int kernel_h, int kernel_w, int stride_h, int stride_w, NORM_PARAMETERS) {
+    forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS, NORM);
 }
 
 template <class Shape>
