@@ -1,9 +1,12 @@
 """Pictures between G and D: as cells on tensor cores, as arrays elsewhere; both ways the numbers are the same bits."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
 from cases import host
+from dcgan import between
 from dcgan.augment import View
 from dcgan.config import Config
 from dcgan.gan import GAN
@@ -42,13 +45,36 @@ def trained(device, steps=2, **given):
     return [state[net][name] for net in "GD" for name in sorted(state[net])] + [host(v) for v in stats.values()]
 
 
+def as_arrays():
+    """Within the block pictures go from G to D as arrays. (fusing(False) takes other sums apart, too.)"""
+    return mock.patch.object(between, "layout_between", lambda *given: None)
+
+
 @everywhere
 @pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16", "tf32x3"])
 def test_cells_and_arrays_give_the_same_bits(device, precision, tensor_cores):
-    with fusing(False):
+    with as_arrays():
         wanted = trained(device, precision=precision)
     for a, b in zip(trained(device, precision=precision), wanted, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("device", ["cpu"])
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_without_fusing_they_go_as_arrays(device, precision, tensor_cores):
+    """Also G's last layer hands over arrays: the numbers are those of before, but for the order of batch norm's sums."""
+    with fusing(False):
+        apart = trained(device, 1, precision=precision)
+        assert between.layout_between(*networks(precision), View(), (BATCH, 16, 16, 3)) is None
+    assert between.layout_between(*networks(precision), View(), (BATCH, 16, 16, 3)) is not None
+    losses = trained(device, 1, precision=precision)[-4:]  # of both networks, and D's mean answers
+    np.testing.assert_allclose(losses, apart[-4:], rtol=0.01)
+
+
+def networks(precision):
+    """Return G and D of the tiny config."""
+    gan = GAN(Config(width=8, image_size=16, z_dim=8, precision=precision), np.random.default_rng(1), "cpu")
+    return gan.G, gan.D
 
 
 @pytest.mark.parametrize("device", ["cpu"])
@@ -89,7 +115,7 @@ OTHER = {
 @pytest.mark.parametrize("precision", ["bf16"])
 @pytest.mark.parametrize("options", OTHER.values(), ids=OTHER)
 def test_so_they_do_with_every_option(device, precision, tensor_cores, options):
-    with fusing(False):
+    with as_arrays():
         wanted = trained(device, precision=precision, **options)
     for a, b in zip(trained(device, precision=precision, **options), wanted, strict=True):
         np.testing.assert_array_equal(a, b)
