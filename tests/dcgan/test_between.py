@@ -62,7 +62,7 @@ def test_cells_and_arrays_give_the_same_bits(device, precision, tensor_cores):
 @pytest.mark.parametrize("device", ["cpu"])
 @pytest.mark.parametrize("precision", ["bf16"])
 def test_without_fusing_they_go_as_arrays(device, precision, tensor_cores):
-    """Also G's last layer hands over arrays: the numbers are those of before, but for the order of batch norm's sums."""
+    """Also G's last layer hands over arrays: the numbers are the same but for the order of batch norm's sums."""
     with fusing(False):
         apart = trained(device, 1, precision=precision)
         assert between.layout_between(*networks(precision), View(), (BATCH, 16, 16, 3)) is None
