@@ -11,8 +11,9 @@ back the gradient it gets, except for products in fp16 (gpunet/backend/loss_scal
 from __future__ import annotations
 
 from dcgan.augment import View
-from dcgan.between import Bytes, both, handing_back
+from dcgan.between import both, handing_back
 from dcgan.penalties import ADVERSARIAL, Objective, at
+from gpunet.backend.cells import Bytes
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam

@@ -57,12 +57,11 @@ def pictures(weight: tuple[int, ...], stride: Pair, device: str, dtype: Any) -> 
                                                16 bits: patches   cells      tf32: patches   cells
         forward: written and read                          12.6     4.5               25.2     6.7
         weight gradient: x, dy from L2, at most        6.3 + 8.4   8.9 + 8.4   12.6 + 16.8  13.4 + 16.8
-        input gradient: dy from L2, the sums twice    8.4 + 25.2  35.7 + 8.9   16.8 + 25.2  71.4 + 6.7
+        input gradient: dy from L2, the sums twice    8.4 + 25.2  17.8 + 8.9   16.8 + 25.2  35.7 + 6.7
 
-    An input gradient reads dy 4 times from L2 in cells, and its sums go to memory and back once as pictures with a
-    frame of zeros instead of once as patches: the bytes are about the same in 16 bits, and less of them is memory. In
-    tf32 L2 moves twice the bytes at about twice the rate. So all passes take cells, in which one form serves them all.
-    Patches remain where the stride is 1: their pixels would be cells, padded to 16 bytes, most of it zeros.
+    In cells an input gradient reads dy from L2 twice, once for each pair of its 4 taps, but its sums, which are written
+    and read again, are pictures with a frame of zeros and not patches. So all passes take cells. Patches remain where
+    the stride is 1: a cell would be one pixel, padded to 16 bytes, most of it zeros.
     """
     kh, kw, c, f = weight
     precision = choices.rounding(device, dtype) if c <= tiled.NARROW.columns else None
