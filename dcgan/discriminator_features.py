@@ -12,7 +12,7 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.devices import Array
-from gpunet.layers import LeakyReLU, ReLU, Sequential
+from gpunet.layers import LeakyReLU, ReLU, Sequential, SpectralNorm
 from gpunet.layers.base import Layer
 
 GRID = 4  # rows and columns of the maps as features
@@ -41,8 +41,9 @@ def maps(D: Sequential, x: Array) -> Iterator[Array]:
 
 
 def is_active(layer: Layer) -> bool:
-    """Return whether a layer is an activation, or runs one inside its own pass."""
-    return isinstance(layer, LeakyReLU | ReLU) or getattr(layer, "slope", 1.0) != 1
+    """Return whether a layer is an activation, or runs one inside its own pass, in a spectral norm or not."""
+    inner = layer.layer if isinstance(layer, SpectralNorm) else layer
+    return isinstance(inner, LeakyReLU | ReLU) or getattr(inner, "slope", 1.0) != 1
 
 
 def pooled_map(y: np.ndarray, grid: int) -> np.ndarray:

@@ -28,8 +28,10 @@ examples:
   python -m dcgan.features RUN --data svhn/train --svm --test svhn/test \\
       --labelled 1000          learnt from 1,000 examples
 
---svm needs scikit-learn: pip install 'gpunet[svm]'. docs/paper.md names the
-figures of the paper.
+A command that was stopped while it wrote goes on where it was when it is given
+again; until it is finished its file is called OUT.part. --svm needs
+scikit-learn: pip install 'gpunet[svm]'. docs/paper.md names the figures of the
+paper.
 """
 
 

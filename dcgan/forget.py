@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sheet, seed = Sheet(given, "forget"), command.number(given, "seed", options.integer(0), 0)
     new_seed = command.number(given, "new_seed", options.integer(0), seed + 1)
     count = command.number(given, "count", options.integer(1, sampling.BATCH), 12)
-    nearness = command.number(given, "layer", options.integer(1), 2)
+    nearness = command.number(given, "layer", options.integer(1), None)
     threshold = command.number(given, "threshold", options.number("[0, 1e9]"), 0.0)
     by = command.opened(given)
     size, label = by.config.image_size, command.label_of(given, by)
@@ -64,12 +64,13 @@ def parser() -> cli.Parser:
     """Return the parser of the command line."""
     parser = command.parser("forget", __doc__, EXAMPLES)
     add = parser.add_argument
-    add("--box", metavar="BOX", action="append", default=[], help="box on a sample, such as 3:20,30,44,40; again")
+    box = "box on a sample, such as 3:20,30,44,40; may be given again"
+    add("--box", metavar="BOX", action="append", default=[], help=box)
     add("--boxes", metavar="FILE", help="a .csv or .json file of boxes")
-    add("--layer", metavar="N", help="feature map of G, counted from the picture (2, the second nearest)")
+    add("--layer", metavar="N", help="feature map of G, counted from the picture (2, or 1 where there is no other)")
     add("--threshold", metavar="X", help="leave out filters whose weight is above X (0)")
     add("--seed", metavar="N", help="seed of the pictures that the boxes are drawn on (0)")
-    add("--new-seed", metavar="N", help="seed of the pictures to show (--seed and 1)")
+    add("--new-seed", metavar="N", help="seed of the pictures to show (one more than --seed)")
     add("--count", metavar="N", help=f"pictures to show, at most {sampling.BATCH} (12)")
     add("--label", metavar="NAME|N", help="class of all pictures, if the networks are told classes")
     command.add_picture_options(parser)
@@ -77,15 +78,17 @@ def parser() -> cli.Parser:
 
 
 def dropped(
-    by: Trained, drawn: list[Box], seed: int, nearness: int, threshold: float, label: int | None
+    by: Trained, drawn: list[Box], seed: int, nearness: int | None, threshold: float, label: int | None
 ) -> tuple[str, np.ndarray]:
     """Return the name of the layer, and its filters whose weight is above the threshold; say what was found."""
     numbers = sorted({box.number for box in drawn})
     zs = picking.z_of(by.config, seed, numbers)
     with by.G.given(labels(by, 1, label)):
         names = forgetting.map_names(by.G, on_device(by, zs[:1]))
+    nearness = min(2, len(names)) if nearness is None else nearness
     if nearness > len(names):
-        raise UserError(f"--layer: got {nearness}, expected 1 to {len(names)}, the feature maps of {by.run}")
+        most = f"1 to {len(names)}, the feature maps" if len(names) > 1 else "1, the only feature map"
+        raise UserError(f"--layer: got {nearness}, expected {most} of {by.run}")
     name, maps = names[nearness - 1], []
     for start in range(0, len(zs), sampling.BATCH):
         some = zs[start : start + sampling.BATCH]
@@ -95,8 +98,9 @@ def dropped(
     x, inside = forgetting.examples(np.concatenate(maps), numbers, drawn, by.config.image_size, rng)
     weights, right = forgetting.logistic_regression(x, inside)
     filters = np.flatnonzero(weights > threshold)
+    boxes_drawn = f"{len(drawn):,} box{'es' * (len(drawn) != 1)}"
     cli.say(
-        f"{len(drawn):,} boxes, {int(inside.sum()):,} places in them and {int((~inside).sum()):,} others, told "
+        f"{boxes_drawn}, {int(inside.sum()):,} places in them and {int((~inside).sum()):,} others, told "
         f"apart in {100 * right:.1f} %; left out: {len(filters):,} of {len(weights):,} filters of layer {name}"
     )
     if not len(filters):

@@ -112,7 +112,8 @@ class View:
     def number_of_class(self, config: Config, names: Sequence[str] = ()) -> int | None:
         """Return --label as a number. UserError: the run has no such label, or the mode needs one."""
         if self.label is None and self.mode != "grid" and config.classes:
-            raise UserError(f"--label: --mode {self.mode} is of one class: say which, {_classes(config, names)}")
+            which = classes_in_words(config, names)
+            raise UserError(f"--label: --mode {self.mode} is of one class: say which, {which}")
         return as_label(self.label, config, names)
 
 
@@ -170,7 +171,7 @@ def as_label(label: str | None, config: Config, names: Sequence[str] = ()) -> in
     if (named := _of_traits(label, names)) is not None:
         return named
     if names and not (label.isdecimal() and len(label) < 10 and int(label) < config.classes):
-        raise UserError(f"--label: got '{label}', expected {_classes(config, names)}")
+        raise UserError(f"--label: got '{label}', expected {classes_in_words(config, names)}")
     return options.named("--label", options.integer(0, config.classes - 1), label)
 
 
@@ -189,7 +190,7 @@ def _of_traits(label: str, names: Sequence[str]) -> int | None:
     return None
 
 
-def _classes(config: Config, names: Sequence[str]) -> str:
+def classes_in_words(config: Config, names: Sequence[str]) -> str:
     """Return what --label may be, in words."""
     numbers = f"0 to {(config.classes or 1) - 1}"
     if not names:

@@ -38,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names, zs = picking.picked("--pictures", given.pictures, by, seed)
     along = np.linspace(-far / 2, far / 2, steps)
     drawn = generate.one_class(by.G, turned(zs, left, right, along), label)
+    captions = [f"{t:+.2f}" for t in along]
     rows = [
-        [(picture, name if i == 0 else f"{t:+.2f}") for i, (t, picture) in enumerate(zip(along, row, strict=True))]
+        list(zip(row, [f"{name}: {captions[0]}", *captions[1:]], strict=True))
         for name, row in zip(names, drawn.reshape(len(zs), steps, *drawn.shape[1:]), strict=True)
     ]
     what = {"seed": seed, "label": label, "left": given.left, "right": given.right, "turned": given.pictures}

@@ -77,6 +77,11 @@ def _broken(name: str) -> Picture:
     return Picture((f"python docs/broken.py {name} --out {{folder}}",), ("docs/broken*.py", FACES))
 
 
+def _paper(name: str, *sources: str) -> Picture:
+    sources = ("docs/paper.py", "dcgan/presets/dcgan64.py", *TRAINING, FACES, *sources)
+    return Picture((f"python docs/paper.py {name} --out {{folder}}",), sources)
+
+
 PICTURES = {
     "cells.png": _figure("cells"),
     "toom.png": _figure("toom", "gpunet/backend/conv/toom.py"),
@@ -104,6 +109,12 @@ PICTURES = {
     "presets/anime96.png": _preset("anime96"),
     "presets/monn28.png": _preset("monn28"),
     **{f"broken/{name}.png": _broken(name) for name in BROKEN},
+    "paper/arithmetic.png": _paper("arithmetic", "dcgan/experiments/picking.py"),
+    "paper/turn.png": _paper("turn", "dcgan/experiments/picking.py"),
+    "paper/walk.png": _paper("walk", "dcgan/latent_walks.py"),
+    "paper/neighbours.png": _paper("neighbours", "dcgan/experiments/nearest.py"),
+    "paper/filters.png": _paper("filters", "dcgan/experiments/guided.py"),
+    "paper/forget.png": _paper("forget", "dcgan/experiments/forgetting.py"),
 }
 
 

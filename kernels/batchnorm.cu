@@ -26,7 +26,7 @@
 // counts the rows of one batch, and mean, var and rstd are (batches, channels). dx uses the sums of its own batch;
 // dshift and dscale are totals. scale or shift may be null, which means 1 or 0.
 
-#include "batchnorm_channel.cuh"
+#include "batchnorm_at_once.cuh"
 
 // ---- forward ----
 
@@ -57,24 +57,6 @@ extern "C" __global__ void statistics(real* mean, real* m2, const real* x, int r
     moments_of_group(whole_block, mean + to, m2 + to, x, blockIdx.x, column, rows, width, rows_per_thread);
 }
 
-// The mean and m2 of several groups together (Chan, Golub & LeVeque, "Updating formulae", 1979). Where group i has n_i
-// rows, mean_i and m2_i,
-//     n = sum n_i,   mean = sum n_i mean_i / n,   m2 = sum m2_i + sum n_i (mean_i - mean)^2
-// The last sum is again computed from deviations, from the first group's mean.
-struct Moments {
-    real origin, count = 0, sum = 0, squares = 0;
-
-    __device__ explicit Moments(real origin) : origin(origin) {}
-    __device__ void add(real group_count, real group_mean, real group_m2) {
-        const real d = group_mean - origin;
-        count += group_count;
-        sum += group_count * d;
-        squares += group_m2 + group_count * (d * d);
-    }
-    __device__ real mean() const { return origin + sum / count; }
-    __device__ real m2() const { return squares - sum * (sum / count); }
-};
-
 // means, m2s (batches, groups, width), of groups of `each` rows (the last one may have fewer of the `rows`)
 // -> mean, m2 (batches, gridDim.x, width), of groups_per_thread such groups each
 extern "C" __global__ void combine(real* mean, real* m2, const real* means, const real* m2s, int groups, int width,
@@ -90,20 +72,6 @@ extern "C" __global__ void combine(real* mean, real* m2, const real* means, cons
     });
     mean[larger * width + column] = moments.mean();
     m2[larger * width + column] = moments.m2();
-}
-
-// Write mean, var (biased) and rstd of one batch and channel, and move the running averages:
-//     running = (1 - momentum) running + momentum batch         with the unbiased variance
-__device__ void write_statistics(int channel, int to, real* mean, real* var, real* rstd, real* running_mean,
-                                 real* running_var, const Moments& moments, int rows, real eps, real momentum) {
-    const real batch_mean = moments.mean(), m2 = moments.m2() < 0 ? real(0) : moments.m2();  // a NaN stays
-    mean[to] = batch_mean;
-    var[to] = m2 / rows;
-    rstd[to] = 1 / sqrt(m2 / rows + eps);
-    if (running_mean) {
-        running_mean[channel] += momentum * (batch_mean - running_mean[channel]);
-        running_var[channel] += momentum * (m2 / (rows - 1) - running_var[channel]);
-    }
 }
 
 // The last level, for one channel: the statistics of each batch, and the running averages.
@@ -230,4 +198,26 @@ extern "C" __global__ void backward_apply(real* dx, const real* dy, const real* 
                       Column<const real>{dy + first, channels}, Column<const real>{x + first, channels});
 }
 
-#include "batchnorm_at_once.cuh"
+// ---- both sums in one launch each, on a GPU: batchnorm_at_once.cuh ----
+
+// means, m2s (batches, groups, width): room for the blocks' results, where group i / k has part i of a channel
+// arrivals (gridDim.y): zeros, and zeros afterwards. mean, var, rstd (batches, channels); running_mean, running_var
+// (channels); x (batches, rows, width)
+extern "C" __global__ void __launch_bounds__(256, 2)
+    statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean, optional real* running_var,
+                       real* means, real* m2s, int* arrivals, const real* x, int rows, int width, int channels,
+                       int rows_per_block, real eps, real momentum) {
+    statistics_by_blocks(mean, var, rstd, running_mean, running_var, means, m2s, arrivals, x, rows, width, channels,
+                         rows_per_block, eps, momentum);
+}
+
+// parts: room for the blocks' results; arrivals (gridDim.y): zeros, and zeros afterwards. dscale, dshift (channels) are
+// totals, per_batch (batches, 2, channels) has dshift and dscale of each batch. dy, x (batches, rows, width)
+extern "C" __global__ void __launch_bounds__(256, 2)
+    backward_reduce_at_once(real* dscale, real* dshift, real* per_batch, real* parts, int* arrivals, const real* dy,
+                            const real* x, const real* mean, const real* rstd, optional const real* scale,
+                            optional const real* shift, int rows, int width, int channels, int rows_per_block,
+                            real slope) {
+    reduce_by_blocks<WIDE<real>>(dscale, dshift, per_batch, parts, arrivals, dy, x, mean, rstd, scale, shift, rows,
+                                 width, channels, rows_per_block, slope);
+}

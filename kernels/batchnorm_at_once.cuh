@@ -3,21 +3,26 @@
 // Whole blocks add (device/block_sums.cuh says which thread owns what); the last block to arrive finishes its channels,
 // all batches of them, since the running averages move once per batch, in order. As on the CPU, blockIdx.z is the batch
 // and k rows of `channels` numbers may lie side by side as one row of `width`.
+//
+// The functions are templates over the types of the numbers in x and dy: batchnorm.cu has kernels for `real`, and
+// factors/batchnorm.cuh for numbers of 16 bits.
 
 #include "device/block_sums.cuh"
+#include "batchnorm_channel.cuh"
+#include "batchnorm_moments.cuh"
 
 // Write mean and m2 of the block's columns. All threads of a column take the deviations from the block's first row, so
 // that their sums can be added (moments_of_group in batchnorm.cu says why from a row).
-template <int RUN>
-__device__ void moments_of_block(real* means, real* m2s, const real* x, int rows, int width, int rows_per_block) {
+template <int RUN, class X>
+__device__ void moments_of_block(real* means, real* m2s, const X* x, int rows, int width, int rows_per_block) {
     const BlockPart<RUN> part(rows, width, rows_per_block);
-    const Rows<RUN> x_rows{x + part.start, width};
-    const Run<RUN> origin = x_rows[0];
+    const Rows<RUN, X> x_rows{x + part.start, width};
+    const Run<RUN, X> origin = x_rows[0];
     real sums[2 * RUN] = {};  // of deviations, then of their squares
-    const auto add = [&](int, const Run<RUN>& x) {
+    const auto add = [&](int, const Run<RUN, X>& x) {
 #pragma unroll
         for (int e = 0; e < RUN; ++e) {
-            const real d = x.at[e] - origin.at[e];
+            const real d = to_real(x.at[e]) - to_real(origin.at[e]);
             sums[e] += d;
             sums[RUN + e] += d * d;
         }
@@ -28,19 +33,17 @@ __device__ void moments_of_block(real* means, real* m2s, const real* x, int rows
 #pragma unroll
     for (int e = 0; e < RUN; ++e) {
         const real mean = sums[e] / part.rows;
-        means[part.to + e] = origin.at[e] + mean;
+        means[part.to + e] = to_real(origin.at[e]) + mean;
         m2s[part.to + e] = sums[RUN + e] - sums[e] * mean;
     }
 }
 
-// means, m2s (batches, groups, width): room for the blocks' results, where group i / k has part i of a channel
-// arrivals (gridDim.y): zeros, and zeros afterwards. mean, var, rstd (batches, channels); running_mean, running_var
-// (channels); x (batches, rows, width)
-extern "C" __global__ void __launch_bounds__(256, 2)
-    statistics_at_once(real* mean, real* var, real* rstd, optional real* running_mean, optional real* running_var,
-                       real* means, real* m2s, int* arrivals, const real* x, int rows, int width, int channels,
-                       int rows_per_block, real eps, real momentum) {
-    if (blockDim.x < BLOCK_COLUMNS) moments_of_block<WIDE>(means, m2s, x, rows, width, rows_per_block);
+// The kernel statistics_at_once (batchnorm.cu), for x of any type
+template <class X>
+__device__ void statistics_by_blocks(real* mean, real* var, real* rstd, real* running_mean, real* running_var,
+                                     real* means, real* m2s, int* arrivals, const X* x, int rows, int width,
+                                     int channels, int rows_per_block, real eps, real momentum) {
+    if (blockDim.x < BLOCK_COLUMNS) moments_of_block<WIDE<X>>(means, m2s, x, rows, width, rows_per_block);
     else moments_of_block<1>(means, m2s, x, rows, width, rows_per_block);
     const Finish finish(width, channels);
     if (!finish.mine(arrivals)) return;
@@ -66,8 +69,8 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 }
 
 // Write sum dz and sum dz x_hat of the block's columns. parts (2, batches, groups, width)
-template <int RUN>
-__device__ void backward_by_block(real* parts, const real* dy, const real* x, const real* mean, const real* rstd,
+template <int RUN, class Dy, class X>
+__device__ void backward_by_block(real* parts, const Dy* dy, const X* x, const real* mean, const real* rstd,
                                   const real* scale, const real* shift, int rows, int width, int channels,
                                   int rows_per_block, real slope) {
     const BlockPart<RUN> part(rows, width, rows_per_block);
@@ -76,16 +79,16 @@ __device__ void backward_by_block(real* parts, const real* dy, const real* x, co
     for (int e = 0; e < RUN; ++e)
         channel[e] = Channel(channel_of(part.column + e, channels), blockIdx.z * channels, mean, rstd, scale, shift);
     real sums[2 * RUN] = {};
-    const auto add = [&](int, const Run<RUN>& dy, const Run<RUN>& x) {
+    const auto add = [&](int, const Run<RUN, Dy>& dy, const Run<RUN, X>& x) {
 #pragma unroll
         for (int e = 0; e < RUN; ++e) {
-            const real dz = dy.at[e] * channel[e].activation_grad(x.at[e], slope);
+            const real x_e = to_real(x.at[e]), dz = to_real(dy.at[e]) * channel[e].activation_grad(x_e, slope);
             sums[e] += dz;
-            sums[RUN + e] += dz * (x.at[e] - channel[e].mean);
+            sums[RUN + e] += dz * (x_e - channel[e].mean);
         }
     };
-    for_lane<AHEAD / 2>(threadIdx.y, blockDim.y, part.rows, add, Rows<RUN>{dy + part.start, width},
-                        Rows<RUN>{x + part.start, width});
+    for_lane<AHEAD / 2>(threadIdx.y, blockDim.y, part.rows, add, Rows<RUN, Dy>{dy + part.start, width},
+                        Rows<RUN, X>{x + part.start, width});
     add_lanes(sums, thread_of_block(), blockDim.x);
     if (!part.writes()) return;
     const int all = gridDim.z * gridDim.x * width;
@@ -96,15 +99,14 @@ __device__ void backward_by_block(real* parts, const real* dy, const real* x, co
     }
 }
 
-// parts: room for the blocks' results; arrivals (gridDim.y): zeros, and zeros afterwards. dscale, dshift (channels) are
-// totals, per_batch (batches, 2, channels) has dshift and dscale of each batch. dy, x (batches, rows, width)
-extern "C" __global__ void __launch_bounds__(256, 2)
-    backward_reduce_at_once(real* dscale, real* dshift, real* per_batch, real* parts, int* arrivals, const real* dy,
-                            const real* x, const real* mean, const real* rstd, optional const real* scale,
-                            optional const real* shift, int rows, int width, int channels, int rows_per_block,
-                            real slope) {
+// The kernel backward_reduce_at_once (batchnorm.cu), for dy and x of any type; RUN: the numbers that are loaded at once
+// where rows are aligned
+template <int RUN, class Dy, class X>
+__device__ void reduce_by_blocks(real* dscale, real* dshift, real* per_batch, real* parts, int* arrivals, const Dy* dy,
+                                 const X* x, const real* mean, const real* rstd, const real* scale, const real* shift,
+                                 int rows, int width, int channels, int rows_per_block, real slope) {
     if (blockDim.x < BLOCK_COLUMNS)
-        backward_by_block<WIDE>(parts, dy, x, mean, rstd, scale, shift, rows, width, channels, rows_per_block, slope);
+        backward_by_block<RUN>(parts, dy, x, mean, rstd, scale, shift, rows, width, channels, rows_per_block, slope);
     else backward_by_block<1>(parts, dy, x, mean, rstd, scale, shift, rows, width, channels, rows_per_block, slope);
     const Finish finish(width, channels);
     if (!finish.mine(arrivals)) return;

@@ -19,6 +19,7 @@ struct Channel {
 struct ApplyBackward {
     real a, by_x, constant, mean;
 
+    ApplyBackward() = default;
     __device__ ApplyBackward(const Channel& channel, const real* sums, int c, int rows, int channels)
         : a(channel.scale * channel.rstd), by_x(-a * channel.rstd * sums[channels + c] / rows),
           constant(-a * sums[c] / rows), mean(channel.mean) {}

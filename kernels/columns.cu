@@ -10,7 +10,7 @@
 // Thread -> element: column blockIdx.y * blockDim.x + threadIdx.x of group blockIdx.x, rows_per_thread rows. blockDim.x
 // divides the width.
 
-#include "device/block_sums.cuh"
+#include "columns_at_once.cuh"
 
 // sums[group, column] = sum of x[row, column] over the rows of the group         sums (groups, width), x (rows, width)
 // blockIdx.z counts such matrices, which lie one after another.
@@ -23,39 +23,13 @@ extern "C" __global__ void column_sum(real* sums, const real* x, int rows, int w
     sums[((long long) blockIdx.z * gridDim.x + blockIdx.x) * width + column] = sum;
 }
 
-// Write the sums of the block's rows, one for each of its columns (device/block_sums.cuh): sums (groups, width)
-template <int RUN>
-__device__ void sums_of_block(real* sums, const real* x, int rows, int width, int rows_per_block) {
-    const BlockPart<RUN> part(rows, width, rows_per_block);
-    real sum[RUN] = {};
-    const auto add = [&](int, const Run<RUN>& x) {
-#pragma unroll
-        for (int e = 0; e < RUN; ++e) sum[e] += x.at[e];
-    };
-    for_lane<AHEAD>(threadIdx.y, blockDim.y, part.rows, add, Rows<RUN>{x + part.start, width});
-    add_lanes(sum, thread_of_block(), blockDim.x);
-    if (!part.writes()) return;
-#pragma unroll
-    for (int e = 0; e < RUN; ++e) sums[part.to + e] = sum[e];
-}
-
 // total[c] = sum over all rows of x[row, c], by whole blocks in one launch: total (channels), x (rows, width), where
 // k rows of `channels` numbers may lie side by side as one row of `width` (channel_of in common.cuh)
 // parts (groups, width): room for the blocks' sums; arrivals (gridDim.y): zeros, and zeros afterwards
 extern "C" __global__ void __launch_bounds__(256, 2)
     column_sum_at_once(real* total, real* parts, int* arrivals, const real* x, int rows, int width, int channels,
                        int rows_per_block) {
-    if (blockDim.x < BLOCK_COLUMNS) sums_of_block<WIDE>(parts, x, rows, width, rows_per_block);
-    else sums_of_block<1>(parts, x, rows, width, rows_per_block);
-    const Finish finish(width, channels);
-    if (!finish.mine(arrivals)) return;
-    finish.for_channels([&](int channel, bool writes) {
-        real sum[1] = {};
-        const auto add = [&](int, real part) { sum[0] += part; };
-        for_lane<AHEAD>(finish.lane, finish.lanes, finish.parts, add, Column<const real>{parts + channel, channels});
-        add_lanes(sum, thread_of_block(), finish.across);
-        if (writes) total[channel] = sum[0];
-    });
+    sum_columns(total, parts, arrivals, x, rows, width, channels, rows_per_block);
 }
 
 // y[row, c] += bias[c]         y (rows, channels), bias (channels)

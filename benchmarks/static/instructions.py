@@ -83,11 +83,14 @@ def disassembled(cubin: bytes) -> dict[str, str]:
 def main_loop(text: str) -> list[str]:
     """Return the names of the instructions of the shortest loop with products on tensor cores; [] where none is.
 
+    If loops with products also start copies to shared memory, it is the shortest of these: it may hold a shorter loop,
+    over the taps that one stage of copies serves.
+
     text: a kernel's machine code as nvdisasm prints it. A loop is a branch back to a label, and all between.
     """
     names: list[str] = []
     labels: dict[str, int] = {}
-    shortest: list[str] = []
+    loops: list[list[str]] = []
     for line in text.splitlines():
         label, instruction, branch = LABEL.match(line), SASS_LINE.match(line), BRANCH.search(line)
         if label:
@@ -95,10 +98,10 @@ def main_loop(text: str) -> list[str]:
         if instruction:
             names.append(instruction[1])
         if instruction and branch and branch[1] in labels:
-            body = names[labels[branch[1]] :]
-            if any(map(PRODUCT.match, body)) and (not shortest or len(body) < len(shortest)):
-                shortest = body
-    return shortest
+            loops.append(names[labels[branch[1]] :])
+    with_products = [body for body in loops if products(body)]
+    copying = [body for body in with_products if any(name.startswith("LDGSTS") for name in body)]
+    return min(copying or with_products, key=len, default=[])
 
 
 def products(names: list[str]) -> int:

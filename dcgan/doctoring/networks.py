@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan.discriminator_features import is_active
 from dcgan.doctoring.evidence import DRAWN, YOUNG, Evidence
 from dcgan.run.advice import Finding
 from dcgan.sampling import balanced_labels, lowest
 from gpunet import backend
 from gpunet.backend.devices import Array, device_of
-from gpunet.layers import Layer, LeakyReLU, ReLU, Sequential
+from gpunet.layers import Layer, Sequential
 
 if TYPE_CHECKING:
     from dcgan.trainer import Trainer
@@ -57,7 +58,7 @@ def spreads(net: Sequential, x: Array, labels: np.ndarray | None) -> Iterator[tu
     labels = None if labels is None else np.resize(labels, len(x))
     with net.given(labels):
         for place, layer, y in net.answers(x):
-            if isinstance(layer, ReLU | LeakyReLU) or getattr(layer, "slope", 1.0) != 1:
+            if is_active(layer):
                 values = backend.to_numpy(y)
                 yield place, layer, values.reshape(-1, values.shape[-1]).astype("float64").std(axis=0)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.doctoring.evidence import Evidence
+from dcgan.doctoring.evidence import YOUNG, Evidence
 from dcgan.run.advice import Diversity, Finding, diversity, rows
 
 LEARNED = 1000  # steps behind which G's pictures should differ: before, a slow rate may explain that they do not
@@ -32,10 +32,19 @@ def fallen(evidence: Evidence) -> Finding | None:
 
 
 def never_diverse(evidence: Evidence) -> Finding | None:
-    """The newest sample grid shows nearly one picture many times, and so did those before."""
+    """The newest sample grid shows nearly one picture many times, and so did those before.
+
+    Before LEARNED steps this is no finding yet, only a note.
+    """
     step, real = max(evidence.grids, default=0), _diversity_of_real(evidence)
-    pictures = evidence.grid(step) if step >= LEARNED and real and not fallen(evidence) else None
+    pictures = evidence.grid(step) if step >= YOUNG and real and not fallen(evidence) else None
     if pictures is None or not real or (now := diversity(pictures)) >= ALIKE * real:
+        return None
+    if step < LEARNED:
+        evidence.missing["G's pictures"] = (
+            f"at step {step:,} they differ by {now:.0f} grey levels, real ones by {real:.0f}; that is judged from step "
+            f"{LEARNED:,} on"
+        )
         return None
     what = f"G draws nearly the same picture for every z: they differ by {now:.0f} grey levels, real ones by {real:.0f}"
     advice = "another --seed, a lower --lr, --beta1 0, a larger --batch-size; if D wins as well, see there"

@@ -58,7 +58,8 @@ def number(given: argparse.Namespace, name: str, kind: options.Kind, default: An
 def label_of(given: argparse.Namespace, by: Trained) -> int | None:
     """Return the class of all pictures, which networks that are told classes need. Raises UserError."""
     if given.label is None and by.config.classes:
-        raise UserError(f"--label: the networks of {by.run} draw one class at a time: say which, by name or number")
+        which = generate_options.classes_in_words(by.config, by.classes)
+        raise UserError(f"--label: the networks of {by.run} draw one class at a time: say which, {which}")
     return generate_options.as_label(given.label, by.config, by.classes)
 
 

@@ -12,7 +12,7 @@ first are left out. Hashes are looked up by their parts, so the time hardly grow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from dcgan import quick
 from dcgan.data import Source
 from dcgan.doctoring.data import thumbnails
+from dcgan.run.pace import LONG, in_words
 from gpunet.layers import Linear, ReLU, Sequential
 from gpunet.optim import Adam
 
@@ -29,6 +30,7 @@ BATCH = 128
 EPOCHS, LEAST, MOST = 30, 500, 3000  # passes over the pictures, and the fewest and most steps
 KEPT_X, KEPT_CODE = 0.8, 0.5  # shares of the numbers that a mask lets through
 LR = 1e-3
+TIMED = 20  # steps whose time says how long all of it will take
 
 
 class Autoencoder:
@@ -73,23 +75,38 @@ def small_pictures(pictures: np.ndarray) -> np.ndarray:
     return thumbnails(pictures[:, top : top + side, left : left + side], SIDE).reshape(len(pictures), -1)
 
 
-def trained(source: Source, seed: int = 0) -> Autoencoder:
-    """Return an autoencoder that has learnt the pictures of a source."""
+def trained(source: Source, seed: int = 0, progress: bool = False) -> Autoencoder:
+    """Return an autoencoder that has learnt the pictures of a source; say early how long all of this will take."""
     rng = np.random.default_rng(seed)
     some = small_pictures(source.batch(np.sort(rng.permutation(len(source))[: 10 * BATCH])))
     net = Autoencoder(some.mean(axis=0), float(some.std()) or 1.0)
     steps = 20 if quick.notice() else min(max(EPOCHS * len(source) // BATCH, LEAST), MOST)
-    for _ in tqdm(range(steps), unit="step", disable=None):
+    begun = time.monotonic()
+    for step in _bar(range(steps), "Learning the pictures", " steps", progress):
+        if step == TIMED:
+            each = (time.monotonic() - begun) / TIMED
+            _announce(each * (steps - TIMED + len(source) // BATCH), len(source))
         net.step(small_pictures(source.batch(rng.integers(0, len(source), BATCH))), rng)
     return net
 
 
-def duplicates(source: Source, seed: int = 0) -> dict[int, int]:
+def _announce(seconds: float, count: int) -> None:
+    """Say how long the search will take, if that is worth a word; a batch that is compared counts as a step here."""
+    if seconds >= LONG:
+        print(f"looking for near duplicates among {count:,} pictures takes about {in_words(seconds)}", flush=True)
+
+
+def _bar(steps: range, what: str, unit: str, progress: bool) -> tqdm:
+    return tqdm(steps, desc=what, unit=unit, delay=0.5, disable=not progress)
+
+
+def duplicates(source: Source, seed: int = 0, progress: bool = False) -> dict[int, int]:
     """Return {index: index of the picture before it that it is nearly the same as}."""
-    net, kept = trained(source, seed), Kept()
+    net, kept = trained(source, seed, progress), Kept()
     found = {}
-    for indices, small in _all(source):
-        for index, code in zip(indices.tolist(), net.hashes(small), strict=True):
+    for start in _bar(range(0, len(source), BATCH), "Looking for near duplicates", " batches", progress):
+        indices = np.arange(start, min(start + BATCH, len(source)))
+        for index, code in zip(indices.tolist(), net.hashes(small_pictures(source.batch(indices))), strict=True):
             if (before := kept.find(code)) is None:
                 kept.add(code, index)
             else:
@@ -124,10 +141,3 @@ class Kept:
     def _parts(self, code: bytes) -> list[tuple[int, bytes]]:
         size = len(code) // BANDS
         return [(part, code[part * size : (part + 1) * size]) for part in range(BANDS)]
-
-
-def _all(source: Source) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the indices and the thumbnails of all pictures, batch by batch."""
-    for start in range(0, len(source), BATCH):
-        indices = np.arange(start, min(start + BATCH, len(source)))
-        yield indices, small_pictures(source.batch(indices))

@@ -44,9 +44,9 @@ def opened(config: Config) -> Iterator[Source]:
         source.close()
 
 
-def batches(source: Source) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Yield (indices, pictures, labels) of all pictures in their order, at most BATCH at a time."""
-    for start in range(0, len(source), BATCH):
+def batches(source: Source, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Yield (indices, pictures, labels) of all pictures from `first` on, in order, at most BATCH at a time."""
+    for start in range(first, len(source), BATCH):
         indices = np.arange(start, min(start + BATCH, len(source)))
         pictures = source.batch(indices)
         yield indices, pictures, None if source.labels is None else np.asarray(source.labels)[indices]

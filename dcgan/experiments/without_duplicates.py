@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from tqdm import tqdm
 
 from dcgan.data.formats.listing import Listing, digest
 from dcgan.data.recipe import Recipe
@@ -34,9 +35,9 @@ def pack_once(listing: Listing, recipe: Recipe, out: Path, workers: int | None, 
         pack(listing, recipe, everything, workers, progress)
     source = PackedSource(everything, own=True)
     try:
-        found = dedup.duplicates(source)
+        found = dedup.duplicates(source, progress=progress)
         print(f"{len(found):,} near duplicates of {len(source):,} pictures are left out")
-        count = _copy(source, found, names_of(listing, source), out)
+        count = _copy(source, found, names_of(listing, source), out, progress)
     finally:
         source.close()
     everything.unlink()
@@ -60,14 +61,14 @@ def names_of(listing: Listing, source: PackedSource) -> list[str]:
     return names if len(names) == len(source) else [f"picture {number}" for number in range(len(source))]
 
 
-def _copy(source: PackedSource, found: dict[int, int], names: list[str], out: Path) -> int:
+def _copy(source: PackedSource, found: dict[int, int], names: list[str], out: Path, progress: bool) -> int:
     """Write the pictures that are no near duplicates into `out`, which is whole or not there; return their number."""
     kept = np.array([index for index in range(len(source)) if index not in found])
     skipped = [*source.skipped, *((names[i], f"near duplicate of {names[before]}") for i, before in found.items())]
     part, text = out.with_name(out.name + ".part"), h5py.string_dtype()
     try:
         with h5py.File(part, "w") as file:
-            _copy_images(file, source, kept)
+            _copy_images(file, source, kept, progress)
             if source.labels is not None:
                 file["labels"] = np.asarray(source.labels)[kept].astype("int32")
                 file.create_dataset("classes", data=np.array(source.classes, dtype=object), dtype=text)
@@ -82,12 +83,13 @@ def _copy(source: PackedSource, found: dict[int, int], names: list[str], out: Pa
     return len(kept)
 
 
-def _copy_images(file: h5py.File, source: PackedSource, kept: np.ndarray) -> None:
+def _copy_images(file: h5py.File, source: PackedSource, kept: np.ndarray, progress: bool) -> None:
     """Write the pictures `kept` of a source, and their checksums."""
     shape, chunk = source.images.shape[1:], source.images.chunks[0]
     images = file.create_dataset("images", (len(kept), *shape), "uint8", chunks=(min(chunk, len(kept)), *shape))
     sums = np.empty(len(kept), "uint32")
-    for row, index in enumerate(kept.tolist()):
+    bar = tqdm(kept.tolist(), desc="Writing images", unit=" images", delay=0.5, disable=not progress)
+    for row, index in enumerate(bar):
         image = source.batch(np.array([index]))[0]
         images[row], sums[row] = image, checksum(image)
     file[SUMS] = sums

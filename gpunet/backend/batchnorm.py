@@ -15,10 +15,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gpunet import kernels
-from gpunet.backend import factors
+from gpunet.backend import batchnorm_factors
 from gpunet.backend.activations import derivative
 from gpunet.backend.columns import add_groups
 from gpunet.backend.devices import Array, array_module, on_cuda, operation, written
+from gpunet.backend.factors import Factor
 from gpunet.backend.launches import (
     arrivals,
     at_once,
@@ -57,7 +58,7 @@ def batchnorm(
     running: (mean (C,), variance (C,), momentum), averages to move by new = (1 - momentum) old + momentum batch, with
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
     x may hold several batches, one after another, each normalised on its own: statistics are then (batches, C).
-    precision: y is then a Factor of it (factors.py); for the kernels only.
+    precision: y is then a Factor of it (factors.py). The kernels also take a Factor for x.
     """
     xp = array_module(x)
     y, statistics = xp.empty(x.shape, x.dtype), []
@@ -92,7 +93,7 @@ def batchnorm_backward(
     dx = scale * rstd * (dz - dshift / M - x_hat * dscale / M)
 
     out: arrays for dscale and dshift. Several batches are told by mean and rstd (batches, C). precision: dx is then a
-    Factor of it, and a new array; for the kernels only.
+    Factor of it (a new array, unless dy is one, too); the kernels also take Factors for dy and x.
     """
     batches = 1 if mean.ndim == 1 else len(mean)
     dy = array_module(x).ascontiguousarray(dy)  # else `parts` would be a copy of a strided view, and get dx
@@ -177,14 +178,16 @@ def shape_of(x: Array, batches: int) -> Shape:
 @batchnorm.kernel
 def batchnorm_kernel(
     x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None
-) -> tuple[Array, Array, Array, Array]:
-    x, shape = contiguous(x), shape_of(x, batches)
-    mean, var, rstd = empty(x, 3, *([batches] if batches > 1 else []), shape.channels)
+) -> tuple[Array | Factor, Array, Array, Array]:
+    stored, shape = isinstance(x, Factor), shape_of(x, batches)
+    x = x if stored else contiguous(x)
+    like = x.numbers if stored else x
+    mean, var, rstd = empty(like, 3, *([batches] if batches > 1 else []), shape.channels, dtype=x.dtype)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     results = (mean, var, rstd, running_mean, running_var)
-    statistics(x, shape, results, eps, momentum)
-    if precision:
-        return factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
+    (batchnorm_factors.statistics if stored else statistics)(x, shape, results, eps, momentum)
+    if precision or stored:
+        return batchnorm_factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
     return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
 
 
@@ -222,15 +225,16 @@ def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Ar
 def batchnorm_backward_kernel(
     dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False
 ) -> tuple:
-    dy, x, channels, batches = contiguous(dy), contiguous(x), mean.shape[-1], mean.size // mean.shape[-1]
-    dscale, dshift = (empty(x, channels) if array is None else array for array in out)
-    per_batch = empty(x, batches, 2, channels)
-    given = (dy, x, mean, rstd, scale, shift)
-    reduce_backward(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    dy, x = (array if isinstance(array, Factor) else contiguous(array) for array in (dy, x))
+    channels, batches = mean.shape[-1], mean.size // mean.shape[-1]
+    dscale, dshift = (empty(mean, channels) if array is None else array for array in out)
+    per_batch, stored = empty(mean, batches, 2, channels), isinstance(dy, Factor) or isinstance(x, Factor)
+    given, reduce = (dy, x, mean, rstd, scale, shift), batchnorm_factors.reduce_backward if stored else reduce_backward
+    reduce(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
     if given_statistics:
         per_batch.fill(0)  # the terms of dx that come from the statistics
-    if precision:
-        return factors.batchnorm_backward_apply(given, per_batch, slope, precision), dscale, dshift
+    if precision or stored:
+        return batchnorm_factors.apply_backward(given, per_batch, slope, precision), dscale, dshift
     rows = x.size // channels // batches
     args = (dy, *given, per_batch, rows, channels, slope)
     rows_of_blocks("batchnorm.backward_apply", args, rows, channels, batches)

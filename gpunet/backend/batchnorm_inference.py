@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 
+from gpunet.backend import batchnorm_factors
 from gpunet.backend.batchnorm import (
     affine,
     backward_part,
@@ -21,6 +22,7 @@ from gpunet.backend.batchnorm import (
     per_channel,
 )
 from gpunet.backend.devices import Array, array_module, operation, written
+from gpunet.backend.factors import Factor
 from gpunet.backend.launches import contiguous, empty
 
 # ---- reference: array code ------------------------------------------------------------------------------------------
@@ -28,9 +30,19 @@ from gpunet.backend.launches import contiguous, empty
 
 @operation
 def batchnorm_inference(
-    x: Array, mean: Array, var: Array, scale: Array | None, shift: Array | None, eps: float, slope: float = 1.0
+    x: Array,
+    mean: Array,
+    var: Array,
+    scale: Array | None,
+    shift: Array | None,
+    eps: float,
+    slope: float = 1.0,
+    precision: str | None = None,
 ) -> Array:
-    """Normalise x (..., C) by given statistics, the running averages: every row is then independent of the others."""
+    """Normalise x (..., C) by given statistics, the running averages: every row is then independent of the others.
+
+    precision: y is then a Factor of it; for the kernels, which also take one for x.
+    """
     rstd, y = 1 / array_module(x).sqrt(var + x.dtype.type(eps)), array_module(x).empty(x.shape, x.dtype)
     affine(parts(y)[0], parts(x)[0], *coefficients(mean, rstd, scale, shift), slope)
     return y
@@ -62,7 +74,9 @@ def batchnorm_inference_backward(
 
 
 @batchnorm_inference.kernel
-def batchnorm_inference_kernel(x, mean, var, scale, shift, eps, slope=1.0) -> Array:
+def batchnorm_inference_kernel(x, mean, var, scale, shift, eps, slope=1.0, precision=None) -> Array | Factor:
+    if precision or isinstance(x, Factor):
+        return batchnorm_factors.normalise(x, mean, _rstd(var, eps), scale, shift, slope, precision)
     return normalise(contiguous(x), mean, _rstd(var, eps), scale, shift, slope) if x.size else empty(x, *x.shape)
 
 

@@ -13,6 +13,7 @@ import math
 
 from gpunet import kernels
 from gpunet.backend.devices import Array, on_cuda, operation, written
+from gpunet.backend.factors import Factor, file_of, real
 from gpunet.backend.launches import (
     arrivals,
     at_once,
@@ -31,7 +32,10 @@ from gpunet.backend.threads import column_sums, row_sum
 
 @operation
 def column_sum(dy: Array, out: Array | None = None) -> Array:
-    """Return the sum of dy (..., C) over all axes but the last, in `out` if given: a bias's gradient (C,)."""
+    """Return the sum of dy (..., C) over all axes but the last, in `out` if given: a bias's gradient (C,).
+
+    The kernels also take a Factor of 16 bits (factors.py) for dy; the sum is float32.
+    """
     total = column_sums(row_sum, dy.reshape(-1, dy.shape[-1]))
     return written(total, out)
 
@@ -40,8 +44,11 @@ def column_sum(dy: Array, out: Array | None = None) -> Array:
 def column_sum_kernel(dy: Array, out: Array | None = None) -> Array:
     channels, cuda = dy.shape[-1], on_cuda(dy)
     if not dy.size:
-        return written(zeros(dy, channels), out)
+        return written(zeros(real(dy), channels), out)
     rows = dy.size // channels
+    if isinstance(dy, Factor):
+        k = rows_side_by_side(rows, channels)
+        return _sum_at_once(dy.reshape(rows // k, k * channels), channels, out)
     k = rows_side_by_side(rows, channels)
     x = contiguous(dy).reshape(rows // k, k * channels)
     if at_once(x):
@@ -53,12 +60,15 @@ def column_sum_kernel(dy: Array, out: Array | None = None) -> Array:
     return written(x[0], out)
 
 
-def _sum_at_once(x: Array, channels: int, out: Array | None) -> Array:
+def _sum_at_once(x: Array | Factor, channels: int, out: Array | None) -> Array:
     """Return the sums of x (rows, k * channels) over its rows and over the k columns of each channel, by one launch."""
-    total = empty(x, channels) if out is None or not out.flags.c_contiguous else out
-    (rows, width), (grid, block, each) = x.shape, block_sums([x], *x.shape)
-    parts, counters = empty(x, grid[0], width), arrivals(x, grid[1])
-    kernels.launch("columns.column_sum_at_once", grid, block, (total, parts, counters, x, rows, width, channels, each))
+    entry, numbers = "columns.column_sum_at_once", x
+    if isinstance(x, Factor):
+        entry, numbers = f"{file_of(x.precision)}.column_sum", x.numbers
+    total = empty(numbers, channels, dtype=x.dtype) if out is None or not out.flags.c_contiguous else out
+    (rows, width), (grid, block, each) = x.shape, block_sums([numbers], *x.shape)
+    parts, counters = empty(total, grid[0], width), arrivals(total, grid[1])
+    kernels.launch(entry, grid, block, (total, parts, counters, numbers, rows, width, channels, each))
     return total if total is out else written(total, out)
 
 

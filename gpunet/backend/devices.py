@@ -26,6 +26,8 @@ def device_of(array: Array) -> str:
         return "cpu"
     if is_cupy(array):
         return "cuda"
+    if hasattr(array, "numbers"):  # a Factor (factors.py)
+        return device_of(array.numbers)
     raise TypeError(f"got a {type(array).__name__}, expected a NumPy or CuPy array: convert it by numpy.asarray")
 
 

@@ -13,11 +13,13 @@ computes it; the convolution rounds everything else itself.
 
 from __future__ import annotations
 
-from gpunet.backend.devices import Array
-from gpunet.backend.launches import address, contiguous, elements, empty, rows_of_blocks
+from gpunet.backend import choices
+from gpunet.backend.devices import Array, device_of
+from gpunet.backend.launches import address, contiguous, elements, empty
 
 # The precisions whose factors are rounded, and the dtypes that these have.
 DTYPES = {"tf32": "float32", "bf16": "uint16", "fp16": "float16"}
+STORED = ("bf16", "fp16")  # those that layers hand to each other, whether or not a convolution is next to read them
 CHUNK = 16  # bytes that the kernels copy at once: factors begin at a multiple
 
 
@@ -41,6 +43,10 @@ class Factor:
     def ndim(self) -> int:
         return self.numbers.ndim
 
+    @property
+    def size(self) -> int:
+        return self.numbers.size
+
     def __len__(self) -> int:
         return len(self.numbers)
 
@@ -53,6 +59,27 @@ class Factor:
         if self.precision == "bf16":  # the upper half of a float32's bits
             return (self.numbers.astype("uint32") << 16).view("float32")
         return self.numbers.astype("float32", copy=False)
+
+
+def storage(array: Array) -> str | None:
+    """Return the precision of the factors that layers hand to each other on the device of an array: a name of STORED.
+
+    None: they hand over float32. That is so without tensor cores, and for their formats of 32 bits.
+    """
+    precision = choices.rounding(device_of(array), array.dtype)
+    return precision if precision in STORED else None
+
+
+def real(x: Array | Factor) -> Array:
+    """Return x as float32, for whoever takes no Factor."""
+    return x.real() if isinstance(x, Factor) else x
+
+
+def pointers(x: Array | Factor | None) -> tuple[Array | None, Array | None]:
+    """Return x as the kernels take an array that may be of floats or of 16-bit factors: (x, None) or (None, x)."""
+    if isinstance(x, Factor):
+        return (None, x.numbers) if x.precision in STORED else (x.numbers, None)
+    return (None if x is None else contiguous(x)), None
 
 
 def factor(x: Array | Factor, precision: str) -> Array:
@@ -81,36 +108,16 @@ def leaky_relu(x: Array, slope: float, precision: str) -> Factor:
     return Factor(_elementwise("leaky_relu", x, precision, slope).numbers, precision, slope)
 
 
-def leaky_relu_backward(dy: Array, y: Factor, slope: float) -> Array:
-    """Return dx = dy where y > 0, else slope * dy, written into dy, which is no factor."""
-    dy = contiguous(dy)
-    elements(f"{file_of(y.precision)}.leaky_relu_backward", (dy, dy, y.numbers, dy.size, slope), dy.size)
+def leaky_relu_backward(dy: Array | Factor, y: Factor, slope: float) -> Array | Factor:
+    """Return dx = dy where y > 0, else slope * dy, written into dy: plain numbers, or a factor of y's precision."""
+    if isinstance(dy, Factor):
+        plain, rounded = None, factor(dy, y.precision)
+    else:
+        dy = contiguous(dy)
+        plain, rounded = dy, None
+    args = (y.numbers, plain, plain, rounded, rounded, y.size, slope)
+    elements(f"{file_of(y.precision)}.leaky_relu_backward", args, y.size)
     return dy
-
-
-def normalise(
-    x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float, precision: str
-) -> Factor:
-    """Return y = leaky_relu((x - mean) rstd scale + shift, slope) as a factor; mean and rstd (C,) or (batches, C)."""
-    y, channels, batches = empty(x, *x.shape, dtype=DTYPES[precision]), x.shape[-1], mean.size // x.shape[-1]
-    rows = x.size // channels // batches
-    args = (y, x, mean, rstd, scale, shift, rows, channels, slope)
-    rows_of_blocks(f"{file_of(precision)}.normalise", args, rows, channels, batches)
-    return Factor(y, precision)
-
-
-def batchnorm_backward_apply(given: tuple, per_batch: Array, slope: float, precision: str) -> Factor:
-    """Return dx of batch norm as a factor; given: dy, x, mean, rstd, scale, shift; per_batch (batches, 2, C).
-
-    A factor of 32 bits is written into dy.
-    """
-    dy, x, *_ = given
-    channels, batches = x.shape[-1], len(per_batch)
-    rows = x.size // channels // batches
-    dx = dy if precision == "tf32" else empty(x, *x.shape, dtype=DTYPES[precision])
-    args = (dx, *given, per_batch, rows, channels, slope)
-    rows_of_blocks(f"{file_of(precision)}.backward_apply", args, rows, channels, batches)
-    return Factor(dx, precision)
 
 
 def _elementwise(entry: str, x: Array, precision: str, *scalars: float) -> Factor:

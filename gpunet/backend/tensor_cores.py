@@ -21,8 +21,8 @@ from gpunet.backend.sizes import Sizes, require_fit
 
 CHANNELS = 8  # channels are a multiple of this: 16 bytes of 16-bit numbers
 TAPS = 15  # at most, on each axis
-STAGES = 4  # tiles of both factors in shared memory (loop.cuh)
 LINE = 64  # bytes along K of a row of a tile
+CHUNK = 16  # bytes that a thread copies at once
 PAIR = 8  # bytes of two float32 numbers, which a thread writes at once
 BLOCKS = 120  # occupy a large GPU: about one for each multiprocessor
 SHORTEST = 16  # tiles along K, at least, that a split gets: else writing its part of the sum costs more than it saves
@@ -136,9 +136,7 @@ def _arguments(out: Array, left: Array, right: Array, bias: Array | None, after:
     return [*results, left, right, bias, after.mask, after.slope]
 
 
-def _launch(
-    entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, arguments: list[Any], sizes: Sizes
-) -> None:
+def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, arguments: list[Any], sizes: Sizes) -> None:
     """Start a kernel that computes `phases` times (M, N) in `out`."""
     if not out.size:
         return
@@ -151,6 +149,14 @@ def _launch(
     if cut.splits > 1:
         parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
         counters = arrivals(out, down * across * cut.splits, "pairs")
-    grid, shared_bytes = (down, across, cut.splits), STAGES * LINE * (tile.rows + tile.columns)
     arguments = [*arguments, parts, counters, *sizes, cut.splits]
-    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", grid, tile.threads, arguments, shared_bytes)
+    shared = _shared_bytes(entry, tile)
+    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", (down, across, cut.splits), tile.threads, arguments, shared)
+
+
+def _shared_bytes(entry: str, tile: Tile) -> int:
+    """Return the bytes of the ring of stages in loop.cuh: four stages of a tap, or three of two taps (strips.cuh)."""
+    if entry.startswith("weight_grad"):
+        return 4 * LINE * (tile.rows + tile.columns)
+    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Pixels in tiles.cuh
+    return 3 * LINE * (lines + 2 * tile.columns)

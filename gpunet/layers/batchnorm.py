@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import backend
+from gpunet.backend import factors
 from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import Factor
 from gpunet.layers.base import Layer, Parameter, Rounding, unrounded
@@ -21,7 +22,7 @@ class BatchNorm(Layer):
 
     Sequential sets `slope` where a ReLU or LeakyReLU follows: both then run in one pass (see gpunet.backend.batchnorm).
     It sets rounding_y and rounding_dx where the neighbour is a convolution, which may want y or dx as a Factor
-    (see gpunet.backend.factors).
+    (see gpunet.backend.factors). x and dy may be Factors of 16 bits.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class BatchNorm(Layer):
         self.shift = Parameter(np.zeros(channels, "float32")) if shift else None
         self.buffers = {"running_mean": np.zeros(channels, "float32"), "running_var": np.ones(channels, "float32")}
 
-    def forward(self, x: Array) -> Array | Factor:
+    def forward(self, x: Array | Factor) -> Array | Factor:
         running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
         if x.shape[-1] != self.channels or x.dtype != running_mean.dtype:
             raise ValueError(
@@ -54,7 +55,8 @@ class BatchNorm(Layer):
         scale, shift = self._affine()
         if not self.training and not self.batch_statistics:
             self.save(x)
-            return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, self.eps, self.slope)
+            more = (self.eps, self.slope, self.rounding_y())
+            return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, *more)
         if x.shape[0] % self.batches:
             raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
         if x.size // self.channels < 2 * self.batches:
@@ -65,7 +67,7 @@ class BatchNorm(Layer):
         self.save(x, mean, rstd)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | Factor | None:
+    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
         x, *statistics = self.take()
         out = [parameter and parameter.first_grad() for parameter in (self.scale, self.shift)]
         more = (self.slope, out, self.rounding_dx())
@@ -80,6 +82,12 @@ class BatchNorm(Layer):
         if self.shift and self.shift.trainable:
             self.shift.add_grad(written, dshift)
         return dx
+
+    def rounding_x(self) -> str | None:
+        """Return the precision of a Factor that this layer takes for x now, None if it takes none; the same for dy."""
+        return factors.storage(self.buffers["running_mean"])
+
+    rounding_dy = rounding_x
 
     def _affine(self) -> tuple[Array | None, Array | None]:
         return self.scale.data if self.scale else None, self.shift.data if self.shift else None

@@ -50,8 +50,13 @@ class _Conv(Layer):
         raise NotImplementedError
 
     def rounding_dy(self) -> str | None:
-        """Return the same for dy. The gradient of a bias needs dy as it is."""
+        """Return the same for dy. The gradient of a bias is a sum of dy as it is, or as 16 bits store it."""
         raise NotImplementedError
+
+    def _rounding_at(self, *of: Callable[..., str | None]) -> str | None:
+        """Return what the first of some functions says that says something, for a layer with its bias or without."""
+        precision = next(filter(None, map(self._rounding, of)), None)
+        return precision if self.bias is None or precision in factors.STORED else None
 
     def _rounding(self, of: Callable[..., str | None]) -> str | None:
         weight = self.weight.data
@@ -121,11 +126,11 @@ class Conv2d(_Conv):
     def _activated(self, conv: Any, X: Array) -> Array | Factor:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
-        if self.slope == 1:
-            return conv.output(X, bias)
         if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
             return conv.output(X, bias, After(self.slope, rounds=precision is not None))
         y = conv.output(X, bias)
+        if self.slope == 1:
+            return y
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
 
     def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
@@ -140,11 +145,11 @@ class Conv2d(_Conv):
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
-        if before != 1 and self.rounding_dx():
-            return conv.input_grad(Y, None, After(before, X, rounds=True))
         if self.hands_cells and isinstance(conv, RoundedCells):
             return conv.input_grad_cells(Y)
-        return conv.input_grad(Y)
+        if not (isinstance(conv, Rounded) and self.rounding_dx()):
+            return conv.input_grad(Y)
+        return conv.input_grad(Y, None, After(before, X if before != 1 else None, rounds=True))
 
     def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
         """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
@@ -158,7 +163,7 @@ class Conv2d(_Conv):
         return self._rounding(form.rounding)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding) or self._rounding(self._of_pictures)
+        return self._rounding_at(form.rounding, self._of_pictures)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)
@@ -193,28 +198,35 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array) -> Array | Cells:
+    def forward(self, x: Array | Factor) -> Array | Cells | Factor:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
         if self.hands_cells and isinstance(conv, RoundedCells) and not self.bias and fused():
             return conv.input_grad_cells(Y)
-        return conv.input_grad(Y, self.bias.data if self.bias else None)
+        bias = self.bias.data if self.bias else None
+        if isinstance(conv, Rounded) and self.rounding_y():
+            return conv.input_grad(Y, bias, After(rounds=True))
+        return conv.input_grad(Y, bias)
 
-    def backward(self, dy: Array | Cells, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: Array | Cells | Factor, input_grad: bool = True) -> Array | Factor | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         X = conv.input_form(dy)  # and dy the part of its x
         if self.weight.trainable:
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
-        return conv.output(X) if input_grad else None
+        if not input_grad:
+            return None
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches) and self.rounding_dx():
+            return conv.output(X, None, After(rounds=True))
+        return conv.output(X)
 
     def rounding_x(self) -> str | None:
         return self._rounding(form.rounding) or self._rounding(self._of_pictures)
 
     def rounding_dy(self) -> str | None:
-        return None if self.bias else self._rounding(form.rounding)
+        return self._rounding_at(form.rounding)
 
     def sizes(self, x: Array) -> Sizes:
         self._check(x)

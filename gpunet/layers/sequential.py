@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from gpunet.backend import factors
 from gpunet.backend.cells import Cells, Layout
 from gpunet.backend.devices import Array
-from gpunet.backend.factors import Factor
 from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
 from gpunet.layers.base import Layer, unrounded
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
 from gpunet.layers.spectral import SpectralNorm
+
+Handing = BatchNorm | Conv2d | ConvTranspose2d  # layers that take and hand over Factors
 
 
 class Sequential(Layer):
@@ -22,7 +24,8 @@ class Sequential(Layer):
     A ReLU or LeakyReLU right behind a BatchNorm runs inside the normalisation's own pass, forward and backward: one
     trip through memory instead of two; so does a LeakyReLU right behind a Conv2d, in a SpectralNorm or not. The layer
     stays in the list; only its work moves. Where a convolution multiplies rounded numbers, the layer that writes them
-    for it rounds them (gpunet.backend.factors).
+    for it rounds them. In 16 bits, so do all convolutions and batch norms that stand side by side: what they hand over
+    takes half the memory (gpunet.backend.factors).
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -37,11 +40,8 @@ class Sequential(Layer):
             else:
                 self._steps.append(layer)
         for before, after in itertools.pairwise(map(_inner, self._steps)):
-            if isinstance(before, BatchNorm | Conv2d) and isinstance(after, Conv2d | ConvTranspose2d):
-                before.rounding_y = after.rounding_x
-            leaky = getattr(before, "slope", 1.0) != 1  # its derivative takes float32, unless a Conv2d has done it
-            if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm | Conv2d):
-                after.rounding_dx = unrounded if leaky and isinstance(after, BatchNorm) else before.rounding_dy
+            if isinstance(before, Handing) and isinstance(after, Handing):
+                before.rounding_y, after.rounding_dx = after.rounding_x, _rounding_between(before, after)
             if isinstance(before, ConvTranspose2d):
                 before.hands_cells = isinstance(after, Tanh)
 
@@ -69,7 +69,7 @@ class Sequential(Layer):
                 if isinstance(inner, Sequential):
                     yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
             x = layer.forward(x)
-            yield name, layer, x.real() if isinstance(x, Factor) else x
+            yield name, layer, factors.real(x)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
@@ -128,12 +128,23 @@ def _inner(layer: Layer) -> Layer:
 
 def _set_alone(layer: Layer) -> None:
     """Undo what another list, in which the layer was before, has settled with its neighbours there."""
-    if isinstance(layer, BatchNorm | Conv2d | ConvTranspose2d):
+    if isinstance(layer, Handing):
         layer.rounding_y = layer.rounding_dx = unrounded
     if isinstance(layer, Conv2d | ConvTranspose2d):
         layer.hands_cells = False
     if isinstance(layer, BatchNorm | Conv2d):
         layer.slope = 1.0
+
+
+def _rounding_between(before: BatchNorm | Conv2d | ConvTranspose2d, after: Layer) -> Callable[[], str | None]:
+    """Return the function that says in which precision the layer before takes dy as a Factor.
+
+    The derivative of a leaky ReLU that runs inside a convolution comes first, and takes float32 or 16 bits; but a
+    convolution behind it computes it in its own pass.
+    """
+    if isinstance(before, Conv2d) and before.slope != 1 and not isinstance(after, Conv2d):
+        return lambda: factors.storage(before.weight.data)
+    return before.rounding_dy
 
 
 def _runs_inside(layer: Layer, before: Layer | None) -> bool:

@@ -1,7 +1,7 @@
 // The forward pass: y (N, OH, OW, F) of x (N, H, W, C) and weight (KH, KW, C, F); bias (F).
 //
 // Grid: x = tiles of rows, y = tiles of columns, z = splits of k. A block has as many threads as its __launch_bounds__
-// say, and STAGES tiles of both factors in shared memory. There is a kernel for each shape of tile; the repetition is
+// say, and STAGES stages of both factors in shared memory. There is a kernel for each shape of tile; the repetition is
 // needed, because the loader reads the parameter lists from this text.
 //
 // y is null where `rounded` takes the result, and the other way round; bias, mask and slope: Result in loop.cuh.

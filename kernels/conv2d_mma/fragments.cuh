@@ -16,11 +16,12 @@
 // The place in a tile where a lane begins to read; `first` is the first row (or column) of its warp. Lane 8 i + j names
 // line j of matrix i. For operand a, matrix 1 holds the next 8 rows and matrix 2 the next k's; for operand b, matrix 1
 // holds the next k's and matrix 2 the next 8 columns; matrix 3 holds both.
-template <class Tile, bool A>
-__device__ int first_place(int first) {
+template <class Tile, bool A, class Pass>
+__device__ int first_place(int first, const Pass& pass) {
     const int matrix = threadIdx.x % 32 / 8, line = threadIdx.x % 8, rows = A ? matrix % 2 : matrix / 2;
     const int ks = A ? matrix / 2 : matrix % 2;
-    if (Tile::ALONG_K) return Tile::place(first + rows * 8 + line, ks);
+    if constexpr (Tile::ALONG_K && A) return Tile::place(pass.strips.line(first + rows * 8 + line), ks);
+    if constexpr (Tile::ALONG_K) return Tile::place(first + rows * 8 + line, ks);
     if (sizeof(Number) == 2) return Tile::place(ks * 8 + line, first / VEC + rows);
     const int row = first + threadIdx.x % 32 / 4 * (A ? 2 : 1), t = threadIdx.x % 4;
     return Tile::place(t, row / VEC) + row % VEC * sizeof(Number);
@@ -32,7 +33,8 @@ __device__ int first_place(int first) {
 // the other way round.
 template <class Tile, bool A>
 __device__ void read_16(unsigned (&r)[4], SharedAddress tile, int first, int i, int step) {
-    if constexpr (Tile::ALONG_K) load_matrices(r, tile + (first ^ step * 2 * CHUNK) + i * 16 * Tile::LINE);
+    if constexpr (Tile::ALONG_K && A) load_matrices(r, tile + first + step * 2 * Tile::PLANE);
+    else if constexpr (Tile::ALONG_K) load_matrices(r, tile + (first ^ step * 2 * CHUNK) + i * 16 * Tile::LINE);
     else if constexpr (sizeof(Number) == 2)
         load_matrices_turned(r, tile + (first ^ i % 4 * 2 * CHUNK) + i / 4 * 8 * CHUNK + step * 16 * Tile::LINE);
     else if constexpr (A)
@@ -62,16 +64,26 @@ template <class Shape, class Pass>
 struct Sums {
     static constexpr int TM = Shape::TM, TN = Shape::TN, COUNT = TM * TN * 4;
     static constexpr bool NEIGHBOURS = !Pass::A::ALONG_K && sizeof(Number) == 4;  // rows 2 g, 2 g + 1, not g, g + 8
+    static constexpr int A_PLACES = Pass::A::ALONG_K ? TM : 1;
     float sums[TM][TN][4] = {};
-    int a_first = first_place<typename Pass::A, true>(Shape::first_row());
-    int b_first = first_place<typename Pass::B, false>(Shape::first_column());
+    int a_first[A_PLACES], b_first;
 
+    __device__ explicit Sums(const Pass& pass) {
+UNROLL_ALL
+        for (int i = 0; i < A_PLACES; ++i) {
+            a_first[i] = first_place<typename Pass::A, true>(Shape::first_row() + i * 16, pass);
+            keep(a_first[i]);
+        }
+        b_first = first_place<typename Pass::B, false>(Shape::first_column(), pass);
+        keep(b_first);
+    }
     __device__ void multiply(SharedAddress a_tile, SharedAddress b_tile) {
 UNROLL_ALL
         for (int step = 0; step < DEPTH / Format::K; ++step) {
             unsigned a[TM][4], b[TN / 2][4];
 UNROLL_ALL
-            for (int i = 0; i < TM; ++i) read_16<typename Pass::A, true>(a[i], a_tile, a_first, i, step);
+            for (int i = 0; i < TM; ++i)
+                read_16<typename Pass::A, true>(a[i], a_tile, a_first[i % A_PLACES], i, step);
 UNROLL_ALL
             for (int j = 0; j < TN / 2; ++j) read_16<typename Pass::B, false>(b[j], b_tile, b_first, j, step);
 UNROLL_ALL
@@ -82,6 +94,13 @@ UNROLL_ALL
                     Format::multiply(sums[i][j], a[i], of_j);
                 }
         }
+    }
+    // The two taps of a stage, or the only one.
+    __device__ void multiply_taps(const Pass& pass, SharedAddress a_tile, SharedAddress b_tile, bool pair) {
+        const SharedAddress end = b_tile + (pair ? 2 : 1) * Pass::B::BYTES;
+        a_tile += pass.first_tap();
+#pragma unroll 1
+        for (; b_tile != end; b_tile += Pass::B::BYTES, a_tile += pass.second_tap()) multiply(a_tile, b_tile);
     }
     // Call body(row, column, two neighbours) for all sums; rows and columns count within the block's tile.
     template <class Body>

@@ -2,7 +2,7 @@
 // transposed convolution.
 //
 // Grid: x = tiles of rows and phases: block x computes tile x / phases of phase x % phases; y = tiles of columns, z =
-// splits of k. A block has as many threads as its __launch_bounds__ say, and STAGES tiles of both factors in shared
+// splits of k. A block has as many threads as its __launch_bounds__ say, and STAGES stages of both factors in shared
 // memory. There is a kernel for each shape of tile; the repetition is needed, because the loader reads the parameter
 // lists from this text.
 //

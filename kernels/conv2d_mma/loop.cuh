@@ -1,11 +1,15 @@
 // One block's tile of out[m, n] = sum over k of a[m, k] * b[k, n].
 //
-//            k ->            n ->                       tile 0   tile 1   tile 2   tile 3  ...
-//        +---------+     +-----+                 fetch    #0       #1       #2       #3
-//      m | a tiles | x k | b   |                 multiply                            #0        (STAGES = 4)
+//            k ->            n ->
+//        +---------+     +-----+                 fetch     #0       #1       #2       #3     ...
+//      m | a tiles | x k | b   |                 multiply                    #0       #1              (STAGES = 3)
 //        +---------+     |tiles|
-//                        +-----+                 one barrier per tile: "#i has arrived, and all have used #i-1".
-//                                                Then #i+3 is copied to where #i-1 lay.
+//                        +-----+                 one barrier per stage: "#i has arrived, and all have used #i-1".
+//                                                Then #i+2 is copied to where #i-1 lay.
+//
+// A stage holds a tile of a and a tile of b. Where two taps read the same pixels it holds a tile of b for each of them,
+// and the tile of a is multiplied twice, the second time a line further on (strips.cuh). TAPS is how many tiles of b
+// there is room for. A weight gradient has a tap in each of its four stages, the other passes have three stages.
 
 // The result takes the sums. Either `out` or `rounded` is given: floats, or factors for the next convolution.
 struct Result {
@@ -30,34 +34,34 @@ struct Result {
     }
 };
 
-constexpr int STAGES = 4;  // tiles of both factors that shared memory holds
-
 template <class Shape, class Pass>
 __device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile) {
     extern __shared__ uint4 memory[];
-    constexpr int STAGE = Pass::A::BYTES + Pass::B::BYTES;
+    constexpr int STAGES = Pass::STAGES, STAGE = Pass::A::BYTES + Pass::TAPS * Pass::B::BYTES;
     const SharedAddress ring = shared_address(memory);
     const int m0 = row_tile * Shape::ROWS, n0 = blockIdx.y * Shape::COLUMNS;
     if (m0 >= pass.M()) return;
-    const int share = (pass.tiles() + splits - 1) / splits;
-    const int begin = min(pass.tiles(), int(blockIdx.z) * share), end = min(pass.tiles(), begin + share);
+    const int share = (pass.stages() + splits - 1) / splits;
+    const int begin = min(pass.stages(), int(blockIdx.z) * share), end = min(pass.stages(), begin + share);
     pass.start(m0, n0, begin);
-    Sums<Shape, Pass> sums;
-    keep(sums.a_first), keep(sums.b_first);
+    Sums<Shape, Pass> sums(pass);
     const SharedAddress last = ring + (STAGES - 1) * STAGE;
+    unsigned pairs = 0;  // bit i: the stage i later than the one that is multiplied has two taps
 #pragma unroll 1
     for (int i = 0; i < STAGES - 1; ++i) {  // fill the ring up to its last place
-        if (begin + i < end) pass.fetch(ring + i * STAGE, ring + i * STAGE + Pass::A::BYTES);
+        if (begin + i < end) pairs |= pass.fetch(ring + i * STAGE, ring + i * STAGE + Pass::A::BYTES) << i;
         copy_async_commit();
     }
-    SharedAddress use = ring, fill = last;  // where tiles are read, and where those STAGES - 1 later are written
-    for (int tile = begin; tile < end; ++tile) {
-        copy_async_wait<STAGES - 2>();  // this thread's copies of `tile` have arrived
-        __syncthreads();                // everybody's have; and nobody reads the tile before it any more
-        if (tile + STAGES - 1 < end) pass.fetch(fill, fill + Pass::A::BYTES);
+    SharedAddress use = ring, fill = last;  // which stage is read, and where the one STAGES - 1 later is written
+    for (int stage = begin; stage < end; ++stage) {
+        copy_async_wait<STAGES - 2>();  // this thread's copies of `stage` have arrived
+        __syncthreads();                // everybody's have; and nobody reads the stage before it any more
+        if (stage + STAGES - 1 < end) pairs |= pass.fetch(fill, fill + Pass::A::BYTES) << (STAGES - 1);
         copy_async_commit();
-        sums.multiply(use, use + Pass::A::BYTES);
-        fill = use;  // these tiles have been used when the next ones are written
+        if constexpr (Pass::TAPS == 1) sums.multiply(use, use + Pass::A::BYTES);
+        else sums.multiply_taps(pass, use, use + Pass::A::BYTES, pairs & 1);
+        pairs >>= 1;
+        fill = use;  // this stage has been used when the next one is written
         use = use == last ? ring : use + STAGE;
     }
     pass.after_loop();

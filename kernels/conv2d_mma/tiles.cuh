@@ -1,7 +1,8 @@
 // Tiles of the two factors in shared memory: ROWS rows of a (or columns of b) times DEPTH k's, 64 bytes along k.
 //
 // A tile keeps the order of the array that it comes from, so that a copy moves a chunk of 16 bytes at once:
-//   AlongK      numbers along k are neighbours:         line = row, 4 chunks of k's
+//   AlongK      numbers along k are neighbours:         line = column, 4 chunks of k's
+//   Pixels      the same, for a of two taps:            line = pixel, 4 chunks of k's
 //   AlongRows   numbers along the rows are neighbours:  line = k,   ROWS / VEC chunks of rows
 //
 // Shared memory has 32 banks of 4 bytes, so 8 chunks of different banks can be read or written at once. Readers ask for
@@ -18,6 +19,12 @@
 // Why s is not k & 7: 8 threads write chunks 0 to 3 of lines 0 and 1 of AlongRows<64, 128, 2> in 16 bits. With s = 0
 // and 4 the chunks lie at 0 1 2 3 and 4 5 6 7, in all banks. With s = 0 and 1 they would lie at 0 1 2 3 and 1 0 3 2:
 // half of the banks would be wanted twice, the other half not at all.
+//
+// Pixels: a row of a begins at any line, where the xor would differ from row to row, and so would the way from the
+// first tap's line to the second one's. So each of the 4 chunks has a plane of its own, in which line follows line:
+//     plane 0 | line 0, line 1, ...    plane 1 | line 0, line 1, ...    plane 2 | ...         each 16 bytes
+// Any 8 lines that follow each other lie in different banks, and the next line lies 16 bytes further on. Threads write
+// the 4 chunks of 2 lines at once: planes begin 2 lines apart, modulo 8, so that these lie in different banks, too.
 //
 // The xor repeats every 8 lines. So a place 8 lines further on is a constant number of bytes further on, and a place 1,
 // 2 or 4 chunks to the right is `place ^ that many chunks`. Threads work out one place, before the loop.
@@ -37,6 +44,15 @@ struct AlongK {
     static constexpr int BYTES = ROWS * 64, CHUNKS = 64 / CHUNK, LINE = 64;
     static constexpr int EACH = ROWS * CHUNKS / THREADS, STEP = THREADS / CHUNKS;
     __device__ static int place(int row, int chunk) { return row * LINE + (chunk ^ (row >> 1 & 3)) * CHUNK; }
+};
+
+template <int ROWS, int THREADS>
+struct Pixels {
+    static constexpr bool ALONG_K = true;
+    static constexpr int CHUNKS = 64 / CHUNK, LINE = CHUNK, STEP = THREADS / CHUNKS, EACH = ROWS / STEP + 1;
+    static_assert(EACH * STEP % 8 == 0, "planes would begin at the same banks");
+    static constexpr int PLANE = (EACH * STEP + 2) * CHUNK, BYTES = CHUNKS * PLANE;
+    __device__ static int place(int line, int chunk) { return chunk * PLANE + line * CHUNK; }
 };
 
 template <int ROWS, int THREADS, int PER_LINE = 1>

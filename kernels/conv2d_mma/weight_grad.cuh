@@ -1,7 +1,7 @@
 // The weight gradient: dweight (KH, KW, C, F) of x (N, H, W, C) and dy (N, OH, OW, F).
 //
 // Grid: x = tiles of rows, y = tiles of columns, z = splits of k. A block has as many threads as its __launch_bounds__
-// say, and STAGES tiles of both factors in shared memory. There is a kernel for each shape of tile; the repetition is
+// say, and STAGES stages of both factors in shared memory. There is a kernel for each shape of tile; the repetition is
 // needed, because the loader reads the parameter lists from this text.
 //
 // parts (tiles, splits, numbers of a tile): room for partial sums. counters (tiles * splits): zeros, and zeros

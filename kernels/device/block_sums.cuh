@@ -3,7 +3,8 @@
 // A block of 256 threads owns 32 neighbouring columns (blockIdx.y) of some neighbouring rows (blockIdx.x). threadIdx.x
 // goes along the columns, RUN of them at a time. threadIdx.y is the lane: a lane takes every blockDim.y-th row.
 //
-//     columns     0..3     4..7   ...  28..31        RUN = 4 floats, which are one load of 16 bytes:
+//     columns     0..3     4..7   ...  28..31        RUN = 4 floats, which are one load of 16 bytes (of 16-bit
+//                                                    numbers RUN = 8, 4 threads across, 64 lanes):
 //     row 0     <---------- lane 0 ---------->       8 threads across, 32 lanes
 //     row 1     <---------- lane 1 ---------->
 //      ...                                           RUN = 1, where the rows are not aligned to 16 bytes:
@@ -16,23 +17,28 @@
 #include "device/last_to_arrive.cuh"
 
 constexpr int BLOCK_THREADS = 256, BLOCK_COLUMNS = 32;  // also in gpunet/backend/launches.py
-constexpr int WIDE = 16 / sizeof(real);                 // the numbers of a 16-byte load
 constexpr int AHEAD = 8;                                // loads of a thread that are under way at a time
+template <class Number>
+constexpr int WIDE = 16 / sizeof(Number);  // the numbers of a 16-byte load
 
-template <int RUN>
-struct alignas(RUN * sizeof(real)) Run {
-    real at[RUN];
+// Sums are of type `real`, whatever is added; half.cuh has this function for numbers of 16 bits.
+__device__ real to_real(real x) { return x; }
+
+// RUN numbers that are loaded, or stored, at once: 16 bytes, or 8 floats as twice 16 bytes.
+template <int RUN, class Number = real>
+struct alignas(RUN * sizeof(Number) < 16 ? RUN * sizeof(Number) : 16) Run {
+    Number at[RUN];
 };
 
 // Some neighbouring columns of a matrix whose rows have `width` numbers: rows[row] loads RUN numbers at once. `first`
 // points to them in the first row.
-template <int RUN>
+template <int RUN, class Number = real>
 struct Rows {
-    const real* first;
+    const Number* first;
     int width;
 
-    __device__ Run<RUN> operator[](int row) const {
-        return *reinterpret_cast<const Run<RUN>*>(first + (long long) row * width);
+    __device__ Run<RUN, Number> operator[](int row) const {
+        return *reinterpret_cast<const Run<RUN, Number>*>(first + (long long) row * width);
     }
 };
 

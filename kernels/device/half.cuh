@@ -42,6 +42,10 @@ __device__ float to_float(half x) {
 }
 #endif
 
+// 16-bit numbers that are read for sums, which are of type `real` (block_sums.cuh)
+__device__ real to_real(bfloat16 x) { return to_float(x); }
+__device__ real to_real(half x) { return to_float(x); }
+
 // Two neighbours in one register, the first in the low bits, as tensor cores take them.
 template <class T>
 __device__ unsigned pack(T low, T high) { return low.bits | (unsigned) high.bits << 16; }

@@ -1,9 +1,9 @@
-// Kernels whose results are factors for the tensor cores: each number is rounded once, when it is written. Apart from
-// the rounding they compute what the kernels of the same names in activations.cu, batchnorm.cu, im2col.cu and adam.cu
-// compute, and their threads own the same elements unless a comment says otherwise.
+// Kernels that write factors for the tensor cores, each number rounded once, or that read them. Apart from the rounding
+// they compute what the kernels of the same names in activations.cu, batchnorm.cu, im2col.cu and adam.cu compute, and
+// their threads own the same elements unless a comment says otherwise.
 #include "device/factor.cuh"
 #include "adam_at_once.cuh"
-#include "batchnorm_channel.cuh"
+#include "batchnorm.cuh"
 #include "im2col_unfold.cuh"
 
 // y = x; y, x (count)
@@ -18,42 +18,22 @@ extern "C" __global__ void leaky_relu(Number* y, const float* x, int count, floa
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, x);
 }
 
-// dx = dy where y > 0, else slope * dy; only y is a factor here
-extern "C" __global__ void leaky_relu_backward(float* dx, const float* dy, const Number* y, int count, float slope) {
-    const auto body = [=](int i, float dy, Number y) { dx[i] = to_float(y) > 0 ? dy : slope * dy; };
-    for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, dy, y);
+// leaky_relu_backward for one thread; a dx of floats is not rounded
+template <class Dy>
+__device__ void mask_elements(Dy* dx, const Dy* dy, const Number* y, int block, int thread, int count, float slope) {
+    const auto body = [=](int i, Dy dy, Number y) {
+        if constexpr (sizeof(Dy) == sizeof(float)) dx[i] = to_float(y) > 0 ? dy : slope * dy;
+        else dx[i] = to_float(y) > 0 ? dy : factor_of<Dy>(slope * to_float(dy));
+    };
+    for_elements(false, block, thread, count, body, dy, y);
 }
 
-// batchnorm.cu's normalise: y = leaky_relu(z, slope)
-extern "C" __global__ void normalise(Number* y, const float* x, const float* mean, const float* rstd,
-                                     optional const float* scale, optional const float* shift, int rows, int channels,
-                                     float slope) {
-    const int c = blockIdx.y * blockDim.x + threadIdx.x;
-    const Channel channel(c, blockIdx.z * channels, mean, rstd, scale, shift);
-    const long long first = (long long) blockIdx.z * rows * channels + c;
-    const Column<Number> to{y + first, channels};
-    const auto body = [=, &channel](int row, float x) {
-        const float z = channel.z(x);
-        to[row] = factor_of<Number>(z > 0 ? z : slope * z);
-    };
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
-                      Column<const float>{x + first, channels});
-}
-
-// batchnorm.cu's backward_apply: dx = a dz + by_x (x - mean) + constant
-extern "C" __global__ void backward_apply(Number* dx, const float* dy, const float* x, const float* mean,
-                                          const float* rstd, optional const float* scale, optional const float* shift,
-                                          const float* per_batch, int rows, int channels, float slope) {
-    const int c = blockIdx.y * blockDim.x + threadIdx.x, batch = blockIdx.z;
-    const Channel channel(c, batch * channels, mean, rstd, scale, shift);
-    const ApplyBackward of(channel, per_batch + 2 * batch * channels, c, rows, channels);
-    const long long first = (long long) batch * rows * channels + c;
-    const Column<Number> to{dx + first, channels};
-    const auto body = [=, &channel, &of](int row, float dy, float x) {
-        to[row] = factor_of<Number>(of.dx(dy * channel.activation_grad(x, slope), x));
-    };
-    for_rows_of_block(whole_block, blockIdx.x, blockDim.y, threadIdx.y, rows, body,
-                      Column<const float>{dy + first, channels}, Column<const float>{x + first, channels});
+// dx = dy where y > 0, else slope * dy. dy is plain, and so is dx; or both are factors.
+extern "C" __global__ void leaky_relu_backward(const Number* y, optional float* dx, optional const float* dy,
+                                               optional Number* rounded_dx, optional const Number* rounded_dy,
+                                               int count, float slope) {
+    if (rounded_dy) mask_elements(rounded_dx, rounded_dy, y, blockIdx.x, threadIdx.x, count, slope);
+    else mask_elements(dx, dy, y, blockIdx.x, threadIdx.x, count, slope);
 }
 
 // im2col.cu's unfold: columns (N, OH, OW, KH, KW, C) of x (N, H, W, C). A thread writes 4 neighbours of a run, which is

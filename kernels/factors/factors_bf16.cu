@@ -3,3 +3,4 @@
 
 using Number = bfloat16;
 #include "entries.cuh"
+#include "sums.cuh"

@@ -3,3 +3,4 @@
 
 using Number = half;
 #include "entries.cuh"
+#include "sums.cuh"

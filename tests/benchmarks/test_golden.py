@@ -110,6 +110,12 @@ def test_the_main_loop_is_the_shortest_with_products():
     assert main_loop(TEXT.replace("HMMA", "FFMA")) == main_loop("") == []
 
 
+def test_the_main_loop_starts_the_copies_if_any_loop_does():
+    outer = TEXT.replace("IADD3 R2, R2, 0x1, RZ", "LDGSTS.E.128 [R2], [R4.64]")
+    assert main_loop(outer)[:2] == ["HMMA.1688.F32.TF32", "LDGSTS.E.128"] and len(main_loop(outer)) == 7
+    assert main_loop(outer.replace("HMMA", "FFMA")) == []
+
+
 KERNEL = """
 extern "C" __global__ void product(float* y, const float4* x, const unsigned* a, int n) {
     float d[4] = {};

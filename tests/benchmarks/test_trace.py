@@ -106,9 +106,10 @@ TILES = ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hug
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 @pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("which", PASSES)
-def test_convolutions_on_tensor_cores_meet_no_bank_twice(which, tile, precision, monkeypatch):
+@pytest.mark.parametrize("n, size", [(5, 8), (2, 16), (1, 32)])  # results with 4, 8 and 16 columns
+def test_convolutions_on_tensor_cores_meet_no_bank_twice(n, size, which, tile, precision, monkeypatch):
     """Neither where copies are written nor where fragments are read, which mostly takes 16 bytes of a lane at once."""
-    shape = Shape(1, 8, 8, 64, 64, (4, 4), (2, 2), ((1, 1), (1, 1)))
+    shape = Shape(n, size, size, 64, 64, (4, 4), (2, 2), ((1, 1), (1, 1)))
     there = rounded(on("cpu", arrays(shape)), precision)
     cut = tensor_cores.Plan(next(t for t in MMA_TILES if t.name == tile), 1)
 

@@ -67,7 +67,15 @@ def test_labels(labelled, tmp_path, capsys):
     assert (found[0] == labelled.sample(2, label="dog")).all()
     assert command(turn.main, labelled, "--left 1 --right 2 --label 0 --out", tmp_path / "b.png") == 0
     assert command(arithmetic.main, labelled, "--out", tmp_path / "c.png") == 2
-    assert "--label: the networks of" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--label: the networks of" in error and "say which, cat, dog, or 0 to 1" in error
+
+
+def test_captions_of_a_turn(plain, tmp_path, monkeypatch):
+    rows = []
+    monkeypatch.setattr("dcgan.experiments.command.Sheet.write", lambda self, given, texts: rows.extend(given))
+    assert command(turn.main, plain, "--left 1 --right 3 --pictures 4,9 --steps 3 --out", tmp_path / "a.png") == 0
+    assert [[text for _, text in row] for row in rows] == [[f"{n}: -0.50", "+0.00", "+0.50"] for n in (4, 9)]
 
 
 @pytest.mark.parametrize(

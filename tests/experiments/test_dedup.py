@@ -70,7 +70,7 @@ def test_a_finished_file_is_known_again(folder, tmp_path, capsys):
 
 
 def test_a_stopped_command_goes_on_with_what_is_packed(folder, tmp_path, monkeypatch):
-    def stopped(source):
+    def stopped(source, progress):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -80,6 +80,33 @@ def test_a_stopped_command_goes_on_with_what_is_packed(folder, tmp_path, monkeyp
     monkeypatch.setattr(without_duplicates, "pack", None)  # it is not packed again
     assert run(folder, tmp_path / "a.h5", "--dedup") == 0
     assert not (tmp_path / "a.h5.all").exists()
+
+
+@pytest.mark.parametrize("seconds, said", [(2.0, "among 40 pictures takes about 1 minute\n"), (0.5, "")])
+def test_a_long_search_says_how_long(monkeypatch, capsys, seconds, said):
+    """60 steps and no whole batch to compare: behind 20 steps 40 are left, of 2 s each."""
+    clock = iter([100.0, 100.0 + dedup.TIMED * seconds])
+    monkeypatch.setattr("dcgan.experiments.dedup.time.monotonic", lambda: next(clock))
+    dedup.duplicates(ArraySource(smooth(40), "pictures", "pictures"))
+    assert capsys.readouterr().out == ("looking for near duplicates " + said if said else "")
+
+
+def test_all_parts_show_their_progress(folder, tmp_path, monkeypatch, capsys):
+    shown = []
+
+    class Bar(dedup.tqdm):
+        def __init__(self, steps, desc, disable, **others):
+            shown.append((desc, len(steps), disable))
+            super().__init__(steps, disable=True)
+
+    for module in (dedup, without_duplicates):
+        monkeypatch.setattr(module, "tqdm", Bar)
+    assert prepare.main(["--data", str(folder), "--image-size", "32", "--dedup", "--out", str(tmp_path / "a.h5")]) == 0
+    expected = [("Learning the pictures", 60), ("Looking for near duplicates", 1), ("Writing images", 40)]
+    assert shown == [(*each, False) for each in expected]
+    shown.clear()
+    assert run(folder, tmp_path / "b.h5", "--dedup") == 0
+    assert shown == [(*each, True) for each in expected]
 
 
 @pytest.mark.parametrize("shape", [(40, 28, 28, 1), (40, 33, 50, 3), (3, 8, 8, 3)])

@@ -1,14 +1,19 @@
 """dcgan.features: the file holds what run.features gives; the SVM learns classes that can be told apart; misuse."""
 
+import shutil
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
-from dcgan import features
+from dcgan import api, features
 from dcgan.data import open_source
 from dcgan.errors import UserError
 from dcgan.experiments import svm
 from dcgan.experiments.feature_file import Features
+from gpunet import checkpoint
 from running import write_pictures
 from small_runs import command, folder
 
@@ -45,6 +50,64 @@ def test_a_failure_leaves_nothing_behind(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("dcgan.api.Run.features", failing)
     assert command(features.main, plain, "--out", tmp_path / "f.h5") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def long(plain, tmp_path):
+    """300 pictures: three batches."""
+    return write_pictures(tmp_path / "long", 300)
+
+
+def stop_at(monkeypatch, number, error=KeyboardInterrupt):
+    """Make the call of this number, from 1, fail; return the list of how many pictures each call was given."""
+    calls, whole = [], api.Run.features
+
+    def features(self, pictures, labels=None):
+        calls.append(len(pictures))
+        if len(calls) == number:
+            raise error
+        return whole(self, pictures, labels)
+
+    monkeypatch.setattr("dcgan.api.Run.features", features)
+    return calls
+
+
+@pytest.mark.parametrize("error, status", [(KeyboardInterrupt, 130), (MemoryError, 1)])
+def test_a_stopped_command_goes_on(plain, long, tmp_path, monkeypatch, capsys, error, status):
+    whole, out = tmp_path / "whole.h5", tmp_path / "f.h5"
+    assert command(features.main, plain, "--data", long, "--out", whole) == 0
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, error)
+        assert command(features.main, plain, "--data", long, "--out", out) == status
+    assert (tmp_path / "f.h5.part").exists() and not out.exists()
+    calls = stop_at(monkeypatch, 0)
+    assert command(features.main, plain, "--data", long, "--out", out) == 0
+    assert calls == [44] and "has the features of 256 pictures already" in capsys.readouterr().out
+    with h5py.File(out) as found, h5py.File(whole) as expected:
+        assert list(found) == list(expected) and dict(found.attrs) == dict(expected.attrs)
+        assert (found["features"][:] == expected["features"][:]).all()
+    assert not (tmp_path / "f.h5.part").exists()
+
+
+@pytest.mark.parametrize("other", ["pictures", "weights", "damaged"])
+def test_what_is_of_others_is_not_gone_on_with(plain, long, tmp_path, monkeypatch, other):
+    out, run = tmp_path / "f.h5", folder(plain)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2)
+        assert command(features.main, plain, "--data", long, "--out", out) == 130
+    if other == "pictures":
+        Image.new("RGB", (16, 16)).save(long / "00.png")
+    if other == "weights":
+        run = str(shutil.copytree(run, tmp_path / "other" / plain.name))
+        (file,) = Path(run, "checkpoints").glob("0*.h5")
+        state = checkpoint.load(file)
+        state["gan"]["D"]["0.weight"] += 1
+        checkpoint.save(file, state)
+    if other == "damaged":
+        (tmp_path / "f.h5.part").write_bytes(b"damaged")
+    calls = stop_at(monkeypatch, 0)
+    assert features.main([run, "--data", str(long), "--out", str(out)]) == 0
+    assert sum(calls) == 300
 
 
 def two_kinds(count, seed):

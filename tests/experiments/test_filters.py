@@ -1,14 +1,29 @@
 """dcgan.filters: guided gradients by hand and against PyTorch; the sheet; misuse."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from cases import assert_close, host
 from dcgan import filters
 from dcgan.data import open_source
+from dcgan.discriminator_features import maps
 from dcgan.errors import UserError
 from dcgan.experiments import guided
-from gpunet.layers import BatchNorm, Conv2d, Flatten, LeakyReLU, Linear, Residual, Sequential
+from gpunet.layers import (
+    AveragePool,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    GlobalSumPool,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Residual,
+    Sequential,
+    SpectralNorm,
+)
 from small_runs import cells, command, folder
 
 
@@ -76,9 +91,64 @@ def test_a_gradient_as_a_picture():
     assert (guided.as_picture(np.zeros((2, 2, 3))) == 128).all()
 
 
-def test_residual_blocks_are_refused():
+def test_guided_gradients_through_residual_blocks(cell):
+    """Against PyTorch, both with the activations inside of the block and with the one behind it."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    branch = Sequential(ReLU(), Conv2d(2, 4, 3, 1, 1), LeakyReLU(0.2), Conv2d(4, 4, 3, 1, 1), AveragePool())
+    blocks = Residual(branch, Sequential(AveragePool(), Conv2d(2, 4, 1))), Residual(Conv2d(4, 4, 1))
+    D = Sequential(Conv2d(3, 2, 1), *blocks, ReLU(), GlobalSumPool(), Linear(4, 1)).eval()
+    for parameter in D.parameters():
+        parameter.data[...] = rng.standard_normal(parameter.data.shape) / 2
+    x = rng.standard_normal((3, 6, 6, 3)).astype("float32")
+    weights = {name: torch.tensor(array) for name, array in D.state_dict().items()}
+
+    class Guided(torch.autograd.Function):
+        @staticmethod
+        def forward(context, y, slope):
+            context.save_for_backward(y)
+            return torch.nn.functional.leaky_relu(y, slope)
+
+        @staticmethod
+        def backward(context, dy):
+            return dy * (dy > 0) * (context.saved_tensors[0] > 0), None
+
+    def conv(y, name, padding=0):
+        weight = weights[f"{name}.weight"].permute(3, 2, 0, 1)
+        return torch.nn.functional.conv2d(y, weight, weights[f"{name}.bias"], 1, padding)
+
+    pooled = partial(torch.nn.functional.avg_pool2d, kernel_size=2)
+    picture = torch.tensor(x).permute(0, 3, 1, 2).requires_grad_()
+    first = conv(picture, "0")
+    y = Guided.apply(conv(Guided.apply(first, 0.0), "1.branch.1", 1), 0.2)
+    y = pooled(conv(y, "1.branch.3", 1)) + conv(pooled(first), "1.shortcut.1")
+    y = Guided.apply(conv(y, "2.branch") + y, 0.0)
+    D.to(cell.device, "float32")
+    largest = []
+    for filter in range(4):
+        strongest = y[:, filter].amax(dim=(1, 2))
+        (expected,) = torch.autograd.grad(strongest.sum(), picture, retain_graph=True)
+        largest.append(float(expected.abs().max()))
+        found = guided.gradients(D, cell.array(x, "float32"), filter)
+        assert_close(found, expected.permute(0, 2, 3, 1).numpy(), 1e-5)
+        assert_close(guided.answers(D, cell.array(x, "float32"))[:, filter], strongest.detach().numpy(), 1e-5)
+    assert np.count_nonzero(largest) >= 2  # the others lead through a negative weight alone
+
+
+def test_an_activation_in_the_pass_of_a_spectral_norm_counts():
+    """D of 4 and 6 maps; with spectral norm the activation of the first convolution runs inside a SpectralNorm."""
+    D = small_D(np.random.default_rng(0))
+    normed = Sequential(*(SpectralNorm(each) if isinstance(each, Conv2d) else each for each in D.layers)).eval()
+    x = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype("float32")
+    for net in (D, normed):
+        assert [y.shape for y in maps(net, x)] == [(2, 4, 4, 4), (2, 2, 2, 6)]
+    first, second = guided.gradients(normed, x, 0), guided.gradients(normed, -x, 0)
+    assert (first != second).any()
+
+
+def test_without_a_map_outside_of_blocks():
     D = Sequential(Residual(Sequential(Conv2d(3, 3, 3, 1, 1), LeakyReLU(0.2))), Flatten(), Linear(192, 1)).eval()
-    with pytest.raises(UserError, match="not through residual blocks"):
+    with pytest.raises(UserError, match="no map with an activation behind it, outside of residual blocks"):
         guided.answers(D, np.zeros((1, 8, 8, 3), "float32"))
 
 

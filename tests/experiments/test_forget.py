@@ -75,10 +75,12 @@ def test_with_a_threshold_that_no_weight_reaches_nothing_changes(plain, tmp_path
     assert "no filter speaks for what is in the boxes" in capsys.readouterr().out
 
 
-def test_labels(labelled, tmp_path):
-    assert (
-        command(forget.main, labelled, "--box 2:0,0,8,8 --label dog --count 3 --layer 1 --out", tmp_path / "a.png") == 0
-    )
+def test_labels_and_the_only_map(labelled, tmp_path, capsys):
+    arguments = "--box 2:0,0,8,8 --label dog --count 3 --out"  # G has one feature map: without --layer it is taken
+    assert command(forget.main, labelled, arguments, tmp_path / "a.png") == 0
+    assert "1 box, " in capsys.readouterr().out
+    assert command(forget.main, labelled, "--layer 2 --box 2:0,0,8,8 --label dog --out", tmp_path / "b.png") == 2
+    assert "--layer: got 2, expected 1, the only feature map" in capsys.readouterr().err
     found, _ = cells(tmp_path / "a.png", 3)
     z = picking.z_of(labelled.config, 1, [1, 2, 3])
     assert np.abs(found[0].astype(int) - generate.one_class(labelled.G, z, 1)).max() <= 1

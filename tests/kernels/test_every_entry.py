@@ -88,15 +88,16 @@ def penalties(x, y, dy, channel):
 
 
 def rounded(precision, x, dy, channel):
-    """Every operation that writes factors of a precision, or reads them, with statistics that are given."""
-    y, per_batch = factors.leaky_relu(x, 0.2, precision), channel[None, None].repeat(2, 1)
-    z = factors.normalise(x, channel, channel, channel, channel, 0.2, precision)
-    given = dy.copy(), x, channel, channel, channel, channel
-    dx = factors.batchnorm_backward_apply(given, per_batch, 0.2, precision)
-    others = [factors.factor(x, precision), factors.leaky_relu_backward(dy.copy(), y, 0.2)]
+    """Every operation that writes factors of a precision, or reads them."""
+    y = factors.leaky_relu(x, 0.2, precision)
+    stored = factors.Factor(factors.factor(x, precision), precision) if precision in factors.STORED else x
+    z, mean, _, rstd = backend.batchnorm(stored, channel, channel, 1e-5, 0.2, None, 1, precision)
+    given = (stored, mean, rstd, channel, channel, 0.2)
+    dx, *sums = backend.batchnorm_backward(dy.copy(), *given, precision=precision)
+    others = [factors.factor(x, precision), factors.leaky_relu_backward(dy.copy(), y, 0.2), mean, rstd, *sums]
     sizes = conv_sizes((2, 30, 25), (3, 4, 3, 1), (1, 2), ((1, 0), (2, 1)))
     others += [unfold_rounded(x.reshape(-1)[: 2 * 30 * 25 * 3].reshape(2, 30, 25, 3), sizes, precision).numbers]
-    others += adam_rounded(precision, device_of(x))
+    others += [backend.column_sum(stored), *adam_rounded(precision, device_of(x))]
     return [*others, *(made.numbers for made in (y, z, dx))]
 
 

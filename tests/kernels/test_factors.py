@@ -100,11 +100,16 @@ def test_leaky_relu_rounds_its_result(device, precision, shape):
     assert np.array_equal(host(factors.leaky_relu_backward(dy, y, 0.2)), expected)
 
 
+every_affine = pytest.mark.parametrize("affine", [True, False])
+every_batches = pytest.mark.parametrize("batches", [1, 2])
+every_map = pytest.mark.parametrize("shape", [(4, 5, 7, 8), (2, 33, 31, 3), (6, 2, 2, 40), (2, 1, 9, 136)], ids=str)
+
+
 @everywhere
 @every_format
-@pytest.mark.parametrize("batches", [1, 2])
-@pytest.mark.parametrize("affine", [True, False])
-@pytest.mark.parametrize("shape", [(4, 5, 7, 8), (2, 33, 31, 3), (6, 2, 2, 40)], ids=str)
+@every_batches
+@every_affine
+@every_map
 def test_batch_norm_rounds_its_results(device, precision, batches, affine, shape):
     """y and dx are those of batch norm itself, rounded; dscale and dshift are the same bits."""
     channels = shape[-1]
@@ -119,6 +124,126 @@ def test_batch_norm_rounds_its_results(device, precision, batches, affine, shape
         equal = (factor(plain[0], precision), y.numbers), (factor(dx, precision), rounded.numbers)
     for a, b in [*equal, *zip(plain[1:], (mean, var, rstd), strict=True), *zip(sums, same, strict=True)]:
         assert np.array_equal(host(a), host(b))
+
+
+TYPES = ["plain", "rounded"]
+stored_format = pytest.mark.parametrize("precision", factors.STORED)
+
+
+def typed(x, kind, precision):
+    """Return an array, or a factor with its numbers."""
+    return Factor(factor(x, precision), precision) if kind == "rounded" else x.copy()
+
+
+@everywhere
+@stored_format
+@every_batches
+@every_map
+@pytest.mark.parametrize("y_kind", TYPES)
+@pytest.mark.parametrize("x_kind", TYPES)
+def test_batch_norm_reads_factors(device, precision, batches, shape, x_kind, y_kind):
+    """Its results are those for the numbers that the factor stands for; the running averages move as well."""
+    channels, running = shape[-1], [backend.to_device(np.ones(shape[-1], "float32"), device) for _ in range(4)]
+    x = typed(backend.to_device(3 + drawn(shape), device), x_kind, precision)
+    scale, shift = (backend.to_device(1 + drawn(channels, seed), device) for seed in (2, 3))
+    with backend.use("kernels"):
+        more = (scale, shift, 1e-5, 0.2)
+        plain = backend.batchnorm(factors.real(x), *more, (*running[:2], 0.1), batches)
+        wanted = precision if y_kind == "rounded" else None
+        y, *statistics = backend.batchnorm(x, *more, (*running[2:], 0.1), batches, wanted)
+    assert isinstance(y, Factor) == (y_kind == "rounded") and all(array.dtype == "float32" for array in statistics)
+    for a, b in [*zip(statistics, plain[1:], strict=True), *zip(running[2:], running[:2], strict=True)]:
+        np.testing.assert_allclose(host(a), host(b), rtol=3e-6, atol=1e-6)
+    digits = {"plain": 1e-5, "rounded": 2.0**-8 if precision == "bf16" else 2.0**-11}[y_kind]
+    np.testing.assert_allclose(host(factors.real(y)), host(plain[0]), rtol=2 * digits, atol=2e-5)
+
+
+@everywhere
+@stored_format
+@every_batches
+@every_map
+@pytest.mark.parametrize("kinds", [(dx, dy, x) for dx in TYPES for dy in TYPES for x in TYPES], ids=str)
+def test_batch_norm_backward_reads_factors(device, precision, batches, shape, kinds):
+    channels = shape[-1]
+    x, dy = (typed(backend.to_device(drawn(shape, i), device), kinds[2 - i], precision) for i in (0, 1))
+    scale, shift = (backend.to_device(1 + drawn(channels, seed), device) for seed in (2, 3))
+    wanted = precision if kinds[0] == "rounded" else None
+    with backend.use("kernels"):
+        _, mean, _, rstd = backend.batchnorm(factors.real(x), scale, shift, 1e-5, 0.2, None, batches)
+        given = (mean, rstd, scale, shift, 0.2)
+        expected, *sums = backend.batchnorm_backward(factors.real(dy).copy(), factors.real(x), *given)
+        dx, *found = backend.batchnorm_backward(dy, x, *given, precision=wanted)
+    assert isinstance(dx, Factor) == (kinds[0] == "rounded")
+    for a, b in zip(found, sums, strict=True):
+        assert a.dtype == "float32" and np.abs(host(a) - host(b)).max() <= 1e-5 * np.abs(host(b)).max()
+    digits = {"plain": 1e-5, "rounded": 2.0**-8 if precision == "bf16" else 2.0**-11}[kinds[0]]
+    np.testing.assert_allclose(host(factors.real(dx)), host(expected), rtol=2 * digits, atol=2e-5)
+    assert (getattr(dx, "numbers", dx) is getattr(dy, "numbers", dy)) == (kinds[0] == kinds[1])  # written into dy
+
+
+@everywhere
+@stored_format
+def test_an_address_between_two_runs_of_16_bytes(device, precision):
+    """Numbers are then read one by one, and come out the same."""
+    x = backend.to_device(drawn((6, 4, 16)), device)
+    scale, results = backend.to_device(np.ones(16, "float32"), device), []
+    for offset in (0, 8, 3):
+        memory = backend.array_module(x).zeros(x.size + 16, factors.DTYPES[precision])
+        numbers = memory[offset : offset + x.size].reshape(x.shape)
+        numbers[...] = factor(x, precision)
+        made = Factor(numbers, precision)
+        with backend.use("kernels"):
+            y, mean, var, _ = backend.batchnorm(made, scale, None, 1e-5, 0.0, None, 1, precision)
+        results.append((host(y.numbers), host(mean), host(var)))
+    for a, b, c in zip(*results, strict=True):
+        assert np.array_equal(a, b)
+        np.testing.assert_allclose(a.astype("float64"), c, rtol=1e-6)
+
+
+@everywhere
+@stored_format
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 1, 9, 136), (3, 40, 41, 16), (0, 2, 2, 8)], ids=str)
+def test_sums_over_rows_of_factors(device, precision, shape):
+    made = typed(backend.to_device(drawn(shape), device), "rounded", precision)
+    with backend.use("kernels"):
+        total = backend.column_sum(made)
+        into = backend.column_sum(made, out=total * 0 + np.nan)
+    expected = host(made.real()).astype("float64").reshape(-1, shape[-1])
+    assert total.dtype == "float32" and np.array_equal(host(total), host(into))
+    bound = 1e-6 * np.abs(expected).sum(axis=0) + 1e-12
+    assert (np.abs(host(total) - expected.sum(axis=0)) <= bound).all()
+
+
+@everywhere
+@stored_format
+def test_leaky_relu_backward_of_factors(device, precision):
+    """dx is written into the factor dy, rounded once more where the slope multiplied it."""
+    x, dy = (backend.to_device(drawn((3, 5, 7, 8), seed), device) for seed in (0, 1))
+    given = typed(dy, "rounded", precision)
+    with backend.use("kernels"):
+        y = factors.leaky_relu(x, 0.2, precision)
+        expected = factor(factors.leaky_relu_backward(given.real().copy(), y, 0.2), precision)
+        dx = factors.leaky_relu_backward(given, y, 0.2)
+    assert dx is given and np.array_equal(host(dx.numbers), host(expected))
+
+
+@everywhere
+def test_a_sum_over_fp16_that_overflowed_is_not_finite(device):
+    """A gradient beyond 65504 is stored as infinity, and so are the sums that it is in: unscaling sees it."""
+    dy = typed(backend.to_device(np.full((2, 4, 4, 8), 7e4, "float32"), device), "rounded", "fp16")
+    x = typed(backend.to_device(drawn((2, 4, 4, 8)), device), "rounded", "fp16")
+    with backend.use("kernels"):
+        _, mean, _, rstd = backend.batchnorm(x, None, None, 1e-5)
+        assert not np.isfinite(host(backend.column_sum(dy))).any()
+        dx, dscale, dshift = backend.batchnorm_backward(dy, x, mean, rstd, None, None, precision="fp16")
+    assert not any(np.isfinite(host(array)).any() for array in (dx.numbers, dscale, dshift))
+
+
+@everywhere
+def test_factors_of_two_precisions_are_refused(device):
+    x = typed(backend.to_device(drawn((2, 4, 4, 8)), device), "rounded", "fp16")
+    with backend.use("kernels"), pytest.raises(ValueError, match="got factors of bf16 and fp16, expected one"):
+        backend.batchnorm(x, None, None, 1e-5, precision="bf16")
 
 
 @everywhere

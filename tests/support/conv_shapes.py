@@ -75,6 +75,12 @@ EIGHTS = [  # channels are multiples of 8; a tile holds 16 numbers of tf32 along
     Shape(70, 2, 3, 24, 8, (2, 3)),  # the kernel covers the image: a plain matrix product
     Shape(1, 4, 70, 16, 8, (3, 3), (1, 1), ((1, 1), (1, 1))),  # a line of more pixels than a tile takes along K
     Shape(9, 5, 5, 48, 32, (4, 4), (2, 2), ((1, 2), (2, 1))),  # sums over more tiles than shared memory holds
+    # Two taps share a tile of pixels (kernels/conv2d_mma/strips.cuh):
+    Shape(12, 6, 16, 8, 16, (4, 4), (2, 2), ((1, 1), (1, 1))),  # lines of 8 pixels
+    Shape(31, 5, 7, 40, 8, (5, 5), (2, 2), ((2, 2), (2, 2))),  # 3 + 2 taps; an odd number of lines of 4 pixels
+    Shape(2, 2, 300, 8, 16, (2, 3), (1, 1), ((0, 1), (1, 0))),  # a line longer than a tile; a pair and a single tap
+    Shape(4, 7, 13, 16, 8, (3, 6), (1, 1), ((1, 1), (3, 2))),  # tiles that begin and end within a line of odd length
+    Shape(13, 4, 17, 8, 8, (2, 6), (1, 3), ((1, 0), (2, 2))),  # stride 3
 ]
 
 
