@@ -26,9 +26,10 @@ class Judged(NamedTuple):
 def differentiated(D: Sequential) -> Iterator[Sequential]:
     """Within the block D, in evaluation mode, passes gradients on and computes none of its parameters.
 
-    Its layers hand over plain arrays, to which a gradient can be added (no Factor: gpunet.backend.factors).
+    Its layers hand over plain arrays, to which a gradient can be added (no Factor, gpunet.backend.factors, and nothing
+    Summed, gpunet.backend.epilogue).
     """
-    names = ("rounding_y", "rounding_dx")
+    names = ("rounding_y", "rounding_dx", "sums_y", "sums_dx")
     before = [(layer, name, vars(layer)[name]) for layer in D.walk() for name in names if name in vars(layer)]
     try:
         for layer, name, _ in before:

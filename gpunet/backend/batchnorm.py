@@ -177,15 +177,17 @@ def shape_of(x: Array, batches: int) -> Shape:
 
 @batchnorm.kernel
 def batchnorm_kernel(
-    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None
+    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None, found=None
 ) -> tuple[Array | Factor, Array, Array, Array]:
+    """found: mean, var and rstd, where a neighbour has summed them up and moved the averages (epilogue.py)."""
     stored, shape = isinstance(x, Factor), shape_of(x, batches)
     x = x if stored else contiguous(x)
     like = x.numbers if stored else x
-    mean, var, rstd = empty(like, 3, *([batches] if batches > 1 else []), shape.channels, dtype=x.dtype)
+    mean, var, rstd = found or empty(like, 3, *([batches] if batches > 1 else []), shape.channels, dtype=x.dtype)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     results = (mean, var, rstd, running_mean, running_var)
-    (batchnorm_factors.statistics if stored else statistics)(x, shape, results, eps, momentum)
+    if not found:
+        (batchnorm_factors.statistics if stored else statistics)(x, shape, results, eps, momentum)
     if precision or stored:
         return batchnorm_factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
     return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
@@ -223,14 +225,19 @@ def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Ar
 
 @batchnorm_backward.kernel
 def batchnorm_backward_kernel(
-    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False
+    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False, found=None
 ) -> tuple:
+    """found: dscale, dshift and per_batch, where a neighbour has summed them up (epilogue.py)."""
     dy, x = (array if isinstance(array, Factor) else contiguous(array) for array in (dy, x))
     channels, batches = mean.shape[-1], mean.size // mean.shape[-1]
-    dscale, dshift = (empty(mean, channels) if array is None else array for array in out)
-    per_batch, stored = empty(mean, batches, 2, channels), isinstance(dy, Factor) or isinstance(x, Factor)
-    given, reduce = (dy, x, mean, rstd, scale, shift), batchnorm_factors.reduce_backward if stored else reduce_backward
-    reduce(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
+    given, stored = (dy, x, mean, rstd, scale, shift), isinstance(dy, Factor) or isinstance(x, Factor)
+    if found:
+        dscale, dshift, per_batch = found
+    else:
+        dscale, dshift = (empty(mean, channels) if array is None else array for array in out)
+        per_batch = empty(mean, batches, 2, channels)
+        reduce = batchnorm_factors.reduce_backward if stored else reduce_backward
+        reduce(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
     if given_statistics:
         per_batch.fill(0)  # the terms of dx that come from the statistics
     if precision or stored:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from gpunet import kernels
 from gpunet.backend.cuts import Plan, Tile, phases_of
 from gpunet.backend.devices import Array, written
+from gpunet.backend.epilogue import Gradients, Statistics, Summed, asked, with_sums
 from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Sizes, require_fit
@@ -64,6 +65,7 @@ class After(NamedTuple):
     slope: float = 1.0  # y = leaky_relu(sum + bias, slope); with a mask: its derivative, where y = mask was positive
     mask: Array | None = None  # a factor's numbers, of the result's shape
     rounds: bool = False  # the result is a Factor
+    norm: Statistics | Gradients | None = None  # sums for batch norm: the result is then Summed where they can be had
 
 
 NOTHING = After()
@@ -80,14 +82,14 @@ def conv2d(
     bias: Array | None = None,
     after: After = NOTHING,
     cut: Plan | None = None,
-) -> Array | Factor:
+) -> Array | Factor | Summed:
     """Return y (N, OH, OW, F), float32, of the factors x (N, H, W, C) and weight (KH, KW, C, F), plus bias (F,)."""
     y = empty(x, *g.y_shape, dtype=DTYPES[precision] if after.rounds else "float32")
     require_fit(g, x, weight, y)
     m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"forward_{precision}.conv2d_forward", cut, m, g.f, 1, y, _arguments(y, x, weight, bias, after), g)
-    return Factor(y, precision, after.slope) if after.rounds else y
+    product = Product(cut, m, g.f)
+    return _with_after(f"forward_{precision}.conv2d_forward", product, y, (x, weight, bias), after, g, precision)
 
 
 def conv2d_input_grad(
@@ -98,15 +100,15 @@ def conv2d_input_grad(
     bias: Array | None = None,
     after: After = NOTHING,
     cut: Plan | None = None,
-) -> Array | Factor:
+) -> Array | Factor | Summed:
     """Return dx (N, H, W, C), float32, of the factors dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,)."""
     dx = empty(dy, *g.x_shape, dtype=DTYPES[precision] if after.rounds else "float32")
     require_fit(g, dx, weight, dy)
     phases, m, taps = phases_of(g)
     cut = cut or plan(m, g.c, taps * _tiles(g.f, dy), phases)
-    entry, arguments = f"input_grad_{precision}.conv2d_input_grad", _arguments(dx, dy, weight, bias, after)
-    _launch(entry, cut, m, g.c, phases, dx, arguments, g)
-    return Factor(dx, precision, after.slope) if after.rounds else dx
+    product = Product(cut, m, g.c, phases)
+    entry = f"input_grad_{precision}.conv2d_input_grad"
+    return _with_after(entry, product, dx, (dy, weight, bias), after, g, precision)
 
 
 def conv2d_weight_grad(
@@ -121,7 +123,7 @@ def conv2d_weight_grad(
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"weight_grad_{precision}.conv2d_weight_grad", cut, m, g.f, 1, dweight, [dweight, x, dy], g)
+    _launch(f"weight_grad_{precision}.conv2d_weight_grad", Product(cut, m, g.f), dweight, [dweight, x, dy], g)
     return written(dweight, out)
 
 
@@ -130,33 +132,51 @@ def _tiles(numbers: int, factor: Array) -> int:
     return -(-numbers * factor.itemsize // LINE)
 
 
-def _arguments(out: Array, left: Array, right: Array, bias: Array | None, after: After) -> list[Any]:
-    """Return the arguments of a forward or input gradient kernel up to the parts."""
+class Product(NamedTuple):
+    """The products of a launch: `phases` times (M, N), and how they are cut."""
+
+    cut: Plan
+    m: int
+    n: int
+    phases: int = 1
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return self.cut.tile.grid(self.m, self.n, self.phases)
+
+
+def _with_after(
+    entry: str, product: Product, out: Array, given: tuple, after: After, g: Sizes, precision: str
+) -> Array | Factor | Summed:
+    """Launch a forward or input gradient kernel; given: left, right, bias. Return `out` as `after` says."""
+    tile, (_, m, n, phases) = product.cut.tile, product
+    sums, more = asked(after.norm, out, precision, tile, m, n, phases)
     results = [None, out] if after.rounds else [out, None]
-    return [*results, left, right, bias, after.mask, after.slope]
+    _launch(entry, product, out, [*results, *given, after.mask, after.slope], g, more)
+    return with_sums(Factor(out, precision, after.slope) if after.rounds else out, sums)
 
 
-def _launch(entry: str, cut: Plan, m: int, n: int, phases: int, out: Array, arguments: list[Any], sizes: Sizes) -> None:
-    """Start a kernel that computes `phases` times (M, N) in `out`."""
+def _launch(entry: str, product: Product, out: Array, arguments: list[Any], sizes: Sizes, more: Any = ()) -> None:
+    """Start a kernel; more: its arguments behind the number of splits."""
     if not out.size:
         return
     if not sizes.n:  # no images: a sum of nothing
         out[...] = 0
         return
-    tile = cut.tile
-    down, across = tile.grid(m, n, phases)
+    tile, splits = product.cut
+    down, across = product.grid
     parts, counters = None, None
-    if cut.splits > 1:
-        parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
-        counters = arrivals(out, down * across * cut.splits, "pairs")
-    arguments = [*arguments, parts, counters, *sizes, cut.splits]
-    shared = _shared_bytes(entry, tile)
-    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", (down, across, cut.splits), tile.threads, arguments, shared)
+    if splits > 1:
+        parts = empty(out, down * across * splits * tile.rows * tile.columns, dtype="float32")
+        counters = arrivals(out, down * across * splits, "pairs")
+    arguments = [*arguments, parts, counters, *sizes, splits, *more]
+    shared = shared_bytes(entry, tile)
+    kernels.launch(f"conv2d_mma/{entry}_{tile.name}", (down, across, splits), tile.threads, arguments, shared)
 
 
-def _shared_bytes(entry: str, tile: Tile) -> int:
+def shared_bytes(entry: str, tile: Tile) -> int:
     """Return the bytes of the ring of stages in loop.cuh: four stages of a tap, or three of two taps (strips.cuh)."""
-    if entry.startswith("weight_grad"):
+    if "weight_grad" in entry:
         return 4 * LINE * (tile.rows + tile.columns)
-    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Pixels in tiles.cuh
+    lines = tile.rows + tile.threads * CHUNK // LINE + 2  # Planes in tiles.cuh
     return 3 * LINE * (lines + 2 * tile.columns)

@@ -28,6 +28,10 @@ def unrounded() -> None:
     """Say that no convolution wants a result as a Factor."""
 
 
+def unsummed() -> None:
+    """Say that no batch norm wants sums of a result (gpunet.backend.epilogue)."""
+
+
 class Parameter:
     """A trainable array. `grad` is None until a backward pass, then gradients are added up in it.
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend import factors
+from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array, written
+from gpunet.backend.epilogue import Gradients, Statistics, Summed, taken_apart
 from gpunet.backend.factors import Factor
 from gpunet.layers.base import Layer, Parameter, Rounding, unrounded
 
@@ -22,7 +24,8 @@ class BatchNorm(Layer):
 
     Sequential sets `slope` where a ReLU or LeakyReLU follows: both then run in one pass (see gpunet.backend.batchnorm).
     It sets rounding_y and rounding_dx where the neighbour is a convolution, which may want y or dx as a Factor
-    (see gpunet.backend.factors). x and dy may be Factors of 16 bits.
+    (see gpunet.backend.factors). x and dy may be Factors of 16 bits. Such a neighbour asks for `statistics` or
+    `gradients`, and may then hand over x or dy with their sums (see gpunet.backend.epilogue).
     """
 
     def __init__(
@@ -45,7 +48,21 @@ class BatchNorm(Layer):
         self.shift = Parameter(np.zeros(channels, "float32")) if shift else None
         self.buffers = {"running_mean": np.zeros(channels, "float32"), "running_var": np.ones(channels, "float32")}
 
-    def forward(self, x: Array | Factor) -> Array | Factor:
+    def statistics(self) -> Statistics | None:
+        """Return what the next forward pass will want to know of x, None if nothing."""
+        if not fused() or not (self.training or self.batch_statistics):
+            return None
+        return Statistics(self._running(), self.channels, self.batches, self.eps)
+
+    def gradients(self) -> Gradients | None:
+        """Return what the next backward pass will want to know of dy, None if nothing."""
+        if not fused() or self._saved is None or len(self._saved) < 3:
+            return None
+        x, mean, rstd = self._saved
+        return Gradients(x, mean, rstd, *self._affine(), self.slope, self._first_grads())
+
+    def forward(self, x: Array | Factor | Summed) -> Array | Factor:
+        x, found = taken_apart(x)
         running_mean, running_var = self.buffers["running_mean"], self.buffers["running_var"]
         if x.shape[-1] != self.channels or x.dtype != running_mean.dtype:
             raise ValueError(
@@ -61,18 +78,17 @@ class BatchNorm(Layer):
             raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
         if x.size // self.channels < 2 * self.batches:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
-        running = (running_mean, running_var, self.momentum) if self.training else None
-        given = (x, scale, shift, self.eps, self.slope, running, self.batches, self.rounding_y())
-        y, mean, _, rstd = backend.batchnorm(*given)
+        given = (x, scale, shift, self.eps, self.slope, self._running(), self.batches, self.rounding_y())
+        y, mean, _, rstd = backend.batchnorm(*given, **found)
         self.save(x, mean, rstd)
         return y
 
-    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
+    def backward(self, dy: Array | Factor | Summed, input_grad: bool = True) -> Array | Factor | None:
         x, *statistics = self.take()
-        out = [parameter and parameter.first_grad() for parameter in (self.scale, self.shift)]
-        more = (self.slope, out, self.rounding_dx())
+        dy, found = taken_apart(dy)
+        more = (self.slope, self._first_grads(), self.rounding_dx())
         if statistics:
-            dx, dscale, dshift = backend.batchnorm_backward(dy, x, *statistics, *self._affine(), *more)
+            dx, dscale, dshift = backend.batchnorm_backward(dy, x, *statistics, *self._affine(), *more, **found)
         else:  # of the running averages
             running = (self.buffers["running_mean"], self.buffers["running_var"])
             given = (dy, x, *running, *self._affine(), self.eps, *more)
@@ -82,6 +98,15 @@ class BatchNorm(Layer):
         if self.shift and self.shift.trainable:
             self.shift.add_grad(written, dshift)
         return dx
+
+    def _running(self) -> tuple[Array, Array, float] | None:
+        """Return the averages that a forward pass moves, with their momentum."""
+        running = self.buffers["running_mean"], self.buffers["running_var"], self.momentum
+        return running if self.training else None
+
+    def _first_grads(self) -> tuple[Array | None, Array | None]:
+        """Return the arrays that the gradients of scale and shift may be computed in."""
+        return self.scale and self.scale.first_grad(), self.shift and self.shift.first_grad()
 
     def rounding_x(self) -> str | None:
         """Return the precision of a Factor that this layer takes for x now, None if it takes none; the same for dy."""

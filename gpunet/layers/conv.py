@@ -16,10 +16,11 @@ from gpunet.backend.cells import Cells, Layout, layout_of
 from gpunet.backend.choices import fused
 from gpunet.backend.conv import Rounded, RoundedCells, RoundedPatches, form
 from gpunet.backend.devices import Array, device_of
+from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
 from gpunet.backend.tensor_cores import After
-from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded
+from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded, unsummed
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
 
 
@@ -35,6 +36,8 @@ class _Conv(Layer):
         self.padding = check_padding(padding)
         self.rounding_y: Rounding = unrounded  # set by Sequential, as `slope` is
         self.rounding_dx: Rounding = unrounded
+        self.sums_y: Callable[[], Statistics | None] = unsummed  # what a batch norm behind this layer asks for
+        self.sums_dx: Callable[[], Gradients | None] = unsummed  # and one in front of it, in the backward pass
         self.hands_cells = False  # whether pictures, y or their gradient, go on as cells where they are computed so
 
     def _parameters(self, shape: tuple[int, ...], fan_in: int, bias: bool) -> None:
@@ -66,6 +69,10 @@ class _Conv(Layer):
     def _of_pictures(self, *asked: Any) -> str | None:
         pictures = form.pictures(asked[0], self.stride, *asked[1:])
         return pictures and pictures.precision
+
+    def _norm(self, x: Array | Factor) -> Statistics | None:
+        """Return what a batch norm behind this layer asks for, which refuses batches of unequal sizes."""
+        return None if len(x) % self.batches else self.sums_y()
 
     def _check(self, x: Array) -> None:
         if x.ndim != 4 or x.shape[3] != self.channels[0] or x.dtype != self.weight.data.dtype:
@@ -114,26 +121,27 @@ class Conv2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, in_channels, out_channels), kh * kw * in_channels, bias)
 
-    def forward(self, x: Array | Factor) -> Array | Factor:
+    def forward(self, x: Array | Factor) -> Array | Factor | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         X = conv.input_form(x)  # x, or rounded, or its Winograd transform
-        y = self._activated(conv, X)
+        y = self._activated(conv, X, self._norm(x))
         before = x.slope if isinstance(x, Factor) else 1.0  # of a leaky ReLU whose result x is
         keeps_x = self.weight.trainable or before != 1  # a frozen layer's input is not needed again
-        self.save(conv, X if keeps_x else None, before, y if self.slope != 1 else None)
+        saved_y = y.numbers if isinstance(y, Summed) else y
+        self.save(conv, X if keeps_x else None, before, saved_y if self.slope != 1 else None)
         return y
 
-    def _activated(self, conv: Any, X: Array) -> Array | Factor:
+    def _activated(self, conv: Any, X: Array, norm: Statistics | None) -> Array | Factor | Summed:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
         if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
-            return conv.output(X, bias, After(self.slope, rounds=precision is not None))
+            return conv.output(X, bias, After(self.slope, rounds=precision is not None, norm=norm))
         y = conv.output(X, bias)
         if self.slope == 1:
             return y
         return factors.leaky_relu(y, self.slope, precision) if precision else backend.leaky_relu(y, self.slope)
 
-    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | None:
+    def backward(self, dy: Array | Factor, input_grad: bool = True) -> Array | Factor | Summed | None:
         conv, X, before, y = self.take()
         if self.slope != 1 and getattr(dy, "slope", 1) != self.slope:  # else the layer behind has done it
             backwards = factors.leaky_relu_backward if isinstance(y, Factor) else backend.leaky_relu_backward
@@ -147,9 +155,12 @@ class Conv2d(_Conv):
             return None
         if self.hands_cells and isinstance(conv, RoundedCells):
             return conv.input_grad_cells(Y)
-        if not (isinstance(conv, Rounded) and self.rounding_dx()):
+        if not isinstance(conv, Rounded):
             return conv.input_grad(Y)
-        return conv.input_grad(Y, None, After(before, X if before != 1 else None, rounds=True))
+        after = After(norm=self.sums_dx())
+        if self.rounding_dx():
+            after = after._replace(slope=before, mask=X if before != 1 else None, rounds=True)
+        return conv.input_grad(Y, None, after)
 
     def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
         """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
@@ -198,18 +209,18 @@ class ConvTranspose2d(_Conv):
         kh, kw = self.kernel
         self._parameters((kh, kw, out_channels, in_channels), kh * kw * out_channels, bias)
 
-    def forward(self, x: Array | Factor) -> Array | Cells | Factor:
+    def forward(self, x: Array | Factor) -> Array | Cells | Factor | Summed:
         conv = backend.convolution(self.weight.data, self.sizes(x), self.weight.rounded)
         Y = conv.output_form(x)  # x plays the part of the convolution's dy
         self.save(conv, Y if self.weight.trainable else None)
         if self.hands_cells and isinstance(conv, RoundedCells) and not self.bias and fused():
             return conv.input_grad_cells(Y)
         bias = self.bias.data if self.bias else None
-        if isinstance(conv, Rounded) and self.rounding_y():
-            return conv.input_grad(Y, bias, After(rounds=True))
+        if isinstance(conv, Rounded):
+            return conv.input_grad(Y, bias, After(rounds=self.rounding_y() is not None, norm=self._norm(x)))
         return conv.input_grad(Y, bias)
 
-    def backward(self, dy: Array | Cells | Factor, input_grad: bool = True) -> Array | Factor | None:
+    def backward(self, dy: Array | Cells | Factor, input_grad: bool = True) -> Array | Factor | Summed | None:
         conv, Y = self.take()
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
@@ -218,8 +229,8 @@ class ConvTranspose2d(_Conv):
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
-        if isinstance(conv, Rounded | RoundedCells | RoundedPatches) and self.rounding_dx():
-            return conv.output(X, None, After(rounds=True))
+        if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
+            return conv.output(X, None, After(rounds=self.rounding_dx() is not None, norm=self.sums_dx()))
         return conv.output(X)
 
     def rounding_x(self) -> str | None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from gpunet.backend import factors
 from gpunet.backend.cells import Cells, Layout
 from gpunet.backend.devices import Array
+from gpunet.backend.epilogue import Summed
 from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
-from gpunet.layers.base import Layer, unrounded
+from gpunet.layers.base import Layer, unrounded, unsummed
 from gpunet.layers.batchnorm import BatchNorm
 from gpunet.layers.conv import Conv2d, ConvTranspose2d
 from gpunet.layers.spectral import SpectralNorm
@@ -25,7 +26,8 @@ class Sequential(Layer):
     trip through memory instead of two; so does a LeakyReLU right behind a Conv2d, in a SpectralNorm or not. The layer
     stays in the list; only its work moves. Where a convolution multiplies rounded numbers, the layer that writes them
     for it rounds them. In 16 bits, so do all convolutions and batch norms that stand side by side: what they hand over
-    takes half the memory (gpunet.backend.factors).
+    takes half the memory (gpunet.backend.factors). A convolution next to a BatchNorm may sum up its result for it
+    (gpunet.backend.epilogue).
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -42,6 +44,10 @@ class Sequential(Layer):
         for before, after in itertools.pairwise(map(_inner, self._steps)):
             if isinstance(before, Handing) and isinstance(after, Handing):
                 before.rounding_y, after.rounding_dx = after.rounding_x, _rounding_between(before, after)
+            if isinstance(before, Conv2d | ConvTranspose2d) and isinstance(after, BatchNorm):
+                before.sums_y = after.statistics
+            if isinstance(before, BatchNorm) and isinstance(after, Conv2d | ConvTranspose2d):
+                after.sums_dx = before.gradients
             if isinstance(before, ConvTranspose2d):
                 before.hands_cells = isinstance(after, Tanh)
 
@@ -69,7 +75,7 @@ class Sequential(Layer):
                 if isinstance(inner, Sequential):
                     yield from ((f"{name}.{path}.{one}", *more) for one, *more in inner.answers(x))
             x = layer.forward(x)
-            yield name, layer, factors.real(x)
+            yield name, layer, factors.real(x.numbers if isinstance(x, Summed) else x)
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
@@ -131,6 +137,7 @@ def _set_alone(layer: Layer) -> None:
     if isinstance(layer, Handing):
         layer.rounding_y = layer.rounding_dx = unrounded
     if isinstance(layer, Conv2d | ConvTranspose2d):
+        layer.sums_y = layer.sums_dx = unsummed
         layer.hands_cells = False
     if isinstance(layer, BatchNorm | Conv2d):
         layer.slope = 1.0

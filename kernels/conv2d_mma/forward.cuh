@@ -6,36 +6,41 @@
 //
 // y is null where `rounded` takes the result, and the other way round; bias, mask and slope: Result in loop.cuh.
 // parts (tiles, splits, numbers of a tile): room for partial sums. counters (tiles * splits): zeros, and zeros
-// afterwards. Both may be null if splits is 1 (splits.cuh).
+// afterwards. Both may be null if splits is 1 (splits.cuh). NORM_PARAMETERS: norm.cuh.
 #include "shapes.cuh"
 
 template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
-                        const Conv& conv, int splits) {
-    convolve<Shape>(Forward<Shape>(conv, x, weight), y, parts, counters, splits, blockIdx.x);
+                        const Conv& conv, int splits, const Norm& norm) {
+    convolve<Shape>(Forward<Shape>(conv, x, weight), y, parts, counters, splits, blockIdx.x,
+                    SumForNorm<Shape>{norm});
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_forward_huge(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
-    forward<Huge>(RESULT(y), x, weight, parts, counters, CONV, splits);
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits,
+    NORM_PARAMETERS) {
+    forward<Huge>(RESULT(y), x, weight, parts, counters, CONV, splits, NORM);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_wide(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
-    forward<Wide>(RESULT(y), x, weight, parts, counters, CONV, splits);
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits,
+    NORM_PARAMETERS) {
+    forward<Wide>(RESULT(y), x, weight, parts, counters, CONV, splits, NORM);
 }
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_tall(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
-    forward<Tall>(RESULT(y), x, weight, parts, counters, CONV, splits);
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits,
+    NORM_PARAMETERS) {
+    forward<Tall>(RESULT(y), x, weight, parts, counters, CONV, splits, NORM);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward_small(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, optional const Number* mask, float slope, optional float* parts, optional int* counters,
-    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits) {
-    forward<Small>(RESULT(y), x, weight, parts, counters, CONV, splits);
+    int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits,
+    NORM_PARAMETERS) {
+    forward<Small>(RESULT(y), x, weight, parts, counters, CONV, splits, NORM);
 }

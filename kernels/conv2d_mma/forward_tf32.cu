@@ -12,6 +12,7 @@
 //   walks.cuh      where the numbers of a tile lie in the arrays: rows, taps and channels
 //   fragments.cuh  what a warp reads and multiplies
 //   splits.cuh     the sum of the parts that several blocks computed
+//   norm.cuh       what a batch norm before or behind the convolution needs of the result
 //   loop.cuh       the loop, and the result
 //   shapes.cuh     the four shapes of a block's tile
 //   forward.cuh, input_grad.cuh, weight_grad.cuh   the kernels

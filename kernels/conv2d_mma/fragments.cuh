@@ -104,7 +104,7 @@ UNROLL_ALL
     }
     // Call body(row, column, two neighbours) for all sums; rows and columns count within the block's tile.
     template <class Body>
-    __device__ void for_pairs(Body body) const {
+    __device__ void for_pairs(Body body) {
         const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 UNROLL_ALL
         for (int i = 0; i < TM; ++i)

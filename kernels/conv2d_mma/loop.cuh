@@ -22,20 +22,31 @@ struct Result {
     __device__ float activated(float number, long long at) const {
         return (mask ? to_float(mask[at]) : number) > 0 ? number : slope * number;
     }
-    __device__ void write(long long row, int n, float left, float right) const {
+    // Write two neighbours; left and right become what is written.
+    __device__ void write(long long row, int n, float& left, float& right) const {
         const long long at = row + n;
         if (bias) left += bias[n], right += bias[n + 1];
         if (slope != 1) left = activated(left, at), right = activated(right, at + 1);
         if (out) *reinterpret_cast<float2*>(out + at) = float2{left, right};
         if (rounded) {
             struct alignas(2 * sizeof(Number)) Pair { Number left, right; };
-            *reinterpret_cast<Pair*>(rounded + at) = {factor_of<Number>(left), factor_of<Number>(right)};
+            const Pair pair = {factor_of<Number>(left), factor_of<Number>(right)};
+            *reinterpret_cast<Pair*>(rounded + at) = pair;
+            left = to_float(pair.left), right = to_float(pair.right);
         }
     }
 };
 
-template <class Shape, class Pass>
-__device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile) {
+struct Nothing {
+    template <class Pass, class Sums>
+    __device__ void operator()(const Pass&, const Sums&, int, int) const {}
+};
+
+// then(pass, sums, m0, n0) is called behind the result, by the block that has written a tile of it: sums hold what it
+// has written.
+template <class Shape, class Pass, class Then = Nothing>
+__device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile,
+                         Then then = {}) {
     extern __shared__ uint4 memory[];
     constexpr int STAGES = Pass::STAGES, STAGE = Pass::A::BYTES + Pass::TAPS * Pass::B::BYTES;
     const SharedAddress ring = shared_address(memory);
@@ -67,10 +78,11 @@ __device__ void convolve(Pass pass, const Result& result, float* parts, int* cou
     pass.after_loop();
     float (&flat)[Sums<Shape, Pass>::COUNT] = reinterpret_cast<float (&)[Sums<Shape, Pass>::COUNT]>(sums.sums);
     if (!add_splits<Shape::THREADS>(flat, parts, counters, blockIdx.z, splits)) return;
-    sums.for_pairs([&](int row, int column, float left, float right) {
+    sums.for_pairs([&](int row, int column, float& left, float& right) {
         const int m = m0 + row, n = n0 + column;
         if (m >= pass.M() || n >= pass.N()) return;
         const long long at = pass.out(m);
         if (at >= 0) result.write(at, n, left, right);  // else the sum is of padding (of_cells.cuh)
     });
+    then(pass, sums, m0, n0);
 }

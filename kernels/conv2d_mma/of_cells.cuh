@@ -36,10 +36,14 @@ struct ForwardOfCells : Forward<Shape> {
     using A = typename Forward<Shape>::A;
     using B = typename Forward<Shape>::B;
     Pixels pixels;
+    int by_row, by_column;    // from a cell of the kernel to the next in the weight: numbers
     Rows<B> lines_of_weight;  // a line of the tile is a number of the cell
 
     __device__ ForwardOfCells(const Conv& conv, const Number* x, const Number* weight, const Pixels& pixels)
-        : Forward<Shape>(conv, x, weight), pixels(pixels) {}
+        : Forward<Shape>(conv, x, weight), pixels(pixels) {
+        by_row = pixels.cell(1, 0) * conv.F, by_column = pixels.cell(0, 1) * conv.F;
+        keep(by_row), keep(by_column);
+    }
     __device__ void start(int m0, int n0, int tile) {
         Forward<Shape>::start(m0, n0, tile);
         lines_of_weight.set();
@@ -51,12 +55,16 @@ UNROLL_ALL
             lines_of_weight.inside[i] = column < this->g.F ? pixels.cells(r) : 0;
         }
     }
-    __device__ void fetch(SharedAddress a, SharedAddress b) {  // a cell fits into a tile: there is one per tap
+    __device__ bool fetch(SharedAddress a, SharedAddress b) {  // a cell fits into a tile: there is one per tap
         const Conv& g = this->g;
         Walk& walk = this->walk;
+        const bool pairs = walk.pairs();
         this->rows.fetch(a, this->x + (walk.y * g.W + walk.x) * g.C, this->rows.channel >= g.C ? NO_TAP : walk.tap());
-        lines_of_weight.fetch(b, this->weight + pixels.cell(walk.y, walk.x) * g.F, walk.tap());
+        const Number* const taps = this->weight + (walk.y * by_row + walk.x * by_column);
+        lines_of_weight.fetch(b, taps, walk.tap());
+        if (pairs) lines_of_weight.fetch(b + B::BYTES, taps + by_column, walk.second_tap());  // cells have stride 1
         walk.next();
+        return pairs;
     }
 };
 
@@ -101,24 +109,26 @@ struct WeightGradOfCells : WeightGrad<Shape> {
 
 template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
-                        const Conv& conv, int splits, const Pixels& pixels) {
-    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, pixels), y, parts, counters, splits, blockIdx.x);
+                        const Conv& conv, int splits, const Pixels& pixels, const Norm& norm) {
+    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, pixels), y, parts, counters, splits, blockIdx.x,
+                    SumForNorm<Shape>{norm});
 }
 
 // y (N, OH, OW, F) of cells x; bias (F). y is null where `rounded` takes the result, and the other way round.
+// NORM_PARAMETERS: norm.cuh.
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_forward_tall(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
     int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
-    int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    forward<Tall>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS);
+    int kernel_h, int kernel_w, int stride_h, int stride_w, NORM_PARAMETERS) {
+    forward<Tall>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS, NORM);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward_small(
     optional float* y, optional Number* rounded, aligned16 const Number* x, aligned16 const Number* weight,
     optional const float* bias, float slope, optional float* parts, optional int* counters, int N, int H, int W, int C,
     int OH, int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
-    int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS);
+    int kernel_h, int kernel_w, int stride_h, int stride_w, NORM_PARAMETERS) {
+    forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS, NORM);
 }
 
 template <class Shape>

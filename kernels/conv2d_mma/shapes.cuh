@@ -18,6 +18,7 @@
 #include "pixel_walk.cuh"
 #include "fragments.cuh"
 #include "splits.cuh"
+#include "norm.cuh"
 #include "loop.cuh"
 
 using Huge = Shape<256, 128, 4, 2>;   // 256 threads, 96 KB of shared memory

@@ -17,7 +17,7 @@
 //     second tap       0  1  2  3  4  5  6  7 |     8  9 10 11 12 13 14 15 |    16 ...
 //
 // So all of the second tap is the first tap's place plus one line. ldmatrix reads 8 rows at once, and 8 lines that
-// follow each other lie in different banks (Pixels in tiles.cuh). Lines of 4 columns would put the rows 0 to 7 into the
+// follow each other lie in different banks (Planes in tiles.cuh). Lines of 4 columns would put the rows 0 to 7 into the
 // lines 0 1 2 3 5 6 7 8, of which 0 and 8 share their banks. So two such strips lie side by side, column by column:
 //
 //     line          0  1  2  3  4  5  6  7  8  9 | 10 ...
@@ -32,6 +32,7 @@ struct Strips {
     int doubled;       // 1: two strips lie side by side; 0: each by itself
     int m0, origin;    // the tile's first row; the line it would lie in, were the tile the whole result
     int lines;         // of the tile
+    int to_neighbour;  // bytes from a row's place for the first tap to that for the second one; 0 without pairs
 
     // Pairs pay where a row of the kernel has any, and lines of the result are not so short that the pixels between
     // them outgrow the tile, which has THREADS / 4 lines to spare. Return the taps of a stage, at most.
@@ -44,7 +45,9 @@ struct Strips {
     }
     __device__ void start(int first_row) {
         m0 = first_row, origin = 0, origin = line(0);
-        lines = line(Shape::ROWS - 1) + 1 + (pitch - width << doubled);
+        const int neighbour = pitch - width << doubled;
+        lines = line(Shape::ROWS - 1) + 1 + neighbour, to_neighbour = neighbour * CHUNK;
+        keep(to_neighbour);
     }
     __device__ int line(int row) const {
         const int strip = (m0 + row) / width, column = (m0 + row) % width;
@@ -57,5 +60,4 @@ struct Strips {
         const int at = origin + line, place = at >> doubled, group = place / pitch;
         return {line < lines ? (group << doubled) + (at & doubled) : -1, place - group * pitch};
     }
-    __device__ int to_neighbour() const { return (pitch - width << doubled) * CHUNK; }  // bytes; 0 without pairs
 };

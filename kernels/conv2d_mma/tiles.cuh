@@ -2,7 +2,7 @@
 //
 // A tile keeps the order of the array that it comes from, so that a copy moves a chunk of 16 bytes at once:
 //   AlongK      numbers along k are neighbours:         line = column, 4 chunks of k's
-//   Pixels      the same, for a of two taps:            line = pixel, 4 chunks of k's
+//   Planes      the same, for a of two taps:            line = pixel, 4 chunks of k's
 //   AlongRows   numbers along the rows are neighbours:  line = k,   ROWS / VEC chunks of rows
 //
 // Shared memory has 32 banks of 4 bytes, so 8 chunks of different banks can be read or written at once. Readers ask for
@@ -20,7 +20,7 @@
 // and 4 the chunks lie at 0 1 2 3 and 4 5 6 7, in all banks. With s = 0 and 1 they would lie at 0 1 2 3 and 1 0 3 2:
 // half of the banks would be wanted twice, the other half not at all.
 //
-// Pixels: a row of a begins at any line, where the xor would differ from row to row, and so would the way from the
+// Planes: a row of a begins at any line, where the xor would differ from row to row, and so would the way from the
 // first tap's line to the second one's. So each of the 4 chunks has a plane of its own, in which line follows line:
 //     plane 0 | line 0, line 1, ...    plane 1 | line 0, line 1, ...    plane 2 | ...         each 16 bytes
 // Any 8 lines that follow each other lie in different banks, and the next line lies 16 bytes further on. Threads write
@@ -47,7 +47,7 @@ struct AlongK {
 };
 
 template <int ROWS, int THREADS>
-struct Pixels {
+struct Planes {
     static constexpr bool ALONG_K = true;
     static constexpr int CHUNKS = 64 / CHUNK, LINE = CHUNK, STEP = THREADS / CHUNKS, EACH = ROWS / STEP + 1;
     static_assert(EACH * STEP % 8 == 0, "planes would begin at the same banks");

@@ -69,6 +69,7 @@ struct Walk {
         y = 0, channel += DEPTH;
     }
     __device__ unsigned tap() const { return 1u << y | 0x10000u << x; }
+    __device__ unsigned second_tap() const { return 1u << y | 0x10000u << (x + spacing); }
 };
 
 // Pixels of patches, or rows of the weight: where each of this thread's lines begins, and which taps are inside.
@@ -83,10 +84,9 @@ struct Rows {
         keep(place), keep(channel);
     }
     __device__ void fetch(SharedAddress tile, const Number* from, unsigned tap) const {
-        keep(from);
 UNROLL_ALL
         for (int i = 0; i < Tile::EACH; ++i)
-            copy_chunk<Tile>(tile, place, i, from + begin[i], (inside[i] & tap) == tap);
+            copy_chunk<Tile>(tile, place, i, element(from, begin[i]), (inside[i] & tap) == tap);
     }
 };
 
@@ -104,16 +104,15 @@ struct Lines {
     }
     // Copy the lines before `count`.
     __device__ void fetch(SharedAddress tile, const Number* from, int count) const {
-        keep(from);
 UNROLL_ALL
         for (int i = 0; i < Tile::EACH; ++i)
-            copy_chunk<Tile>(tile, place, i, from + begin + i * pitch, line < count - i * Tile::STEP);
+            copy_chunk<Tile>(tile, place, i, element(from, begin + i * pitch), line < count - i * Tile::STEP);
     }
 };
 
 template <class Shape>
 struct Forward {
-    using A = Pixels<Shape::ROWS, Shape::THREADS>;
+    using A = Planes<Shape::ROWS, Shape::THREADS>;
     using B = AlongRows<Shape::COLUMNS, Shape::THREADS>;
     static constexpr int TAPS = 2, STAGES = 3;
     Conv g;
@@ -146,7 +145,7 @@ UNROLL_ALL
     }
     // Where the first tap's rows begin in the tile, and the second one's from there.
     __device__ int first_tap() const { return 0; }
-    __device__ int second_tap() const { return strips.to_neighbour(); }
+    __device__ int second_tap() const { return strips.to_neighbour; }
 
     __device__ bool fetch(SharedAddress a, SharedAddress b) {
         const bool none = walk.channel + rows.channel >= g.C, pairs = walk.pairs();
@@ -161,7 +160,7 @@ UNROLL_ALL
 
 template <class Shape>
 struct InputGrad {
-    using A = Pixels<Shape::ROWS, Shape::THREADS>;
+    using A = Planes<Shape::ROWS, Shape::THREADS>;
     using B = AlongK<Shape::COLUMNS, Shape::THREADS>;
     static constexpr int TAPS = 2, STAGES = 3;
     Conv g;
@@ -218,16 +217,16 @@ UNROLL_ALL
             columns.inside[i] = c < g.C ? ~NO_TAP : 0;
         }
     }
-    __device__ int first_tap() const { return strips.to_neighbour(); }
-    __device__ int second_tap() const { return -strips.to_neighbour(); }
+    __device__ int first_tap() const { return strips.to_neighbour; }
+    __device__ int second_tap() const { return -strips.to_neighbour; }
 
     __device__ bool fetch(SharedAddress a, SharedAddress b) {
-        const unsigned tap = walk.channel + rows.channel >= g.F ? NO_TAP : walk.tap();
-        const bool pairs = walk.pairs();
+        const bool none = walk.channel + rows.channel >= g.F, pairs = walk.pairs();
+        const unsigned tap = none ? NO_TAP : walk.tap();
         rows.fetch(a, dy + (walk.channel - (walk.y * g.OW + walk.x) * g.F), tap);
         const Number* const taps = weight + (walk.y * by_row + walk.x * by_column + walk.channel);
         columns.fetch(b, taps, tap);
-        if (pairs) columns.fetch(b + B::BYTES, taps + by_column, tap);
+        if (pairs) columns.fetch(b + B::BYTES, taps + by_column, none ? NO_TAP : walk.second_tap());
         walk.next();
         return pairs;
     }

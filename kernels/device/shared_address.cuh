@@ -12,7 +12,7 @@ inline void read_two_words(unsigned& left, unsigned& right, SharedAddress from) 
     left = words[0], right = words[1];
 }
 inline void keep(int&) {}
-template <class T> void keep(T*&) {}
+template <class T> const T* element(const T* first, int index) { return first + index; }
 inline void add_if(bool condition, int& number, int amount) { number += condition ? amount : 0; }
 #else
 typedef unsigned SharedAddress;
@@ -29,7 +29,13 @@ __device__ void read_two_words(unsigned& left, unsigned& right, SharedAddress fr
 // Make the compiler hold a number in a register. Otherwise it may work it out again in every turn of a loop.
 __device__ void keep(int& number) { asm volatile("" : "+r"(number)); }
 __device__ void keep(unsigned& number) { asm volatile("" : "+r"(number)); }
-template <class T> __device__ void keep(T*& pointer) { asm volatile("" : "+l"(pointer)); }
+// The address of a number of an array in one instruction. Otherwise the compiler may hold the index as 64 bits, in two
+// registers, and add them by two instructions.
+template <class T> __device__ const T* element(const T* first, int index) {
+    const T* address;
+    asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(address) : "r"(index), "n"((int) sizeof(T)), "l"(first));
+    return address;
+}
 __device__ void add_if(bool condition, int& number, int amount) {
     asm("{ .reg .pred yes; setp.ne.u32 yes, %2, 0; @yes add.s32 %0, %0, %1; }"
         : "+r"(number) : "r"(amount), "r"((unsigned) condition));

@@ -28,6 +28,8 @@ ENTRY = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(?P<name>\w+)\s*\((?P<list>[^)]*)\)\s*\{'
 )
 ALIAS = re.compile(r"^using\s+(\w+)\s*=\s*(\w+)\s*;", re.M)  # another name for a type: `using Number = half;`
+# A name for a part of a parameter list: `#define SIZES int rows, int channels`, perhaps over several lines.
+MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+((?:[^\n]*\\\n)*[^\n]*)", re.M)
 
 
 class Parameter(NamedTuple):
@@ -74,10 +76,11 @@ def matching_brace(text: str, start: int) -> int:
 def entries(text: str, real: np.dtype) -> list[Entry]:
     """Return the kernels of a source text. Raises ValueError for a parameter whose type is not in TYPES."""
     text = without_comments(text)
-    names = dict(ALIAS.findall(text))
+    names, macros = dict(ALIAS.findall(text)), dict(MACRO.findall(text))
 
     def parameters(match: re.Match) -> tuple[Parameter, ...]:
-        parts = (re.sub(r"\w+", lambda word: names.get(word[0], word[0]), part) for part in match["list"].split(","))
+        given = (macros.get(part.strip(), part).replace("\\\n", " ") for part in match["list"].split(","))
+        parts = (re.sub(r"\w+", lambda word: names.get(word[0], word[0]), part) for part in ",".join(given).split(","))
         return tuple(parameter(part, match["name"], real) for part in parts if part.strip())
 
     return [

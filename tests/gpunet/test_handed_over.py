@@ -9,6 +9,7 @@ import pytest
 
 from cases import host
 from gpunet import backend
+from gpunet.backend.choices import fusing
 from gpunet.backend.factors import Factor, factor
 from gpunet.layers import (
     BatchNorm,
@@ -239,8 +240,11 @@ def test_nobody_rounds_for_another_way_to_multiply(choice, dtype, monkeypatch):
 
 
 @every_format
-def test_two_batches_in_one_pass(precision):
-    with on_tensor_cores(precision):
+@pytest.mark.parametrize("fuses", [True, False])
+def test_two_batches_in_one_pass(precision, fuses):
+    """A tile would lie in both batches, so that sums are added in another order where one of the two passes fuses."""
+    same = alike if fuses else np.array_equal
+    with on_tensor_cores(precision), fusing(fuses):
         (joined, x), (single, _) = built("batch norm alone", "cpu"), built("batch norm alone", "cpu")
         twice = np.concatenate([x, 3 * x + 1])
         with joined.joined_batches(2):
@@ -248,7 +252,7 @@ def test_two_batches_in_one_pass(precision):
             dx = joined.backward(y.copy())
         for half, got, got_dx in zip((x, 3 * x + 1), np.split(y, 2), np.split(dx, 2), strict=True):
             y_half = single.forward(half)
-            assert np.array_equal(got, y_half) and np.array_equal(got_dx, single.backward(y_half.copy()))
+            assert same(got, y_half) and same(got_dx, single.backward(y_half.copy()))
 
 
 def test_evaluation_gives_the_numbers_of_rounding_afterwards():
@@ -261,6 +265,11 @@ def test_evaluation_gives_the_numbers_of_rounding_afterwards():
             x = layer.forward(x)
             x = x if isinstance(x, Factor) or layer is net._steps[-1] else x.copy()
     assert np.array_equal(x, y)
+
+
+def alike(found, wanted):
+    """A sum in another order may move numbers across the border between two numbers of a factor."""
+    return np.linalg.norm(found - wanted) <= 0.01 * np.linalg.norm(wanted)
 
 
 @everywhere

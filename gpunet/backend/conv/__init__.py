@@ -26,6 +26,7 @@ from gpunet.backend.conv.of_cells import RoundedCells
 from gpunet.backend.conv.patches import fold, unfold_rounded
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
+from gpunet.backend.epilogue import Summed
 from gpunet.backend.factors import Factor, factor
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
@@ -122,7 +123,10 @@ class RoundedPatches:
         return self.product.output_form(dy).reshape(self.product.sizes.y_shape)  # (N*OH*OW, 1, 1, F)
 
     def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
-        return self.product.output(x, bias, after).reshape(*self.sizes.y_shape)
+        y = self.product.output(x, bias, after)
+        if isinstance(y, Summed):
+            return Summed(y.numbers.reshape(*self.sizes.y_shape), y.sums)
+        return y.reshape(*self.sizes.y_shape)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         dx = fold(self.product.input_grad(dy), self.sizes)

@@ -6,17 +6,18 @@ its gradient stay as they are: the kernels know which of their rows a number of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gpunet import kernels
-from gpunet.backend import tensor_cores
+from gpunet.backend import epilogue, tensor_cores
 from gpunet.backend.cells import Cells, Layout, layout_of, padded_channels, to_cells
 from gpunet.backend.cuts import Plan
 from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import DTYPES, Factor, factor
 from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Pair, Sizes
-from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, STAGES, TALL, After
+from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, TALL, After, shared_bytes
 
 
 def takes(weight: tuple[int, ...], stride: Pair, precision: str) -> bool:
@@ -48,9 +49,11 @@ class RoundedCells:
         y = empty(x, *g.y_shape, dtype=DTYPES[self.precision] if rounds else "float32")
         results = [None, y] if rounds else [y, None]
         arguments = [*results, x, self._rounded_weight(), bias, after.slope]
-        cut = plan(g.n * g.oh * g.ow, g.f)
-        self._launch("conv2d_forward", cut, g.n * g.oh * g.ow, g.f, y, arguments)
-        return Factor(y, self.precision, after.slope) if rounds else y
+        m = g.n * g.oh * g.ow
+        cut = plan(m, g.f)
+        sums, more = epilogue.asked(after.norm, y, self.precision, cut.tile, m, g.f)
+        self._launch("conv2d_forward", cut, m, g.f, y, arguments, more)
+        return epilogue.with_sums(Factor(y, self.precision, after.slope) if rounds else y, sums)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         return self.input_grad_cells(dy).real(bias)
@@ -76,8 +79,10 @@ class RoundedCells:
             self.weight = Factor(factor(self.weight, self.precision), self.precision)
         return factor(self.weight, self.precision)
 
-    def _launch(self, entry: str, cut: Plan, m: int, n: int, out: Array, arguments: list[Any]) -> None:
-        """Start a kernel that computes (M, N) in `out`."""
+    def _launch(
+        self, entry: str, cut: Plan, m: int, n: int, out: Array, arguments: list[Any], more: Sequence[Any] = ()
+    ) -> None:
+        """Start a kernel that computes (M, N) in `out`; more: its arguments behind the sizes."""
         if not out.size:
             return
         if not self.of_cells.n:  # no images: a sum of nothing
@@ -90,10 +95,10 @@ class RoundedCells:
             parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
             counters = arrivals(out, down * across * cut.splits, "pairs")
         pixels = c, self.layout.padded, kh, kw, sh, sw
-        arguments = [*arguments, parts, counters, *self.of_cells, cut.splits, *pixels]
-        grid, shared_bytes = (down, across, cut.splits), STAGES * LINE * (tile.rows + tile.columns)
+        arguments = [*arguments, parts, counters, *self.of_cells, cut.splits, *pixels, *more]
+        grid, shared = (down, across, cut.splits), shared_bytes(entry, tile)
         name = f"conv2d_mma/of_cells_{self.precision}.{entry}_{tile.name}"
-        kernels.launch(name, grid, tile.threads, arguments, shared_bytes)
+        kernels.launch(name, grid, tile.threads, arguments, shared)
 
 
 def _sizes_of_cells(g: Sizes, layout: Layout) -> Sizes:
