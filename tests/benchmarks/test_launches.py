@@ -95,9 +95,9 @@ def test_a_dry_run_launches_what_a_gpu_launches(monkeypatch, precision):
 
     monkeypatch.setattr(kernels, "launch", noted)
     config = Config(**TINY, batch_size=4, precision=precision)
-    gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
-    stepper = Stepper(gan, "cuda", graph=False)
-    with backend.use("kernels"), backend.use_precision(precision), stepper.running():
+    with backend.use("kernels"), backend.use_precision(precision):
+        gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+        stepper = Stepper(gan, "cuda", graph=False)
         for number in (1, 2):
             found.clear()
             stepper(number, Inputs(np.zeros((4, 8, 8, 1), "uint8"), [draw_z(rng, 4, config)]))
