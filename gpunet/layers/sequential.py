@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from gpunet.backend import factors
-from gpunet.backend.cells import Cells, Layout
+from gpunet.backend.cells import Layout, Room
 from gpunet.backend.devices import Array
 from gpunet.backend.epilogue import Summed
 from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
@@ -95,7 +95,7 @@ class Sequential(Layer):
         return isinstance(self._steps[-1], Tanh)
 
     @contextlib.contextmanager
-    def writing_into(self, room: Cells) -> Iterator[None]:
+    def writing_into(self, room: Room) -> Iterator[None]:
         """Within the block the last layer, a Tanh, also writes its result into `room`."""
         last = self._steps[-1]
         assert isinstance(last, Tanh)
