@@ -70,8 +70,9 @@ def _networks(
     config: Config, given: Mapping[str, Any], with_D: bool
 ) -> tuple[Config, str, Sequential, Sequential | None]:
     """Return a config with options given anew, the device, and new networks: G and, if asked for, D."""
-    # Without its precision: what trained on a GPU may draw on a CPU.
-    config = replace(config, **{"precision": None, **given})
+    # Without its precision, and without kernels for one kind of GPU: what trained on a GPU may draw on a CPU.
+    conv = "auto" if config.conv == "wgmma" else config.conv
+    config = replace(config, **{"precision": None, "conv": conv, **given})
     preset = presets.find(config.preset)
     return config, choose_device(config), preset.generator(config), preset.discriminator(config) if with_D else None
 

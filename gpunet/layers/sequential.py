@@ -132,6 +132,12 @@ def _inner(layer: Layer) -> Layer:
     return layer.layer if isinstance(layer, SpectralNorm) else layer
 
 
+def hands_over(layer: Layer) -> bool:
+    """Return whether a layer hands its result on as a Factor where tensor cores multiply numbers of 16 bits."""
+    layer = _inner(layer)
+    return isinstance(layer, Handing) and layer.rounding_y is not unrounded
+
+
 def _set_alone(layer: Layer) -> None:
     """Undo what another list, in which the layer was before, has settled with its neighbours there."""
     if isinstance(layer, Handing):

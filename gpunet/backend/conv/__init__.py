@@ -10,7 +10,8 @@ once. A convolutional layer goes from X to Y, a transposed one from Y to X.
 
     form.py       which form a convolution takes
     direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or ../tiled.py (GPU)
-    ../tensor_cores.py  the same sums on tensor cores; of_cells.py: of pictures, which have few channels
+    ../tensor_cores.py  the same sums on tensor cores; ../hopper.py: some of them by the kernels for Hopper GPUs
+    of_cells.py   the same of pictures, which have few channels
     winograd.py   the same sums with fewer multiplications; tiles.py and toom.py hold its sizes and its matrices
 """
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gpunet.backend import tensor_cores
+from gpunet.backend import hopper, tensor_cores
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv import direct, form, winograd
 from gpunet.backend.conv.of_cells import RoundedCells
@@ -93,13 +94,19 @@ class Rounded:
         return factor(dy, self.precision)
 
     def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
-        return tensor_cores.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias, after)
+        kind = self._kind("forward", after)
+        return kind.conv2d(x, self.rounded_weight, self.sizes, self.precision, bias, after)
 
     def input_grad(self, dy: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
-        return tensor_cores.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias, after)
+        kind = self._kind("input_grad", after)
+        return kind.conv2d_input_grad(dy, self.rounded_weight, self.sizes, self.precision, bias, after)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
-        return tensor_cores.conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
+        return self._kind("weight_grad").conv2d_weight_grad(x, dy, self.sizes, self.precision, out)
+
+    def _kind(self, which: str, after: After = NOTHING) -> Any:
+        """Return the page whose kernels compute a pass."""
+        return hopper if hopper.takes(which, self.sizes, self.precision, after) else tensor_cores
 
 
 class RoundedPatches:
