@@ -31,13 +31,14 @@ __device__ void given(const Plain* plain, const Number* rounded, const Body& bod
     body(plain);
 }
 
-// The rows of one thread. It calls body(row, a[row], b[row], ...), where a, b, ... are Rows of the batch's first row, four
-// rows at a time: a GPU's thread has four loads of each array under way.
-template <class Body, class... Inputs>
+// Call body(row, a[row], b[row], ...) for the rows of one thread, AHEAD rows at a time; a, b, ... are Rows that begin at
+// the batch's first row.
+template <int AHEAD, class Body, class... Inputs>
 __device__ void for_some_rows(int block, int lane, int lanes, int rows_per_block, int rows, const Body& body,
                               const Inputs&... inputs) {
     const int first = block * rows_per_block, end = min(rows, first + rows_per_block);
-    for (int row = first + lane; row < end; row += 4 * lanes) for_each<4>(false, row, lanes, end, body, inputs...);
+    for (int row = first + lane; row < end; row += AHEAD * lanes)
+        for_each<AHEAD>(false, row, lanes, end, body, inputs...);
 }
 
 // normalise for one thread, whose first channel is c
@@ -58,7 +59,7 @@ __device__ void normalise_rows(Y* y, const X* x, const float* mean, const float*
         }
         *reinterpret_cast<Run<RUN, Y>*>(y + first + (long long) row * channels) = run;
     };
-    for_some_rows(block, lane, lanes, rows_per_block, rows, body, Rows<RUN, X>{x + first, channels});
+    for_some_rows<4>(block, lane, lanes, rows_per_block, rows, body, Rows<RUN, X>{x + first, channels});
 }
 
 // batchnorm.cu's normalise: y = leaky_relu(z, slope)
@@ -101,8 +102,8 @@ __device__ void apply_rows(Dx* dx, const Dy* dy, const X* x, const float* mean, 
         }
         *reinterpret_cast<Run<RUN, Dx>*>(dx + first + (long long) row * channels) = run;
     };
-    for_some_rows(block, lane, lanes, rows_per_block, rows, body, Rows<RUN, Dy>{dy + first, channels},
-                  Rows<RUN, X>{x + first, channels});
+    for_some_rows<ROWS_AHEAD<RUN, Dy, X>>(block, lane, lanes, rows_per_block, rows, body,
+                                          Rows<RUN, Dy>{dy + first, channels}, Rows<RUN, X>{x + first, channels});
 }
 
 // batchnorm.cu's backward_apply: dx = a dz + by_x (x - mean) + constant. dx may be dy.

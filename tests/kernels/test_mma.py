@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+from benchmarks.static import gpus
 from cases import EPS32, assert_close, host
 from conv_shapes import (
     EIGHTS,
@@ -198,6 +199,15 @@ def test_a_given_result_may_begin_anywhere(device, precision):
         assert tensor_cores.conv2d_weight_grad(there["x"], there["dy"], shape.sizes, precision, out) is out
         np.testing.assert_array_equal(host(out), wanted)
         assert (host(flat)[[*range(before), -1]] == 7).all()
+
+
+@pytest.mark.parametrize("tile, blocks", [(HUGE, 1), (WIDE, 2), (TALL, 2), (SMALL, 3)])
+@pytest.mark.parametrize("which", PASSES)
+def test_as_many_blocks_fit_into_a_multiprocessor_as_the_launch_bounds_promise(tile, blocks, which):
+    """With the smallest shared memory of the GPUs for data centres, and 16 bytes for add_splits."""
+    shared, registers = tensor_cores.shared_bytes(which, tile) + 16, 65536 // (tile.threads * blocks) // 8 * 8
+    fit = gpus.blocks_per_multiprocessor("sm_80", tile.threads, min(registers, 255), shared)
+    assert fit >= blocks and shared <= 163 * 1024
 
 
 def test_every_kernel_has_a_cut():
