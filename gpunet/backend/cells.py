@@ -115,7 +115,9 @@ def new_cells(like: Array, n: int, layout: Layout) -> Cells:
 
 def to_cells(x: Array, layout: Layout, out: Cells | None = None) -> Cells:
     """Return pictures x (N, H, W, C), float32, as cells."""
-    return _written("pictures_to_cells", out or new_cells(x, len(x), layout), (contiguous(x),))
+    out = new_cells(x, len(x), layout) if out is None else out
+    _require_same(x.shape, out.shape)
+    return _written("pictures_to_cells", out, (contiguous(x),))
 
 
 class Bytes(NamedTuple):
@@ -146,6 +148,7 @@ class Bytes(NamedTuple):
 
 def images_to_cells(real: Bytes, out: Cells) -> Cells:
     """Write bytes as cells."""
+    _require_same(real.shape, out.shape)
     return _written("images_to_cells", out, (contiguous(real.images), real.flip), (), real.scale())
 
 
@@ -184,6 +187,7 @@ class Room(NamedTuple):
 
 def tanh(x: Cells, out: Cells) -> Array:
     """Return y = tanh(x), pictures (N, H, W, C) of float32, and write it as cells, too."""
+    _require_same(x.shape, out.shape)
     y = empty(x.numbers, *x.shape)
     _written("tanh_to_cells", out, (y, x.numbers), x.layout.numbers[3:])
     return y
@@ -192,6 +196,7 @@ def tanh(x: Cells, out: Cells) -> Array:
 def _tanh_behind_bytes(x: Cells, real: Bytes, out: Cells) -> Array:
     if len(out) != len(x) + len(real.images):
         raise ValueError(f"got {len(real.images)} and {len(x)} pictures, expected {len(out)} together")
+    _require_same(x.shape[1:], out.shape[1:], real.shape[1:])
     y = empty(x.numbers, *x.shape)
     chunks, first = out.numbers.nbytes // CHUNK, out[: len(real.images)].numbers.nbytes // CHUNK
     arrays = out.numbers, y, x.numbers, contiguous(real.images), real.flip
@@ -202,13 +207,17 @@ def _tanh_behind_bytes(x: Cells, real: Bytes, out: Cells) -> Array:
 
 def tanh_backward(dy: Cells, y: Array, layout: Layout) -> Cells:
     """Return dx = dy (1 - y^2) as cells of a layout of its own; y (N, H, W, C)."""
+    _require_same(dy.shape, y.shape)
     return _written("tanh_backward_to_cells", new_cells(y, len(y), layout), (dy.numbers, y), dy.layout.numbers[3:])
+
+
+def _require_same(*shapes: tuple[int, ...]) -> None:
+    if len(set(shapes)) > 1:
+        raise ValueError(f"got pictures of shapes {', '.join(map(str, shapes))}, expected the same")
 
 
 def _written(entry: str, out: Cells, arrays: tuple, other: tuple = (), scalars: tuple[Any, ...] = ()) -> Cells:
     """Launch a kernel (cells, arrays..., count, scalars..., layout..., other layout...) that fills `out`; return it."""
-    if any(len(array) != len(out) for array in arrays if array is not None):
-        raise ValueError(f"{entry}: got {[len(a) for a in arrays if a is not None]} pictures, expected {len(out)}")
     count = out.numbers.nbytes // CHUNK
     args = (out.numbers, *arrays, count, *scalars, *out.layout.numbers, *other)
     elements(f"{file_of(out.layout.precision)}.{entry}", args, count)

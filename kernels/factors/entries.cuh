@@ -4,6 +4,7 @@
 #include "device/factor.cuh"
 #include "adam_at_once.cuh"
 #include "batchnorm.cuh"
+#include "few_rows.cuh"
 #include "im2col_unfold.cuh"
 #include "inner_products.cuh"
 

@@ -183,7 +183,7 @@ def test_misuse():
     shape = SHAPES[0]
     x, to = normal(0, shape.sizes.x_shape), layout(shape, "bf16")
     room = cells.new_cells(x, 3, to)
-    with pytest.raises(ValueError, match=r"pictures_to_cells: got \[2\] pictures, expected 3"):
+    with pytest.raises(ValueError, match=r"got pictures of shapes \(2, 8, 10, 3\), \(3, 8, 10, 3\), expected the same"):
         cells.to_cells(x, to, room)
     images = x.astype("uint8")
     with pytest.raises(ValueError, match=r"got flip of shape \(3,\), expected \(2,\), one per image"):
@@ -191,6 +191,14 @@ def test_misuse():
     z = cells.Cells(np.zeros((2, to.rows, to.columns, to.depth), "float32"), to, "fp32")
     with pytest.raises(ValueError, match="got 2 and 2 pictures, expected 3 together"):
         cells.Room(room, cells.Bytes(images, None, -1.0)).tanh(z)
+    for wrong in (
+        lambda: cells.Room(room, cells.Bytes(images[:1, 1:], None, -1.0)).tanh(z),
+        lambda: cells.tanh(z, room),
+        lambda: cells.tanh_backward(z, x[:, 1:], to),
+        lambda: cells.images_to_cells(cells.Bytes(images[:, 1:], None, -1.0), room[:2]),
+    ):
+        with pytest.raises(ValueError, match="got pictures of shapes .*, expected the same"):
+            wrong()
     with pytest.raises(ValueError, match="got 5 channels in cells of 2x2 pixels, expected at most 64 bytes a cell"):
         layout(FIVE, "tf32")
     with pytest.raises(TypeError, match="got reshape of cells"):
