@@ -9,6 +9,7 @@ Benchmarks are run from the checkout, in its root folder; they are not part of t
     python -m benchmarks.roofline_plot     plot the operations that ops measured under the machine's peaks
     python -m benchmarks.pipeline          time the reading of pictures, to the first step and per step
     python -m benchmarks.losses            check that losses do not depend on the convolutions' algorithm
+    python -m benchmarks.storage           check that losses with 16 bits between layers are those of float32
     python -m benchmarks.label_accuracy    check that a conditional generator draws the class it is told
     python -m benchmarks.kernels           print registers, spills, occupancy and GPU limits of every kernel
     python -m benchmarks.launches          print the launches of a step and their bytes by kind, fused and unfused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,8 @@ from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.streams import one_line, shortened
 from gpunet import backend, kernels
+from gpunet.backend import choices, hopper
+from gpunet.layers import Conv2d, ConvTranspose2d, Layer
 
 NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
     "cudaErrorInsufficientDriver": "no NVIDIA driver found, or one too old for CuPy (nvidia-smi shows it)",
@@ -34,8 +37,12 @@ def choose_device(config: Config, build: bool = True) -> str:
     if config.precision:
         _use_precision(config.precision, device)
     backend.use_conv(config.conv)
+    if config.conv == "wgmma":
+        _require_wgmma(device)
     if build and device == "cuda" and backend.implementation(device) == "kernels":
         _build_for_gpu(config)
+        if config.conv == "wgmma":
+            _check_wgmma(device)
     return device
 
 
@@ -81,7 +88,8 @@ def _build_kernels(asked: bool) -> None:
 
 def _build_for_gpu(config: Config) -> None:
     """Compile the kernels that the cache lacks, in parallel and with progress. UserError: a file does not compile."""
-    files = kernels.of_training_on_cuda([backend.precision("cuda")], config.conv.startswith("winograd"))
+    winograd, hopper = config.conv.startswith("winograd"), config.conv == "wgmma"
+    files = kernels.of_training_on_cuda([backend.precision("cuda")], winograd, hopper)
     try:
         missing = kernels.unbuilt(files, device="cuda")
         if missing:
@@ -111,6 +119,32 @@ def _use_precision(name: str, device: str) -> None:
     except RuntimeError as error:
         raise UserError(f"--precision: {error}") from error
     backend.use_precision(name)
+
+
+def _require_wgmma(device: str) -> None:
+    """Raise UserError where the kernels for Hopper GPUs cannot run."""
+    if backend.implementation(device) == "reference":
+        raise UserError("--conv wgmma: got the reference, expected --implementation kernels")
+    try:
+        choices.product(device, np.dtype("float32"))
+    except RuntimeError as error:
+        raise UserError(f"--conv wgmma: {one_line(str(error))}") from error
+
+
+def _check_wgmma(device: str) -> None:
+    """Compare the kernels for Hopper GPUs with the others, and say so in a line. UserError: they differ or fail."""
+    try:
+        print(hopper.check(backend.precision(device)), flush=True)
+    except RuntimeError as error:
+        raise UserError(f"--conv {shortened(one_line(str(error)), 300)}") from error
+
+
+def layers_of_wgmma(nets: Iterable[Layer]) -> str:
+    """Return in words how many convolutions of the networks the kernels for Hopper GPUs take."""
+    layers = (layer for net in nets for layer in net.walk())
+    weights = [layer.weight.data.shape for layer in layers if isinstance(layer, Conv2d | ConvTranspose2d)]
+    wide = f"{sum(map(hopper.is_wide, weights))} of {len(weights)}"
+    return f"wgmma takes {wide} convolutions, those with {hopper.LEAST} channels or more on both sides"
 
 
 def described(device: str) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from dcgan.augment import View
-from dcgan.between import Bytes, fake_for
+from dcgan.between import fake_for
 from dcgan.config import Config
 from dcgan.penalties import Objective, Penalty, objective, penalties
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
 from gpunet import backend
 from gpunet.average import Average
+from gpunet.backend.cells import Bytes
 from gpunet.backend.choices import rounding
 from gpunet.backend.devices import Array, array_module, device_of
 from gpunet.backend.loss_scale import FIRST

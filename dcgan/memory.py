@@ -4,8 +4,9 @@
                                                           a grid:  128 x DRAWN x the largest answer of G
 
 in numbers of 4 bytes. An answer is what a layer gives for one picture. D's count twice, because it sees the real
-pictures and G's in one pass; of --accumulate, one part is there at a time. The factors are fitted to the peaks that
-benchmarks/memory.py measures on a CPU.
+pictures and G's in one pass; of --accumulate, one part is there at a time. With --precision bf16 or fp16, answers that
+convolutions and batch norms hand to each other (gpunet.backend.factors) have 2 bytes per number. The factors are fitted
+to the peaks that benchmarks/memory.py measures on a CPU.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from dcgan.errors import UserError
 from dcgan.presets import find
 from dcgan.sampling import BATCH
 from gpunet import backend
+from gpunet.backend.factors import STORED
 from gpunet.layers import Sequential
 from gpunet.layers.base import same_defaults
+from gpunet.layers.sequential import hands_over
 
 BASE = 190 * 2**20  # bytes: Python, NumPy, HDF5, the drawing of loss.png
 COPIES = 7.4  # of each parameter: itself, gradient, two moments, average, and what a checkpoint is written from
@@ -60,24 +63,38 @@ def need(config: Config) -> Need:
     of_G = answers(G, (1, 1, config.z_dim))
     of_D = answers(D, (*config.image_size, config.channels or 3))
     parameters = sum(parameter.data.size for net in (G, D) for parameter in net.parameters())
-    kept = sum(of_G) + 2 * sum(of_D)
-    least = 4 * LEAST_COPIES * parameters + LEAST_BYTES * config.batch_size * kept
-    return Need(BASE + 4 * COPIES * parameters, 4 * KEPT * kept, 4 * BATCH * DRAWN * max(of_G), least)
+    narrow = config.precision in STORED
+    kept = sum(answer.bytes(narrow) for answer in (*of_G, *of_D, *of_D))
+    least = 4 * LEAST_COPIES * parameters
+    least += LEAST_BYTES * config.batch_size * sum(answer.numbers for answer in (*of_G, *of_D, *of_D))
+    drawn = 4 * BATCH * DRAWN * max(answer.numbers for answer in of_G)
+    return Need(BASE + 4 * COPIES * parameters, KEPT * kept, drawn, least)
 
 
-def answers(net: Sequential, shape: tuple[int, ...]) -> list[int]:
-    """Return how many numbers each layer gives for one picture or z of this shape.
+class Answer(NamedTuple):
+    """The numbers that a layer gives for one picture, and whether it hands them over in 16 bits where that is done."""
+
+    numbers: int
+    handed: bool
+
+    def bytes(self, narrow: bool) -> int:
+        """Return what they take; narrow: with --precision bf16 or fp16."""
+        return self.numbers * (2 if narrow and self.handed else 4)
+
+
+def answers(net: Sequential, shape: tuple[int, ...]) -> list[Answer]:
+    """Return what each layer gives for one picture or z of this shape.
 
     The last layers on the paths of a block are left out: only their sum, the block's answer, is kept.
     """
-    x, sizes = np.zeros((2, *shape), "float32"), dict[str, int]()
+    x, sizes = np.zeros((2, *shape), "float32"), dict[str, Answer]()
     net.eval()
     with backend.use("reference"), net.given(np.zeros(2, "int32")):
         for place, layer, y in net.answers(x):
             for path, _ in layer.children():
                 on_path = [name for name in sizes if name.startswith(f"{place}.{path}.")]
                 sizes.pop(on_path[-1] if on_path else "", None)
-            sizes[place] = math.prod(y.shape[1:])
+            sizes[place] = Answer(math.prod(y.shape[1:]), hands_over(layer))
     return list(sizes.values())
 
 

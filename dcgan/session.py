@@ -23,7 +23,7 @@ from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.data.recipe import absolute
-from dcgan.device import choose_device, described, precision_of
+from dcgan.device import choose_device, described, layers_of_wgmma, precision_of
 from dcgan.errors import UserError
 from dcgan.measuring import best
 from dcgan.reporting import live
@@ -116,6 +116,8 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     if device_memory:
         say(device_memory)
     trainer = Trainer(_settled(config, source), source, device)
+    if config.conv == "wgmma":
+        say(layers_of_wgmma((trainer.gan.G, trainer.gan.D)))
     trainer.best.prepare()
     return trainer
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcgan.augment import View
-from dcgan.between import Bytes
 from dcgan.gan import GAN
 from dcgan.sampling import lowest
 from dcgan.steps import Stats
 from gpunet import backend
+from gpunet.backend.cells import Bytes
 from gpunet.backend.devices import Array
 from gpunet.backend.graph import Graph, Upload, computing_stream, working_on
 

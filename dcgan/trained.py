@@ -50,7 +50,10 @@ def load(path: str, given: Mapping[str, Any], weights: str | None = None, with_D
         return _from_file(path, given, weights, with_D)
     found = resume.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
-        raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
+        raise UserError(
+            f"{path} has no checkpoint yet: wait for its training to write one, or go on with it: "
+            f"python -m dcgan.train --resume {path}"
+        )
     config, device, G, D = _networks(found.config, given, with_D)
     with resume.fitting(path):
         if D:
@@ -70,8 +73,9 @@ def _networks(
     config: Config, given: Mapping[str, Any], with_D: bool
 ) -> tuple[Config, str, Sequential, Sequential | None]:
     """Return a config with options given anew, the device, and new networks: G and, if asked for, D."""
-    # Without its precision: what trained on a GPU may draw on a CPU.
-    config = replace(config, **{"precision": None, **given})
+    # Without its precision, and without kernels for one kind of GPU: what trained on a GPU may draw on a CPU.
+    conv = "auto" if config.conv == "wgmma" else config.conv
+    config = replace(config, **{"precision": None, "conv": conv, **given})
     preset = presets.find(config.preset)
     return config, choose_device(config), preset.generator(config), preset.discriminator(config) if with_D else None
 

@@ -20,6 +20,7 @@ makes its callers take the exact path: pass it the index instead. More in kernel
     kernels.load("activations", "float32", "cpu")   the compiled file; .entries: {name: parameters}
     kernels.build(["activations"], ["float32"])     compile several files at once; device="cuda": for the GPU
     kernels.stems()                                 all kernel files, "ladder/..." included
+    kernels.hopper_stems()                          those for Hopper GPUs alone, which only these compile
     kernels.compiler_available()                    is there a C++ compiler?
 
 Environment: CXX (the compiler), OMP_NUM_THREADS, XDG_CACHE_HOME (builds are cached in its gpunet/), GPUNET_KERNEL_FLAGS
@@ -40,13 +41,14 @@ from gpunet.kernels.loader import cpu, cuda_build, source
 from gpunet.kernels.loader.arguments import Size, sizes_of
 from gpunet.kernels.loader.machine import BuildError, run_alone, threads
 from gpunet.kernels.loader.signature import entries
-from gpunet.kernels.loader.source import libraries, stems
+from gpunet.kernels.loader.source import hopper_stems, libraries, stems
 
 NOT_CUDA = (np.ndarray, NoneType)
 __all__ = [
     "BuildError",
     "build",
     "compiler_available",
+    "hopper_stems",
     "launch",
     "libraries",
     "load",
@@ -128,15 +130,19 @@ ON_TENSOR_CORES = ("cells/", "conv2d_mma/", "factors/")  # each file is for one 
 CUDA_ALONE = ("conv2d/", *ON_TENSOR_CORES)  # what a step needs on a GPU only; the CPU runs these in tests
 
 
-def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False) -> list[str]:
-    """Return the files that a training step on a GPU may use, with products in any of these precisions."""
+def of_training_on_cuda(precisions: Iterable[str], winograd: bool = False, hopper: bool = False) -> list[str]:
+    """Return the files that a training step on a GPU may use, with products in any of these precisions.
+
+    winograd, hopper: also those that only --conv winograd2, winograd4 or wgmma use.
+    """
     ends = tuple(f"_{precision}" for precision in precisions)
+    asked = [stem for stem in hopper_stems() if hopper and stem.endswith(ends)]
     unused = () if winograd else ("winograd/",)
     return [
         stem
         for stem in _without_ladders()
         if (stem.endswith(ends) if stem.startswith(ON_TENSOR_CORES) else not stem.startswith(unused))
-    ]
+    ] + asked
 
 
 def of_training() -> list[str]:

@@ -47,11 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def on_cuda(options: argparse.Namespace, bar: partial, dtypes: Sequence[str]) -> int:
     """Build for the current GPU; say in one line where there is none, or where a file does not compile."""
-    files = kernels.of_training_on_cuda(options.precision or PRECISIONS, winograd=options.all)
     try:
         import cupy
 
-        cupy.cuda.Device().compute_capability  # noqa: B018  # raises where there is no GPU
+        hopper = options.all and cupy.cuda.Device().compute_capability == "90"  # raises where there is no GPU
+        files = kernels.of_training_on_cuda(options.precision or PRECISIONS, winograd=options.all, hopper=hopper)
         kernels.build(files, dtypes, partial(bar, total=len(files) * len(dtypes)), "cuda")
     except Exception as error:  # CuPy missing, no driver, no GPU, no compiler: each raises a class of its own
         print(f"python -m gpunet.kernels --device cuda: {' '.join(str(error).split())}", file=sys.stderr)

@@ -87,8 +87,8 @@ __device__ void backward_by_block(real* parts, const Dy* dy, const X* x, const r
             sums[RUN + e] += dz * (x_e - channel[e].mean);
         }
     };
-    for_lane<AHEAD / 2>(threadIdx.y, blockDim.y, part.rows, add, Rows<RUN, Dy>{dy + part.start, width},
-                        Rows<RUN, X>{x + part.start, width});
+    for_lane<ROWS_AHEAD<RUN, Dy, X>>(threadIdx.y, blockDim.y, part.rows, add, Rows<RUN, Dy>{dy + part.start, width},
+                                     Rows<RUN, X>{x + part.start, width});
     add_lanes(sums, thread_of_block(), blockDim.x);
     if (!part.writes()) return;
     const int all = gridDim.z * gridDim.x * width;

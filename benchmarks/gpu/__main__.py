@@ -41,6 +41,7 @@ SECTIONS = {  # in the order of their value: after the sixth the main question i
     "correct": Place("correctness", "run", 60),
     "graph": Place("graphs", "run", 40),
     "step": Place("racing", "run", 100),
+    "wgmma": Place("wgmma", "run", 60),
     "launches": Place("launch_times", "run", 45),
     "plans": Place("plans", "run", 45),
     "ncu": Place("tools", "ncu", 45),

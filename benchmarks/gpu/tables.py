@@ -47,8 +47,8 @@ def ceilings(found: dict[str, Any], results: dict[str, Any]) -> str:
 
 def checks(found: dict[str, Any], results: dict[str, Any]) -> str:
     """Return what is wrong, or how many checks passed."""
-    own, graph = results.get("correct", {}), results.get("graph", {})
-    rows = [row for name in ("products", "others") for row in own.get(name, [])]
+    graph, sections = results.get("graph", {}), [results.get(name, {}) for name in ("correct", "wgmma")]
+    rows = [row for own in sections for name in ("products", "others", "checks") for row in own.get(name, [])]
     wrong = [f"WRONG: {row}" for row in rows if not row["right"]]
     equal = [f"{'equal' if row['equal'] else 'NOT EQUAL'}: {row['what']}" for row in graph.get("equal", [])]
     head = [f"{len(rows) - len(wrong)} of {len(rows)} operations are right"] if rows else []
@@ -59,14 +59,15 @@ def checks(found: dict[str, Any], results: dict[str, Any]) -> str:
 def steps(found: dict[str, Any], results: dict[str, Any]) -> str:
     """Return the training steps, each beside its limit, its prediction and the fastest rival."""
     device = results.get("machine", {}).get("machine", {}).get("gpu", "")
-    rows = [row for name in ("step", "inductor") for row in results.get(name, {}).get("steps", [])]
+    rows = [row for name in ("step", "wgmma", "inductor") for row in results.get(name, {}).get("steps", [])]
     return table(STEP, [step(row, of_device(found["predictions"], device)) for row in rows]) if rows else ""
 
 
 def step(row: dict[str, Any], expected: list[dict[str, Any]]) -> list[Any]:
     """Return the cells of one step."""
+    precision = f"{row['precision']} {row['conv']}" if "conv" in row else row["precision"]
     if "failed" in row:
-        return [row["workload"], row["precision"], row["failed"], *[""] * (len(STEP) - 3)]
+        return [row["workload"], precision, row["failed"], *[""] * (len(STEP) - 3)]
     wanted = row["workload"], row["precision"]
     own = [e for e in expected if (f"dcgan64-nf64-b{e['batch']}", e["precision"]) == wanted]
     names = "limit_ms", "kernels_ms", "predicted_ms"
@@ -74,7 +75,7 @@ def step(row: dict[str, Any], expected: list[dict[str, Any]]) -> list[Any]:
     times = [ms(row[name]) for name in ("replay_ms", "whole_ms", "host_ms")]
     verified = {True: "yes", False: "NO", None: "no rival"}[row["verified"]]
     rival = [row["best"], ms(row["rivals"][row["best"]])] if "best" in row else ["", ""]
-    return [row["workload"], row["precision"], *times, round(row["pictures_per_second"]), *model, verified, *rival]
+    return [row["workload"], precision, *times, round(row["pictures_per_second"]), *model, verified, *rival]
 
 
 def launches(found: dict[str, Any], results: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.static.gpus import occupancy
+from gpunet.kernels.loader.cubin import whole
 from gpunet.kernels.loader.source import text_of
 
 MAX_THREADS = bytes((4, 5, 12, 0))  # begins a note in .nv.info: the largest block in x, y and z follows
@@ -59,7 +60,7 @@ def nvrtc() -> Any:
 def compile_file(stem: str, dtype: str, arch: str) -> Code:
     """Compile kernels/<stem>.cu to machine code, for "sm_80" say. Raises RuntimeError where it does not compile."""
     with _compiled(stem, dtype, (f"-arch={arch}", "--ptxas-options=-v")) as program:
-        return Code(_whole(nvrtc().getCUBIN(program)), nvrtc().getProgramLog(program))
+        return Code(whole(nvrtc().getCUBIN(program)), nvrtc().getProgramLog(program))
 
 
 @functools.cache
@@ -93,12 +94,6 @@ def _compiled(stem: str, dtype: str, more_options: tuple[str, ...]) -> Iterator[
         raise RuntimeError(f"{stem}.cu does not compile ({error}, {' '.join(more_options)}):\n{log}") from None
     finally:
         binding.destroyProgram(program)
-
-
-def _whole(cubin: bytes) -> bytes:
-    """Restore the zero bytes at the end, which CuPy's getCUBIN cuts off; a disassembler needs them."""
-    offset, size, count = struct.unpack_from("<Q", cubin, 32)[0], *struct.unpack_from("<HH", cubin, 54)
-    return cubin + bytes(max(0, offset + size * count - len(cubin)))  # ELF: the program headers come last
 
 
 def launch_bounds(cubin: bytes) -> dict[str, int]:

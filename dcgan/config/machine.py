@@ -11,7 +11,7 @@ from dcgan.options import option
 # tests/dcgan/test_config.py checks that both agree.
 IMPLEMENTATIONS = ("kernels", "reference")  # of gpunet.backend, as the next two lines
 PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
-CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4")
+CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4", "wgmma")
 
 @dataclass(frozen=True)
 class Machine:
@@ -39,7 +39,8 @@ class Machine:
     conv: str = option(
         "auto",
         options.choice(*CONVOLUTIONS),
-        "algorithm of convolutions: direct, winograd2 or winograd4 (fewer products, in tiles of 2x2 or 4x4), or auto",
+        "algorithm of convolutions: direct, winograd2 or winograd4 (fewer products, in tiles of 2x2 or 4x4), wgmma "
+        "(kernels for Hopper GPUs, which no GPU has run yet; with --precision bf16 or fp16), or auto",
         "NAME",
     )
     graph: bool = option(True, options.flag, "replay the training step as one CUDA graph, on a GPU")

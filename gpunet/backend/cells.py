@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from gpunet.backend.devices import Array
 from gpunet.backend.factors import CHUNK, DTYPES, Factor
+from gpunet.backend.images import images_to_real
 from gpunet.backend.launches import contiguous, elements, empty
 from gpunet.backend.sizes import Pair, Sizes
 
@@ -63,12 +64,14 @@ def padded_channels(channels: int, stride: Pair, precision: str) -> int | None:
 
 def layout_of(sizes: Sizes, precision: str) -> Layout:
     """Return the layout that a convolution of these sizes takes: as many cells as its outputs and the picture reach."""
-    _, h, w, c, oh, ow, _, kh, kw, sh, sw, top, left = sizes
+    n, h, w, c, oh, ow, _, kh, kw, sh, sw, top, left = sizes
     padded = padded_channels(c, (sh, sw), precision)
     if padded is None:
         raise ValueError(f"got {c} channels in cells of {sh}x{sw} pixels, expected at most {LARGEST} bytes a cell")
     rows = max(oh - 1 + -(-kh // sh), -(-(top + h) // sh))
     columns = max(ow - 1 + -(-kw // sw), -(-(left + w) // sw))
+    if n * rows * columns * sh * sw * padded >= 2**31:
+        raise ValueError(f"got {n} pictures of {h}x{w}, expected fewer than 2^31 numbers: use smaller batches")
     return Layout(h, w, c, rows, columns, padded, sh, sw, top, left, precision)
 
 
@@ -112,32 +115,109 @@ def new_cells(like: Array, n: int, layout: Layout) -> Cells:
 
 def to_cells(x: Array, layout: Layout, out: Cells | None = None) -> Cells:
     """Return pictures x (N, H, W, C), float32, as cells."""
-    return _written("pictures_to_cells", out or new_cells(x, len(x), layout), (contiguous(x),))
+    out = new_cells(x, len(x), layout) if out is None else out
+    _require_same(x.shape, out.shape)
+    return _written("pictures_to_cells", out, (contiguous(x),))
 
 
-def images_to_cells(images: Array, flip: Array | None, low: float, out: Cells) -> Cells:
-    """Write bytes (N, H, W, C) as numbers from `low` to 1, mirrored where flip (N,) is true: images.images_to_real."""
-    if flip is not None and flip.shape != (len(images),):
-        raise ValueError(f"images_to_cells: got flip of shape {flip.shape}, expected ({len(images)},), one per image")
-    return _written("images_to_cells", out, (contiguous(images), flip), (), ((1 - low) / 255, low))
+class Bytes(NamedTuple):
+    """Pictures that are still bytes (N, H, W, C): they become numbers from `low` to 1 where they are taken."""
+
+    images: Array
+    flip: Array | None  # (N,): which are mirrored
+    low: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape
+
+    def part(self, which: slice) -> Bytes:
+        """Return some of the pictures."""
+        return Bytes(self.images[which], None if self.flip is None else self.flip[which], self.low)
+
+    def real(self) -> Array:
+        """Return the pictures as float32 (N, H, W, C)."""
+        return images_to_real(self.images, flip=self.flip, low=self.low)
+
+    def scale(self) -> tuple[float, float]:
+        """Return factor and low: a number is factor * byte + low (images_to_real). ValueError: flip does not fit."""
+        if self.flip is not None and self.flip.shape != self.shape[:1]:
+            raise ValueError(f"got flip of shape {self.flip.shape}, expected {self.shape[:1]}, one per image")
+        return (1 - self.low) / 255, self.low
+
+
+def images_to_cells(real: Bytes, out: Cells) -> Cells:
+    """Write bytes as cells."""
+    _require_same(real.shape, out.shape)
+    return _written("images_to_cells", out, (contiguous(real.images), real.flip), (), real.scale())
+
+
+class Room(NamedTuple):
+    """Where a network writes its pictures as cells, for the next one; `real`: what comes in front of them there."""
+
+    joined: Cells
+    real: Bytes | Array | None = None
+
+    @property
+    def halves(self) -> tuple[Cells, Cells]:
+        """The cells of `real` and, behind them, those of the network."""
+        first = 0 if self.real is None else self.real.shape[0]
+        return self.joined[:first], self.joined[first:]
+
+    def fill(self, x: Array) -> None:
+        """Write `real`, and pictures x (N, H, W, C) of float32 behind it."""
+        first, second = self.halves
+        self._fill_first(first)
+        to_cells(x, second.layout, second)
+
+    def _fill_first(self, first: Cells) -> None:
+        if isinstance(self.real, Bytes):
+            images_to_cells(self.real, first)
+        elif self.real is not None:
+            to_cells(self.real, first.layout, first)
+
+    def tanh(self, x: Cells) -> Array:
+        """Return y = tanh(x), pictures (N, H, W, C), float32; write `real` and y as cells, bytes by the same launch."""
+        first, second = self.halves
+        if isinstance(self.real, Bytes):
+            return _tanh_behind_bytes(x, self.real, self.joined)
+        self._fill_first(first)
+        return tanh(x, second)
 
 
 def tanh(x: Cells, out: Cells) -> Array:
     """Return y = tanh(x), pictures (N, H, W, C) of float32, and write it as cells, too."""
+    _require_same(x.shape, out.shape)
     y = empty(x.numbers, *x.shape)
     _written("tanh_to_cells", out, (y, x.numbers), x.layout.numbers[3:])
     return y
 
 
+def _tanh_behind_bytes(x: Cells, real: Bytes, out: Cells) -> Array:
+    if len(out) != len(x) + len(real.images):
+        raise ValueError(f"got {len(real.images)} and {len(x)} pictures, expected {len(out)} together")
+    _require_same(x.shape[1:], out.shape[1:], real.shape[1:])
+    y = empty(x.numbers, *x.shape)
+    chunks, first = out.numbers.nbytes // CHUNK, out[: len(real.images)].numbers.nbytes // CHUNK
+    arrays = out.numbers, y, x.numbers, contiguous(real.images), real.flip
+    args = (*arrays, chunks, first, *real.scale(), *out.layout.numbers, *x.layout.numbers[3:])
+    elements(f"{file_of(out.layout.precision)}.batch_to_cells", args, chunks)
+    return y
+
+
 def tanh_backward(dy: Cells, y: Array, layout: Layout) -> Cells:
     """Return dx = dy (1 - y^2) as cells of a layout of its own; y (N, H, W, C)."""
+    _require_same(dy.shape, y.shape)
     return _written("tanh_backward_to_cells", new_cells(y, len(y), layout), (dy.numbers, y), dy.layout.numbers[3:])
+
+
+def _require_same(*shapes: tuple[int, ...]) -> None:
+    if len(set(shapes)) > 1:
+        raise ValueError(f"got pictures of shapes {', '.join(map(str, shapes))}, expected the same")
 
 
 def _written(entry: str, out: Cells, arrays: tuple, other: tuple = (), scalars: tuple[Any, ...] = ()) -> Cells:
     """Launch a kernel (cells, arrays..., count, scalars..., layout..., other layout...) that fills `out`; return it."""
-    if any(len(array) != len(out) for array in arrays if array is not None):
-        raise ValueError(f"{entry}: got {[len(a) for a in arrays if a is not None]} pictures, expected {len(out)}")
     count = out.numbers.nbytes // CHUNK
     args = (out.numbers, *arrays, count, *scalars, *out.layout.numbers, *other)
     elements(f"{file_of(out.layout.precision)}.{entry}", args, count)

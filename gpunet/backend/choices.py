@@ -23,6 +23,7 @@ gpunet/backend/conv/form.py; how a matrix product is computed, in gpunet/backend
     tiled      our tiled kernels (kernels/conv2d/conv2d.cu): no matrix of patches, full precision
     mma        on tensor cores (kernels/conv2d_mma/): factors are rounded, sums are float32. They take channels that are
                multiples of 8 and kernels of up to 15 x 15; what they do not take (form.py) goes to `tiled`
+    wgmma      `mma`, but the large convolutions by kernels for Hopper GPUs (kernels/conv2d_wgmma/), in bf16 and fp16
 
 A name of the second list means the direct form with its products computed that way. The fraction of a factor has 23
 bits in fp32, 21 in tf32x3 (two numbers of tf32), 10 in tf32 and fp16, 7 in bf16. fp16 ends at 65504, and numbers below
@@ -43,8 +44,10 @@ from gpunet import kernels
 IMPLEMENTATIONS = ("reference", "kernels")
 PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 FORMS = ("auto", "direct", "winograd2", "winograd4")
-PRODUCTS = ("strided", "im2col", "tiled", "mma")
+PRODUCTS = ("strided", "im2col", "tiled", "mma", "wgmma")
+OF_WGMMA = ("bf16", "fp16")  # precisions that `wgmma` multiplies in
 ALGORITHMS = (*FORMS, *PRODUCTS)  # what use_conv takes
+HOPPER = 90  # the compute capability of Hopper GPUs, ten times; what is compiled for them runs on no other
 
 # The choices that hold now. None: the device chooses (implementation, precision), or the shape does (product).
 _chosen: dict[str, str | None] = {
@@ -131,20 +134,38 @@ def form() -> str:
 
 
 def product(device: str, dtype: Any) -> str | None:
-    """Return how products of this dtype are computed on "cpu" or "cuda", a name of PRODUCTS.
+    """Return how products of this dtype are computed on "cpu" or "cuda", a name of PRODUCTS but wgmma.
 
     None: nothing was chosen and this is the CPU, where the way depends on the shape.
     Raises RuntimeError where the device cannot do what was chosen.
     """
+    if wgmma():
+        _require_hopper(device)
     rounding = precision(device)
     wanted = _chosen["product"]
     if wanted is None and device == "cuda":
         wanted = "tiled" if rounding == "fp32" else "mma"
+    if wanted == "wgmma":
+        if rounding not in OF_WGMMA:
+            raise RuntimeError(f"got algorithm wgmma and precision {rounding}, expected {' or '.join(OF_WGMMA)}")
+        wanted = "mma"  # so say all but gpunet/backend/hopper.py, which takes some of its convolutions
     if wanted == "strided" and device == "cuda":
         raise RuntimeError("got algorithm strided on a GPU, expected it on the cpu: or use_conv('tiled')")
     if wanted == "mma" and rounding == "fp32":
         raise RuntimeError("got algorithm mma and precision fp32, expected another one: or use_conv('tiled')")
     return "tiled" if wanted == "mma" and dtype == "float64" else wanted
+
+
+def wgmma() -> bool:
+    """Return whether the kernels for Hopper GPUs take what they can of `mma`."""
+    return _chosen["product"] == "wgmma"
+
+
+def _require_hopper(device: str) -> None:
+    """Raise RuntimeError where the kernels for Hopper GPUs do not run."""
+    if device == "cpu" or not hopper():
+        where = "the cpu" if device == "cpu" else f"a GPU of compute capability {_capability() / 10}"
+        raise RuntimeError(f"got algorithm wgmma on {where}, expected a Hopper GPU, capability 9.0: choose another one")
 
 
 def rounding(device: str, dtype: Any) -> str | None:
@@ -169,6 +190,11 @@ def precision(device: str) -> str:
 def tensor_cores() -> bool:
     """Return whether the current GPU multiplies tf32, bf16 and fp16 on tensor cores."""
     return _capability() >= 80
+
+
+def hopper() -> bool:
+    """Return whether the current GPU is a Hopper GPU."""
+    return _capability() == HOPPER
 
 
 def _capability() -> int:

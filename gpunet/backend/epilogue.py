@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gpunet.backend.cuts import Tile
 from gpunet.backend.devices import Array
-from gpunet.backend.factors import DTYPES, Factor
+from gpunet.backend.factors import Factor
 from gpunet.backend.launches import address, arrivals, empty
 
 PAIR = 8  # bytes of two float32 numbers, which a thread reads at once
@@ -53,7 +53,7 @@ class Statistics(NamedTuple):
         found = empty(out, 3, self.batches, self.channels, dtype="float32")
         moved = self.running or (None, None, 0.0)
         sums = tuple(found if self.batches > 1 else found[:, 0])
-        return sums, [self.batches, found, moved[0], moved[1], self.eps, moved[2], *[None] * 8, 1.0]
+        return sums, [self.batches, found, moved[0], moved[1], self.eps, moved[2], *[None] * 9, 1.0]
 
     def suits(self, precision: str) -> bool:
         """Return whether kernels of a precision can sum this up."""
@@ -83,20 +83,20 @@ class Gradients(NamedTuple):
         """Return the sums, which a kernel will fill, and its arguments from `batches` on."""
         dscale, dshift = (empty(out, self.channels, dtype="float32") if a is None else a for a in self.out)
         per_batch = empty(out, self.batches, 2, self.channels, dtype="float32")
-        x = self.x.numbers if isinstance(self.x, Factor) else self.x
-        given = [x, self.mean, self.rstd, self.scale, self.shift, self.slope]
+        x, stored = self.x, isinstance(self.x, Factor)
+        pointers = [x.numbers, None] if stored else [None, x]
+        given = [*pointers, self.mean, self.rstd, self.scale, self.shift, self.slope]
         sums = dscale, dshift, per_batch
         return sums, [self.batches, None, None, None, 0.0, 0.0, per_batch, dscale, dshift, *given]
 
     def suits(self, precision: str) -> bool:
-        """Return whether kernels of a precision can sum this up: they read x in the format of their factors."""
+        """Return whether kernels of a precision can sum this up: x is float32, or in the format of their factors."""
         if isinstance(self.x, Factor):
             return self.x.precision == precision
-        stored = DTYPES.get(precision, "float32") == "float32"
-        return stored and self.x.flags.c_contiguous and address(self.x) % PAIR == 0
+        return self.x.flags.c_contiguous and address(self.x) % PAIR == 0
 
 
-UNUSED = [None, None, 1, None, None, None, 0.0, 0.0, *[None] * 8, 1.0]  # the kernels' arguments where nothing is summed
+UNUSED = [None, None, 1, None, None, None, 0.0, 0.0, *[None] * 9, 1.0]  # the kernels' arguments where nothing is summed
 
 
 def asked(

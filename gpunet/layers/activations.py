@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpunet import backend
 from gpunet.backend import cells
-from gpunet.backend.cells import Cells
+from gpunet.backend.cells import Cells, Room
 from gpunet.backend.devices import Array
 from gpunet.layers.base import Layer
 
@@ -51,16 +51,16 @@ class Tanh(Layer):
     sees y. Then one pass reads them, and writes them as the next layer takes them.
     """
 
-    room: Cells | None = None  # where y is also written, as cells: see Sequential.writing_into
+    room: Room | None = None  # where y is also written, as cells: see Sequential.writing_into
 
     def forward(self, x: Array | Cells) -> Array:
         layout = x.layout if isinstance(x, Cells) else None
         if isinstance(x, Cells) and self.room is not None:
-            y = cells.tanh(x, self.room)
+            y = self.room.tanh(x)
         else:
             y = backend.tanh(x.real() if isinstance(x, Cells) else x)
             if self.room is not None:
-                cells.to_cells(y, self.room.layout, self.room)
+                self.room.fill(y)
         self.save(y, layout)
         return y
 

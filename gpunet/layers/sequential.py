@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from gpunet.backend import factors
-from gpunet.backend.cells import Cells, Layout
+from gpunet.backend.cells import Layout, Room
 from gpunet.backend.devices import Array
 from gpunet.backend.epilogue import Summed
 from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
@@ -95,7 +95,7 @@ class Sequential(Layer):
         return isinstance(self._steps[-1], Tanh)
 
     @contextlib.contextmanager
-    def writing_into(self, room: Cells) -> Iterator[None]:
+    def writing_into(self, room: Room) -> Iterator[None]:
         """Within the block the last layer, a Tanh, also writes its result into `room`."""
         last = self._steps[-1]
         assert isinstance(last, Tanh)
@@ -130,6 +130,12 @@ class Sequential(Layer):
 def _inner(layer: Layer) -> Layer:
     """Return the layer that a SpectralNorm wraps, which does its work; any other layer as it is."""
     return layer.layer if isinstance(layer, SpectralNorm) else layer
+
+
+def hands_over(layer: Layer) -> bool:
+    """Return whether a layer hands its result on as a Factor where tensor cores multiply numbers of 16 bits."""
+    layer = _inner(layer)
+    return isinstance(layer, Handing) and layer.rounding_y is not unrounded
 
 
 def _set_alone(layer: Layer) -> None:

@@ -6,58 +6,67 @@
 //
 //     cells[n, i, j, a, b, c] = x[n, i stride_h + a - top, j stride_w + b - left, c], 0 outside
 //
-// Example: 64 x 64 pixels, 3 channels, k4 s2 p1, in 16 bits: 33 x 33 cells of 2 x 2 x 4 numbers. The 48 numbers that an
-// output of the convolution sees are 2 x 2 cells, and each number lies in memory once, where patches hold it four times.
+// Example: 64 x 64 pixels, 3 channels, k4 s2 p1, in 16 bits: 33 x 33 cells of 2 x 2 x 4 numbers. The 48 numbers that
+// an output of the convolution sees are 2 x 2 cells, and each number lies in memory once. Patches hold it four times.
 #include "device/factor.cuh"
 #include "device/simd_math.cuh"
 
-constexpr int CHUNK = 16 / sizeof(Number);  // numbers that a thread writes at once
+constexpr int CHUNK = 16 / sizeof(Number);          // numbers that a thread writes at once
+constexpr int OF_COLOURS = sizeof(Number) == 2 ? 4 : 3;  // padded channels of a pixel of 3, with stride 2
 
 struct Cells {
     int height, width, channels, rows, columns, padded, stride_h, stride_w, top, left;
 
     __device__ int depth() const { return stride_h * stride_w * padded; }
     // Where the first channel of a pixel of image n lies in the cells, and among the pictures.
-    __device__ long long place(int n, int h, int w) const {
-        const int i = (h + top) / stride_h, a = h + top - i * stride_h;
-        const int j = (w + left) / stride_w, b = w + left - j * stride_w;
-        return (((long long) n * rows + i) * columns + j) * depth() + (a * stride_w + b) * padded;
+    __device__ int place(int n, int h, int w) const {
+        const unsigned down = h + top, across = w + left, i = down / stride_h, j = across / stride_w;
+        const int a = down - i * stride_h, b = across - j * stride_w;
+        return ((n * rows + i) * columns + j) * depth() + (a * stride_w + b) * padded;
     }
-    __device__ long long pixel(int n, int h, int w) const { return (((long long) n * height + h) * width + w) * channels; }
+    __device__ int pixel(int n, int h, int w) const { return ((n * height + h) * width + w) * channels; }
 };
 #define CELLS {height, width, channels, rows, columns, padded, stride_h, stride_w, top, left}
 
-// Write chunk number i of the cells. Its numbers are source.read(n, h, w) -> Reader, then reader(c) for each channel,
-// and last source.then(number, where it lies among the pictures). All numbers are read before the first is written.
-template <class Source>
-__device__ void write_chunk(Number* cells, int i, const Cells& g, const Source& source) {
+// Write chunk number i of the cells. A pixel of the source is source.read(n, h, w), its channel c read(...)(c); what is
+// written is source.then(that number, where it lies among the pictures). All numbers are read before the first is
+// written. With constants for the stride and the padded channels there is no division, and no counting of channels.
+template <int STRIDE, int PADDED, class Source>
+__device__ void write_chunk(Number* cells, unsigned i, const Cells& g, const Source& source) {
     struct alignas(16) Chunk { Number numbers[CHUNK]; } chunk;
     float numbers[CHUNK];
-    long long at[CHUNK];
-    const int cell = i / (g.depth() / CHUNK), first = (i - cell * (g.depth() / CHUNK)) * CHUNK;
-    const int line = cell / g.columns, n = line / g.rows;
-    const int h0 = (line - n * g.rows) * g.stride_h - g.top, w0 = (cell - line * g.columns) * g.stride_w - g.left;
-    int pixel = first / g.padded, c = first - pixel * g.padded, a = pixel / g.stride_w, b = pixel - a * g.stride_w;
-    long long begin = -1;  // of the pixel among the pictures; -1 outside
+    int at[CHUNK];  // among the pictures; -1 outside
+    const int stride_h = STRIDE ? STRIDE : g.stride_h, stride_w = STRIDE ? STRIDE : g.stride_w;
+    const int padded = PADDED ? PADDED : g.padded, chunks = stride_h * stride_w * padded / CHUNK;
+    const unsigned cell = i / chunks, line = cell / g.columns, n = line / g.rows;
+    const int h0 = int(line - n * g.rows) * stride_h - g.top, w0 = int(cell - line * g.columns) * stride_w - g.left;
+    const int first = (i - cell * chunks) * CHUNK;
+    int pixel = first / padded, c = first - pixel * padded, a = pixel / stride_w, b = pixel - a * stride_w, begin = -1;
     auto pixel_of = source.read(n, 0, 0);
 #pragma unroll
     for (int e = 0; e < CHUNK; ++e) {
         if (e == 0 || c == 0) {
             const int h = h0 + a, w = w0 + b;
-            const bool inside = h >= 0 && h < g.height && w >= 0 && w < g.width;
+            const bool inside = unsigned(h) < unsigned(g.height) && unsigned(w) < unsigned(g.width);
             begin = inside ? g.pixel(n, h, w) : -1;
             if (inside) pixel_of = source.read(n, h, w);
         }
         at[e] = begin >= 0 && c < g.channels ? begin + c : -1;
         numbers[e] = at[e] >= 0 ? pixel_of(c) : 0;
-        if (++c < g.padded) continue;
+        if (++c < padded) continue;
         c = 0;
-        if (++b == g.stride_w) b = 0, ++a;
+        if (++b == stride_w) b = 0, ++a;
     }
 #pragma unroll
     for (int e = 0; e < CHUNK; ++e)
         chunk.numbers[e] = rounded(at[e] >= 0 ? source.then(numbers[e], at[e]) : 0);
     *reinterpret_cast<Chunk*>(cells + (long long) i * CHUNK) = chunk;
+}
+template <class Source>
+__device__ void write_chunk(Number* cells, unsigned i, const Cells& g, const Source& source) {
+    if (g.stride_h == 2 && g.stride_w == 2 && g.padded == OF_COLOURS)
+        write_chunk<2, OF_COLOURS>(cells, i, g, source);
+    else write_chunk<0, 0>(cells, i, g, source);
 }
 
 // Bytes, mirrored left-right where flip[n] is true, become factor * byte + low: images.cu.
@@ -74,7 +83,7 @@ struct Bytes {
     __device__ Pixel read(int n, int h, int w) const {
         return {images + g.pixel(n, h, flip && flip[n] ? g.width - 1 - w : w)};
     }
-    __device__ float then(float byte, long long) const { return byte * factor + low; }
+    __device__ float then(float byte, int) const { return byte * factor + low; }
 };
 
 // Numbers (N, height, width, channels) as they are.
@@ -87,7 +96,7 @@ struct Pictures {
         __device__ float operator()(int c) const { return first[c]; }
     };
     __device__ Pixel read(int n, int h, int w) const { return {x + g.pixel(n, h, w)}; }
-    __device__ float then(float x, long long) const { return x; }
+    __device__ float then(float x, int) const { return x; }
 };
 
 // y = tanh(x) of other cells x, which is also written as pictures.
@@ -97,7 +106,7 @@ struct Tanh {
     Cells from;
 
     __device__ Pictures::Pixel read(int n, int h, int w) const { return {x + from.place(n, h, w)}; }
-    __device__ float then(float x, long long at) const { return y[at] = simd_tanh(x); }
+    __device__ float then(float x, int at) const { return y[at] = simd_tanh(x); }
 };
 
 // dx = dy (1 - y^2) of the gradient dy, in other cells, and of pictures y.
@@ -110,7 +119,7 @@ struct TanhBackward {
         __device__ float operator()(int c) const { return dy[c] * (1 - y[c] * y[c]); }
     };
     __device__ Pixel read(int n, int h, int w) const { return {dy + from.place(n, h, w), y + g.pixel(n, h, w)}; }
-    __device__ float then(float dx, long long) const { return dx; }
+    __device__ float then(float dx, int) const { return dx; }
 };
 
 // The kernels write `count` chunks of cells, elementwise (for_elements in common.cuh).
@@ -144,6 +153,23 @@ extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, float* y, cons
     const Cells g = CELLS, from = FROM;
     const Tanh source{y, x, from};
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { write_chunk(cells, i, g, source); });
+}
+
+// tanh_to_cells, and images_to_cells in front of it: the first `real` chunks are those of the images.
+extern "C" __global__ void batch_to_cells(aligned16 Number* cells, float* y, const float* x,
+                                          const unsigned char* images, optional const bool* flip, int count, int real,
+                                          float factor, float low, int height, int width, int channels, int rows,
+                                          int columns, int padded, int stride_h, int stride_w, int top, int left,
+                                          int from_rows, int from_columns, int from_padded, int from_stride_h,
+                                          int from_stride_w, int from_top, int from_left) {
+    const Cells g = CELLS, from = FROM;
+    const Bytes bytes{images, flip, g, factor, low};
+    const Tanh tanh{y, x, from};
+    Number* const made = cells + (long long) real * CHUNK;
+    for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) {
+        if (i < real) write_chunk(cells, i, g, bytes);
+        else write_chunk(made, i - real, g, tanh);
+    });
 }
 
 extern "C" __global__ void tanh_backward_to_cells(aligned16 Number* cells, const float* dy, const float* y, int count,

@@ -22,16 +22,17 @@
 // norm_arrivals (column tiles): zeros, and zeros afterwards.
 // Statistics: found (3, batches, N) gets mean, var and rstd; running_mean and running_var (N) may be null.
 // Gradients: `found` is null; per_batch (batches, 2, N) gets dshift and dscale of each batch, dshift and dscale (N) the
-// totals. norm_x, of the result's shape, is batch norm's x; norm_mean, norm_rstd (batches, N), norm_scale, norm_shift (N)
-// and norm_slope are what it was normalised with.
+// totals. norm_x or norm_floats, of the result's shape, is batch norm's x; norm_mean, norm_rstd (batches, N), norm_scale,
+// norm_shift (N) and norm_slope are what it was normalised with.
 #define NORM_PARAMETERS \
     optional float *norm_parts, optional int *norm_arrivals, int batches, optional float *found, \
     optional float *running_mean, optional float *running_var, float eps, float momentum, optional float *per_batch, \
-    optional float *dscale, optional float *dshift, optional const Number *norm_x, optional const float *norm_mean, \
-    optional const float *norm_rstd, optional const float *norm_scale, optional const float *norm_shift, float norm_slope
+    optional float *dscale, optional float *dshift, optional const Number *norm_x, optional const float *norm_floats, \
+    optional const float *norm_mean, optional const float *norm_rstd, optional const float *norm_scale, \
+    optional const float *norm_shift, float norm_slope
 #define NORM \
     {norm_parts, norm_arrivals, batches, found, running_mean, running_var, eps, momentum, per_batch, dscale, dshift, \
-     norm_x, norm_mean, norm_rstd, norm_scale, norm_shift, norm_slope}
+     norm_x, norm_floats, norm_mean, norm_rstd, norm_scale, norm_shift, norm_slope}
 
 struct Norm {
     float* parts;
@@ -39,7 +40,7 @@ struct Norm {
     float *found, *running_mean, *running_var, eps, momentum;
     float *per_batch, *dscale, *dshift;
     const Number* x;
-    const float *mean, *rstd, *scale, *shift;
+    const float *floats, *mean, *rstd, *scale, *shift;
     float slope;
 };
 
@@ -54,6 +55,7 @@ UNROLL_ALL
 // registers as fragments.cuh says: sums[i][j][2 half + e] is row 16 i + 8 half + g of the warp, column 8 j + 2 t + e.
 template <class Shape, class Pass>
 struct NormTile {
+    static_assert(Pass::A::ALONG_K, "threads have other rows");
     static constexpr int ROWS_OF_WARP = 16 * Shape::TM, WARPS = Shape::ROWS / ROWS_OF_WARP;  // warps below each other
     const Norm& norm;
     const Pass& pass;
@@ -91,15 +93,20 @@ UNROLL_ALL
     // sum dz and sum dz (x - mean) of the warp's rows, for columns j, whose first is column n of the result.
     template <class Sums>
     __device__ void gradients(const Sums& of, int j, int n, float (&dz)[2], float (&with_x)[2]) const {
-        struct alignas(2 * sizeof(Number)) Pair { Number numbers[2]; } x[Shape::TM * 2];  // all are loaded first
+        struct alignas(2 * sizeof(Number)) Pair { Number left, right; };
+        float2 x[Shape::TM * 2];  // all are loaded first
         for_rows_of_thread([&](int i, int half, int row) {
-            x[i * 2 + half] = *reinterpret_cast<const Pair*>(norm.x + int(pass.out(m0 + row)) + n);  // < 2^31
+            const int at = int(pass.out(m0 + row)) + n;  // < 2^31
+            if (norm.x) {
+                const Pair pair = *reinterpret_cast<const Pair*>(norm.x + at);
+                x[i * 2 + half] = float2{to_float(pair.left), to_float(pair.right)};
+            } else x[i * 2 + half] = *reinterpret_cast<const float2*>(norm.floats + at);
         });
 UNROLL_ALL
         for (int e = 0; e < 2; ++e) {
             const Channel channel(n + e, batch * pass.N(), norm.mean, norm.rstd, norm.scale, norm.shift);
             for_rows_of_thread([&](int i, int half, int) {
-                const float x_here = to_float(x[i * 2 + half].numbers[e]);
+                const float x_here = e ? x[i * 2 + half].y : x[i * 2 + half].x;
                 const float term = of.sums[i][j][half * 2 + e] * channel.activation_grad(x_here, norm.slope);
                 dz[e] += term;
                 with_x[e] += term * (x_here - channel.mean);

@@ -2,8 +2,8 @@
 //
 // A cell is SH x SW neighbouring pixels, SH and SW being the stride, as one deep pixel (gpunet/backend/cells.py). So a
 // convolution of pictures with stride S is one of cells with stride 1, whose taps are cells, too: ceil(KH / SH) x
-// ceil(KW / SW) of them. Example: 4x4 taps with stride 2 over 3 channels are 2x2 cells of 2x2 pixels; in 16 bits a pixel
-// is padded to 4 channels, a cell has 16 numbers, 2 chunks, and of the 64 numbers that an output sees 48 count.
+// ceil(KW / SW) of them. Example: 4x4 taps with stride 2 over 3 channels are 2x2 cells of 2x2 pixels; in 16 bits a
+// pixel is padded to 4 channels, a cell has 16 numbers, 2 chunks, and of the 64 numbers that an output sees 48 count.
 //
 // The weight (KH, KW, C, F) and its gradient stay as they are. `Pixels` says which of its rows, of F numbers each, a
 // number of a cell meets. Numbers that pad a pixel, and pixels that pad a cell beyond the kernel (5 taps with stride 2

@@ -21,6 +21,10 @@ constexpr int AHEAD = 8;                                // loads of a thread tha
 template <class Number>
 constexpr int WIDE = 16 / sizeof(Number);  // the numbers of a 16-byte load
 
+// Rows of two arrays that a thread loads at once, RUN numbers of each: as many as registers are left for
+template <int RUN, class Number, class Other>
+constexpr int ROWS_AHEAD = RUN * (sizeof(Number) + sizeof(Other)) <= 32 ? 4 : 2;
+
 // Sums are of type `real`, whatever is added; half.cuh has this function for numbers of 16 bits.
 __device__ real to_real(real x) { return x; }
 

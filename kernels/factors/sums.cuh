@@ -20,8 +20,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                     optional const float* shift, int rows, int width, int channels, int rows_per_block, float slope) {
     given(dy, rounded_dy, [&](auto dy) {
         given(x, rounded_x, [&](auto x) {
-            reduce_by_blocks<WIDE<Number>>(dscale, dshift, per_batch, parts, arrivals, dy, x, mean, rstd, scale, shift,
-                                           rows, width, channels, rows_per_block, slope);
+            if constexpr (sizeof(*dy) + sizeof(*x) < 2 * sizeof(float))
+                reduce_by_blocks<WIDE<Number>>(dscale, dshift, per_batch, parts, arrivals, dy, x, mean, rstd, scale,
+                                               shift, rows, width, channels, rows_per_block, slope);
         });
     });
 }

@@ -9,5 +9,6 @@ Its files in reading order:
     machine.py      this machine: the CPU's features, the threads of a launch, the folder of cached builds
     cpu.py          build a file by the C++ compiler and launch its kernels on NumPy arrays
     cuda.py         build a file by NVRTC and launch its kernels on CuPy arrays
+    cubin.py        build a file for Hopper GPUs (sm_90a), which CuPy does not do
     cuda_build.py   build several files by NVRTC ahead of time, in parallel
 """

@@ -86,7 +86,11 @@ def _misfit(p: Parameter, array: Any, address: int) -> Exception:
 
 
 def _scalar(p: Parameter, value: Any) -> Any:
-    """Return a number that fits the parameter as int, float or bool."""
+    """Return a number that fits the parameter as int, float or bool; of a tensor map its bytes."""
+    if p.type == "TensorMap":
+        if isinstance(value, bytes) and len(value) == p.dtype.itemsize:
+            return value
+        raise TypeError(_text(p, f"got {_kind(value)}", f"{p.dtype.itemsize} bytes", "use tensor_maps.encoded"))
     if p.type not in INTEGERS:
         if isinstance(value, int | float | np.floating | np.integer):
             return bool(value) if p.type == "bool" else float(value)

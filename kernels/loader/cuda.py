@@ -11,6 +11,7 @@ import numpy as np
 from gpunet.kernels.loader import source
 from gpunet.kernels.loader.arguments import Grid, convert
 from gpunet.kernels.loader.cpu import C_REAL
+from gpunet.kernels.loader.cubin import cubin
 from gpunet.kernels.loader.signature import entries
 
 errors: list[str] = []  # of launches and replays: what these kernels were to leave behind may be incomplete
@@ -38,7 +39,10 @@ class CudaModule:
         self.stem, self.dtype = stem, dtype
         text = source.text_of(stem)
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
-        self._module = cupy.RawModule(code=text, options=options(dtype))
+        if stem.startswith(source.HOPPER):
+            self._module = cupy.RawModule(path=str(cubin(stem, dtype)))
+        else:
+            self._module = cupy.RawModule(code=text, options=options(dtype))
         self._functions: dict[str, Any] = {}
 
     def figures(self) -> dict[str, dict[str, int]]:

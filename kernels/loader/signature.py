@@ -23,10 +23,12 @@ TYPES = {
     "float4": ("float32", 4),
     "int4": ("int32", 4),
     "uint4": ("uint32", 4),
+    "TensorMap": ("V128", 1),  # 128 bytes by value, which say where an array lies (gpunet/backend/tensor_maps.py)
 }
 ENTRY = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(?P<name>\w+)\s*\((?P<list>[^)]*)\)\s*\{'
 )
+NO_TYPE = ("*", "const", "__grid_constant__", "optional", "aligned16")  # words of a declaration that name no type
 ALIAS = re.compile(r"^using\s+(\w+)\s*=\s*(\w+)\s*;", re.M)  # another name for a type: `using Number = half;`
 # A name for a part of a parameter list: `#define SIZES int rows, int channels`, perhaps over several lines.
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+((?:[^\n]*\\\n)*[^\n]*)", re.M)
@@ -98,7 +100,7 @@ def parameter(declaration: str, entry: str, real: np.dtype) -> Parameter:
     """Parse one declaration, such as `optional const real* bias` or `int rows`."""
     words = declaration.replace("*", " * ").replace("__restrict__", " ").split()
     name, pointer = words[-1], "*" in words
-    type_ = " ".join(word for word in words[:-1] if word not in ("*", "const", "optional", "aligned16"))
+    type_ = " ".join(word for word in words[:-1] if word not in NO_TYPE)
     if type_ not in TYPES or words.count("*") > 1:
         raise ValueError(
             f"kernel {entry}: got parameter `{' '.join(words)}`, expected a type out of "

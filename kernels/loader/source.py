@@ -12,6 +12,7 @@ from pathlib import Path
 from gpunet.kernels.loader.signature import matching_brace, without_comments
 
 FOLDER = Path(__file__).resolve().parents[1]  # kernels/
+HOPPER = "conv2d_wgmma/"  # files for Hopper GPUs (sm_90a) alone: no other GPU and no CPU compiles them
 
 # Words that only the exact path can run: threads that wait for each other, talk to each other or share memory.
 COOPERATION = re.compile(
@@ -37,7 +38,19 @@ def path_of(stem: str) -> Path:
 
 
 def stems() -> list[str]:
-    """Return the stems of all kernel files, those of subfolders with the folder's name before a slash."""
+    """Return the stems of all kernel files, those of subfolders with the folder's name before a slash.
+
+    Those for Hopper GPUs alone are not among them: `hopper_stems`.
+    """
+    return [stem for stem in _all_stems() if not stem.startswith(HOPPER)]
+
+
+def hopper_stems() -> list[str]:
+    """Return the stems of the kernel files for Hopper GPUs alone."""
+    return [stem for stem in _all_stems() if stem.startswith(HOPPER)]
+
+
+def _all_stems() -> list[str]:
     return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.cu"))
 
 

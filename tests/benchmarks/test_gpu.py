@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import correctness, launch_times, plans, predictions, products, sized, tables
+from benchmarks.gpu import correctness, findings, launch_times, plans, predictions, products, sized, tables, wgmma
 from benchmarks.measure.work import training_step
 from gpunet import kernels
-from gpunet.backend import tensor_cores, tiled, use, use_conv, use_precision
+from gpunet.backend import choices, hopper, tensor_cores, tiled, use, use_conv, use_precision
 
 SCALE = ["--scale", "0.05"]
 
@@ -169,6 +169,54 @@ def test_a_product_is_cut_as_it_is_told(tmp_path, monkeypatch, precision, conv, 
                 assert entry.endswith(f"_{cut.tile.name}") and grid[2] == cut.splits
             found.add(home)
     assert found == homes
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Settings of a quick try, and the file that its results go to."""
+    path = tmp_path / "wgmma.json"
+    return sized.Settings(0.05, False, tmp_path, findings.Section(path)), path
+
+
+def test_the_kernels_for_hopper_are_tried_on_hopper_alone(tiny, monkeypatch):
+    settings, path = tiny
+    monkeypatch.setattr(choices, "_capability", lambda: 80)
+    wgmma.run(settings)
+    assert json.loads(path.read_text()) == {"skipped": "no Hopper GPU here"}
+
+
+def test_a_failed_check_of_the_kernels_for_hopper_is_kept_and_is_all(tiny, monkeypatch):
+    def fail(precision):
+        raise RuntimeError("wgmma: an illegal address")
+
+    settings, path = tiny
+    monkeypatch.setattr(choices, "_capability", lambda: 90)
+    monkeypatch.setattr(hopper, "check", fail)
+    wgmma.run(settings)
+    row = {"precision": "bf16", "said": "wgmma: an illegal address", "right": False}
+    assert json.loads(path.read_text()) == {"checks": [row]}
+    shown = tables.checks({}, {"wgmma": {"checks": [row]}})
+    assert "WRONG" in shown and "an illegal address" in shown
+
+
+@pytest.mark.cuda
+def test_what_the_kernels_for_hopper_take_is_checked_and_timed(tiny, monkeypatch):
+    """Their twins stand in for them; each row that they would make is made."""
+    settings, path = tiny
+    monkeypatch.setattr(choices, "hopper", lambda: True)
+    monkeypatch.setattr(hopper, "check", lambda precision: "wgmma: agrees")
+    monkeypatch.setattr(hopper, "takes", lambda which, g, precision, after=None: tensor_cores.takes(g.weight_shape))
+    for name in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
+        monkeypatch.setattr(hopper, name, getattr(tensor_cores, name))
+    step = {"workload": "w", "failed": "not run"}
+    monkeypatch.setattr(wgmma, "row", lambda settings, name, precision, rivals: step | {"precision": precision})
+    with use_precision("fp32"):
+        wgmma.run(settings)
+    found = json.loads(path.read_text())
+    assert [row["right"] for row in found["checks"]] == [True] * 2
+    assert len(found["products"]) == 2 * 3 and all(row["right"] for row in found["products"]), found["products"]
+    assert [row["precision"] for row in found["steps"]] == ["bf16", "fp16"] * 2
+    assert "bf16 wgmma" in tables.steps({"predictions": predictions.predicted()}, {"wgmma": found})
 
 
 def test_more_blocks_mean_more_splits_and_the_usual_plans_come_back(monkeypatch):

@@ -28,6 +28,16 @@ def test_answers_by_hand():
     assert needed.least == 16 * parameters + 2 * 10 * (sum(of_G) + 2 * sum(of_D))
 
 
+@pytest.mark.parametrize("precision, size", [("tf32", 4), ("bf16", 2), ("fp16", 2)])
+def test_answers_that_are_handed_over_in_16_bits(precision, size):
+    """All but those of the last layers: pictures, tanh's input and logits."""
+    needed = memory.need(Config(image_size=16, width=2, z_dim=3, channels=1, batch_size=10, precision=precision))
+    handed = 4 * 4 * 4 + 4 * 4 * 4 + 8 * 8 * 2 + 8 * 8 * 2 + 2 * (8 * 8 * 2 + 4 * 4 * 4 + 4 * 4 * 4)
+    others = 2 * 16 * 16 + 2
+    assert needed.picture == pytest.approx(memory.KEPT * (size * handed + 4 * others))
+    assert needed.least == memory.need(Config(image_size=16, width=2, z_dim=3, channels=1, batch_size=10)).least
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_an_estimate(preset):
     config = config_of({"preset": preset, "width": 4})

@@ -25,7 +25,7 @@ def test_the_words_of_options_are_those_that_the_modules_know():
     """They stand in the pages of dcgan.config so that --help loads none of these modules."""
     assert set(machine.IMPLEMENTATIONS) == set(choices.IMPLEMENTATIONS)
     assert machine.PRECISIONS == choices.PRECISIONS
-    assert set(machine.CONVOLUTIONS) == set(choices.FORMS)
+    assert set(machine.CONVOLUTIONS) == {*choices.FORMS, "wgmma"} and "wgmma" in choices.PRODUCTS
     assert tuple(parts.INITS) == networks.INITS
     assert tuple(RECIPES) == pictures.RECIPES
     for name in pictures.RECIPES:

@@ -106,6 +106,19 @@ def test_signatures():
     assert text[slice(*first.body)].startswith("{\n        if") and text[slice(*first.body)].endswith("}\n    }")
 
 
+def test_a_part_of_a_list_may_have_a_name():
+    text = """
+#define SIZES int rows, \\
+    optional const Number *x  // why
+#define rows wrong
+using Number = half;
+extern "C" __global__ void f(real* y, SIZES, int rest) {}
+"""
+    (f,) = entries(text, np.dtype("float32"))
+    assert [p.name for p in f.parameters] == ["y", "rows", "x", "rest"]
+    assert [str(p.dtype) for p in f.parameters] == ["float32", "int32", "float16", "int32"] and f.parameters[2].optional
+
+
 def test_a_type_that_the_loader_does_not_know():
     with pytest.raises(ValueError, match=r"kernel f: got parameter `size_t n`, expected a type out of real, float"):
         entries('extern "C" __global__ void f(size_t n) {}', np.dtype("float32"))

@@ -132,7 +132,7 @@ def test_bytes(device, precision, flipped):
     room = cells.new_cells(backend.to_device(normal(0, 1), device), 3, layout(shape, precision))
     room.numbers[...] = 7
     there = [None if a is None else backend.to_device(a, device) for a in (images, flip)]
-    cells.images_to_cells(*there, -1.0, room[1:])
+    cells.images_to_cells(cells.Bytes(*there, -1.0), room[1:])
     with backend.use("kernels"):
         real = backend.images_to_real(images, flip=flip)
     same(room[1:], as_cells(real, shape, precision), precision)
@@ -159,14 +159,46 @@ def test_tanh_between_two_layouts(device, precision, pair):
     same(cells.tanh_backward(of_dy, y, layout(mine, precision)), as_cells(dx, mine, precision), precision)
 
 
+@everywhere
+@every_format
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[5]], ids=str)
+def test_one_launch_writes_bytes_and_tanh(device, precision, shape):
+    """What a room gets by one launch is what it gets by one for each half."""
+    images, rng = np.random.default_rng(0).integers(0, 256, shape.sizes.x_shape, "uint8"), np.random.default_rng(1)
+    flip, to = rng.random(shape.n) < 0.5, layout(shape, precision)
+    real = cells.Bytes(backend.to_device(images, device), backend.to_device(flip, device), -1.0)
+    x = backend.to_device(as_cells(normal(2, shape.sizes.x_shape), shape, precision), device)
+    z = cells.Cells(x, to, "fp32")
+    with backend.use("kernels"):
+        rooms = [cells.Room(cells.new_cells(x, 2 * shape.n, to), first) for first in (real, real.real())]
+        pictures = [room.tanh(z) for room in rooms]
+    np.testing.assert_array_equal(*map(host, pictures))
+    np.testing.assert_array_equal(*(host(room.joined.numbers) for room in rooms))
+    rooms[0].joined.numbers[...] = 0
+    rooms[0].fill(pictures[0])
+    np.testing.assert_array_equal(*(host(room.joined.numbers) for room in rooms))
+
+
 def test_misuse():
     shape = SHAPES[0]
     x, to = normal(0, shape.sizes.x_shape), layout(shape, "bf16")
     room = cells.new_cells(x, 3, to)
-    with pytest.raises(ValueError, match=r"pictures_to_cells: got \[2\] pictures, expected 3"):
+    with pytest.raises(ValueError, match=r"got pictures of shapes \(2, 8, 10, 3\), \(3, 8, 10, 3\), expected the same"):
         cells.to_cells(x, to, room)
-    with pytest.raises(ValueError, match=r"images_to_cells: got flip of shape \(3,\), expected \(2,\), one per image"):
-        cells.images_to_cells(x.astype("uint8"), np.zeros(3, bool), -1.0, room[:2])
+    images = x.astype("uint8")
+    with pytest.raises(ValueError, match=r"got flip of shape \(3,\), expected \(2,\), one per image"):
+        cells.images_to_cells(cells.Bytes(images, np.zeros(3, bool), -1.0), room[:2])
+    z = cells.Cells(np.zeros((2, to.rows, to.columns, to.depth), "float32"), to, "fp32")
+    with pytest.raises(ValueError, match="got 2 and 2 pictures, expected 3 together"):
+        cells.Room(room, cells.Bytes(images, None, -1.0)).tanh(z)
+    for wrong in (
+        lambda: cells.Room(room, cells.Bytes(images[:1, 1:], None, -1.0)).tanh(z),
+        lambda: cells.tanh(z, room),
+        lambda: cells.tanh_backward(z, x[:, 1:], to),
+        lambda: cells.images_to_cells(cells.Bytes(images[:, 1:], None, -1.0), room[:2]),
+    ):
+        with pytest.raises(ValueError, match="got pictures of shapes .*, expected the same"):
+            wrong()
     with pytest.raises(ValueError, match="got 5 channels in cells of 2x2 pixels, expected at most 64 bytes a cell"):
         layout(FIVE, "tf32")
     with pytest.raises(TypeError, match="got reshape of cells"):
@@ -253,9 +285,11 @@ def run_between_guard_pages(precision):
                 np.testing.assert_array_equal(result, expected(which, shape, a))
             images, flip = between_pages(a["x"].astype("uint8"), at_end), np.arange(shape.n) % 2 == 0
             room = cells.new_cells(X, shape.n, conv.layout)
-            cells.images_to_cells(images, between_pages(flip, at_end), -1.0, room)
+            real = cells.Bytes(images, between_pages(flip, at_end), -1.0)
+            cells.images_to_cells(real, room)
             z = conv.input_grad_cells(Y)
             cells.tanh_backward(z, cells.tanh(z, room), conv.layout)
+            cells.Room(cells.new_cells(X, 2 * shape.n, conv.layout), real).tanh(z)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])  # of the others, one has the bytes of each

@@ -22,7 +22,7 @@ def own_caches(tmp_path, monkeypatch):
     """Caches that hold nothing, and three quick files as all that a training uses."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "cupy"))
-    monkeypatch.setattr(kernels, "of_training_on_cuda", lambda precisions, winograd=False: FEW)
+    monkeypatch.setattr(kernels, "of_training_on_cuda", lambda precisions, winograd=False, hopper=False: FEW)
     monkeypatch.setattr(choices, "_chosen", dict(choices._chosen))
 
 

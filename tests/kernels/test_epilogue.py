@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from cases import EPS32, host
 from conv_shapes import EIGHTS, MMA_CUTS, PRECISIONS, Shape, arrays, on, rounded
-from gpunet import backend
+from gpunet import backend, kernels
 from gpunet.backend import epilogue, factors, tensor_cores
+from gpunet.backend.choices import fusing
 from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE, After, Plan
@@ -83,10 +86,10 @@ class Asked:
         close(host(self.running[0]), moved_mean, tolerance * scale)
         close(host(self.running[1]), moved_var, tolerance * scale**2)
 
-    def gradients(self, shape, precision, out=(None, None)):
+    def gradients(self, shape, precision, out=(None, None), stored=True):
         self.x = self.drawn(*shape) * 2 - 1.5
         x = self.there(self.x)
-        if precision in ("bf16", "fp16"):
+        if stored and precision in factors.DTYPES:
             x = Factor(factors.factor(x, precision), precision)
             self.x = host(x.real())
         many = (self.batches, self.channels) if self.batches > 1 else (self.channels,)
@@ -138,7 +141,7 @@ def test_sums_are_those_of_the_result(device, precision, which, index):
         asked.check_statistics(numbers_of(result.numbers), result.sums)
         plain = convolved(which, shape, there, precision, After(rounds=rounds), cut)
         assert np.array_equal(numbers_of(plain), numbers_of(result.numbers))
-        wanted = asked.gradients(size, precision)
+        wanted = asked.gradients(size, precision, stored=number % 3)
         result = convolved(which, shape, there, precision, After(rounds=rounds, norm=wanted), cut)
         asked.check_gradients(numbers_of(result.numbers), result.sums)
 
@@ -215,11 +218,11 @@ def test_what_a_launch_does_not_sum_up(which, shape, wanted):
     assert np.array_equal(result, convolved(which, shape, there, "tf32", After(), Plan(SMALL, 1)))
 
 
-@pytest.mark.parametrize("precision, x", [("bf16", "float32"), ("fp16", "float32"), ("tf32", "view"), ("tf32", "bf16")])
+@pytest.mark.parametrize("precision, x", [("tf32", "view"), ("tf32", "bf16"), ("bf16", "fp16")])
 def test_an_x_in_another_format_is_not_read(precision, x):
-    """The kernels read batch norm's x in the format of their factors."""
+    """The kernels read batch norm's x as float32 or in the format of their factors."""
     shape, asked = EVEN[0], Asked("cpu", EVEN[0].c)
-    wanted = asked.gradients(shape.sizes.x_shape, "bf16" if x == "bf16" else "tf32")
+    wanted = asked.gradients(shape.sizes.x_shape, "tf32x3" if x == "view" else x)
     if x == "view":
         wanted = wanted._replace(x=np.repeat(wanted.x, 2, axis=0)[::2])
     there = rounded(on("cpu", arrays(shape, normal)), precision)
@@ -235,3 +238,28 @@ def test_a_nan_stays_in_its_channel(device, bad):
     result = convolved("forward", shape, there, "tf32", After(norm=statistics(shape.f)))
     for array in result.sums:
         assert np.array_equal(np.isfinite(host(array)), np.arange(shape.f) != 3)
+
+
+FEW = [(7, 40), (9, 3), (64, 64), (130, 96), (2047, 8), (65, 4, 4, 64)]
+
+
+@everywhere
+@pytest.mark.parametrize("precision, stored", [("tf32", False), *itertools.product(factors.STORED, [False, True])])
+@pytest.mark.parametrize("shape", FEW, ids=str)
+def test_batch_norm_of_few_rows_in_one_launch(device, precision, shape, stored, monkeypatch):
+    """Statistics, averages and the rounded result are those of two launches, up to the order of additions."""
+    launched, launch, results = [], kernels.launch, []
+    monkeypatch.setattr(kernels, "launch", lambda *args, **more: (launched.append(args[0]), launch(*args, **more)))
+    for fuses in (True, False):
+        asked = Asked(device, shape[-1])
+        x, affine = asked.there(asked.drawn(*shape) - 1.2), [asked.there(asked.drawn(shape[-1])) for _ in range(2)]
+        running = asked.statistics().running
+        x = Factor(factors.factor(x, precision), precision) if stored else x
+        launched.clear()
+        with backend.use("kernels"), fusing(fuses):
+            y, *sums = backend.batchnorm(x, *affine, 1e-5, 0.2, running, 1, precision)
+        assert (len(launched) == 1) == fuses
+        asked.check_statistics(numbers_of(x), sums)
+        results.append(numbers_of(y))
+    bits = {"tf32": 10, "bf16": 7, "fp16": 10}[precision]
+    assert np.abs(results[0] - results[1]).max() <= 2.0**-bits * np.abs(results[1]).max()

@@ -5,6 +5,7 @@
     rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
     cells     GPU: the same of pictures, which have few channels, in cells of stride x stride pixels
     patches   GPU: the same of patches gathered in memory, where the image has few channels and the stride is 1
+    inner     GPU: inner products of rounded factors, where the kernel is as large as the image and has one filter
     whole     the kernel is as large as the image: a linear layer between flat arrays
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
@@ -24,9 +25,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gpunet.backend import choices, tensor_cores, tiled
+from gpunet.backend import choices, inner_products, tensor_cores, tiled
 from gpunet.backend.conv import of_cells
 from gpunet.backend.conv.tiles import fewer_taps
+from gpunet.backend.factors import DTYPES
 from gpunet.backend.sizes import Pair, Sizes
 
 TAPS = 2, 3  # per axis, that Winograd's kernels are compiled for: k3 and k4, or k5 and k6, at stride 2
@@ -55,12 +57,11 @@ def pictures(weight: tuple[int, ...], stride: Pair, device: str, dtype: Any) -> 
                                                16 bits: patches   cells      tf32: patches   cells
         forward: written and read                          12.6     4.5               25.2     6.7
         weight gradient: x, dy from L2, at most        6.3 + 8.4   8.9 + 8.4   12.6 + 16.8  13.4 + 16.8
-        input gradient: dy from L2, the sums twice    8.4 + 25.2  35.7 + 8.9   16.8 + 25.2  71.4 + 6.7
+        input gradient: dy from L2, the sums twice    8.4 + 25.2  17.8 + 8.9   16.8 + 25.2  35.7 + 6.7
 
-    An input gradient reads dy 4 times from L2 in cells, and its sums go to memory and back once as pictures with a
-    frame of zeros instead of once as patches: the bytes are about the same in 16 bits, and less of them is memory. In
-    tf32 L2 moves twice the bytes at about twice the rate. So all passes take cells, in which one form serves them all.
-    Patches remain where the stride is 1: their pixels would be cells, padded to 16 bytes, most of it zeros.
+    In cells an input gradient reads dy from L2 twice, once for each pair of its 4 taps, but its sums, which are written
+    and read again, are pictures with a frame of zeros and not patches. So all passes take cells. Patches remain where
+    the stride is 1: a cell would be one pixel, padded to 16 bytes, most of it zeros.
     """
     kh, kw, c, f = weight
     precision = choices.rounding(device, dtype) if c <= tiled.NARROW.columns else None
@@ -68,6 +69,12 @@ def pictures(weight: tuple[int, ...], stride: Pair, device: str, dtype: Any) -> 
         return Pictures(True, precision)
     patches = precision and kw * c % 4 == 0 and tensor_cores.takes((1, 1, kh * kw * c, f))
     return Pictures(False, str(precision)) if patches else None
+
+
+def inner_rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
+    """Return the same for inner products (inner_products.py), of an image that is as large as the kernel."""
+    precision = choices.rounding(device, dtype) if inner_products.takes(weight) else None
+    return precision if precision in DTYPES else None
 
 
 def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
