@@ -107,6 +107,7 @@ class Conv2d(_Conv):
     """
 
     slope = 1.0
+    tanh: Cells | None = None  # set by Sequential.handing_cells
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class Conv2d(_Conv):
         if not input_grad:
             return None
         if self.hands_cells and isinstance(conv, RoundedCells):
-            return conv.input_grad_cells(Y)
+            return conv.input_grad_cells(Y, self.tanh)
         if not isinstance(conv, Rounded):
             return conv.input_grad(Y)
         after = After(norm=self.sums_dx())
