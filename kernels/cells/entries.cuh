@@ -30,7 +30,8 @@ struct Cells {
 
 // Write chunk number i of the cells. A pixel of the source is source.read(n, h, w), its channel c read(...)(c); what is
 // written is source.then(that number), and 0 for padding. All numbers are read before the first is written. source.keep
-// gets what is written before it is rounded. With constants for the stride and the padded channels there is no division, and no counting of channels.
+// gets what is written before it is rounded. With constants for the stride and the padded channels there is no division,
+// and no counting of channels.
 template <int STRIDE, int PADDED, class Source>
 __device__ void write_chunk(Number* cells, unsigned i, const Cells& g, const Source& source) {
     struct alignas(16) Chunk { Number numbers[CHUNK]; } chunk;
@@ -104,8 +105,8 @@ struct Pictures {
     __device__ void keep(unsigned, const float (&)[CHUNK], const bool (&)[CHUNK]) const {}
 };
 
-// y = tanh(x) of other cells x, which is also kept as cells of floats, with ones for padding: there 1 - y^2 is 0, and so
-// is what a gradient is multiplied by (Gradient in conv2d_mma/of_cells.cuh).
+// y = tanh(x) of other cells x, which is also kept as cells of floats, with ones for padding: there 1 - y^2 is 0, by
+// which a gradient is multiplied (Gradient in conv2d_mma/of_cells.cuh).
 struct Tanh {
     float* y;
     const float* x;
@@ -163,8 +164,8 @@ extern "C" __global__ void pictures_to_cells(aligned16 Number* cells, const floa
 #define FROM {height, width, channels, from_rows, from_columns, from_padded, from_stride_h, from_stride_w, from_top, \
               from_left}
 
-extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, aligned16 float* y, const float* x, int count, int height,
-                                         int width, int channels, int rows, int columns, int padded, int stride_h,
+extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, aligned16 float* y, const float* x, int count,
+                                         int height, int width, int channels, int rows, int columns, int padded, int stride_h,
                                          int stride_w, int top, int left, int from_rows, int from_columns,
                                          int from_padded, int from_stride_h, int from_stride_w, int from_top,
                                          int from_left) {
