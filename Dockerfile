@@ -14,13 +14,15 @@ RUN apt-get update \
 COPY . /source
 RUN pip install --no-cache-dir --disable-pip-version-check /source
 
-# Not root: a container's root owns what it writes to the mounted folder. The home folder, where the compiled kernels
-# are kept, is open to any --user.
+# The kernels are compiled here once. A folder of compiled code has to be its user's own, and --user names anyone: so
+# every container copies them to its user's cache folder before it starts.
+RUN XDG_CACHE_HOME=/kernels python -m gpunet.kernels && chmod -R a+rX /kernels
+
+# Not root: a container's root owns what it writes to the mounted folder. The home folder is open to any --user.
 RUN useradd --create-home --shell /bin/sh dcgan && chmod 777 /home/dcgan
 USER dcgan
 ENV HOME=/home/dcgan
-RUN python -m gpunet.kernels && chmod -R a+rwX /home/dcgan/.cache
 
 WORKDIR /work
-ENTRYPOINT ["python", "-m"]
+ENTRYPOINT ["sh", "-c", "[ -e ~/.cache/gpunet ] || { mkdir -p ~/.cache && cp -r /kernels/gpunet ~/.cache/; }; exec python -m \"$@\"", "sh"]
 CMD ["dcgan"]

@@ -37,8 +37,8 @@ KINDS = {  # what is launched -> the names of its kernels; the first that fits c
     "batch norm: sums of the backward pass": r"backward_reduce|backward_finish",
     "batch norm: gradient": r"backward_apply",
     "activations by themselves": r"relu",
-    "pictures: from bytes, patches, tanh, joined": r"images\.|pictures\.|im2col\.|unfold|fold|tanh|arrays\.|join",
-    "losses": r"losses\.|logits",
+    "pictures: from bytes, as cells, tanh": r"cells|pictures|images|im2col\.|fold|tanh|join",
+    "D's answers, losses": r"losses\.|logits|inner_product|answers",
     "Adam, rounded weights, average": r"adam|average|round_factors|loss_scale|gradient_norm",
     "other": r"",
 }

@@ -69,7 +69,7 @@ def captioned(images: np.ndarray, captions: Sequence[str]) -> np.ndarray:
 
     font = ImageFont.load_default(size=LETTERS)
     count, height, width, channels = images.shape
-    wide = max(width, *(math.ceil(font.getlength(text)) for text in captions))
+    wide = max([width, *(math.ceil(font.getlength(text)) + GAP for text in captions if text)])
     left = (wide - width) // 2
     cells = np.full((count, height + LETTERS + 3, wide, channels), PAPER, "uint8")
     cells[:, :height, left : left + width] = images

@@ -13,14 +13,12 @@ have targets for the answers; above they are 1 for real pictures and 0 for G's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcgan.errors import UserError
 from dcgan.options import option_name
-from gpunet.backend import bce_of_halves, bce_with_logits, loss_of_answers
-from gpunet.backend.devices import Array
+from gpunet.backend.losses import Asked
 
 if TYPE_CHECKING:
     from dcgan.config import Config
@@ -32,37 +30,37 @@ CLIP, GP = 0.01, 10.0  # the papers' values, for a Config that leaves them open
 
 @dataclass(frozen=True)
 class Loss:
-    """One of the losses.
+    """One of the losses: the formulas of D's and of G's (gpunet.backend.losses), and the names of D's answers.
 
-    of_D: D's answers to real pictures and, behind them, to as many of G's; and a target for each half -> the loss, the
-    two means that the log shows under `names`, the gradient by the answers. of_G: D's answers to G's pictures, and the
-    target -> the loss, its gradient. takes_targets: whether the targets may be others than 1 and 0.
+    targets_of_D: the fixed targets of D's formula; None: the user's, who may then choose others than 1 and 0. names: of
+    the two means that the log shows, over real pictures and over G's.
     """
 
-    of_D: Callable[[Array, Targets], tuple[Array, Array, Array]]
-    of_G: Callable[[Array, float], tuple[Array, Array]]
+    formula_D: str
+    formula_G: str
+    targets_of_D: Targets | None = None
     names: tuple[str, str] = SCORES
-    takes_targets: bool = False
 
+    @property
+    def takes_targets(self) -> bool:
+        """Whether the targets may be others than 1 and 0."""
+        return self.targets_of_D is None
 
-def _of_D(formula: str, targets: Targets | None = None) -> Callable[[Array, Targets], tuple[Array, Array, Array]]:
-    return lambda answers, given: loss_of_answers(answers, formula, targets or given)
+    def of_D(self, targets: Targets) -> Asked:
+        """Return D's loss, of answers to real pictures and, behind them, to as many of G's; a target for each half."""
+        return Asked(self.formula_D, self.targets_of_D or targets)
 
-
-def _of_G(formula: str) -> Callable[[Array, float], tuple[Array, Array]]:
-    def of_G(answers: Array, target: float) -> tuple[Array, Array]:
-        loss, _, gradient = loss_of_answers(answers, formula, (target,))
-        return loss, gradient
-
-    return of_G
+    def of_G(self, target: float) -> Asked:
+        """Return G's loss, of D's answers to G's pictures."""
+        return Asked(self.formula_G, (target,))
 
 
 UP_AND_DOWN = (1.0, -1.0)  # real pictures shall get large answers, G's small ones
-WASSERSTEIN = Loss(_of_D("linear", UP_AND_DOWN), _of_G("linear"))
+WASSERSTEIN = Loss("linear", "linear", UP_AND_DOWN)
 LOSSES = {
-    "ns": Loss(bce_of_halves, bce_with_logits, PROBABILITIES, takes_targets=True),
-    "hinge": Loss(_of_D("hinge", UP_AND_DOWN), _of_G("linear")),
-    "ls": Loss(_of_D("square"), _of_G("square"), takes_targets=True),
+    "ns": Loss("bce", "bce", names=PROBABILITIES),
+    "hinge": Loss("hinge", "linear", UP_AND_DOWN),
+    "ls": Loss("square", "square"),
     "wgan": WASSERSTEIN,
     "wgan-gp": WASSERSTEIN,
 }

@@ -33,10 +33,10 @@ def discriminator_step(
     see = view or View()
     fake, seen = both(G, D, real, z, see, bool(objective.penalties))  # (N, H, W, C), (2 N, H, W, C): real, then fake
     optimizer.zero_grad()
-    with D.joined_batches(2):  # one pass over real and fake; batch norm keeps their statistics apart
-        logits = D.forward(seen)
+    asked = objective.loss.of_D(objective.targets)
+    with D.joined_batches(2), D.answering(asked):  # one pass over both; batch norm keeps their statistics apart
         # ns: the mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
-        loss, means, dlogits = objective.loss.of_D(logits, objective.targets)
+        loss, means, dlogits = asked.of(D.forward(seen))
         D.backward(optimizer.scaled(dlogits), input_grad=False)
     stats = {"loss_d": loss} | dict(zip(objective.loss.names, means, strict=True))
     for penalty in objective.penalties:
@@ -56,9 +56,9 @@ def generator_step(
     """
     see = view or View()
     optimizer.zero_grad()
-    with D.frozen(), handing_back(D, fake):
-        # ns: the mean of -log D(G(z)).
-        loss, dlogits = objective.loss.of_G(D.forward(see(fake)), objective.generator_target)
+    asked = objective.loss.of_G(objective.generator_target)
+    with D.frozen(), handing_back(D, fake), D.answering(asked):
+        loss, _, dlogits = asked.of(D.forward(see(fake)))  # ns: the mean of -log D(G(z))
         G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)
     optimizer.step()
     return {"loss_g": loss}

@@ -1,16 +1,19 @@
-"""Show a preset's layers with sizes and costs: python -m dcgan.summary PRESET"""
+"""Show the layers of a preset, or of a run, with sizes and costs: python -m dcgan.summary PRESET"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dcgan import cli
 from dcgan.config import Config
+from dcgan.errors import UserError
+from dcgan.options import option_name
 from dcgan.presets import OF_NETWORKS, PRESETS, config_of, find
+from dcgan.run.folder import RunDir
 from gpunet import backend
 from gpunet.layers import Conv2d, ConvTranspose2d, Layer, Linear, Residual, Sequential, SpectralNorm
 
@@ -18,6 +21,7 @@ EXAMPLES = """\
 examples:
   python -m dcgan.summary dcgan64
   python -m dcgan.summary carpedm20 --image-size 108x80 --channels 1
+  python -m dcgan.summary runs/0003-dcgan64       the networks of a run
 
 FLOPs are those of the convolutions and dense layers for one picture, forward; a
 multiplication and an addition are two.
@@ -36,7 +40,9 @@ class Row(NamedTuple):
 @cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    config = config_of(vars(parser().parse_args(arguments)))
+    given = vars(parser().parse_args(arguments))
+    run = RunDir(given["preset"])
+    config = of_run(run, given) if run.config.is_file() else config_of(given)
     find(config.preset).check(config)
     print(report(config))
     return 0
@@ -45,10 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> cli.Parser:
     """Return the parser of the command line."""
     prog = "python -m dcgan.summary"
-    parser = cli.Parser(prog=prog, usage=f"{prog} [PRESET] [options]", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help="preset to show (dcgan64)")
+    parser = cli.Parser(prog=prog, usage=f"{prog} [PRESET|RUN] [options]", description=__doc__, epilog=EXAMPLES)
+    help = "preset to show, or a run folder (dcgan64)"
+    parser.add_argument("preset", metavar="PRESET", nargs="?", default=Config.preset, help=help)
     cli.add_options(parser, "image_size", "channels", "width", "z_dim", *OF_NETWORKS)
     return parser
+
+
+def of_run(run: RunDir, given: Mapping[str, Any]) -> Config:
+    """Return the config of a run. UserError: other options are given, which its networks can't follow."""
+    if others := sorted(set(given) - {"preset"}):
+        raise UserError(f"{option_name(others[0])}: goes with a preset; {run.path} is a run")
+    return Config.read(run.config)
 
 
 def report(config: Config) -> str:

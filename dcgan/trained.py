@@ -50,7 +50,10 @@ def load(path: str, given: Mapping[str, Any], weights: str | None = None, with_D
         return _from_file(path, given, weights, with_D)
     found = resume.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
-        raise UserError(f"{path} has no checkpoint yet: train it first, with --resume {path}")
+        raise UserError(
+            f"{path} has no checkpoint yet: wait for its training to write one, or go on with it: "
+            f"python -m dcgan.train --resume {path}"
+        )
     config, device, G, D = _networks(found.config, given, with_D)
     with resume.fitting(path):
         if D:

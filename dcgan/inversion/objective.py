@@ -75,7 +75,7 @@ class Objective:
             share = self.effort.features_weight / len(self.maps) / squares  # (R, 1, 1, 1)
             losses = losses + (share * difference * difference).sum(axis=PIXELS)
             dmaps[place] = 2 * share * difference
-        _, danswers = LOSSES[self.networks.config.loss].of_G(answers, 1.0)  # of the mean over rows
+        *_, danswers = LOSSES[self.networks.config.loss].of_G(1.0).of(answers)  # of the mean over rows
         return losses, judged.backward(D, dmaps, danswers * (self.effort.prior * len(x)))
 
 

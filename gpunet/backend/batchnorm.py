@@ -186,6 +186,9 @@ def batchnorm_kernel(
     mean, var, rstd = found or empty(like, 3, *([batches] if batches > 1 else []), shape.channels, dtype=x.dtype)
     running_mean, running_var, momentum = running or (None, None, 0.0)
     results = (mean, var, rstd, running_mean, running_var)
+    if not found and batchnorm_factors.takes_few_rows(shape, precision):
+        numbers = eps, momentum, slope
+        return batchnorm_factors.normalise_few_rows(x, results, scale, shift, numbers, precision), mean, var, rstd
     if not found:
         (batchnorm_factors.statistics if stored else statistics)(x, shape, results, eps, momentum)
     if precision or stored:

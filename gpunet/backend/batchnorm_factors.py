@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunet import kernels
+from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array, on_cuda
 from gpunet.backend.factors import DTYPES, Factor, file_of, pointers
 from gpunet.backend.launches import address, arrivals, block_sums, divisor, empty, largest_divisor
@@ -17,6 +18,7 @@ from gpunet.backend.launches import address, arrivals, block_sums, divisor, empt
 RUN = 16  # bytes that a thread loads or stores at once
 ACROSS, DOWN = 64, 256  # threads of a block: at most this many along channels, this many at all
 AHEAD = 4  # rows of each array that a thread loads at once
+FEW_ROWS = 2048  # that one block may walk twice in the time of a launch
 BLOCKS = 256  # from here on a thread takes more rows, and reads its channels' numbers less often
 
 
@@ -27,6 +29,28 @@ def statistics(x: Factor, shape: tuple, results: tuple, eps: float, momentum: fl
     moments = empty(x.numbers, 2, batches, grid[0], width, dtype="float32")
     args = (*results, *moments, arrivals(x.numbers, grid[1]), x.numbers, rows, width, channels, each, eps, momentum)
     kernels.launch(f"{file_of(x.precision)}.statistics", grid, block, args)
+
+
+def takes_few_rows(shape: tuple, precision: str | None) -> bool:
+    """Return whether `normalise_few_rows` takes x of a shape (batchnorm.Shape), for a result of a precision."""
+    rows, width, channels, _, _, batches = shape
+    return precision is not None and fused() and batches == 1 and width == channels and rows <= FEW_ROWS
+
+
+def normalise_few_rows(
+    x: Array | Factor, results: tuple, scale: Array | None, shift: Array | None, numbers: tuple, precision: str
+) -> Factor:
+    """Fill mean, var, rstd and the running averages, and return y as a Factor, in one launch.
+
+    results: what `statistics` fills; numbers: eps, momentum, slope.
+    """
+    y, given, channels = _empty(results[0], x.shape, precision), pointers(x), x.shape[-1]
+    rows = y.size // channels
+    (_, across, _), block, _ = block_sums(_narrow_first(list(given)), rows, channels)
+    moments, counters = empty(results[0], 2, channels), arrivals(results[0], across)
+    args = (y.numbers, *results, *moments, counters, *given, scale, shift, rows, channels, *numbers)
+    kernels.launch(f"{file_of(_precision(precision, x))}.normalise_few_rows", (1, across), block, args)
+    return y
 
 
 def reduce_backward(shape: tuple, given: tuple, slope: float, results: tuple) -> None:

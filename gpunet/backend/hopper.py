@@ -195,7 +195,7 @@ def _launch(
         counters = arrivals(left, down * across * splits, "pairs")
     maps: list[Im2colMap | TiledMap] = [map_of_left(which, g), map_of_right(which, g)]
     made = [encoded(each, address(array), precision) for each, array in zip(maps, factors, strict=True)]
-    grid = min(down * across * splits, blocks or _multiprocessors())
+    grid = min(down * across * splits, blocks or _multiprocessors(_device()))
     shared = STAGES * (tile.rows + tile.columns) * SIDE * 2 + ALIGNMENT
     entry = f"conv2d_wgmma/conv2d_{precision}.conv2d_{which}_{tile.name}"
     kernels.launch(entry, grid, tile.threads, [*results, *made, *after, parts, counters, *g, splits], shared)
@@ -207,10 +207,11 @@ def _device() -> int:
     return cupy.cuda.runtime.getDevice()
 
 
-def _multiprocessors() -> int:
+@functools.cache
+def _multiprocessors(device: int) -> int:
     import cupy
 
-    return int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+    return int(cupy.cuda.Device(device).attributes["MultiProcessorCount"])
 
 
 # ---- the check at first use -----------------------------------------------------------------------------------------
@@ -250,9 +251,12 @@ def _difference(which: str, precision: str, cut: Plan, blocks: int) -> str:
     shapes = SMALL.x_shape, SMALL.weight_shape, SMALL.y_shape
     x, weight, dy = (factor(to_device(rng.integers(-3, 4, s).astype("float32"), DEVICE), precision) for s in shapes)
     pair = {"forward": (x, weight), "input_grad": (dy, weight), "weight_grad": (x, dy)}[which]
-    name = "conv2d" if which == "forward" else f"conv2d_{which}"
-    wanted = getattr(tensor_cores, name)(*pair, SMALL, precision)
-    most = float(abs(wanted - globals()[name](*pair, SMALL, precision, cut=cut, blocks=blocks)).max())
+    name, more = "conv2d" if which == "forward" else f"conv2d_{which}", {}
+    if which != "weight_grad":
+        numbers = rng.integers(-9, 10, SMALL.f if which == "forward" else SMALL.c).astype("float32")
+        more = {"bias": to_device(numbers, DEVICE), "after": After(0.5)}
+    wanted = getattr(tensor_cores, name)(*pair, SMALL, precision, **more)
+    most = float(abs(wanted - globals()[name](*pair, SMALL, precision, cut=cut, blocks=blocks, **more)).max())
     if most == 0:
         return ""
     return f"{which} off by up to {most:g} (tiles of {cut.tile.columns} columns, {cut.splits} splits)"

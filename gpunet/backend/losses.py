@@ -6,6 +6,7 @@ Binary cross-entropy takes the answers for logits of probabilities; the losses o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gpunet import kernels
@@ -13,7 +14,7 @@ from gpunet.backend.activations import sigmoid
 from gpunet.backend.columns import add_groups
 from gpunet.backend.devices import Array, array_module, on_cuda, operation
 from gpunet.backend.join import join
-from gpunet.backend.launches import ROWS_ON_CPU, arrivals, at_once, contiguous, empty, rows_per_thread
+from gpunet.backend.launches import ROWS_ON_CPU, address, arrivals, at_once, contiguous, empty, rows_per_thread
 
 LANES = 32  # as in losses.cu
 FORMULAS = ("linear", "square", "hinge")  # of loss_of_answers, in the order of losses.cu
@@ -107,6 +108,43 @@ def loss_of_answers_kernel(logits: Array, formula: str, targets: tuple[float, ..
     args = FORMULAS.index(formula), targets[0], targets[-1]
     numbers, dlogits = _launch("loss_of_answers", logits, len(targets), args)
     return numbers[:1].reshape(()), numbers[1:], dlogits
+
+
+class Asked:
+    """A loss that is asked for before the answers are there: the launch that computes them may work it out, too.
+
+    formula: "bce" or one of FORMULAS; targets: one, or two for two batches of one size, one behind the other. A launch
+    that does so (inner_products.py) leaves what it has `found`: the answers, the loss and the means, dlogits.
+    """
+
+    def __init__(self, formula: str, targets: Sequence[float]) -> None:
+        self.formula, self.targets = formula, tuple(map(float, targets))
+        self.found: tuple[Array, Array, Array] | None = None
+
+    @property
+    def batches(self) -> int:
+        """How many batches the answers are of."""
+        return len(self.targets)
+
+    @property
+    def number(self) -> int:
+        """The formula's number in losses.cu, and that of bce in kernels/factors/inner_products.cuh."""
+        return (*FORMULAS, "bce").index(self.formula)
+
+    def of(self, logits: Array) -> tuple[Array, Any, Array]:
+        """Return the loss of these answers, the mean answer in each batch, and dlogits: found before, or computed now.
+
+        The means may be None for bce of one batch.
+        """
+        if self.found and logits.size == self.found[0].size and address(logits) == address(self.found[0]):
+            _, numbers, dlogits = self.found
+            return numbers[:1].reshape(()), numbers[1:], dlogits.reshape(logits.shape)
+        if self.formula != "bce":
+            return loss_of_answers(logits, self.formula, self.targets)
+        if self.batches == 2:
+            return bce_of_halves(logits, self.targets)
+        loss, dlogits = bce_with_logits(logits, *self.targets)
+        return loss, None, dlogits
 
 
 def _require_batches(logits: Array, batches: int) -> None:

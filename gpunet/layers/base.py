@@ -20,6 +20,7 @@ import numpy as np
 from gpunet.backend.branches import Work, beside
 from gpunet.backend.devices import Array, device_of, is_cupy, to_device
 from gpunet.backend.factors import Factor
+from gpunet.backend.losses import Asked
 
 Rounding = Callable[[], str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
 
@@ -89,6 +90,7 @@ class Layer:
         self.saves = False  # whether forward saves in evaluation mode, too: see saving
         self.batches = 1  # how many batches x holds, one after another: see joined_batches
         self.labels: Array | None = None  # (N,) classes of the samples: see given
+        self.asked: Asked | None = None  # a loss of y: see answering
 
     def forward(self, x: Array) -> Array:
         """Return y; in training mode, and within `saving`, also save what `backward` will need."""
@@ -190,6 +192,17 @@ class Layer:
         finally:
             for layer in self.walk():
                 layer.labels = None
+
+    @contextlib.contextmanager
+    def answering(self, asked: Asked) -> Iterator[Self]:
+        """Within the block a last convolution works out this loss of its answers, too, where one launch does both."""
+        try:
+            for layer in self.walk():
+                layer.asked = asked
+            yield self
+        finally:
+            for layer in self.walk():
+                layer.asked = None
 
     # ---- the tree: parameters, running statistics, children ----
 

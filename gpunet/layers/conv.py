@@ -14,8 +14,8 @@ from gpunet import backend
 from gpunet.backend import factors
 from gpunet.backend.cells import Cells, Layout, layout_of
 from gpunet.backend.choices import fused
-from gpunet.backend.conv import Rounded, RoundedCells, RoundedPatches, form
-from gpunet.backend.devices import Array, device_of
+from gpunet.backend.conv import InnerProducts, Rounded, RoundedCells, RoundedPatches, form
+from gpunet.backend.devices import Array, device_of, written
 from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
@@ -135,6 +135,8 @@ class Conv2d(_Conv):
     def _activated(self, conv: Any, X: Array, norm: Statistics | None) -> Array | Factor | Summed:
         """Return the convolution's output behind its leaky ReLU, if there is one: in one pass on tensor cores."""
         bias, precision = self.bias.data if self.bias else None, self.rounding_y()
+        if isinstance(conv, InnerProducts) and self.asked and self.slope == 1:
+            return conv.output(X, bias, self.asked)
         if isinstance(conv, Rounded | RoundedCells | RoundedPatches):
             return conv.output(X, bias, After(self.slope, rounds=precision is not None, norm=norm))
         y = conv.output(X, bias)
@@ -150,18 +152,27 @@ class Conv2d(_Conv):
         if self.bias and self.bias.trainable:
             self.bias.add_grad(backend.column_sum, dy)
         Y = conv.output_form(dy)
+        after = self._after_backward(conv, X, before)
+        if self.weight.trainable and input_grad and isinstance(conv, InnerProducts) and fused():
+            dx, dweight = conv.gradients(X, Y, self.weight.first_grad(), after)
+            self.weight.add_grad(written, dweight)
+            return dx
         if self.weight.trainable:
             self.weight.add_grad_beside(conv.weight_grad, X, Y)
         if not input_grad:
             return None
         if self.hands_cells and isinstance(conv, RoundedCells):
             return conv.input_grad_cells(Y, self.tanh)
-        if not isinstance(conv, Rounded):
-            return conv.input_grad(Y)
+        return conv.input_grad(Y, None, after) if after else conv.input_grad(Y)
+
+    def _after_backward(self, conv: Any, X: Array, before: float) -> After | None:
+        """Return what is done with dx in the launch that computes it; None: that launch can do nothing more."""
+        if not isinstance(conv, InnerProducts | Rounded):
+            return None
         after = After(norm=self.sums_dx())
         if self.rounding_dx():
             after = after._replace(slope=before, mask=X if before != 1 else None, rounds=True)
-        return conv.input_grad(Y, None, after)
+        return after
 
     def layout_of_x(self, shape: tuple[int, ...]) -> Layout | None:
         """Return the layout of cells in which pictures (N, H, W, C) are convolved now; None if they are not so."""
@@ -172,7 +183,8 @@ class Conv2d(_Conv):
         return layout_of(self._sizes(shape), pictures.precision)
 
     def rounding_x(self) -> str | None:
-        return self._rounding(form.rounding)
+        alone = self.padding in ("valid", (0, 0))  # then a kernel with one filter covers x, as good as always
+        return self._rounding(form.rounding) or (self._rounding(form.inner_rounding) if alone else None)
 
     def rounding_dy(self) -> str | None:
         return self._rounding_at(form.rounding, self._of_pictures)

@@ -30,8 +30,8 @@ struct Cells {
 
 // Write chunk number i of the cells. A pixel of the source is source.read(n, h, w), its channel c read(...)(c); what is
 // written is source.then(that number), and 0 for padding. All numbers are read before the first is written. source.keep
-// gets what is written before it is rounded. With constants for the stride and the padded channels there is no division,
-// and no counting of channels.
+// gets what is written before it is rounded. With constants for the stride and the padded channels there is neither a
+// division nor a count of channels.
 template <int STRIDE, int PADDED, class Source>
 __device__ void write_chunk(Number* cells, unsigned i, const Cells& g, const Source& source) {
     struct alignas(16) Chunk { Number numbers[CHUNK]; } chunk;
@@ -165,8 +165,8 @@ extern "C" __global__ void pictures_to_cells(aligned16 Number* cells, const floa
               from_left}
 
 extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, aligned16 float* y, const float* x, int count,
-                                         int height, int width, int channels, int rows, int columns, int padded, int stride_h,
-                                         int stride_w, int top, int left, int from_rows, int from_columns,
+                                         int height, int width, int channels, int rows, int columns, int padded,
+                                         int stride_h, int stride_w, int top, int left, int from_rows, int from_columns,
                                          int from_padded, int from_stride_h, int from_stride_w, int from_top,
                                          int from_left) {
     const Cells g = CELLS, from = FROM;

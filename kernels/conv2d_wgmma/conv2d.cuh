@@ -97,6 +97,7 @@ __device__ void produce(Pass pass, const Ring<COLUMNS>& ring, const TensorMap& a
 
 // Add up the sums of all splits, in pairs and pairs of pairs, as conv2d_mma/splits.cuh explains; true in the block that
 // holds the total. Of two blocks, the earlier one leaves its sums in memory, and the later one adds them to its own.
+// The producer takes no part: so the consumers have a barrier of their own instead of __syncthreads().
 template <int COUNT>
 __device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, int tile, int split, int splits) {
     __shared__ bool later;

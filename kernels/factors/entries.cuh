@@ -4,7 +4,9 @@
 #include "device/factor.cuh"
 #include "adam_at_once.cuh"
 #include "batchnorm.cuh"
+#include "few_rows.cuh"
 #include "im2col_unfold.cuh"
+#include "inner_products.cuh"
 
 // y = x; y, x (count)
 extern "C" __global__ void round_factors(Number* y, const float* x, int count) {

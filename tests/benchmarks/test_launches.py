@@ -22,7 +22,7 @@ TINY = {"width": 8, "z_dim": 3, "image_size": 8, "channels": 1}
 def test_a_dry_run_leaves_nothing_behind_and_repeats(precision):
     launch, made = kernels.launch, dict(launches_page._made)
     found = [launches_of_a_step(precision, 2, **TINY) for _ in range(2)]
-    assert found[0] == found[1] and len(found[0]) > 20
+    assert found[0] == found[1] and len(found[0]) >= 20
     assert kernels.launch is launch and launches_page._made == made
     assert backend.devices.device_of(np.zeros(1)) == "cpu"
 
@@ -95,9 +95,9 @@ def test_a_dry_run_launches_what_a_gpu_launches(monkeypatch, precision):
 
     monkeypatch.setattr(kernels, "launch", noted)
     config = Config(**TINY, batch_size=4, precision=precision)
-    gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
-    stepper = Stepper(gan, "cuda", graph=False)
-    with backend.use("kernels"), backend.use_precision(precision), stepper.running():
+    with backend.use("kernels"), backend.use_precision(precision):
+        gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+        stepper = Stepper(gan, "cuda", graph=False)
         for number in (1, 2):
             found.clear()
             stepper(number, Inputs(np.zeros((4, 8, 8, 1), "uint8"), [draw_z(rng, 4, config)]))

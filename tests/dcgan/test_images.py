@@ -59,3 +59,9 @@ def test_a_damaged_png_is_none(tmp_path, content):
     if content is not None:
         (tmp_path / "x.png").write_bytes(content)
     assert images.read_png(tmp_path / "x.png") is None
+
+
+def test_captions_do_not_touch_their_neighbours():
+    cells = images.captioned(np.zeros((2, 4, 4, 1), "uint8"), ["a, 13.0 dB", "88888"])
+    assert cells.shape[2] > 40 and (cells[:, :, [0, -1]] == images.PAPER).all()
+    assert images.captioned(np.zeros((1, 4, 4, 1), "uint8"), [""]).shape[2] == 4

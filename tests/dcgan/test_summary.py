@@ -3,6 +3,7 @@
 from dcgan import summary
 from dcgan.config import Config
 from dcgan.presets import find
+from dcgan.run.folder import RunDir
 from running import run_train
 from tests.dcgan.test_presets import COUNTS
 
@@ -25,3 +26,14 @@ def test_summary(capsys):
     assert sum(row.flops for row in summary.rows(G, (1, 1, 100))) == flops
     assert f"{flops / 1e6:,.2f}" in printed
     assert summary.main(["alexnet"]) == 2
+
+
+def test_summary_of_a_run(tmp_path, capsys):
+    """Its own width and size; options would say something else."""
+    run = RunDir(tmp_path)
+    run.config.write_text(Config(width=8, image_size=(32, 32), channels=1).to_json())
+    assert summary.main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "32 x 32 x 1" in printed and "ConvTranspose2d(8, 1" in printed
+    assert summary.main([str(tmp_path), "--width", "16"]) == 2
+    assert "--width: goes with a preset" in capsys.readouterr().err

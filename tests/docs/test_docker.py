@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from dcgan.__main__ import COMMANDS
+from gpunet.kernels.loader import machine
 
 ROOT = Path(__file__).parents[2]
 FILES = ("Dockerfile", "Dockerfile.cuda")
@@ -83,9 +84,36 @@ def test_not_root_trains(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_command_follows_the_images_name(name):
-    assert json.loads(*rest_of(name, "ENTRYPOINT")) == ["python", "-m"]
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_command_follows_the_images_name(name, kept, tmp_path):
+    """The entry point is run, with words behind it; the compiled kernels are the user's own then, and trusted.
+
+    kept: the user's cache folder is there already, and stays as it is.
+    """
+    built, home = tmp_path / "kernels/gpunet", tmp_path / "home"
+    built.mkdir(parents=True)
+    (built / "a.so").write_text("compiled")
+    built.chmod(0o755)
+    (home / ".cache/gpunet").mkdir(parents=True) if kept else home.mkdir()
+    script = tmp_path / "python"
+    script.write_text('#!/bin/sh\nprintf "%s," "$@"')
+    script.chmod(0o755)
+    words = [word.replace("/kernels", f"{tmp_path}/kernels") for word in json.loads(*rest_of(name, "ENTRYPOINT"))]
+    environment = {"HOME": str(home), "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    words += ["dcgan.train", "--data", "two words"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, umask=0o022)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "-m,dcgan.train,--data,two words,", "")
+    assert (home / ".cache/gpunet/a.so").exists() != kept
+    assert machine._unfit(home / ".cache/gpunet") == ""
     assert json.loads(*rest_of(name, "CMD")) == ["dcgan"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_kernels_are_compiled_where_the_entry_point_takes_them(name):
+    words = instructions(name)
+    compiled = ("RUN", "XDG_CACHE_HOME=/kernels python -m gpunet.kernels && chmod -R a+rX /kernels")
+    assert words.index(compiled) < words.index(("USER", "dcgan"))
+    assert "cp -r /kernels/gpunet ~/.cache/" in rest_of(name, "ENTRYPOINT")[0]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -162,6 +162,11 @@ def test_their_pth_draws_the_same_here(tmp_path, torch, wrapped):
     assert np.abs(theirs - run.generator(z)).max() < 1e-5
     logits = run.discriminator(theirs)
     assert np.abs(answers - 1 / (1 + np.exp(-logits))).max() < 1e-5
+    by_batch = dcgan.load(tmp_path / "netG_epoch_7.pth", device="cpu", sampling_statistics="batch")
+    with torch.no_grad():  # their own samples: G stays in training mode
+        drawn = G.train()(torch.from_numpy(z)[:, :, None, None]).permute(0, 2, 3, 1).numpy()
+    assert np.abs(drawn - theirs).max() > 1e-3
+    assert np.abs(drawn - by_batch.generator(z)).max() < 1e-5
 
 
 def test_tensors_of_every_kind(tmp_path, torch):

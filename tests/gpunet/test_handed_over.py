@@ -10,6 +10,7 @@ import pytest
 from cases import host
 from gpunet import backend
 from gpunet.backend.choices import fusing
+from gpunet.backend.epilogue import taken_apart
 from gpunet.backend.factors import Factor, factor
 from gpunet.layers import (
     BatchNorm,
@@ -136,7 +137,7 @@ def noting(function, position, found):
 
     def noted(*args, **more):
         result = function(*args, **more)
-        found.extend([position] * isinstance(result, Factor))
+        found.extend([position] * isinstance(taken_apart(result)[0], Factor))
         return result
 
     return noted
@@ -161,8 +162,13 @@ def by_hand(name, device, precision, evaluated=False):
 
 
 def rounding(function, precision):
-    """Return a function that rounds the result of another one; it stays an array of float32."""
-    return lambda *args, **more: Factor(factor(function(*args, **more), precision), precision).real()
+    """Return a function that rounds the result of another one; it stays an array of float32, without any sums."""
+
+    def rounded(*args, **more):
+        numbers, _ = taken_apart(function(*args, **more))
+        return Factor(factor(numbers, precision), precision).real()
+
+    return rounded
 
 
 @everywhere

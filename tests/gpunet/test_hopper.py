@@ -171,6 +171,18 @@ def test_a_launch_that_fails_ends_the_run(gpu, monkeypatch):
         hopper.check("fp16")
 
 
+@pytest.mark.cuda
+def test_the_check_runs_on_a_gpu(monkeypatch):
+    """The twins stand in for the kernels that this GPU may not run."""
+    monkeypatch.setattr(hopper, "SMALL", SMALL.sizes)
+    for name in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
+        twin = getattr(tensor_cores, name)
+        monkeypatch.setattr(hopper, name, lambda *args, cut, blocks, twin=twin, **more: twin(*args, **more))
+    hopper._check.cache_clear()
+    assert "agree" in hopper.check("bf16") and hopper._multiprocessors(hopper._device()) > 0
+    hopper._check.cache_clear()
+
+
 # ---- the command line -----------------------------------------------------------------------------------------------
 
 

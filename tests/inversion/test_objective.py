@@ -55,7 +55,7 @@ def test_the_gradient_equals_central_differences(cell, given):
     def loss(at):
         x = G.forward(cell.array(at))
         losses, dx = objective(x, effort.low_pass)
-        of_G = LOSSES[config.loss].of_G(judged.forward(D, x).answers, 1.0)[0]
+        of_G = LOSSES[config.loss].of_G(1.0).of(judged.forward(D, x).answers)[0]
         D.forget()
         return float(losses.sum()) + effort.prior * ROWS * float(of_G), dx
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from cases import EPS32, host
 from conv_shapes import EIGHTS, MMA_CUTS, PRECISIONS, Shape, arrays, on, rounded
-from gpunet import backend
+from gpunet import backend, kernels
 from gpunet.backend import epilogue, factors, tensor_cores
+from gpunet.backend.choices import fusing
 from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE, After, Plan
@@ -235,3 +238,28 @@ def test_a_nan_stays_in_its_channel(device, bad):
     result = convolved("forward", shape, there, "tf32", After(norm=statistics(shape.f)))
     for array in result.sums:
         assert np.array_equal(np.isfinite(host(array)), np.arange(shape.f) != 3)
+
+
+FEW = [(7, 40), (9, 3), (64, 64), (130, 96), (2048, 64), (65, 4, 4, 128)]
+
+
+@everywhere
+@pytest.mark.parametrize("precision, stored", [("tf32", False), *itertools.product(factors.STORED, [False, True])])
+@pytest.mark.parametrize("shape", FEW, ids=str)
+def test_batch_norm_of_few_rows_in_one_launch(device, precision, shape, stored, monkeypatch):
+    """Statistics, averages and the rounded result are those of two launches, up to the order of additions."""
+    launched, launch, results = [], kernels.launch, []
+    monkeypatch.setattr(kernels, "launch", lambda *args, **more: (launched.append(args[0]), launch(*args, **more)))
+    for fuses in (True, False):
+        asked = Asked(device, shape[-1])
+        x, affine = asked.there(asked.drawn(*shape) - 1.2), [asked.there(asked.drawn(shape[-1])) for _ in range(2)]
+        running = asked.statistics().running
+        x = Factor(factors.factor(x, precision), precision) if stored else x
+        launched.clear()
+        with backend.use("kernels"), fusing(fuses):
+            y, *sums = backend.batchnorm(x, *affine, 1e-5, 0.2, running, 1, precision)
+        assert (len(launched) == 1) == fuses
+        asked.check_statistics(numbers_of(x), sums)
+        results.append(numbers_of(y))
+    bits = {"tf32": 10, "bf16": 7, "fp16": 10}[precision]
+    assert np.abs(results[0] - results[1]).max() <= 2.0**-bits * np.abs(results[1]).max()

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from gpunet import backend, kernels
-from gpunet.backend import factors, launches, to_device, to_numpy
+from gpunet.backend import factors, inner_products, launches, to_device, to_numpy
 from gpunet.backend.average import Averages
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv.patches import fold, unfold, unfold_rounded
 from gpunet.backend.devices import device_of
+from gpunet.backend.epilogue import Gradients
 from gpunet.backend.join import launch_join
 from gpunet.backend.loss_scale import new_scaling
+from gpunet.backend.losses import Asked
 from gpunet.backend.sizes import conv_sizes
+from gpunet.backend.tensor_cores import After
 from gpunet.kernels.loader import source
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -97,8 +100,20 @@ def rounded(precision, x, dy, channel):
     others = [factors.factor(x, precision), factors.leaky_relu_backward(dy.copy(), y, 0.2), mean, rstd, *sums]
     sizes = conv_sizes((2, 30, 25), (3, 4, 3, 1), (1, 2), ((1, 0), (2, 1)))
     others += [unfold_rounded(x.reshape(-1)[: 2 * 30 * 25 * 3].reshape(2, 30, 25, 3), sizes, precision).numbers]
-    others += [backend.column_sum(stored), *adam_rounded(precision, device_of(x))]
+    others += [backend.column_sum(stored), *adam_rounded(precision, device_of(x)), *answers(precision, x)]
     return [*others, *(made.numbers for made in (y, z, dx))]
+
+
+def answers(precision, x):
+    """A discriminator's last layer over 40 pictures, with and without its loss, and both gradients."""
+    flat = x.reshape(-1)
+    pictures, weight = (factors.factor(a, precision) for a in (flat[:1600].reshape(40, 40), flat[1600:1640]))
+    y, asked = inner_products.output(pictures, weight, precision), Asked("bce", (1.0, 0.0))
+    again, dweight = inner_products.output(pictures, weight, precision, None, asked), launches.empty(x, 40)
+    dx, _ = inner_products.gradients(pictures, y.reshape(-1), weight, precision, dweight, After())
+    norm = Gradients(factors.Factor(pictures, precision), flat[:10], abs(flat[10:20]), None, None, 0.2, (None, None))
+    _, sums = inner_products.input_grad(y.reshape(-1), weight, precision, After(norm=norm), 10)
+    return [y, again, *asked.of(again), dx, dweight, *sums]
 
 
 def adam_rounded(precision, device):

@@ -214,7 +214,7 @@ def install(monkeypatch: Any) -> Hopper:
     """Let gpunet.backend.hopper run on a virtual GPU with 7 multiprocessors."""
     gpu = Hopper(Driver())
     monkeypatch.setattr(tensor_maps, "_driver", lambda: gpu.driver)
-    monkeypatch.setattr(hopper, "_multiprocessors", lambda: 7)
+    monkeypatch.setattr(hopper, "_multiprocessors", lambda device: 7)
     monkeypatch.setattr(hopper, "_device", lambda: 0)
     monkeypatch.setattr(hopper, "DEVICE", "cpu")
     monkeypatch.setattr(kernels, "launch", gpu.launch)

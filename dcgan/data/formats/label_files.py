@@ -152,7 +152,8 @@ def label_columns(table: Table, pictures: int, wanted: str | None) -> list[int]:
 def there(table: Table, columns: Sequence[int]) -> str:
     """Return which columns there are, in words."""
     names = names_of(table, columns)
-    return f"there are {', '.join(itertools.islice(names, NAMED))}{' ...' if len(names) > NAMED else ''}"
+    found = f"{', '.join(itertools.islice(names, NAMED))}{' ...' if len(names) > NAMED else ''}"
+    return f"beside the names it has {found or 'none'}"
 
 
 def names_of(table: Table, columns: Sequence[int]) -> list[str]:

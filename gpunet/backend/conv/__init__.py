@@ -12,6 +12,7 @@ once. A convolutional layer goes from X to Y, a transposed one from Y to X.
     direct.py     the three sums as they stand, by patches.py (gathered), strided.py (in place) or ../tiled.py (GPU)
     ../tensor_cores.py  the same sums on tensor cores; ../hopper.py: some of them by the kernels for Hopper GPUs
     of_cells.py   the same of pictures, which have few channels
+    ../inner_products.py  those of a discriminator's last layer, of rounded factors
     winograd.py   the same sums with fewer multiplications; tiles.py and toom.py hold its sizes and its matrices
 """
 
@@ -20,15 +21,17 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gpunet.backend import hopper, tensor_cores
+from gpunet.backend import hopper, inner_products, tensor_cores
 from gpunet.backend.columns import add_bias
 from gpunet.backend.conv import direct, form, winograd
 from gpunet.backend.conv.of_cells import RoundedCells
 from gpunet.backend.conv.patches import fold, unfold_rounded
 from gpunet.backend.conv.tiles import Tiling
 from gpunet.backend.devices import Array, array_module, device_of
-from gpunet.backend.epilogue import Summed
+from gpunet.backend.epilogue import Summed, with_sums
 from gpunet.backend.factors import Factor, factor
+from gpunet.backend.launches import empty
+from gpunet.backend.losses import Asked
 from gpunet.backend.matmul import COLUMNS, DEPTH, ROWS, matmul, matmul_stack
 from gpunet.backend.sizes import Sizes
 from gpunet.backend.tensor_cores import NOTHING, After
@@ -36,7 +39,7 @@ from gpunet.backend.tensor_cores import NOTHING, After
 
 def convolution(
     weight: Array, sizes: Sizes, rounded: Factor | None = None
-) -> Direct | Rounded | RoundedCells | RoundedPatches | Whole | Winograd:
+) -> Direct | InnerProducts | Rounded | RoundedCells | RoundedPatches | Whole | Winograd:
     """Return the convolution with weight (KH, KW, C, F) over images of these sizes, in the form chosen for it.
 
     rounded: the weight as a factor, if somebody has rounded it already.
@@ -47,7 +50,8 @@ def convolution(
     if pictures := form.pictures(weight.shape, (sizes.sh, sizes.sw), *asked[1:]):
         return (RoundedCells if pictures.cells else RoundedPatches)(rounded or weight, sizes, pictures.precision)
     if form.covers_image(sizes):
-        return Whole(weight)
+        precision = form.inner_rounding(*asked)
+        return InnerProducts(rounded or weight, sizes, precision) if precision else Whole(weight)
     m = form.winograd_tile(sizes, device_of(weight))
     return Winograd(weight, sizes, m) if m else Direct(weight, sizes)
 
@@ -58,8 +62,8 @@ class Direct:
     def __init__(self, weight: Array, sizes: Sizes) -> None:
         self.weight, self.sizes = weight, sizes
 
-    def input_form(self, x: Array) -> Array:
-        return x
+    def input_form(self, x: Array | Factor) -> Array:
+        return x.real() if isinstance(x, Factor) else x
 
     def output_form(self, dy: Array) -> Array:
         return dy
@@ -143,6 +147,41 @@ class RoundedPatches:
         into = None if out is None else out.reshape(self.product.weight.shape)
         dweight = self.product.weight_grad(x, dy, into)
         return dweight.reshape(self.sizes.weight_shape) if out is None else out
+
+
+class InnerProducts:
+    """A kernel as large as the image with one filter: an inner product of factors per image (inner_products.py)."""
+
+    def __init__(self, weight: Array | Factor, sizes: Sizes, precision: str) -> None:
+        self.weight, self.sizes, self.precision = weight, sizes, precision
+
+    @functools.cached_property
+    def rounded_weight(self) -> Array:
+        return factor(self.weight, self.precision).reshape(-1)  # (H*W*C,)
+
+    def input_form(self, x: Array | Factor) -> Array:
+        return factor(x, self.precision).reshape(self.sizes.n, -1)  # (N, H*W*C)
+
+    def output_form(self, dy: Array | Factor) -> Array:
+        return (dy.real() if isinstance(dy, Factor) else dy).reshape(-1)  # (N,)
+
+    def output(self, x: Array, bias: Array | None = None, asked: Asked | None = None) -> Array:
+        return inner_products.output(x, self.rounded_weight, self.precision, bias, asked)
+
+    def input_grad(self, dy: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
+        dx, sums = inner_products.input_grad(dy, self.rounded_weight, self.precision, after, self.sizes.c)
+        dx = dx.reshape(*self.sizes.x_shape)
+        return with_sums(dx, sums) if bias is None else add_bias(dx, bias)
+
+    def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
+        return self.gradients(x, dy, out, None)[1]
+
+    def gradients(self, x: Array, dy: Array, out: Array | None, after: After | None = NOTHING) -> tuple[Any, Array]:
+        """Return dx, as `input_grad` does, and dweight, as `weight_grad` does; after=None: no dx."""
+        dweight = empty(dy, *self.sizes.weight_shape) if out is None else out
+        flat = dweight.reshape(-1)  # a view: the result is in `out` itself
+        dx, sums = inner_products.gradients(x, dy, self.rounded_weight, self.precision, flat, after, self.sizes.c)
+        return None if dx is None else with_sums(dx.reshape(*self.sizes.x_shape), sums), dweight
 
 
 class Whole:

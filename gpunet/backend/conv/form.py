@@ -5,6 +5,7 @@
     rounded   GPU: products on tensor cores, whose factors are rounded before; channels are multiples of 8
     cells     GPU: the same of pictures, which have few channels, in cells of stride x stride pixels
     patches   GPU: the same of patches gathered in memory, where the image has few channels and the stride is 1
+    inner     GPU: inner products of rounded factors, where the kernel is as large as the image and has one filter
     whole     the kernel is as large as the image: a linear layer between flat arrays
     winograd  fewer multiplications in tiles of m x m outputs, where kernel and stride allow it
     direct    every product of the sum; `way` then says how these are computed
@@ -24,9 +25,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gpunet.backend import choices, tensor_cores, tiled
+from gpunet.backend import choices, inner_products, tensor_cores, tiled
 from gpunet.backend.conv import of_cells
 from gpunet.backend.conv.tiles import fewer_taps
+from gpunet.backend.factors import DTYPES
 from gpunet.backend.sizes import Pair, Sizes
 
 TAPS = 2, 3  # per axis, that Winograd's kernels are compiled for: k3 and k4, or k5 and k6, at stride 2
@@ -67,6 +69,12 @@ def pictures(weight: tuple[int, ...], stride: Pair, device: str, dtype: Any) -> 
         return Pictures(True, precision)
     patches = precision and kw * c % 4 == 0 and tensor_cores.takes((1, 1, kh * kw * c, f))
     return Pictures(False, str(precision)) if patches else None
+
+
+def inner_rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
+    """Return the same for inner products (inner_products.py), of an image that is as large as the kernel."""
+    precision = choices.rounding(device, dtype) if inner_products.takes(weight) else None
+    return precision if precision in DTYPES else None
 
 
 def rounding(weight: tuple[int, ...], device: str, dtype: Any) -> str | None:
