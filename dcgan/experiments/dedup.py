@@ -12,6 +12,7 @@ first are left out. Hashes are looked up by their parts, so the time hardly grow
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -97,7 +98,8 @@ def _announce(seconds: float, count: int) -> None:
 
 
 def _bar(steps: range, what: str, unit: str, progress: bool) -> tqdm:
-    return tqdm(steps, desc=what, unit=unit, delay=0.5, disable=not progress)
+    pause = 0.2 if sys.stderr.isatty() else 10  # seconds: a log file needs no animation
+    return tqdm(steps, desc=what, unit=unit, delay=0.5, mininterval=pause, disable=not progress)
 
 
 def duplicates(source: Source, seed: int = 0, progress: bool = False) -> dict[int, int]:

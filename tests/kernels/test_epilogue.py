@@ -240,7 +240,7 @@ def test_a_nan_stays_in_its_channel(device, bad):
         assert np.array_equal(np.isfinite(host(array)), np.arange(shape.f) != 3)
 
 
-FEW = [(7, 40), (9, 3), (64, 64), (130, 96), (2048, 64), (65, 4, 4, 128)]
+FEW = [(7, 40), (9, 3), (64, 64), (130, 96), (2047, 8), (65, 4, 4, 64)]
 
 
 @everywhere
