@@ -76,9 +76,9 @@ __device__ void convolve(Pass pass, const Written& result, float* parts, int* co
         fill = use;  // this stage has been used when the next one is written
         use = use == last ? ring : use + STAGE;
     }
-    pass.after_loop();
     float (&flat)[Sums<Shape, Pass>::COUNT] = reinterpret_cast<float (&)[Sums<Shape, Pass>::COUNT]>(sums.sums);
     if (!add_splits<Shape::THREADS>(flat, parts, counters, blockIdx.z, splits)) return;
+    pass.after_loop();
     sums.for_pairs([&](int row, int column, float& left, float& right) {
         const int m = m0 + row, n = n0 + column;
         if (m >= pass.M() || n >= pass.N()) return;

@@ -167,7 +167,8 @@ struct InputGrad {
     const Number *dy, *weight;
     int phase, h0, w0;   // the phase, and its first pixel
     int PH, PW;          // pixels of the phase
-    int by_row, by_column;  // from a tap of the phase to the next in the weight: numbers
+    int begin_weight;       // where the first tap of the phase begins in the weight: numbers
+    int by_row, by_column;  // from a tap of the phase to the next one
     Walk walk;
     Strips<Shape> strips;
     Rows<A> rows;
@@ -179,7 +180,7 @@ struct InputGrad {
         const int p0 = (h0 + g.top) % g.SH, q0 = (w0 + g.left) % g.SW, tap = g.C * g.F;  // its first tap
         const int width = (g.KW - q0 + g.SW - 1) / g.SW;
         walk.set((g.KH - p0 + g.SH - 1) / g.SH, width, 1, strips.set(PW, width > 1));
-        this->weight += (p0 * g.KW + q0) * tap;
+        begin_weight = (p0 * g.KW + q0) * tap;
         by_row = g.SH * g.KW * tap, by_column = g.SW * tap;
         keep(by_row), keep(by_column);
     }
@@ -213,7 +214,7 @@ UNROLL_ALL
 UNROLL_ALL
         for (int i = 0; i < B::EACH; ++i) {
             const int c = n0 + line_of_thread<B>(i);
-            columns.begin[i] = c * g.F + chunk_of_thread<B>() * VEC;
+            columns.begin[i] = begin_weight + c * g.F + chunk_of_thread<B>() * VEC;
             columns.inside[i] = c < g.C ? ~NO_TAP : 0;
         }
     }
