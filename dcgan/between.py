@@ -42,13 +42,16 @@ def fake_for(G: Layer, D: Layer, z: Array, see: View, shape: tuple[int, ...]) ->
 def _drawn(G: Any, z: Array, room: Room) -> Cells:
     with G.writing_into(room):
         G.forward(z)
-    return room.halves[1]
+    return room.made
 
 
 @contextlib.contextmanager
 def handing_back(D: Layer, fake: Any) -> Iterator[None]:
-    """Within the block D's backward returns its gradient as cells if it has seen G's pictures as cells."""
-    with D.handing_cells() if isinstance(fake, Cells) else contextlib.nullcontext():  # type: ignore[attr-defined]
+    """Within the block D's backward returns its gradient as cells if it has seen G's pictures as cells.
+
+    Where both networks cut pictures into the same cells, D takes it back through G's tanh in the same launch.
+    """
+    with D.handing_cells(fake.tanh) if isinstance(fake, Cells) else contextlib.nullcontext():  # type: ignore[attr-defined]
         yield
 
 

@@ -76,11 +76,17 @@ def layout_of(sizes: Sizes, precision: str) -> Layout:
 
 
 class Cells(Factor):
-    """Pictures (N, H, W, C) as cells: numbers (N, rows, columns, depth), rounded to `precision` or, in "fp32", not."""
+    """Pictures (N, H, W, C) as cells: numbers (N, rows, columns, depth), rounded to `precision` or, in "fp32", not.
 
-    def __init__(self, numbers: Array, layout: Layout, precision: str) -> None:
+    tanh: cells y of which these are the rounded ones, y = tanh(x), where x had this layout, too. before_tanh: this is a
+    gradient, which was multiplied by the derivative of such a tanh already.
+    """
+
+    def __init__(
+        self, numbers: Array, layout: Layout, precision: str, tanh: Cells | None = None, before_tanh: bool = False
+    ) -> None:
         super().__init__(numbers, precision)
-        self.layout = layout
+        self.layout, self.tanh, self.before_tanh = layout, tanh, before_tanh
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -152,66 +158,68 @@ def images_to_cells(real: Bytes, out: Cells) -> Cells:
     return _written("images_to_cells", out, (contiguous(real.images), real.flip), (), real.scale())
 
 
-class Room(NamedTuple):
-    """Where a network writes its pictures as cells, for the next one; `real`: what comes in front of them there."""
+class Room:
+    """Where a network writes its pictures as cells, for the next one.
 
-    joined: Cells
-    real: Bytes | Array | None = None
+    joined: the room; real: pictures that come in front of the network's; made: the network's part of the room.
+    """
 
-    @property
-    def halves(self) -> tuple[Cells, Cells]:
-        """The cells of `real` and, behind them, those of the network."""
-        first = 0 if self.real is None else self.real.shape[0]
-        return self.joined[:first], self.joined[first:]
+    def __init__(self, joined: Cells, real: Bytes | Array | None = None) -> None:
+        self.joined, self.real = joined, real
+        first = 0 if real is None else real.shape[0]
+        self._first, self.made = joined[:first], joined[first:]
 
     def fill(self, x: Array) -> None:
         """Write `real`, and pictures x (N, H, W, C) of float32 behind it."""
-        first, second = self.halves
-        self._fill_first(first)
-        to_cells(x, second.layout, second)
+        self._fill_first()
+        to_cells(x, self.made.layout, self.made)
 
-    def _fill_first(self, first: Cells) -> None:
+    def _fill_first(self) -> None:
         if isinstance(self.real, Bytes):
-            images_to_cells(self.real, first)
+            images_to_cells(self.real, self._first)
         elif self.real is not None:
-            to_cells(self.real, first.layout, first)
+            to_cells(self.real, self._first.layout, self._first)
 
-    def tanh(self, x: Cells) -> Array:
-        """Return y = tanh(x), pictures (N, H, W, C), float32; write `real` and y as cells, bytes by the same launch."""
-        first, second = self.halves
+    def tanh(self, x: Cells) -> Cells:
+        """Return y = tanh(x), cells of float32, and write `real` and y into the room, bytes by the same launch."""
         if isinstance(self.real, Bytes):
-            return _tanh_behind_bytes(x, self.real, self.joined)
-        self._fill_first(first)
-        return tanh(x, second)
+            y = _tanh_behind_bytes(x, self.real, self.joined)
+        else:
+            self._fill_first()
+            y = tanh(x, self.made)
+        self.made.tanh = y if x.layout == y.layout else None
+        return y
 
 
-def tanh(x: Cells, out: Cells) -> Array:
-    """Return y = tanh(x), pictures (N, H, W, C) of float32, and write it as cells, too."""
+def tanh(x: Cells, out: Cells) -> Cells:
+    """Return y = tanh(x), cells of float32 in the layout of `out`, and write it there, rounded; y is 1 in the frame."""
     _require_same(x.shape, out.shape)
-    y = empty(x.numbers, *x.shape)
+    y = empty(x.numbers, *out.numbers.shape)
     _written("tanh_to_cells", out, (y, x.numbers), x.layout.numbers[3:])
-    return y
+    return Cells(y, out.layout, "fp32")
 
 
-def _tanh_behind_bytes(x: Cells, real: Bytes, out: Cells) -> Array:
+def _tanh_behind_bytes(x: Cells, real: Bytes, out: Cells) -> Cells:
     if len(out) != len(x) + len(real.images):
         raise ValueError(f"got {len(real.images)} and {len(x)} pictures, expected {len(out)} together")
     _require_same(x.shape[1:], out.shape[1:], real.shape[1:])
-    y = empty(x.numbers, *x.shape)
+    y = empty(x.numbers, len(x), *out.numbers.shape[1:])
     chunks, first = out.numbers.nbytes // CHUNK, out[: len(real.images)].numbers.nbytes // CHUNK
     arrays = out.numbers, y, x.numbers, contiguous(real.images), real.flip
     args = (*arrays, chunks, first, *real.scale(), *out.layout.numbers, *x.layout.numbers[3:])
     elements(f"{file_of(out.layout.precision)}.batch_to_cells", args, chunks)
-    return y
+    return Cells(y, out.layout, "fp32")
 
 
-def tanh_backward(dy: Cells, y: Array, layout: Layout) -> Cells:
-    """Return dx = dy (1 - y^2) as cells of a layout of its own; y (N, H, W, C)."""
-    _require_same(dy.shape, y.shape)
-    return _written("tanh_backward_to_cells", new_cells(y, len(y), layout), (dy.numbers, y), dy.layout.numbers[3:])
+def tanh_backward(dy: Cells, y: Cells, layout: Layout) -> Cells:
+    """Return dx = dy (1 - y^2) as cells of a layout of its own; dy and y, float32, have the same."""
+    _require_same(dy.layout, y.layout)
+    _require_same(dy.shape, y.shape, (len(y), *layout.numbers[:3]))
+    arrays = dy.numbers, y.numbers
+    return _written("tanh_backward_to_cells", new_cells(y.numbers, len(y), layout), arrays, dy.layout.numbers[3:])
 
 
-def _require_same(*shapes: tuple[int, ...]) -> None:
+def _require_same(*shapes: tuple[Any, ...]) -> None:
     if len(set(shapes)) > 1:
         raise ValueError(f"got pictures of shapes {', '.join(map(str, shapes))}, expected the same")
 

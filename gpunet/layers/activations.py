@@ -6,6 +6,7 @@ from gpunet import backend
 from gpunet.backend import cells
 from gpunet.backend.cells import Cells, Room
 from gpunet.backend.devices import Array
+from gpunet.backend.factors import real
 from gpunet.layers.base import Layer
 
 
@@ -53,8 +54,9 @@ class Tanh(Layer):
 
     room: Room | None = None  # where y is also written, as cells: see Sequential.writing_into
 
-    def forward(self, x: Array | Cells) -> Array:
+    def forward(self, x: Array | Cells) -> Array | Cells:
         layout = x.layout if isinstance(x, Cells) else None
+        y: Array | Cells
         if isinstance(x, Cells) and self.room is not None:
             y = self.room.tanh(x)
         else:
@@ -66,11 +68,11 @@ class Tanh(Layer):
 
     def backward(self, dy: Array | Cells, input_grad: bool = True) -> Array | Cells:
         y, layout = self.take()
-        if isinstance(dy, Cells):
-            if layout:
-                return cells.tanh_backward(dy, y, layout)
-            dy = dy.real()
-        return backend.tanh_backward(dy, y)
+        if isinstance(dy, Cells) and dy.before_tanh:
+            return dy
+        if isinstance(dy, Cells) and isinstance(y, Cells):
+            return cells.tanh_backward(dy, y, layout)
+        return backend.tanh_backward(real(dy), real(y))
 
 
 class Sigmoid(Layer):

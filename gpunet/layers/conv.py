@@ -107,6 +107,7 @@ class Conv2d(_Conv):
     """
 
     slope = 1.0
+    tanh: Cells | None = None  # set by Sequential.handing_cells
 
     def __init__(
         self,
@@ -161,7 +162,7 @@ class Conv2d(_Conv):
         if not input_grad:
             return None
         if self.hands_cells and isinstance(conv, RoundedCells):
-            return conv.input_grad_cells(Y)
+            return conv.input_grad_cells(Y, self.tanh)
         return conv.input_grad(Y, None, after) if after else conv.input_grad(Y)
 
     def _after_backward(self, conv: Any, X: Array, before: float) -> After | None:

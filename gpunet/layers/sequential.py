@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from gpunet.backend import factors
-from gpunet.backend.cells import Layout, Room
+from gpunet.backend.cells import Cells, Layout, Room
 from gpunet.backend.devices import Array
 from gpunet.backend.epilogue import Summed
 from gpunet.layers.activations import LeakyReLU, ReLU, Tanh
@@ -106,15 +106,18 @@ class Sequential(Layer):
             last.room = None
 
     @contextlib.contextmanager
-    def handing_cells(self) -> Iterator[None]:
-        """Within the block backward returns cells where the first layer, a Conv2d, computes dx so."""
+    def handing_cells(self, tanh: Cells | None = None) -> Iterator[None]:
+        """Within the block backward returns cells where the first layer, a Conv2d, computes dx so.
+
+        tanh: what `RoundedCells.input_grad_cells` takes (gpunet.backend.conv.of_cells).
+        """
         first = _inner(self._steps[0])
         assert isinstance(first, Conv2d)
         try:
-            first.hands_cells = True
+            first.hands_cells, first.tanh = True, tanh
             yield
         finally:
-            first.hands_cells = False
+            first.hands_cells, first.tanh = False, None
 
     def __getitem__(self, index: int) -> Layer:
         return self.layers[index]

@@ -29,37 +29,41 @@ struct Cells {
 #define CELLS {height, width, channels, rows, columns, padded, stride_h, stride_w, top, left}
 
 // Write chunk number i of the cells. A pixel of the source is source.read(n, h, w), its channel c read(...)(c); what is
-// written is source.then(that number, where it lies among the pictures). All numbers are read before the first is
-// written. With constants for the stride and the padded channels there is no division, and no counting of channels.
+// written is source.then(that number), and 0 for padding. All numbers are read before the first is written. source.keep
+// gets what is written before it is rounded. With constants for the stride and the padded channels there is neither a
+// division nor a count of channels.
 template <int STRIDE, int PADDED, class Source>
 __device__ void write_chunk(Number* cells, unsigned i, const Cells& g, const Source& source) {
     struct alignas(16) Chunk { Number numbers[CHUNK]; } chunk;
     float numbers[CHUNK];
-    int at[CHUNK];  // among the pictures; -1 outside
+    bool real[CHUNK];  // else it is padding
     const int stride_h = STRIDE ? STRIDE : g.stride_h, stride_w = STRIDE ? STRIDE : g.stride_w;
     const int padded = PADDED ? PADDED : g.padded, chunks = stride_h * stride_w * padded / CHUNK;
     const unsigned cell = i / chunks, line = cell / g.columns, n = line / g.rows;
     const int h0 = int(line - n * g.rows) * stride_h - g.top, w0 = int(cell - line * g.columns) * stride_w - g.left;
     const int first = (i - cell * chunks) * CHUNK;
-    int pixel = first / padded, c = first - pixel * padded, a = pixel / stride_w, b = pixel - a * stride_w, begin = -1;
+    int pixel = first / padded, c = first - pixel * padded, a = pixel / stride_w, b = pixel - a * stride_w;
+    bool inside = false;
     auto pixel_of = source.read(n, 0, 0);
 #pragma unroll
     for (int e = 0; e < CHUNK; ++e) {
         if (e == 0 || c == 0) {
             const int h = h0 + a, w = w0 + b;
-            const bool inside = unsigned(h) < unsigned(g.height) && unsigned(w) < unsigned(g.width);
-            begin = inside ? g.pixel(n, h, w) : -1;
+            inside = unsigned(h) < unsigned(g.height) && unsigned(w) < unsigned(g.width);
             if (inside) pixel_of = source.read(n, h, w);
         }
-        at[e] = begin >= 0 && c < g.channels ? begin + c : -1;
-        numbers[e] = at[e] >= 0 ? pixel_of(c) : 0;
+        real[e] = inside && c < g.channels;
+        numbers[e] = real[e] ? pixel_of(c) : 0;
         if (++c < padded) continue;
         c = 0;
         if (++b == stride_w) b = 0, ++a;
     }
 #pragma unroll
-    for (int e = 0; e < CHUNK; ++e)
-        chunk.numbers[e] = rounded(at[e] >= 0 ? source.then(numbers[e], at[e]) : 0);
+    for (int e = 0; e < CHUNK; ++e) {
+        numbers[e] = real[e] ? source.then(numbers[e]) : 0;
+        chunk.numbers[e] = rounded(numbers[e]);
+    }
+    source.keep(i, numbers, real);
     *reinterpret_cast<Chunk*>(cells + (long long) i * CHUNK) = chunk;
 }
 template <class Source>
@@ -83,7 +87,8 @@ struct Bytes {
     __device__ Pixel read(int n, int h, int w) const {
         return {images + g.pixel(n, h, flip && flip[n] ? g.width - 1 - w : w)};
     }
-    __device__ float then(float byte, int) const { return byte * factor + low; }
+    __device__ float then(float byte) const { return byte * factor + low; }
+    __device__ void keep(unsigned, const float (&)[CHUNK], const bool (&)[CHUNK]) const {}
 };
 
 // Numbers (N, height, width, channels) as they are.
@@ -96,30 +101,44 @@ struct Pictures {
         __device__ float operator()(int c) const { return first[c]; }
     };
     __device__ Pixel read(int n, int h, int w) const { return {x + g.pixel(n, h, w)}; }
-    __device__ float then(float x, int) const { return x; }
+    __device__ float then(float x) const { return x; }
+    __device__ void keep(unsigned, const float (&)[CHUNK], const bool (&)[CHUNK]) const {}
 };
 
-// y = tanh(x) of other cells x, which is also written as pictures.
+// y = tanh(x) of other cells x, which is also kept as cells of floats, with ones for padding: there 1 - y^2 is 0, by
+// which a gradient is multiplied (Gradient in conv2d_mma/of_cells.cuh).
 struct Tanh {
     float* y;
     const float* x;
     Cells from;
 
     __device__ Pictures::Pixel read(int n, int h, int w) const { return {x + from.place(n, h, w)}; }
-    __device__ float then(float x, int at) const { return y[at] = simd_tanh(x); }
+    __device__ float then(float x) const { return simd_tanh(x); }
+    __device__ void keep(unsigned i, const float (&numbers)[CHUNK], const bool (&real)[CHUNK]) const {
+        float4* const to = reinterpret_cast<float4*>(y) + i * (CHUNK / 4);
+        float kept[CHUNK];
+#pragma unroll
+        for (int e = 0; e < CHUNK; ++e) kept[e] = real[e] ? numbers[e] : 1;
+#pragma unroll
+        for (int e = 0; e < CHUNK; e += 4) to[e / 4] = float4{kept[e], kept[e + 1], kept[e + 2], kept[e + 3]};
+    }
 };
 
-// dx = dy (1 - y^2) of the gradient dy, in other cells, and of pictures y.
+// dx = dy (1 - y^2) of the gradient dy and of y, both in other cells.
 struct TanhBackward {
     const float *dy, *y;
-    Cells from, g;
+    Cells from;
 
     struct Pixel {
         const float *dy, *y;
         __device__ float operator()(int c) const { return dy[c] * (1 - y[c] * y[c]); }
     };
-    __device__ Pixel read(int n, int h, int w) const { return {dy + from.place(n, h, w), y + g.pixel(n, h, w)}; }
-    __device__ float then(float dx, int) const { return dx; }
+    __device__ Pixel read(int n, int h, int w) const {
+        const int place = from.place(n, h, w);
+        return {dy + place, y + place};
+    }
+    __device__ float then(float dx) const { return dx; }
+    __device__ void keep(unsigned, const float (&)[CHUNK], const bool (&)[CHUNK]) const {}
 };
 
 // The kernels write `count` chunks of cells, elementwise (for_elements in common.cuh).
@@ -145,9 +164,9 @@ extern "C" __global__ void pictures_to_cells(aligned16 Number* cells, const floa
 #define FROM {height, width, channels, from_rows, from_columns, from_padded, from_stride_h, from_stride_w, from_top, \
               from_left}
 
-extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, float* y, const float* x, int count, int height,
-                                         int width, int channels, int rows, int columns, int padded, int stride_h,
-                                         int stride_w, int top, int left, int from_rows, int from_columns,
+extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, aligned16 float* y, const float* x, int count,
+                                         int height, int width, int channels, int rows, int columns, int padded,
+                                         int stride_h, int stride_w, int top, int left, int from_rows, int from_columns,
                                          int from_padded, int from_stride_h, int from_stride_w, int from_top,
                                          int from_left) {
     const Cells g = CELLS, from = FROM;
@@ -156,7 +175,7 @@ extern "C" __global__ void tanh_to_cells(aligned16 Number* cells, float* y, cons
 }
 
 // tanh_to_cells, and images_to_cells in front of it: the first `real` chunks are those of the images.
-extern "C" __global__ void batch_to_cells(aligned16 Number* cells, float* y, const float* x,
+extern "C" __global__ void batch_to_cells(aligned16 Number* cells, aligned16 float* y, const float* x,
                                           const unsigned char* images, optional const bool* flip, int count, int real,
                                           float factor, float low, int height, int width, int channels, int rows,
                                           int columns, int padded, int stride_h, int stride_w, int top, int left,
@@ -178,7 +197,7 @@ extern "C" __global__ void tanh_backward_to_cells(aligned16 Number* cells, const
                                                   int from_rows, int from_columns, int from_padded, int from_stride_h,
                                                   int from_stride_w, int from_top, int from_left) {
     const Cells g = CELLS, from = FROM;
-    const TanhBackward source{dy, y, from, g};
+    const TanhBackward source{dy, y, from};
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, [=](int i) { write_chunk(cells, i, g, source); });
 }
 

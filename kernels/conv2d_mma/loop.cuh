@@ -44,8 +44,9 @@ struct Nothing {
 
 // then(pass, sums, m0, n0) is called behind the result, by the block that has written a tile of it: sums hold what it
 // has written.
-template <class Shape, class Pass, class Then = Nothing>
-__device__ void convolve(Pass pass, const Result& result, float* parts, int* counters, int splits, int row_tile,
+// written: a Result, or another one that has `write` (of_cells.cuh).
+template <class Shape, class Pass, class Written, class Then = Nothing>
+__device__ void convolve(Pass pass, const Written& result, float* parts, int* counters, int splits, int row_tile,
                          Then then = {}) {
     extern __shared__ uint4 memory[];
     constexpr int STAGES = Pass::STAGES, STAGE = Pass::A::BYTES + Pass::TAPS * Pass::B::BYTES;

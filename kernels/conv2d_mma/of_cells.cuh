@@ -131,25 +131,44 @@ extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward_small(
     forward<Small>({y, rounded, bias, nullptr, slope}, x, weight, parts, counters, CONV, splits, PIXELS, NORM);
 }
 
+// The gradient, or that in front of a tanh whose result y has the same layout: dx (1 - y^2). y is 1 in the frame around
+// the picture, for which there is a gradient here, but none in front of the tanh.
+struct Gradient {
+    float* out;
+    Number* rounded;
+    const float* y;  // or null
+
+    __device__ void write(long long row, int n, float& left, float& right) const {
+        const long long at = row + n;
+        if (y) left *= fmaf(-y[at], y[at], 1), right *= fmaf(-y[at + 1], y[at + 1], 1);
+        if (out) *reinterpret_cast<float2*>(out + at) = float2{left, right};
+        if (rounded) {
+            struct alignas(2 * sizeof(Number)) Pair { Number left, right; };
+            *reinterpret_cast<Pair*>(rounded + at) = {factor_of<Number>(left), factor_of<Number>(right)};
+        }
+    }
+};
+
 template <class Shape>
-__device__ void input_grad(float* dx, const Number* dy, const Number* weight, float* parts, int* counters,
+__device__ void input_grad(const Gradient& dx, const Number* dy, const Number* weight, float* parts, int* counters,
                            const Conv& conv, int splits, const Pixels& pixels) {
-    const Result result = {dx, nullptr, nullptr, nullptr, 1};
-    convolve<Shape>(InputGradOfCells<Shape>(conv, dy, weight, pixels), result, parts, counters, splits, blockIdx.x);
+    convolve<Shape>(InputGradOfCells<Shape>(conv, dy, weight, pixels), dx, parts, counters, splits, blockIdx.x);
 }
 
-// dx, cells of floats, of dy (N, OH, OW, F)
+// dx in cells, of dy (N, OH, OW, F); tanh: y of Gradient. dx is null where `rounded` takes it, and the other way round.
 extern "C" __global__ void __launch_bounds__(128, 2) conv2d_input_grad_tall(
-    float* dx, aligned16 const Number* dy, aligned16 const Number* weight, optional float* parts,
-    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
-    int left, int splits, int channels, int padded, int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    input_grad<Tall>(dx, dy, weight, parts, counters, CONV, splits, PIXELS);
+    optional float* dx, optional Number* rounded, aligned16 const Number* dy, aligned16 const Number* weight,
+    optional const float* tanh, optional float* parts, optional int* counters, int N, int H, int W, int C, int OH,
+    int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
+    int kernel_h, int kernel_w, int stride_h, int stride_w) {
+    input_grad<Tall>({dx, rounded, tanh}, dy, weight, parts, counters, CONV, splits, PIXELS);
 }
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_input_grad_small(
-    float* dx, aligned16 const Number* dy, aligned16 const Number* weight, optional float* parts,
-    optional int* counters, int N, int H, int W, int C, int OH, int OW, int F, int KH, int KW, int SH, int SW, int top,
-    int left, int splits, int channels, int padded, int kernel_h, int kernel_w, int stride_h, int stride_w) {
-    input_grad<Small>(dx, dy, weight, parts, counters, CONV, splits, PIXELS);
+    optional float* dx, optional Number* rounded, aligned16 const Number* dy, aligned16 const Number* weight,
+    optional const float* tanh, optional float* parts, optional int* counters, int N, int H, int W, int C, int OH,
+    int OW, int F, int KH, int KW, int SH, int SW, int top, int left, int splits, int channels, int padded,
+    int kernel_h, int kernel_w, int stride_h, int stride_w) {
+    input_grad<Small>({dx, rounded, tanh}, dy, weight, parts, counters, CONV, splits, PIXELS);
 }
 
 template <class Shape>

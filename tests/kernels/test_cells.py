@@ -84,10 +84,10 @@ def layout(shape, precision):
     return cells.layout_of(shape.sizes, precision)
 
 
-def as_cells(pictures, shape, precision):
+def as_cells(pictures, shape, precision, frame=0):
     """Return pictures as cells by their definition, in plain loops over the pixels of a cell."""
     g, to = shape.sizes, layout(shape, precision)
-    made = np.zeros((len(pictures), to.rows, to.columns, to.sh, to.sw, to.padded), pictures.dtype)
+    made = np.full((len(pictures), to.rows, to.columns, to.sh, to.sw, to.padded), frame, pictures.dtype)
     for i, j, a, b in np.ndindex(to.rows, to.columns, to.sh, to.sw):
         h, w = i * to.sh + a - g.top, j * to.sw + b - g.left
         if 0 <= h < g.h and 0 <= w < g.w:
@@ -149,14 +149,34 @@ def test_tanh_between_two_layouts(device, precision, pair):
     of_x = cells.Cells(backend.to_device(as_cells(x, mine, precision), device), layout(mine, precision), "fp32")
     of_dy = cells.Cells(backend.to_device(as_cells(dy, others, precision), device), layout(others, precision), "fp32")
     room = cells.new_cells(of_x.numbers, 2, layout(others, precision))
-    y = cells.tanh(of_x, room)
+    of_y = cells.tanh(of_x, room)
+    y = host(of_y.real())
     assert_close(y, np.tanh(x.astype("float64")), 8 * EPS32)
-    same(room, as_cells(host(y), others, precision), precision)
+    np.testing.assert_array_equal(host(of_y.numbers), as_cells(y, others, precision, frame=1))
+    same(room, as_cells(y, others, precision), precision)
     with backend.use("kernels"):
-        there = [backend.to_device(array, device) for array in (x, dy, host(y))]
-        np.testing.assert_array_equal(host(y), host(backend.tanh(there[0])))
+        there = [backend.to_device(array, device) for array in (x, dy, y)]
+        np.testing.assert_array_equal(y, host(backend.tanh(there[0])))
         dx = host(backend.tanh_backward(*there[1:]))
-    same(cells.tanh_backward(of_dy, y, layout(mine, precision)), as_cells(dx, mine, precision), precision)
+    same(cells.tanh_backward(of_dy, of_y, layout(mine, precision)), as_cells(dx, mine, precision), precision)
+
+
+@everywhere
+@every_format
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[1]], ids=str)
+def test_an_input_gradient_goes_through_tanh(device, precision, shape):
+    """The launch that computes it multiplies it by 1 - y^2: the bits are those of a launch behind it."""
+    dy, y = (backend.to_device(normal(seed, size), device) for seed, size in ((1, shape.sizes.y_shape),
+                                                                              (2, shape.sizes.x_shape)))  # fmt: skip
+    conv = RoundedCells(backend.to_device(normal(3, shape.sizes.weight_shape), device), shape.sizes, precision)
+    y_cells = backend.to_device(as_cells(host(y), shape, precision, frame=1), device)
+    of_y = cells.Cells(y_cells, conv.layout, "fp32")
+    Y = conv.output_form(dy)
+    wanted = cells.tanh_backward(conv.input_grad_cells(Y), of_y, conv.layout)
+    found = conv.input_grad_cells(Y, of_y)
+    assert found.before_tanh and found.precision == precision
+    found, wanted = (Factor(made.numbers, precision).real() for made in (found, wanted))
+    np.testing.assert_array_equal(host(found), host(wanted))  # but for the sign of a zero in the frame
 
 
 @everywhere
@@ -172,10 +192,11 @@ def test_one_launch_writes_bytes_and_tanh(device, precision, shape):
     with backend.use("kernels"):
         rooms = [cells.Room(cells.new_cells(x, 2 * shape.n, to), first) for first in (real, real.real())]
         pictures = [room.tanh(z) for room in rooms]
-    np.testing.assert_array_equal(*map(host, pictures))
+    np.testing.assert_array_equal(*(host(y.numbers) for y in pictures))
     np.testing.assert_array_equal(*(host(room.joined.numbers) for room in rooms))
     rooms[0].joined.numbers[...] = 0
-    rooms[0].fill(pictures[0])
+    assert rooms[0].made.tanh is pictures[0]
+    rooms[0].fill(pictures[0].real())
     np.testing.assert_array_equal(*(host(room.joined.numbers) for room in rooms))
 
 
@@ -194,7 +215,7 @@ def test_misuse():
     for wrong in (
         lambda: cells.Room(room, cells.Bytes(images[:1, 1:], None, -1.0)).tanh(z),
         lambda: cells.tanh(z, room),
-        lambda: cells.tanh_backward(z, x[:, 1:], to),
+        lambda: cells.tanh_backward(z[:1], z, to),
         lambda: cells.images_to_cells(cells.Bytes(images[:, 1:], None, -1.0), room[:2]),
     ):
         with pytest.raises(ValueError, match="got pictures of shapes .*, expected the same"):

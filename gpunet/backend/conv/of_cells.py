@@ -58,13 +58,17 @@ class RoundedCells:
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         return self.input_grad_cells(dy).real(bias)
 
-    def input_grad_cells(self, dy: Array) -> Cells:
-        """Return dx (N, H, W, C), float32, as cells: each number lies in one of them, so nothing has to be folded."""
-        g = self.of_cells
-        dx = empty(dy, *g.x_shape, dtype="float32")
-        m = g.n * g.h * g.w
-        self._launch("conv2d_input_grad", plan(m, g.c), m, g.c, dx, [dx, dy, self._rounded_weight()])
-        return Cells(dx, self.layout, "fp32")
+    def input_grad_cells(self, dy: Array, tanh: Cells | None = None) -> Cells:
+        """Return dx (N, H, W, C), float32, as cells: each number lies in one of them, so nothing has to be folded.
+
+        tanh: y (N, H, W, C) in cells of float32. dx is then rounded, and that of x, y = tanh(x): dx (1 - y^2).
+        """
+        g, dtype = self.of_cells, DTYPES.get(self.precision) if tanh else None
+        dx = empty(dy, *g.x_shape, dtype=dtype or "float32")
+        m, results = g.n * g.h * g.w, [None, dx] if dtype else [dx, None]
+        arguments = [*results, dy, self._rounded_weight(), tanh and tanh.numbers]
+        self._launch("conv2d_input_grad", plan(m, g.c), m, g.c, dx, arguments)
+        return Cells(dx, self.layout, self.precision if tanh else "fp32", before_tanh=tanh is not None)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
         g = self.of_cells
