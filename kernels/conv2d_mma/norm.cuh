@@ -57,6 +57,7 @@ template <class Shape, class Pass>
 struct NormTile {
     static_assert(Pass::A::ALONG_K, "threads have other rows");
     static constexpr int ROWS_OF_WARP = 16 * Shape::TM, WARPS = Shape::ROWS / ROWS_OF_WARP;  // warps below each other
+    static constexpr int ROWS = 2 * Shape::TM;  // of a thread
     const Norm& norm;
     const Pass& pass;
     float* shared;  // (WARPS, 2, COLUMNS)
@@ -65,69 +66,85 @@ struct NormTile {
     __device__ int rows_of_warp(int warp) const {
         return max(0, min(ROWS_OF_WARP, pass.M() - m0 - warp * ROWS_OF_WARP));
     }
-    // Call body(i, half, row) for this thread's rows, which count within the block's tile.
-    template <class Body>
-    __device__ void for_rows_of_thread(Body body) const {
-        const int first = Shape::first_row() + threadIdx.x % 32 / 4, rows = pass.M() - m0;
-UNROLL_ALL
-        for (int i = 0; i < Shape::TM; ++i)
-UNROLL_ALL
-            for (int half = 0; half < 2; ++half)
-                if (first + i * 16 + half * 8 < rows) body(i, half, first + i * 16 + half * 8);
-    }
+    // Row r of this thread's, which counts within the block's tile; and whether the result has it.
+    __device__ int row(int r) const { return Shape::first_row() + threadIdx.x % 32 / 4 + r / 2 * 16 + r % 2 * 8; }
+    __device__ bool has_row(int r) const { return m0 + row(r) < pass.M(); }
     // Mean and squared deviations of the warp's rows, for columns j.
     template <class Sums>
     __device__ void statistics(const Sums& of, int j, float (&mean)[2], float (&m2)[2]) const {
         const float count = max(1, rows_of_warp(Shape::first_row() / ROWS_OF_WARP));
 UNROLL_ALL
         for (int e = 0; e < 2; ++e) {
-            for_rows_of_thread([&](int i, int half, int) { mean[e] += of.sums[i][j][half * 2 + e]; });
+UNROLL_ALL
+            for (int r = 0; r < ROWS; ++r) mean[e] += has_row(r) ? of.sums[r / 2][j][r % 2 * 2 + e] : 0;
             mean[e] = over_lanes(mean[e]) / count;
-            for_rows_of_thread([&](int i, int half, int) {
-                const float d = of.sums[i][j][half * 2 + e] - mean[e];
+UNROLL_ALL
+            for (int r = 0; r < ROWS; ++r) {
+                const float d = has_row(r) ? of.sums[r / 2][j][r % 2 * 2 + e] - mean[e] : 0;
                 m2[e] += d * d;
-            });
+            }
             m2[e] = over_lanes(m2[e]);
         }
     }
+    // Where this thread's rows begin in the result, < 2^31; -1 for rows beyond its end.
+    __device__ void begin_of_rows(int (&begin)[ROWS]) const {
+UNROLL_ALL
+        for (int r = 0; r < ROWS; ++r) begin[r] = has_row(r) ? int(pass.out(m0 + row(r))) : -1;
+    }
+    // Two neighbours of batch norm's x.
+    __device__ float2 x_at(int at) const {
+        struct alignas(2 * sizeof(Number)) Pair { Number left, right; };
+        if (!norm.x) return *reinterpret_cast<const float2*>(norm.floats + at);
+        const Pair pair = *reinterpret_cast<const Pair*>(norm.x + at);
+        return float2{to_float(pair.left), to_float(pair.right)};
+    }
     // sum dz and sum dz (x - mean) of the warp's rows, for columns j, whose first is column n of the result.
     template <class Sums>
-    __device__ void gradients(const Sums& of, int j, int n, float (&dz)[2], float (&with_x)[2]) const {
-        struct alignas(2 * sizeof(Number)) Pair { Number left, right; };
-        float2 x[Shape::TM * 2];  // all are loaded first
-        for_rows_of_thread([&](int i, int half, int row) {
-            const int at = int(pass.out(m0 + row)) + n;  // < 2^31
-            if (norm.x) {
-                const Pair pair = *reinterpret_cast<const Pair*>(norm.x + at);
-                x[i * 2 + half] = float2{to_float(pair.left), to_float(pair.right)};
-            } else x[i * 2 + half] = *reinterpret_cast<const float2*>(norm.floats + at);
-        });
+    __device__ void gradients(const Sums& of, int j, int n, const int (&begin)[ROWS], float (&dz)[2],
+                              float (&with_x)[2]) const {
+        float2 x[ROWS];  // all are loaded first
+UNROLL_ALL
+        for (int r = 0; r < ROWS; ++r) x[r] = begin[r] < 0 ? float2{0, 0} : x_at(begin[r] + n);
 UNROLL_ALL
         for (int e = 0; e < 2; ++e) {
             const Channel channel(n + e, batch * pass.N(), norm.mean, norm.rstd, norm.scale, norm.shift);
-            for_rows_of_thread([&](int i, int half, int) {
-                const float x_here = e ? x[i * 2 + half].y : x[i * 2 + half].x;
-                const float term = of.sums[i][j][half * 2 + e] * channel.activation_grad(x_here, norm.slope);
+UNROLL_ALL
+            for (int r = 0; r < ROWS; ++r) {
+                const float x_here = e ? x[r].y : x[r].x, dy = begin[r] < 0 ? 0 : of.sums[r / 2][j][r % 2 * 2 + e];
+                const float term = dy * channel.activation_grad(x_here, norm.slope);
                 dz[e] += term;
                 with_x[e] += term * (x_here - channel.mean);
-            });
+            }
             dz[e] = over_lanes(dz[e]), with_x[e] = over_lanes(with_x[e]);
         }
     }
-    // Leave both sums of all columns of the warp in `shared`.
-    template <class Sums>
-    __device__ void add_rows(const Sums& of) const {
+    // Call body(j, column, first sums, second sums), which finds both sums, for the columns of this thread; leave them in
+    // `shared`.
+    template <class Body>
+    __device__ void for_columns_of_thread(Body body) const {
         const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4, warp = Shape::first_row() / ROWS_OF_WARP;
 UNROLL_ALL
         for (int j = 0; j < Shape::TN; ++j) {
             const int column = Shape::first_column() + j * 8 + t * 2;
             if (n0 + column >= pass.N()) continue;  // N is a multiple of 8: the same for all lanes
             float first[2] = {}, second[2] = {};
-            if (norm.found) statistics(of, j, first, second);
-            else gradients(of, j, n0 + column, first, second);
+            body(j, n0 + column, first, second);
             float* const to = shared + warp * 2 * Shape::COLUMNS + column;
             if (g == 0) to[0] = first[0], to[1] = first[1];
             if (g == 0) to[Shape::COLUMNS] = second[0], to[Shape::COLUMNS + 1] = second[1];
+        }
+    }
+    // Leave both sums of all columns of the warp in `shared`.
+    template <class Sums>
+    __device__ void add_rows(const Sums& of) const {
+        if (norm.found)
+            for_columns_of_thread([&](int j, int, float (&mean)[2], float (&m2)[2]) { statistics(of, j, mean, m2); });
+        else {
+            int begin[ROWS];
+            begin_of_rows(begin);
+            for_columns_of_thread([&](int j, int n, float (&dz)[2], float (&with_x)[2]) {
+                gradients(of, j, n, begin, dz, with_x);
+            });
         }
     }
     // Put together what the warps have left of column c of the tile, and write it as the block's part.
