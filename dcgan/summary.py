@@ -1,4 +1,4 @@
-"""Show the layers of a preset, or of a run, with sizes and costs: python -m dcgan.summary PRESET"""
+"""Show the layers of a preset or of a run: python -m dcgan.summary NAME"""
 
 from __future__ import annotations
 

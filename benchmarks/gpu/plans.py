@@ -44,7 +44,8 @@ def run(settings: Settings) -> None:
     for precision in wanted:
         with use_precision(precision), working_on(computing_stream()):
             for product in products(settings):
-                settings.add("products", {"precision": precision} | row(product, settings))
+                if found := row(product, settings):
+                    settings.add("products", {"precision": precision} | found)
 
 
 def home_of(precision: str) -> ModuleType:
@@ -56,11 +57,17 @@ def home_of(precision: str) -> ModuleType:
 
 
 def row(product: Product, settings: Settings) -> dict[str, Any]:
-    """Return the microseconds of a product with every plan that its sizes allow, the usual and the fastest plan."""
+    """Return the microseconds of a product with every plan that its sizes allow, the usual and the fastest plan.
+
+    Products of pictures as cells (conv/of_cells.py) and of a discriminator's last layer (inner_products.py) have one
+    plan: their row is empty.
+    """
     runs = [product.ready(*product.arrays("float32")) for _ in range(2)]
     with cutting() as asked:
         for run in runs:
             run()  # and rounds its weight
+    if not asked:
+        return {}
     home, sizes = asked[0]
     usual, times = home.plan(*sizes), {}
     for cut in {usual, *cuts(home, sizes[1], sizes[2], SPLITS if settings.full else SPLITS[:2])}:

@@ -166,7 +166,7 @@ UNROLL_ALL
 // The parts of the columns that a block finishes: a thread takes 4 neighbouring columns of every LANES-th part.
 template <class Shape>
 struct NormColumns {
-    static constexpr int ACROSS = Shape::COLUMNS / 4, LANES = Shape::THREADS / ACROSS, AHEAD = 4;  // loads under way
+    static constexpr int ACROSS = Shape::COLUMNS / 4, LANES = Shape::THREADS / ACROSS, AHEAD = 2;  // loads under way
     struct Parts {
         const float* first;
         long long apart;

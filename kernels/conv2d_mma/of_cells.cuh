@@ -110,8 +110,11 @@ struct WeightGradOfCells : WeightGrad<Shape> {
 template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
                         const Conv& conv, int splits, const Pixels& pixels, const Norm& norm) {
-    convolve<Shape>(ForwardOfCells<Shape>(conv, x, weight, pixels), y, parts, counters, splits, blockIdx.x,
-                    SumForNorm<Shape>{norm});
+    const ForwardOfCells<Shape> pass(conv, x, weight, pixels);
+    // Batch norm's sums would take registers that the tall tile of 32-bit numbers has not (of_cells.py asks for none).
+    if constexpr (sizeof(Number) == 4 && Shape::ROWS == Tall::ROWS)
+        convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x);
+    else convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x, SumForNorm<Shape>{norm});
 }
 
 // y (N, OH, OW, F) of cells x; bias (F). y is null where `rounded` takes the result, and the other way round.

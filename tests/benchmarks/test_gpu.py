@@ -158,6 +158,9 @@ def test_a_product_is_cut_as_it_is_told(tmp_path, monkeypatch, precision, conv, 
             run = product.ready(*(a.astype("float32") for a in (product.x, product.w, product.dy)))
             with plans.cutting() as asked:
                 run()
+            if not asked:  # pictures as cells, and a discriminator's last layer: they have one plan
+                assert conv == "mma" and [e for e, _ in launched if "of_cells" in e or "inner_products" in e]
+                continue
             ((home, (m, n, depth, *phases)),) = asked
             numbers = depth * (16 if home is tensor_cores else 1)  # a tile holds 16 numbers of tf32 along K
             assert m * n * numbers * (phases or [1])[0] >= product.gflop / 2e-9

@@ -15,6 +15,7 @@ from dcgan.sampling import draw_z
 from dcgan.stepper import Inputs, Stepper
 from gpunet import backend, kernels
 from gpunet.average import Average
+from gpunet.backend import cells
 from gpunet.layers import Conv2d, ConvTranspose2d, LeakyReLU, Sequential, Tanh
 from gpunet.optim import Adam
 from running import run_train
@@ -42,9 +43,9 @@ def trained(cell, batch_size, accumulate, steps=3, **options):
         setattr(gan, f"adam_{name}", adam)
     gan.average_G = Average(gan.G, gan.adam_G)
     stepper = Stepper(gan, cell.device, graph=False)
-    real_of_bytes = backend.images_to_real
+    real_of_bytes = cells.images_to_real
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "images_to_real", lambda images, **more: real_of_bytes(images, "float64", **more))
+        patch.setattr(cells, "images_to_real", lambda images, **more: real_of_bytes(images, "float64", **more))
         for number in range(1, steps + 1):
             images, flip = rng.integers(0, 256, (12, 8, 8, 1), dtype="uint8"), rng.random(12) < 0.5
             zs = [draw_z(rng, 12, config).astype("float64") for _ in range(gan.draws(number))]

@@ -188,8 +188,9 @@ def test_the_check_runs_on_a_gpu(monkeypatch):
 
 @pytest.fixture
 def chosen(monkeypatch):
-    """The choices of a test end with it."""
-    monkeypatch.setattr(choices, "_chosen", dict(choices._chosen))
+    """A test begins with the default choices, whatever others have left, and its own end with it."""
+    none = {"implementation": None, "form": "auto", "product": None, "precision": None}
+    monkeypatch.setattr(choices, "_chosen", choices._chosen | none)
 
 
 @pytest.mark.parametrize(
