@@ -34,9 +34,11 @@ extern "C" __global__ void adam_update(real* param, real* m, real* v, const real
     for_elements(whole_block, blockIdx.x, threadIdx.x, count, body, param, m, v, grad);
 }
 
+constexpr int RESIDENT = 16 / sizeof(real);  // blocks on a multiprocessor at once: 4, or 2 of double, for its registers
+
 // adam_advance, adam_update for two flat arrays, and average_update behind it, in one launch (adam_at_once.cuh). Arrays
 // whose count is 0 and averages may be null; all of `average`s are, or none.
-extern "C" __global__ void __launch_bounds__(256, 16 / sizeof(real)) adam_at_once(
+extern "C" __global__ void __launch_bounds__(256, RESIDENT) adam_at_once(
     double* state, optional const double* scaling, int* arrivals, optional real* param, optional real* m,
     optional real* v, optional const real* grad, optional real* param_average, int count, optional real* vectors,
     optional real* vectors_m, optional real* vectors_v, optional const real* vectors_grad,
