@@ -89,6 +89,8 @@ def conv2d(
     m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
     cut = cut or plan(m, g.f, depth)
     product = Product(cut, m, g.f)
+    if cut.tile is TALL:
+        after = after._replace(norm=None)  # its kernel has no registers for sums
     return _with_after(f"forward_{precision}.conv2d_forward", product, y, (x, weight, bias), after, g, precision)
 
 

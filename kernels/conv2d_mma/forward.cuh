@@ -12,8 +12,10 @@
 template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
                         const Conv& conv, int splits, const Norm& norm) {
-    convolve<Shape>(Forward<Shape>(conv, x, weight), y, parts, counters, splits, blockIdx.x,
-                    SumForNorm<Shape>{norm});
+    const Forward<Shape> pass(conv, x, weight);
+    // Tall tiles leave no registers for batch norm's sums (tensor_cores.conv2d asks for none).
+    if constexpr (Shape::ROWS > 2 * Shape::COLUMNS) convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x);
+    else convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x, SumForNorm<Shape>{norm});
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) conv2d_forward_huge(

@@ -111,9 +111,8 @@ template <class Shape>
 __device__ void forward(const Result& y, const Number* x, const Number* weight, float* parts, int* counters,
                         const Conv& conv, int splits, const Pixels& pixels, const Norm& norm) {
     const ForwardOfCells<Shape> pass(conv, x, weight, pixels);
-    // Batch norm's sums would take registers that the tall tile of 32-bit numbers has not (of_cells.py asks for none).
-    if constexpr (sizeof(Number) == 4 && Shape::ROWS == Tall::ROWS)
-        convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x);
+    // Tall tiles leave no registers for batch norm's sums (of_cells.py asks for none).
+    if constexpr (Shape::ROWS > 2 * Shape::COLUMNS) convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x);
     else convolve<Shape>(pass, y, parts, counters, splits, blockIdx.x, SumForNorm<Shape>{norm});
 }
 

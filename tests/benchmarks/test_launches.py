@@ -22,7 +22,7 @@ TINY = {"width": 8, "z_dim": 3, "image_size": 8, "channels": 1}
 def test_a_dry_run_leaves_nothing_behind_and_repeats(precision):
     launch, made = kernels.launch, dict(launches_page._made)
     found = [launches_of_a_step(precision, 2, **TINY) for _ in range(2)]
-    assert found[0] == found[1] and len(found[0]) >= 20
+    assert found[0] == found[1] and len(found[0]) >= 19
     assert kernels.launch is launch and launches_page._made == made
     assert backend.devices.device_of(np.zeros(1)) == "cpu"
 

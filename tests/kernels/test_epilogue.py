@@ -119,10 +119,13 @@ def close(found, wanted, tolerance):
     assert np.all(np.abs(found - wanted) <= tolerance), np.abs(found - wanted).max()
 
 
-def cuts(device, index):
-    """Return some of the ways to cut a product up, others for each shape."""
+def cuts(device, index, which):
+    """Return some of the ways to cut a product up, others for each shape.
+
+    The forward kernel of tall tiles has no registers for sums, and makes none.
+    """
     step = 7 if device == "cuda" else 3
-    return [None, *MMA_CUTS[index % step :: step]]
+    return [None, *(cut for cut in MMA_CUTS[index % step :: step] if which != "forward" or cut.tile is not TALL)]
 
 
 @everywhere
@@ -134,7 +137,7 @@ def test_sums_are_those_of_the_result(device, precision, which, index):
     shape = EVEN[index]
     there = rounded(on(device, arrays(shape, normal)), precision)
     channels, size = (shape.f, shape.sizes.y_shape) if which == "forward" else (shape.c, shape.sizes.x_shape)
-    for number, cut in enumerate(cuts(device if precision == "tf32" else "cuda", index)):
+    for number, cut in enumerate(cuts(device if precision == "tf32" else "cuda", index, which)):
         asked, rounds = Asked(device, channels, slope=(0.2, 0.0, 1.0)[number % 3]), number % 2 and precision != "tf32x3"
         result = convolved(which, shape, there, precision, After(rounds=rounds, norm=asked.statistics()), cut)
         assert isinstance(result, Summed) and isinstance(result.numbers, Factor) == bool(rounds)
@@ -153,6 +156,8 @@ def test_two_batches(device, which, cut):
     """Each has statistics of its own, and moves the averages in its turn."""
     if device == "cuda" and cut not in (None, Plan(WIDE, 3)):
         pytest.skip("one tile is enough for the device's own compiler")
+    if (which, cut) == ("forward", Plan(TALL, 1)):
+        pytest.skip("tall tiles have no registers for sums in the forward pass")
     there = rounded(on(device, arrays(TWO, normal)), "tf32")
     channels, size = (TWO.f, TWO.sizes.y_shape) if which == "forward" else (TWO.c, TWO.sizes.x_shape)
     asked = Asked(device, channels, batches=2, affine=False)

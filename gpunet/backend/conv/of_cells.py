@@ -14,7 +14,7 @@ from gpunet.backend import epilogue, tensor_cores
 from gpunet.backend.cells import Cells, Layout, layout_of, padded_channels, to_cells
 from gpunet.backend.cuts import Plan
 from gpunet.backend.devices import Array, written
-from gpunet.backend.factors import DTYPES, STORED, Factor, factor
+from gpunet.backend.factors import DTYPES, Factor, factor
 from gpunet.backend.launches import address, arrivals, empty
 from gpunet.backend.sizes import Pair, Sizes
 from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, TALL, After, shared_bytes
@@ -51,7 +51,7 @@ class RoundedCells:
         arguments = [*results, x, self._rounded_weight(), bias, after.slope]
         m = g.n * g.oh * g.ow
         cut = plan(m, g.f)
-        wanted = after.norm if self.precision in STORED or cut.tile is SMALL else None  # the kernels sum up no others
+        wanted = None if cut.tile is TALL else after.norm  # its kernel has no registers for sums
         sums, more = epilogue.asked(wanted, y, self.precision, cut.tile, m, g.f)
         self._launch("conv2d_forward", cut, m, g.f, y, arguments, more)
         return epilogue.with_sums(Factor(y, self.precision, after.slope) if rounds else y, sums)
