@@ -19,7 +19,7 @@ from gpunet import kernels
 from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array
 from gpunet.backend.epilogue import Gradients
-from gpunet.backend.factors import DTYPES, Factor, file_of
+from gpunet.backend.factors import DTYPES, STORED, Factor, file_of
 from gpunet.backend.launches import FINISH_ON_CUDA, arrivals, contiguous, empty
 from gpunet.backend.losses import LANES, Asked
 from gpunet.backend.tensor_cores import NOTHING, After
@@ -98,5 +98,8 @@ def _backward(
 def _asked(after: After | None, precision: str, n: int, channels: int) -> Gradients | None:
     """Return what batch norm asks for, if it does and the kernel can sum it up; x is then batch norm's y, unmasked."""
     norm = after.norm if after else None
-    fits = isinstance(norm, Gradients) and norm.suits(precision) and after.slope == 1  # type: ignore[union-attr]
-    return norm if fits and norm.channels == channels and n % norm.batches == 0 else None  # type: ignore
+    if not isinstance(norm, Gradients) or not norm.suits(precision) or after.slope != 1:  # type: ignore[union-attr]
+        return None
+    if not isinstance(norm.x, Factor) and precision in STORED:  # this kernel reads factors alone
+        return None
+    return norm if norm.channels == channels and n % norm.batches == 0 else None
