@@ -176,7 +176,9 @@ def test_an_input_gradient_goes_through_tanh(device, precision, shape):
     found = conv.input_grad_cells(Y, of_y)
     assert found.before_tanh and found.precision == precision
     found, wanted = (Factor(made.numbers, precision).real() for made in (found, wanted))
-    np.testing.assert_array_equal(host(found), host(wanted))  # but for the sign of a zero in the frame
+    # In tf32x3 nothing is rounded at the end: there a GPU's compiler may fuse a product and a sum in one kernel alone.
+    tolerance = 2e-6 if (device, precision) == ("cuda", "tf32x3") else 0
+    np.testing.assert_allclose(host(found), host(wanted), tolerance, tolerance)
 
 
 @everywhere
