@@ -32,6 +32,7 @@ SHORTEST = {tensor_cores: 4, tiled: 16}  # a split gets at least so much of the 
 BLOCKS = {tensor_cores: (60, 120, 240), tiled: (64, 128, 256)}
 NARROW, COLUMNS = 8, 64  # columns: of the narrow tile, and of those that every product may take
 COPIES, REPLAYS = 20, 50
+ONE = "one plan"  # of a product that is not cut by a page of TILES
 
 
 def run(settings: Settings) -> None:
@@ -44,8 +45,7 @@ def run(settings: Settings) -> None:
     for precision in wanted:
         with use_precision(precision), working_on(computing_stream()):
             for product in products(settings):
-                if found := row(product, settings):
-                    settings.add("products", {"precision": precision} | found)
+                settings.add("products", {"precision": precision} | row(product, settings))
 
 
 def home_of(precision: str) -> ModuleType:
@@ -60,23 +60,28 @@ def row(product: Product, settings: Settings) -> dict[str, Any]:
     """Return the microseconds of a product with every plan that its sizes allow, the usual and the fastest plan.
 
     Products of pictures as cells (conv/of_cells.py) and of a discriminator's last layer (inner_products.py) have one
-    plan: their row is empty.
+    plan, which they do not ask for.
     """
     runs = [product.ready(*product.arrays("float32")) for _ in range(2)]
     with cutting() as asked:
         for run in runs:
             run()  # and rounds its weight
-    if not asked:
-        return {}
-    home, sizes = asked[0]
-    usual, times = home.plan(*sizes), {}
-    for cut in {usual, *cuts(home, sizes[1], sizes[2], SPLITS if settings.full else SPLITS[:2])}:
+    by, usual, tried = plans_of(asked[0], settings) if asked else (ONE, ONE, {ONE: None})
+    times = {}
+    for name, cut in tried.items():
         with cutting(cut):
             seconds = ours_replayed([runs[i % 2] for i in range(settings.times(COPIES))])
-        times[title(cut)] = 1e6 * min(seconds() for _ in range(settings.times(4)))
+        times[name] = 1e6 * min(seconds() for _ in range(settings.times(4)))
     best = min(times, key=times.__getitem__)
-    name = home.__name__.rpartition(".")[2]
-    return {"name": product.name, "gflop": product.gflop, "by": name, "usual": title(usual), "best": best, "us": times}
+    return {"name": product.name, "gflop": product.gflop, "by": by, "usual": usual, "best": best, "us": times}
+
+
+def plans_of(asked: tuple[ModuleType, tuple[int, ...]], settings: Settings) -> tuple[str, str, dict[str, Any]]:
+    """Return the name of the page that cuts a product, and as text its usual plan and all plans to try."""
+    home, sizes = asked
+    usual = home.plan(*sizes)
+    tried = {usual, *cuts(home, sizes[1], sizes[2], SPLITS if settings.full else SPLITS[:2])}
+    return home.__name__.rpartition(".")[2], title(usual), {title(cut): cut for cut in tried}
 
 
 @contextlib.contextmanager
