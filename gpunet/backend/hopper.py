@@ -20,10 +20,10 @@ from gpunet import kernels
 from gpunet.backend import choices, tensor_cores
 from gpunet.backend.cuts import Plan, Tile
 from gpunet.backend.devices import Array, to_device, written
-from gpunet.backend.factors import DTYPES, Factor, factor
-from gpunet.backend.launches import address, arrivals, empty
+from gpunet.backend.factors import Factor, factor
+from gpunet.backend.launches import address, empty
 from gpunet.backend.sizes import Sizes, conv_sizes, require_fit
-from gpunet.backend.tensor_cores import NOTHING, After
+from gpunet.backend.tensor_cores import NOTHING, After, room_for_splits
 from gpunet.backend.tensor_maps import OFFSETS, SIDE, Im2colMap, TiledMap, encoded
 
 PASSES = ("forward", "input_grad", "weight_grad")
@@ -104,10 +104,10 @@ def conv2d(
     blocks: int = 0,
 ) -> Array | Factor:
     """Return what tensor_cores.conv2d does."""
-    y = empty(x, *g.y_shape, dtype=DTYPES[precision] if after.rounds else "float32")
+    y = after.room(x, g.y_shape, precision)
     require_fit(g, x, weight, y)
-    _launch("forward", g, precision, (x, weight), _results(y, after), [bias, after.mask, after.slope], cut, blocks)
-    return Factor(y, precision, after.slope) if after.rounds else y
+    _launch("forward", g, precision, (x, weight), after.pointers(y), [bias, after.mask, after.slope], cut, blocks)
+    return after.handed(y, precision)
 
 
 def conv2d_input_grad(
@@ -121,10 +121,10 @@ def conv2d_input_grad(
     blocks: int = 0,
 ) -> Array | Factor:
     """Return what tensor_cores.conv2d_input_grad does."""
-    dx = empty(dy, *g.x_shape, dtype=DTYPES[precision] if after.rounds else "float32")
+    dx = after.room(dy, g.x_shape, precision)
     require_fit(g, dx, weight, dy)
-    _launch("input_grad", g, precision, (dy, weight), _results(dx, after), [bias, after.mask, after.slope], cut, blocks)
-    return Factor(dx, precision, after.slope) if after.rounds else dx
+    _launch("input_grad", g, precision, (dy, weight), after.pointers(dx), [bias, after.mask, after.slope], cut, blocks)
+    return after.handed(dx, precision)
 
 
 def conv2d_weight_grad(
@@ -142,10 +142,6 @@ def conv2d_weight_grad(
     require_fit(g, x, dweight, dy)
     _launch("weight_grad", g, precision, (x, dy), [dweight], [], cut, blocks)
     return written(dweight, out)
-
-
-def _results(out: Array, after: After) -> list[Array | None]:
-    return [None, out] if after.rounds else [out, None]
 
 
 def rows_of(which: str, g: Sizes) -> tuple[int, int, int]:
@@ -186,19 +182,17 @@ def _launch(
     blocks: int,
 ) -> None:
     """Start a kernel."""
-    tile, splits = cut or plan(which, g)
+    cut = cut or plan(which, g)
+    tile, splits = cut
     phases, m, n = rows_of(which, g)
     down, across = tile.grid(m, n, phases)
-    parts, counters, left = None, None, factors[0]
-    if splits > 1:
-        parts = empty(left, down * across * splits * tile.rows * tile.columns, dtype="float32")
-        counters = arrivals(left, down * across * splits, "pairs")
+    split = room_for_splits(factors[0], cut, down * across)
     maps: list[Im2colMap | TiledMap] = [map_of_left(which, g), map_of_right(which, g)]
     made = [encoded(each, address(array), precision) for each, array in zip(maps, factors, strict=True)]
     grid = min(down * across * splits, blocks or _multiprocessors(_device()))
     shared = STAGES * (tile.rows + tile.columns) * SIDE * 2 + ALIGNMENT
     entry = f"conv2d_wgmma/conv2d_{precision}.conv2d_{which}_{tile.name}"
-    kernels.launch(entry, grid, tile.threads, [*results, *made, *after, parts, counters, *g, splits], shared)
+    kernels.launch(entry, grid, tile.threads, [*results, *made, *after, *split, *g, splits], shared)
 
 
 def _device() -> int:

@@ -19,7 +19,7 @@ from gpunet import kernels
 from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array
 from gpunet.backend.epilogue import Gradients
-from gpunet.backend.factors import DTYPES, STORED, Factor, file_of
+from gpunet.backend.factors import STORED, Factor, file_of
 from gpunet.backend.launches import FINISH_ON_CUDA, arrivals, contiguous, empty
 from gpunet.backend.losses import LANES, Asked
 from gpunet.backend.tensor_cores import NOTHING, After
@@ -73,16 +73,12 @@ def _backward(
     x: Array | None, weight: Array, dy: Array, precision: str, dweight: Array | None, after: After | None, channels: int
 ) -> DxAndSums:
     dy, n, k = contiguous(dy), dy.size, weight.size
-    plain = rounded = None
-    if after and after.rounds:
-        rounded = empty(dy, n, k, dtype=DTYPES[precision])
-    elif after:
-        plain = empty(dy, n, k)
+    out = after.room(dy, (n, k), precision) if after else None
+    dx, pointers = (after.handed(out, precision), after.pointers(out)) if after else (None, [None, None])
     slope = after.slope if after else 1.0
-    dx = plain if rounded is None else Factor(rounded, precision, slope)
     entry, grid = f"{file_of(precision)}.inner_products_backward", -(-k // (ACROSS * EACH))
     block = (ACROSS, LANES_OF_SUM)
-    results, norm = (plain, rounded, dweight), _asked(after, precision, n, channels)
+    results, norm = (*pointers, dweight), _asked(after, precision, n, channels)
     if norm is None:
         kernels.launch(entry, grid, block, (*results, x, weight, dy, n, k, slope))
         return dx, None

@@ -10,6 +10,7 @@ The kernels copy 16 bytes at a time and hold a mask of the taps. So they take ch
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gpunet import kernels
@@ -67,6 +68,18 @@ class After(NamedTuple):
     rounds: bool = False  # the result is a Factor
     norm: Statistics | Gradients | None = None  # sums for batch norm: the result is then Summed where they can be had
 
+    def room(self, like: Array, shape: tuple[int, ...], precision: str) -> Array:
+        """Return an array for the result, on the device of another array."""
+        return empty(like, *shape, dtype=DTYPES[precision] if self.rounds else "float32")
+
+    def pointers(self, out: Array) -> list[Array | None]:
+        """Return the two arguments of a kernel that take the result: as float32, and rounded; one of them is None."""
+        return [None, out] if self.rounds else [out, None]
+
+    def handed(self, out: Array, precision: str) -> Array | Factor:
+        """Return the result as layers hand it on."""
+        return Factor(out, precision, self.slope) if self.rounds else out
+
 
 NOTHING = After()
 
@@ -84,7 +97,7 @@ def conv2d(
     cut: Plan | None = None,
 ) -> Array | Factor | Summed:
     """Return y (N, OH, OW, F), float32, of the factors x (N, H, W, C) and weight (KH, KW, C, F), plus bias (F,)."""
-    y = empty(x, *g.y_shape, dtype=DTYPES[precision] if after.rounds else "float32")
+    y = after.room(x, g.y_shape, precision)
     require_fit(g, x, weight, y)
     m, depth = g.n * g.oh * g.ow, g.kh * g.kw * _tiles(g.c, x)
     cut = cut or plan(m, g.f, depth)
@@ -104,7 +117,7 @@ def conv2d_input_grad(
     cut: Plan | None = None,
 ) -> Array | Factor | Summed:
     """Return dx (N, H, W, C), float32, of the factors dy (N, OH, OW, F) and weight (KH, KW, C, F), plus bias (C,)."""
-    dx = empty(dy, *g.x_shape, dtype=DTYPES[precision] if after.rounds else "float32")
+    dx = after.room(dy, g.x_shape, precision)
     require_fit(g, dx, weight, dy)
     phases, m, taps = phases_of(g)
     cut = cut or plan(m, g.c, taps * _tiles(g.f, dy), phases)
@@ -125,7 +138,7 @@ def conv2d_weight_grad(
     require_fit(g, x, dweight, dy)
     m, depth = g.kh * g.kw * g.c, _tiles(g.n * g.oh * g.ow, x)
     cut = cut or plan(m, g.f, depth)
-    _launch(f"weight_grad_{precision}.conv2d_weight_grad", Product(cut, m, g.f), dweight, [dweight, x, dy], g)
+    launch(f"weight_grad_{precision}.conv2d_weight_grad", Product(cut, m, g.f), dweight, [dweight, x, dy], g)
     return written(dweight, out)
 
 
@@ -153,13 +166,14 @@ def _with_after(
     """Launch a forward or input gradient kernel; given: left, right, bias. Return `out` as `after` says."""
     tile, (_, m, n, phases) = product.cut.tile, product
     sums, more = asked(after.norm, out, precision, tile, m, n, phases)
-    results = [None, out] if after.rounds else [out, None]
-    _launch(entry, product, out, [*results, *given, after.mask, after.slope], g, more)
-    return with_sums(Factor(out, precision, after.slope) if after.rounds else out, sums)
+    launch(entry, product, out, [*after.pointers(out), *given, after.mask, after.slope], g, more)
+    return with_sums(after.handed(out, precision), sums)
 
 
-def _launch(entry: str, product: Product, out: Array, arguments: list[Any], sizes: Sizes, more: Any = ()) -> None:
-    """Start a kernel; more: its arguments behind the number of splits."""
+def launch(
+    entry: str, product: Product, out: Array, arguments: list[Any], sizes: Sizes, more: Sequence[Any] = ()
+) -> None:
+    """Start a kernel of kernels/conv2d_mma/; more: its arguments behind the number of splits."""
     if not out.size:
         return
     if not sizes.n:  # no images: a sum of nothing
@@ -167,13 +181,18 @@ def _launch(entry: str, product: Product, out: Array, arguments: list[Any], size
         return
     tile, splits = product.cut
     down, across = product.grid
-    parts, counters = None, None
-    if splits > 1:
-        parts = empty(out, down * across * splits * tile.rows * tile.columns, dtype="float32")
-        counters = arrivals(out, down * across * splits, "pairs")
-    arguments = [*arguments, parts, counters, *sizes, splits, *more]
+    arguments = [*arguments, *room_for_splits(out, product.cut, down * across), *sizes, splits, *more]
     shared = shared_bytes(entry, tile)
     kernels.launch(f"conv2d_mma/{entry}_{tile.name}", (down, across, splits), tile.threads, arguments, shared)
+
+
+def room_for_splits(like: Array, cut: Plan, tiles: int) -> tuple[Array | None, Array | None]:
+    """Return the parts and counters of so many tiles (splits.cuh), None for both where sums are not split."""
+    tile, splits = cut
+    if splits == 1:
+        return None, None
+    parts = empty(like, tiles * splits * tile.rows * tile.columns, dtype="float32")
+    return parts, arrivals(like, tiles * splits, "pairs")
 
 
 def shared_bytes(entry: str, tile: Tile) -> int:

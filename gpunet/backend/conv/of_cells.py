@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpunet import kernels
 from gpunet.backend import epilogue, tensor_cores
 from gpunet.backend.cells import Cells, Layout, layout_of, padded_channels, to_cells
 from gpunet.backend.cuts import Plan
 from gpunet.backend.devices import Array, written
 from gpunet.backend.factors import DTYPES, Factor, factor
-from gpunet.backend.launches import address, arrivals, empty
+from gpunet.backend.launches import address, empty
 from gpunet.backend.sizes import Pair, Sizes
-from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, TALL, After, shared_bytes
+from gpunet.backend.tensor_cores import LINE, NOTHING, PAIR, SMALL, TALL, After, Product, launch
 
 
 def takes(weight: tuple[int, ...], stride: Pair, precision: str) -> bool:
@@ -45,16 +44,15 @@ class RoundedCells:
 
     def output(self, x: Array, bias: Array | None = None, after: After = NOTHING) -> Any:
         """Return y (N, OH, OW, F) of cells x."""
-        g, rounds = self.of_cells, after.rounds
-        y = empty(x, *g.y_shape, dtype=DTYPES[self.precision] if rounds else "float32")
-        results = [None, y] if rounds else [y, None]
-        arguments = [*results, x, self._rounded_weight(), bias, after.slope]
+        g = self.of_cells
+        y = after.room(x, g.y_shape, self.precision)
+        arguments = [*after.pointers(y), x, self._rounded_weight(), bias, after.slope]
         m = g.n * g.oh * g.ow
         cut = plan(m, g.f)
         wanted = None if cut.tile is TALL else after.norm  # its kernel has no registers for sums
         sums, more = epilogue.asked(wanted, y, self.precision, cut.tile, m, g.f)
-        self._launch("conv2d_forward", cut, m, g.f, y, arguments, more)
-        return epilogue.with_sums(Factor(y, self.precision, after.slope) if rounds else y, sums)
+        self._launch("conv2d_forward", Product(cut, m, g.f), y, arguments, more)
+        return epilogue.with_sums(after.handed(y, self.precision), sums)
 
     def input_grad(self, dy: Array, bias: Array | None = None) -> Array:
         return self.input_grad_cells(dy).real(bias)
@@ -68,7 +66,7 @@ class RoundedCells:
         dx = empty(dy, *g.x_shape, dtype=dtype or "float32")
         m, results = g.n * g.h * g.w, [None, dx] if dtype else [dx, None]
         arguments = [*results, dy, self._rounded_weight(), tanh and tanh.numbers]
-        self._launch("conv2d_input_grad", plan(m, g.c), m, g.c, dx, arguments)
+        self._launch("conv2d_input_grad", Product(plan(m, g.c), m, g.c), dx, arguments)
         return Cells(dx, self.layout, self.precision if tanh else "fp32", before_tanh=tanh is not None)
 
     def weight_grad(self, x: Array, dy: Array, out: Array | None = None) -> Array:
@@ -76,7 +74,8 @@ class RoundedCells:
         fits = out is not None and address(out) % PAIR == 0
         dweight = out if fits else empty(x, *self.sizes.weight_shape, dtype="float32")
         m, depth = g.kh * g.kw * g.c, -(-g.n * g.oh * g.ow * x.itemsize // LINE)
-        self._launch("conv2d_weight_grad", plan_of_weight_grad(m, g.f, depth), m, g.f, dweight, [dweight, x, dy])
+        product = Product(plan_of_weight_grad(m, g.f, depth), m, g.f)
+        self._launch("conv2d_weight_grad", product, dweight, [dweight, x, dy])
         return written(dweight, out)
 
     def _rounded_weight(self) -> Array:
@@ -85,25 +84,12 @@ class RoundedCells:
         return factor(self.weight, self.precision)
 
     def _launch(
-        self, entry: str, cut: Plan, m: int, n: int, out: Array, arguments: list[Any], more: Sequence[Any] = ()
+        self, entry: str, product: Product, out: Array, arguments: list[Any], more: Sequence[Any] = ()
     ) -> None:
-        """Start a kernel that computes (M, N) in `out`; more: its arguments behind the sizes."""
-        if not out.size:
-            return
-        if not self.of_cells.n:  # no images: a sum of nothing
-            out[...] = 0
-            return
-        tile, (_, _, _, c, *_, kh, kw, sh, sw, _, _) = cut.tile, self.sizes
-        down, across = tile.grid(m, n, 1)
-        parts, counters = None, None
-        if cut.splits > 1:
-            parts = empty(out, down * across * cut.splits * tile.rows * tile.columns, dtype="float32")
-            counters = arrivals(out, down * across * cut.splits, "pairs")
+        """Start a kernel; more: its arguments behind those of the pixels."""
+        _, _, _, c, *_, kh, kw, sh, sw, _, _ = self.sizes
         pixels = c, self.layout.padded, kh, kw, sh, sw
-        arguments = [*arguments, parts, counters, *self.of_cells, cut.splits, *pixels, *more]
-        grid, shared = (down, across, cut.splits), shared_bytes(entry, tile)
-        name = f"conv2d_mma/of_cells_{self.precision}.{entry}_{tile.name}"
-        kernels.launch(name, grid, tile.threads, arguments, shared)
+        launch(f"of_cells_{self.precision}.{entry}", product, out, arguments, self.of_cells, [*pixels, *more])
 
 
 def _sizes_of_cells(g: Sizes, layout: Layout) -> Sizes:
