@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from gpunet.backend.devices import device_of, to_device
-from gpunet.layers.base import Layer, Parameter
+from gpunet.layers.base import Layer
+from gpunet.layers.parameter import Parameter
 
 Initialiser = Callable[[np.random.Generator, tuple[int, ...], int, int], np.ndarray]
 

@@ -16,7 +16,7 @@ from gpunet.backend.devices import Array, array_module, device_of, to_device
 from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.gradient_norm import NORM
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
-from gpunet.layers.base import Parameter
+from gpunet.layers.parameter import Parameter
 
 SCALING = {"loss_scale", "good_steps"}  # what a state has besides, if the loss is scaled
 

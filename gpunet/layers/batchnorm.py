@@ -10,7 +10,8 @@ from gpunet.backend.choices import fused
 from gpunet.backend.devices import Array, written
 from gpunet.backend.epilogue import Gradients, Statistics, Summed, taken_apart
 from gpunet.backend.factors import Factor
-from gpunet.layers.base import Layer, Parameter, Rounding, unrounded
+from gpunet.layers.base import Layer, Rounding, unrounded
+from gpunet.layers.parameter import Parameter
 
 
 class BatchNorm(Layer):

@@ -20,8 +20,9 @@ from gpunet.backend.epilogue import Gradients, Statistics, Summed
 from gpunet.backend.factors import Factor
 from gpunet.backend.sizes import Sizes, conv_sizes
 from gpunet.backend.tensor_cores import After
-from gpunet.layers.base import Layer, Parameter, Rounding, torch_default, unrounded, unsummed
+from gpunet.layers.base import Layer, Rounding, torch_default, unrounded, unsummed
 from gpunet.layers.geometry import Padding, Size, check_padding, conv_pads, pair, transposed_output
+from gpunet.layers.parameter import Parameter
 
 
 class _Conv(Layer):

@@ -8,7 +8,8 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.devices import Array, written
-from gpunet.layers.base import Layer, Parameter
+from gpunet.layers.base import Layer
+from gpunet.layers.parameter import Parameter
 
 
 class _SampleNorm(Layer):

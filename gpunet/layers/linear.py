@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from gpunet import backend
 from gpunet.backend.devices import Array
-from gpunet.layers.base import Layer, Parameter, torch_default
+from gpunet.layers.base import Layer, torch_default
 from gpunet.layers.geometry import pair
+from gpunet.layers.parameter import Parameter
 
 
 class Linear(Layer):

@@ -9,9 +9,10 @@ import numpy as np
 
 from gpunet import backend
 from gpunet.backend.devices import Array, device_of, to_device, to_numpy
-from gpunet.layers.base import Layer, Parameter
+from gpunet.layers.base import Layer
 from gpunet.layers.conv import Conv2d
 from gpunet.layers.linear import Linear
+from gpunet.layers.parameter import Parameter
 
 SETTLING = 15  # power iterations on a new weight, PyTorch's number
 

@@ -8,8 +8,8 @@ from gpunet import backend
 from gpunet.backend import choices
 from gpunet.backend.devices import Array, device_of
 from gpunet.layers import Conv2d, ConvTranspose2d, Linear, SpectralNorm
-from gpunet.layers.base import Parameter
 from gpunet.layers.conv import _Conv
+from gpunet.layers.parameter import Parameter
 from gpunet.tangent.base import Pair, Tangent, linearise, rule
 
 
