@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pytest
 
@@ -16,6 +14,7 @@ from gpunet.backend.factors import Factor
 from gpunet.backend.loss_scale import SCALE
 from gpunet.layers import BatchNorm
 from preset_runs import SIZES
+from tensor_core_nets import on_tensor_cores
 
 BATCH = 4
 SMALL = {"width": 8, "z_dim": 8, "image_size": 16, "channels": 3, "batch_size": BATCH}
@@ -39,12 +38,6 @@ OPTIONS = {
     "accumulate": {"accumulate": 2, "clip_grad": 0.5},
     "2:1": {"ratio": "2:1", "fresh_z": True},
 }
-
-
-@contextlib.contextmanager
-def on_tensor_cores(precision):
-    with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
-        yield
 
 
 def trained(config, steps=2, state=None, first=1):

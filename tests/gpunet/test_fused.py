@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pytest
 
+import tensor_core_nets
 from cases import host
 from gpunet import backend, kernels
 from gpunet.backend.choices import fused, fusing
 from gpunet.backend.epilogue import Summed
 from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, LeakyReLU, ReLU, Sequential, SpectralNorm, Tanh
 from gpunet.optim import Adam
+from tensor_core_nets import down, on_tensor_cores, up
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 everywhere = pytest.mark.parametrize("device", DEVICES)
 every_format = pytest.mark.parametrize("precision", ["tf32", "tf32x3", "bf16", "fp16"])
 SUMS = ("statistics", "backward_reduce")  # the launches that are saved
-
-
-def down(c, f, bias=False):
-    return Conv2d(c, f, 4, 2, 1, bias=bias)
-
-
-def up(c, f, bias=False):
-    return ConvTranspose2d(c, f, 4, 2, 1, bias=bias)
 
 
 # name: the layers, the image, and how many of the batch norms have a neighbour that sums for them: in forward, and in
@@ -59,24 +51,10 @@ NETS = {
 every_net = pytest.mark.parametrize("name", NETS)
 
 
-@contextlib.contextmanager
-def on_tensor_cores(precision):
-    """Multiply on tensor cores within the block, which the CPU imitates."""
-    with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
-        yield
-
-
-def built(name, device):
+def built(name, device, dtype="float32"):
     """Return a net with random parameters, and its input."""
     layers, shape, *_ = NETS[name]
-    net, rng = Sequential(*layers()), np.random.default_rng(0)
-    for parameter in net.parameters():
-        parameter.data = (parameter.data.ndim == 1) + 0.2 * rng.standard_normal(parameter.data.shape)
-    for layer in net.walk():
-        if isinstance(layer, SpectralNorm):
-            layer.settle()
-    net.to(device, "float32")
-    return net, backend.to_device(rng.standard_normal(shape).astype("float32"), device)
+    return tensor_core_nets.built(layers(), shape, device, dtype)
 
 
 def passed(net, x, backward=True):

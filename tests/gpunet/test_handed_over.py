@@ -7,6 +7,7 @@ import contextlib
 import numpy as np
 import pytest
 
+import tensor_core_nets
 from cases import host
 from gpunet import backend
 from gpunet.backend.choices import fusing
@@ -20,23 +21,15 @@ from gpunet.layers import (
     LeakyReLU,
     Linear,
     ReLU,
-    Sequential,
     SpectralNorm,
     Tanh,
 )
 from gpunet.layers.base import unrounded
+from tensor_core_nets import down, on_tensor_cores, up
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 everywhere = pytest.mark.parametrize("device", DEVICES)
 every_format = pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
-
-
-def down(c, f, bias=False):
-    return Conv2d(c, f, 4, 2, 1, bias=bias)
-
-
-def up(c, f, bias=False):
-    return ConvTranspose2d(c, f, 4, 2, 1, bias=bias)
 
 
 def spectral(layer):
@@ -91,24 +84,10 @@ NETS = {
 every_net = pytest.mark.parametrize("name", NETS)
 
 
-@contextlib.contextmanager
-def on_tensor_cores(precision):
-    """Multiply on tensor cores within the block, which the CPU imitates."""
-    with backend.use("kernels"), backend.use_conv("mma"), backend.use_precision(precision):
-        yield
-
-
 def built(name, device, dtype="float32"):
     """Return a net with random parameters, and its input."""
     layers, shape, *_ = NETS[name]
-    net, rng = Sequential(*layers()), np.random.default_rng(0)
-    for parameter in net.parameters():
-        parameter.data = (parameter.data.ndim == 1) + 0.2 * rng.standard_normal(parameter.data.shape)
-    for layer in net.walk():
-        if isinstance(layer, SpectralNorm):
-            layer.settle()
-    net.to(device, dtype)
-    return net, backend.to_device(rng.standard_normal(shape).astype(dtype), device)
+    return tensor_core_nets.built(layers(), shape, device, dtype)
 
 
 def results(net, x):
