@@ -55,8 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         more, away = compare_distances(distances)
         lines, strays = [*lines, more], [*strays, *away]
     what = f"carpedm20-mnist on {options.data}" if options.data else "dcgan64 on built-in faces"
-    print(f"{what}, width {options.width}, batch {options.batch_size}, {options.seeds} seeds")
-    print("\n".join(lines))
+    return report(f"{what}, width {options.width}, batch {options.batch_size}, {options.seeds} seeds", lines, strays)
+
+
+def report(what: str, lines: Sequence[str], strays: Sequence[str]) -> int:
+    """Print what was trained, the table and which differences are too large; return the exit status."""
+    print(what, *lines, sep="\n")
     print(f"further than seeds explain: {', '.join(strays)}" if strays else "no difference that seeds do not explain")
     return 1 if strays else 0
 

@@ -40,10 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         curves[precision] = np.stack([trained(config, source, seed) for seed in range(options.seeds)])
     lines, strays = losses.compare({"direct": curves.pop("fp32"), **curves}, options.window)
     small = f"width {options.width}, {options.image_size}x{options.image_size} pictures, batch {options.batch_size}"
-    print(f"dcgan64 on built-in faces, {small}, {options.seeds} seeds; direct is float32")
-    print("\n".join(lines))
-    print(f"further than seeds explain: {', '.join(strays)}" if strays else "no difference that seeds do not explain")
-    return 1 if strays else 0
+    what = f"dcgan64 on built-in faces, {small}, {options.seeds} seeds; direct is float32"
+    return losses.report(what, lines, strays)
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,5 +1,6 @@
-// What batch norm needs of a result, summed up in the launch that computes the result: its numbers are in registers then,
-// and a launch that reads them all again is saved. Two kinds of sums, both over the rows, for every column (= channel):
+// Batch norm needs sums of a result. The launch that computes the result adds them up, too: its numbers are in
+// registers then, and a launch that reads them all again is saved. There are two kinds of sums, both over the rows, for
+// every column (= channel):
 //
 //     statistics   the result is batch norm's x:    its mean, and the sum of its squared deviations from the mean
 //     gradients    the result is batch norm's dy:   sum dz and sum dz (x - mean)              (formulas: batchnorm.cu)

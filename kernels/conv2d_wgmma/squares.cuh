@@ -1,5 +1,6 @@
-// What the kernels of conv2d.cuh read, where it lies in shared memory, and where results go: plain arithmetic, which
-// also runs on a CPU. tests/kernels/test_wgmma.py plays the TMA and the products there, with these functions.
+// The kernels of conv2d.cuh ask here which numbers they read, where these lie in shared memory, and where results go.
+// It is plain arithmetic, which also runs on a CPU. tests/kernels/test_wgmma.py plays the TMA and the products there,
+// with these functions.
 //
 // Every factor is cut into squares: 64 lines of 64 numbers of 16 bits, 128 bytes a line, 8 KB. A block's tile has 4
 // squares of a, one below the other, and COLUMNS / 64 of b, side by side. What a line is depends on the pass:

@@ -1,6 +1,7 @@
-// What Hopper GPUs (sm_90a) have beyond earlier ones, one instruction per function: copies of whole boxes by the tensor
-// memory accelerator (TMA), barriers that count bytes (mbarrier), and products of four warps (wgmma). No GPU has run
-// these functions yet. The names of the PTX instructions stand in each; "PTX ISA" describes them.
+// Hopper GPUs (sm_90a) have instructions that earlier ones have not, and each function here is one of them: copies of
+// whole boxes by the tensor memory accelerator (TMA), barriers that count bytes (mbarrier), and products of four warps
+// (wgmma). No GPU has run these functions yet. The names of the PTX instructions stand in each; "PTX ISA" describes
+// them.
 
 #include "shared_address.cuh"
 

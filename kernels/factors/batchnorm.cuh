@@ -43,7 +43,8 @@ __device__ void for_some_rows(int rows_per_block, int rows, const Body& body, co
 
 constexpr int MOST_CHANNELS = 512;  // of a block: 64 threads with 8 each (ACROSS in gpunet/backend/batchnorm_factors.py)
 
-// What the passes need of RUN neighbouring channels: z = (x - mean) a + shift, dx = a dz + by_x (x - mean) + constant
+// The passes use these numbers of RUN neighbouring channels: z = (x - mean) a + shift,
+// dx = a dz + by_x (x - mean) + constant
 template <int RUN>
 struct Channels {
     Run<RUN, float> mean, a, shift, by_x, constant;

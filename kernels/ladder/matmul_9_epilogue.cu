@@ -22,8 +22,8 @@
 //   Banks: chunk c of line m lies at c ^ (m % 8). A warp of step 1 writes the same chunk of 8 neighbouring lines.
 //   Example: chunk 5 of lines 0, 1, 2, 3 lies at 5, 4, 7, 6: in other banks each, and a line fills the banks twice.
 //
-// What remains is in kernels/conv2d_mma: sums taken from the registers by shuffles, a whole block for the parts, and the
-// two sums of batch norm's backward pass behind the input gradient.
+// kernels/conv2d_mma goes on from here: it takes the sums from the registers by shuffles, has a whole block for the
+// parts, and adds up the two sums of batch norm's backward pass behind the input gradient.
 // In the counters: stores of 16 sectors, but for the parts. Nothing reads y.
 
 #include "device/tensor_core.cuh"
@@ -106,7 +106,7 @@ __device__ void multiply(Sums& sums, SharedAddress stage, int a_place, int b_pla
     }
 }
 
-// What a block does with its sums, in the tile's place in shared memory. Rows of the tile begin at m0, columns at f0.
+// A block goes on with its sums in the tile's place in shared memory. Rows of the tile begin at m0, columns at f0.
 struct Epilogue {
     char* tile;
     int M, F, m0, f0;
