@@ -77,7 +77,8 @@ __device__ void convolve(Pass pass, const Written& result, float* parts, int* co
         use = use == last ? ring : use + STAGE;
     }
     float (&flat)[Sums<Shape, Pass>::COUNT] = reinterpret_cast<float (&)[Sums<Shape, Pass>::COUNT]>(sums.sums);
-    if (!add_splits<Shape::THREADS>(flat, parts, counters, blockIdx.z, splits)) return;
+    const int tile = blockIdx.x + gridDim.x * blockIdx.y;
+    if (!add_splits<Shape::THREADS>(flat, parts, counters, tile, blockIdx.z, splits)) return;
     pass.after_loop();
     sums.for_pairs([&](int row, int column, float& left, float& right) {
         const int m = m0 + row, n = n0 + column;

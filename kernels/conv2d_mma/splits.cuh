@@ -11,28 +11,35 @@
 
 #include "device/last_to_arrive.cuh"
 
+// The barrier of all threads of a block. (Others: of a part of them, who alone call add_splits.)
+struct WholeBlock {
+    __device__ void operator()() const { __syncthreads(); }
+};
+
 // Add up the sums of all splits; true in the block that holds the total. parts (tiles, splits, COUNT, THREADS).
 // counters (tiles * splits): zeros, and zeros afterwards. A pair has the number of the first split of its right half:
 // 0 + 1 is pair 1, (0 + 1) + (2 + 3) is pair 2. Its counter grows by 1 for each of its two blocks, and by 2 when the
-// earlier block's sums are in memory; so it is 4 when the later block may read them.
-template <int THREADS, int COUNT>
-__device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, int split, int splits) {
+// earlier block's sums are in memory; so it is 4 when the later block may read them. The first THREADS threads of the
+// block call this; `together` is their barrier.
+template <int THREADS, class Together = WholeBlock, int COUNT>
+__device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, int tile, int split, int splits) {
     __shared__ bool later;
-    const long long tile = (blockIdx.x + gridDim.x * blockIdx.y) * (long long) splits;
+    const Together together;
+    const long long first = (long long) tile * splits;
     for (int reach = 1; reach < splits; reach *= 2) {
         const int pair = split | reach;
         split &= ~reach;
         if (pair >= splits) continue;  // nobody to add
-        float4* const part = reinterpret_cast<float4*>(parts + (tile + pair) * COUNT * THREADS) + threadIdx.x;
-        int* const counter = counters + tile + pair;
+        float4* const part = reinterpret_cast<float4*>(parts + (first + pair) * COUNT * THREADS) + threadIdx.x;
+        int* const counter = counters + first + pair;
         if (threadIdx.x == 0) later = atomicAdd(counter, 1) % 2;  // it was 1 or 3: the other block came before
-        __syncthreads();
+        together();
         if (!later) {
 UNROLL_ALL
             for (int i = 0; i < COUNT / 4; ++i)
                 part[i * THREADS] = float4{sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]};
             __threadfence();  // the part reaches memory ...
-            __syncthreads();
+            together();
             if (threadIdx.x == 0) __threadfence(), atomicAdd(counter, 2);  // ... before the other block hears of it
             return false;
         }
@@ -41,7 +48,7 @@ UNROLL_ALL
             __threadfence();  // what it wrote before is seen from here on
             *counter = 0;
         }
-        __syncthreads();
+        together();
         __threadfence();
 UNROLL_ALL
         for (int i = 0; i < COUNT / 4; ++i) {

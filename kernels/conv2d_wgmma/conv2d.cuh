@@ -23,7 +23,8 @@
 // splits as in conv2d_mma/splits.cuh; both may be null if splits is 1. a: the im2col map of the left factor, b: the
 // tiled map of the right one (gpunet/backend/tensor_maps.py).
 #include "device/factor.cuh"
-#include "device/last_to_arrive.cuh"
+#define UNROLL_ALL _Pragma("unroll")
+#include "conv2d_mma/splits.cuh"
 #include "squares.cuh"
 #include "device/hopper.cuh"
 
@@ -95,46 +96,11 @@ __device__ void produce(Pass pass, const Ring<COLUMNS>& ring, const TensorMap& a
     }
 }
 
-// Add up the sums of all splits, in pairs and pairs of pairs, as conv2d_mma/splits.cuh explains; true in the block that
-// holds the total. Of two blocks, the earlier one leaves its sums in memory, and the later one adds them to its own.
-// The producer takes no part: so the consumers have a barrier of their own instead of __syncthreads().
-template <int COUNT>
-__device__ bool add_splits(float (&sums)[COUNT], float* parts, int* counters, int tile, int split, int splits) {
-    __shared__ bool later;
-    const auto all_consumers = [] { asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory"); };
-    for (int reach = 1; reach < splits; reach *= 2) {
-        const int pair = split | reach;
-        split &= ~reach;
-        if (pair >= splits) continue;  // nobody to add
-        const long long place = (long long) tile * splits + pair;
-        float4* const part = reinterpret_cast<float4*>(parts + place * COUNT * CONSUMERS) + threadIdx.x;
-        int* const counter = counters + place;
-        if (threadIdx.x == 0) later = atomicAdd(counter, 1) % 2;  // it was 1 or 3: the other block came before
-        all_consumers();
-        if (!later) {
-#pragma unroll
-            for (int i = 0; i < COUNT / 4; ++i)
-                part[i * CONSUMERS] = float4{sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]};
-            __threadfence();
-            all_consumers();
-            if (threadIdx.x == 0) __threadfence(), atomicAdd(counter, 2);
-            return false;
-        }
-        if (threadIdx.x == 0) {
-            while (atomicAdd(counter, 0) < 4) {}  // the earlier block is writing, and waits for nobody
-            __threadfence();
-            *counter = 0;
-        }
-        all_consumers();
-        __threadfence();
-#pragma unroll
-        for (int i = 0; i < COUNT / 4; ++i) {
-            const float4 other = read_shared_by_all(part + i * CONSUMERS);
-            sums[4 * i] += other.x, sums[4 * i + 1] += other.y, sums[4 * i + 2] += other.z, sums[4 * i + 3] += other.w;
-        }
-    }
-    return true;
-}
+// The producer takes no part when splits are added up (conv2d_mma/splits.cuh): so the consumers have a barrier of their
+// own.
+struct AllConsumers {
+    __device__ void operator()() const { asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory"); }
+};
 
 // A consumer's group multiplies two of the four squares of a with all of b.
 template <class Pass, int COLUMNS>
@@ -184,7 +150,7 @@ __device__ void consume(Pass pass, const Ring<COLUMNS>& ring, const Result& resu
         products_end(sums[0]), products_end(sums[1]);
         if (speaks && before >= 0) barrier_arrive(ring.empty(before));
         float (&all)[COLUMNS] = reinterpret_cast<float (&)[COLUMNS]>(sums);
-        if (splits > 1 && !add_splits(all, parts, counters, w.tile, w.split, splits)) continue;
+        if (!add_splits<CONSUMERS, AllConsumers>(all, parts, counters, w.tile, w.split, splits)) continue;
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
             const int row = w.row + (squares + i) * SIDE;  // of the square
