@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,23 @@ def test_the_command_prints_the_tables_and_writes_them_into_a_page(capsys, tmp_p
     page.write_text("no place")
     assert command.main(["--write", str(page)]) == 2
     assert "expected one" in capsys.readouterr().err
+
+
+def test_the_page_has_the_tables_of_the_script():
+    page = (Path(command.__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    written = page.partition("<!-- cluster -->\n")[2].partition("\n<!-- end of cluster -->")[0]
+    assert written == command.report(markdown=True), "run python -m benchmarks.cluster --write docs/scaling.md"
+
+
+def test_the_sentences_of_the_page_have_the_numbers_of_the_model():
+    tree = next(each for each in GPU_CLUSTERS if each.name == "64 machines of 1 GPU, InfiniBand, tree")
+    assert sum(command.gradient_bytes()) == pytest.approx(25.4e6, abs=0.05e6)
+    assert command.shown(1e3 * sum(map(tree.all_reduce, command.gradient_bytes()))) == "1.13"
+    assert (batch_that_keeps(KEPT, tree), batch_that_keeps(KEPT, GPU_CLUSTERS[0])) == (527, 82)
+    assert command.shown(1e3 * command.step(64).seconds) == "1.02"
+    for each in CLUSTERS:  # "Most of the lost time is G's."
+        d, g = (exposed(layers, each.all_reduce, command.BUCKET) for layers in command.step(64).backward)
+        assert each.cpu or g > d, each.name
 
 
 def test_a_time_that_is_none_is_refused(capsys):
