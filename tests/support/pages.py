@@ -1,4 +1,4 @@
-"""The commands of the pages (README.md, CONTRIBUTING.md, docs/*.md), and stand-ins for the files that they name."""
+"""The commands of the pages (README.md, CONTRIBUTING.md, docs/**/*.md), and stand-ins for the files that they name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dcgan import prepare, train
 from dcgan.data.faces.source import draw_face
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", ".", ".venv/bin/", "dcgan-")
 RUN = re.compile(r"(?:(?P<folder>.+)/)?\d{4}-(?P<preset>[a-z0-9-]+?)(?P<inside>/.*)?")  # as runs/0001-dcgan64
 
