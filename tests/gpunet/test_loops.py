@@ -102,7 +102,8 @@ def test_losses(loss, targets):
     (logits,) = drawn((4, 2))
     for target in targets:
         value, dlogits = loops.mean_loss(getattr(loops, loss), logits, target)
-        difference = numeric(lambda t=target: np.array(loops.mean_loss(getattr(loops, loss), logits, t)[0]), 1.0, logits)
+        formula = getattr(loops, loss)
+        difference = numeric(lambda t=target, f=formula: np.array(loops.mean_loss(f, logits, t)[0]), 1.0, logits)
         assert_close(dlogits, difference, LIMIT)
         if loss == "bce":
             ours, gradient = backend.bce_with_logits(logits, target)
