@@ -97,6 +97,9 @@ PICTURES = {
     **drawings(),
     "demo.png": _demo("demo.png"),
     "demo-ten-minutes.png": _demo("demo-ten-minutes.png", "DEMO_STEPS=4500"),
+    "lessons/training.gif": Picture(
+        ("python docs/training_gif.py --out {folder}",), ("docs/training_gif.py", "docs/broken*.py", FACES)
+    ),
     "roofline.png": Picture(
         (
             "python -m benchmarks.ops --json {folder}/ops.json",
