@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import cli, options, quick, trained
+from dcgan import cli, joining, options, quick, trained
 from dcgan.measuring import quality, results
 from dcgan.measuring.features.onnx_file import RANGES
 from dcgan.measuring.split import SPLITS
 from dcgan.options import integer, named
+from gpunet import distributed
 
 EXAMPLES = """\
 examples:
@@ -41,6 +42,7 @@ ROWS = (
 
 
 @cli.guarded
+@joining.in_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = parser().parse_args(arguments)
@@ -49,14 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(given, name, named(options.option_name(name), kind, getattr(given, name)))
     quick.cap(given, count=16, seeds=2)
     settings: dict[str, Any] = vars(given)
+    del settings["ranks"]  # joining.in_ranks has taken it
     path, half = settings.pop("run"), settings.pop("split")
     replaced: dict[str, Any] = {name: settings.pop(name) for name in MACHINE if name in settings}
     folder = trained.folder_of(trained.require(path))
     results.read(folder)  # a damaged file is told now, not after minutes
+    ranks = distributed.ranks()
     with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
-        result = quality.measure(path, half=half, given=replaced, say=cli.say, **settings)
-    cli.say(table(result))
-    cli.say(f"kept in {results.append(folder, result)}")
+        result = quality.measure(path, half=half, given=replaced, say=cli.say, ranks=ranks, **settings)
+    if ranks.rank == 0:
+        cli.say(table(result))
+        cli.say(f"kept in {results.append(folder, result)}")
     return 0
 
 
@@ -87,6 +92,7 @@ def parser() -> cli.Parser:
     add("--feature-size", metavar="N|HxW", help="size that the .onnx file reads, if it does not say")
     words = "numbers that it reads: unit (0 to 1), signed (-1 to 1), bytes, imagenet or clip (unit)"
     add("--feature-range", metavar="NAME", default="unit", help=words)
+    joining.add_option(parser)
     cli.add_options(parser, *MACHINE)
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import generate, trained
+from dcgan import generate, shares, trained
 from dcgan.config import Config
 from dcgan.data import Source, open_source
 from dcgan.errors import UserError
@@ -22,6 +23,7 @@ from dcgan.options import Size, size_text
 from dcgan.sampling import BATCH, balanced_labels
 from dcgan.trained import Trained
 from gpunet import backend
+from gpunet.distributed import ALONE, Ranks
 from gpunet.layers import Sequential
 
 LEAST = NEAREST_OF_COVERAGE + 1  # pictures: each needs so many neighbours
@@ -55,30 +57,42 @@ def measure(
     feature_size: Size | None = None,
     feature_range: str = "unit",
     say: Say = print,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Return what a run's generator is worth, as results.append takes it: numbers, and all that they depend on.
 
     path: a run folder or a checkpoint. data: real pictures, without it those that the run learnt from; half: a word of
     split.SPLITS. count: pictures of either side, fewer where the data has fewer. features: discriminator, classifier or
     the path of an .onnx file, which reads pictures of feature_size in feature_range (onnx_file.RANGES). seeds: how
-    often pictures are drawn, each time from other z. given: options of the run to replace. Raises UserError.
+    often pictures are drawn, each time from other z. given: options of the run to replace. ranks: share the pictures of
+    both sides; rank 0 compares them, and the others get a result without numbers. Raises UserError.
     """
     by = trained.load(path, given or {}, weights, with_D=features == "discriminator")
     source = _opened(by.config, data, half)
     say(f"real pictures: {source.description}")
     taken = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)  # spread over the data
     require_enough(len(taken), source.description)
-    found = chosen(features, by, source, (feature_size, feature_range), say)
-    reference = Reference(found.of(real_batches(source, taken, by.config)))
-    made = (found.of(made_batches(by.G, by.config, count, seed)) for seed in range(seeds))
-    each = [reference.numbers(rows, seed) for seed, rows in enumerate(made)]
+    with shares.rank_0_first(ranks):  # the others find its classifier in the cache
+        found = chosen(features, by, source, (feature_size, feature_range), say)
+    mine, own = shares.share(len(taken), ranks), shares.share(count, ranks)
+    real = _features(found, real_batches(source, taken[mine.start : mine.stop], by.config), len(taken), ranks)
+    reference, each = Reference(real), []
+    for seed in range(seeds):
+        made = _features(found, made_batches(by.G, by.config, own.stop, seed, own.start), count, ranks)
+        each += [reference.numbers(made, seed)] if ranks.rank == 0 else []
     source.close()
     return {
         "run": by.run, "step": by.step, "weights": by.weights, "count": count, "seeds": list(range(seeds)),
         **_of_data(by, source, data, half, len(taken)),
         **_of_features(found, reference, min(count, len(taken))),
-        "result": {name: results.interval([one[name] for one in each]) for name in each[0]},
+        "result": {name: results.interval([one[name] for one in each]) for name in (each[0] if each else ())},
     }  # fmt: skip
+
+
+def _features(found: Features, batches: Iterator[Labelled], count: int, ranks: Ranks) -> np.ndarray:
+    """Return the features (count, F) of all ranks' pictures; batches: those of this rank."""
+    first = next(batches, None)
+    return shares.together(None if first is None else found.of(itertools.chain([first], batches)), count, ranks)
 
 
 def chosen(name: str, by: Trained, source: Source, reads: tuple, say: Say) -> Features:
@@ -118,10 +132,10 @@ def real_batches(source: Source, indices: np.ndarray, config: Config) -> Iterato
         yield images, np.asarray(source.labels)[cut].astype("int32") if config.classes else None
 
 
-def made_batches(G: Sequential, config: Config, count: int, seed: int) -> Iterator[Labelled]:
-    """Yield count pictures of G from z of a seed, and their labels, which are the classes in turn."""
-    done = 0
-    for images in generate.pictures(G, config, count, seed):
+def made_batches(G: Sequential, config: Config, count: int, seed: int, first: int = 0) -> Iterator[Labelled]:
+    """Yield count pictures of G from z of a seed, and their labels, the classes in turn; the first are left out."""
+    done = first
+    for images in generate.pictures(G, config, count, seed, first=first):
         yield images, balanced_labels(len(images), config, done)
         done += len(images)
 
