@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -44,3 +45,33 @@ def run(count: int, *words: object, **more: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         command(count, *words), capture_output=True, text=True, timeout=SECONDS, env=environment(**more), check=False
     )
+
+
+def start(count: int, *words: object, **more: str) -> subprocess.Popen[str]:
+    """Start `python WORDS` on so many ranks."""
+    return subprocess.Popen(
+        command(count, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**more)
+    )
+
+
+def processes(mpirun: subprocess.Popen[str]) -> dict[int, int]:
+    """Return {rank: number of its process} of what an mpirun has started, as Linux tells it."""
+    parents, found = {}, {}
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+    for number in parents:
+        above = number
+        while above in parents and above != mpirun.pid:
+            above = parents[above]
+        if above == mpirun.pid and number != mpirun.pid:
+            with contextlib.suppress(OSError):
+                variables = dict(
+                    pair.split("=", 1)
+                    for pair in Path(f"/proc/{number}/environ").read_text(errors="replace").split("\0")
+                    if "=" in pair
+                )
+                rank = variables.get("OMPI_COMM_WORLD_RANK", variables.get("PMI_RANK"))
+                if rank is not None and "python" in Path(f"/proc/{number}/cmdline").read_text():
+                    found.setdefault(int(rank), number)  # not a helper process of the rank, which has a later number
+    return dict(sorted(found.items()))
