@@ -20,7 +20,6 @@ import time
 import traceback
 from collections.abc import Callable
 
-from dcgan.launch import LAST_WORDS
 from gpunet.distributed import Ranks
 
 PERIOD = 1.0  # seconds from one sign of life to the next
@@ -43,7 +42,8 @@ def end_step() -> None:
 
 
 class Heartbeat:
-    """The thread of one rank, for the length of a `with` block. tell: is called with the line that says what is wrong.
+    """The thread of one rank, for the length of a `with` block. tell: is called with the line that says what is wrong,
+    and returns when that has been read.
 
     The thread that makes it is the one whose steps are watched.
     """
@@ -91,7 +91,6 @@ class Heartbeat:
 
     def _end(self, line: str) -> None:
         self.tell(line)
-        time.sleep(LAST_WORDS)
         self.group.abort(1)
         time.sleep(5)
         os._exit(1)  # where MPI itself hangs

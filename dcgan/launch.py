@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import sys
 import time
@@ -29,16 +30,20 @@ LAST_WORDS = 0.3  # seconds that a line takes to pass through mpirun before all 
 
 
 def on_all_ranks(main: cli.Main) -> cli.Main:
-    """Let a command line run on all ranks that mpirun or srun has started; without them it is `cli.guarded`."""
+    """Let a command line run on all ranks that mpirun or srun has started; without them it is `cli.guarded`.
+
+    --ranks, which every such command line has, is looked at before the rest is parsed. Within main, the group is
+    `gpunet.distributed.ranks()`.
+    """
 
     @functools.wraps(main)
     def run(arguments: Sequence[str] | None = None) -> int:
-        words = list(sys.argv[1:] if arguments is None else arguments)
-        each_alone = "--ranks=none" in words or ("--ranks", "none") in zip(words, words[1:], strict=False)
-        place = None if each_alone or not any(name in os.environ for name in HINTS) else _place()
+        asked = _asked(sys.argv[1:] if arguments is None else arguments)
+        place = _place() if asked != "none" and any(name in os.environ for name in HINTS) else None
         if place is None:
             return cli.guarded(main)(arguments)
         try:
+            require_count(asked, place.size)
             group = _joined(place)
         except UserError as error:
             return cli.report(str(error), cli.MISTAKE) if place.rank == 0 else cli.MISTAKE
@@ -46,6 +51,21 @@ def on_all_ranks(main: cli.Main) -> cli.Main:
             return _run(main, arguments, group, sys.stderr)
 
     return run
+
+
+def _asked(words: Sequence[str]) -> str:
+    """Return what --ranks is given in a command line, "auto" where it is not there."""
+    found = "auto"
+    for word, after in itertools.pairwise([*words, ""]):
+        found = after if word == "--ranks" else word.removeprefix("--ranks=") if word.startswith("--ranks=") else found
+    return found
+
+
+def require_count(asked: str, size: int) -> None:
+    """Raise UserError where --ranks names another number than there are processes."""
+    if asked.isdecimal() and asked != str(size):
+        there = f"{size} processes were started" if size > 1 else "this process was started alone"
+        raise UserError(f"--ranks: got {asked}, but {there}: start them by mpirun -n {asked} python -m dcgan.NAME ...")
 
 
 def everywhere(function: Callable[..., Any], *args: Any) -> Any:
@@ -70,12 +90,29 @@ def _joined(place: Place) -> Ranks:
             f"torchrun has started {place.size} processes, which have no MPI to find each other by: start them by "
             f"mpirun -n {place.size} python -m dcgan.train, or by srun"
         )
+    _share_cores(place)
     from gpunet.distributed.mpi import MpiError, join
 
     try:
         return join(place)
     except MpiError as error:
         raise UserError(str(error)) from error
+
+
+def _share_cores(place: Place) -> None:
+    """Let this rank compute on its part of the machine's cores, unless OMP_NUM_THREADS is set.
+
+    Open MPI and Slurm may have tied each rank to cores of its own; then it takes all of those.
+    """
+    if "OMP_NUM_THREADS" in os.environ or not hasattr(os, "sched_getaffinity"):
+        return
+    mine, parts = len(os.sched_getaffinity(0)), place.local_size
+    if place.launcher != "mpirun" and mine != os.cpu_count():
+        parts = 1
+    os.environ["OMP_NUM_THREADS"] = str(max(1, mine // parts))  # NumPy looks at it when it loads, in the next line
+    from gpunet.kernels.loader.machine import cores  # knows the quota of a container, too
+
+    os.environ["OMP_NUM_THREADS"] = str(max(1, min(mine, cores()) // parts))
 
 
 def _run(main: cli.Main, arguments: Sequence[str] | None, group: Ranks, errors: TextIO) -> int:
@@ -86,6 +123,7 @@ def _run(main: cli.Main, arguments: Sequence[str] | None, group: Ranks, errors: 
 
     def tell(line: str) -> None:
         print(f"error: {line}", file=errors, flush=True)
+        time.sleep(LAST_WORDS)
 
     with distributed.among(group), Heartbeat(group, tell), _quiet(group.rank > 0):
         with signals.noted_interrupt() as interrupted:

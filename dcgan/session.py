@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import connection, initial_weights, losses, memory, penalties, presets, quick, together
+from dcgan import connection, initial_weights, launch, losses, memory, penalties, presets, quick, together
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
@@ -86,11 +86,7 @@ def _require_ranks(config: Config) -> None:
     size = distributed.ranks().size
     if config.ranks == "none" and size > 1:
         raise UserError("--ranks: a file says none, but several run: give --ranks none or auto on the command line")
-    if config.ranks not in ("auto", "none", str(size)):
-        are = f"mpirun has started {size}" if size > 1 else "this process is alone"
-        raise UserError(
-            f"--ranks: got {config.ranks}, but {are}: start them by mpirun -n {config.ranks} python -m dcgan.train"
-        )
+    launch.require_count(config.ranks, size)
     require_equal(config.batch_size, size)
 
 
