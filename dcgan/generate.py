@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate_options, joining, latent_walks, picture_files, sampling, shares, trained
+from dcgan import cli, generate_options, latent_walks, launch, picture_files, sampling, shares, together, trained
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.generate_options import View
 from dcgan.picture_files import PictureFiles
 from dcgan.trained import Trained
 from gpunet import distributed
-from gpunet.distributed import ALONE, Ranks
 from gpunet.layers import Sequential
 
 EXAMPLES = """\
@@ -50,12 +49,20 @@ Smiling=1,Male=0.
 DIGITS = 6  # of an index in the names of files, so that these sort
 
 
-@cli.guarded
-@joining.in_ranks
+@launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    path, view, by = launch.everywhere(opened, arguments)
+    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
+        drawn = draw(view, by)
+    cli.say(f"{drawn} by {path}: {view.out}")
+    return 0
+
+
+def opened(arguments: Sequence[str] | None) -> tuple[str, View, Trained]:
+    """Return the path and the generator of a command line, and what it is to draw. Raises UserError."""
     given = vars(parser().parse_args(arguments))
-    del given["ranks"]  # joining.in_ranks has taken it
+    given.pop("ranks", None)  # launch.on_all_ranks has taken it
     path, view = given.pop("run"), View.take(given)
     if view.address:
         path = trained.checkpoint_of(view.address, path)
@@ -63,12 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError("expected a run folder or a checkpoint file, such as runs/0001-dcgan64, or --address")
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    ranks = distributed.ranks()
-    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
-        drawn = draw(view, trained.load(path, given, view.weights), ranks)
-    ranks.barrier()  # the files of all ranks are there
-    cli.say(f"{drawn} by {path}: {view.out}")
-    return 0
+    return path, view, trained.load(path, given, view.weights)
 
 
 def parser() -> cli.Parser:
@@ -80,29 +82,27 @@ def parser() -> cli.Parser:
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", nargs="?", help=help)
     generate_options.add_options(parser)
     network: Any = parser.add_argument_group("machine and network")
-    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
-    joining.add_option(network)
+    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics", "ranks")
     return parser
 
 
-def draw(view: View, by: Trained, ranks: Ranks = ALONE) -> str:
+def draw(view: View, by: Trained) -> str:
     """Draw and write what is asked for; return what it is, in words. Raises UserError.
 
-    Ranks share the pictures of a grid or a folder; rank 0 draws all else.
+    All ranks call it: they share the pictures of a grid or a folder; rank 0 draws all else.
     """
-    config, label = by.config, view.number_of_class(by.config, by.classes)
-    which = latent_walks.dimensions(view.dimensions, config.z_dim)
+    label = view.number_of_class(by.config, by.classes)
+    which = latent_walks.dimensions(view.dimensions, by.config.z_dim)
     seeds = ",".join(map(str, view.seeds or [view.seed]))
     texts = {"run": by.run, "step": str(by.step), "weights": by.weights, "seed": seeds}
     if label is not None:
         texts["label"] = by.classes[label] if label < len(by.classes) else str(label)
-    if view.overwrite and ranks.rank == 0 and (others := picture_files.clear(view.out)):
+    if view.overwrite and (others := together.on_first(picture_files.clear, view.out)):
         print(f"{others:,} other pictures stay in {view.out}", file=sys.stderr)
-    ranks.barrier()  # all have found --out free, or cleared, before the first of them writes there
     files = PictureFiles(view.out, view.scale, view.fps, texts)
     if view.mode == "grid":
-        return write_pictures(files, view, by, label, ranks)
-    return write_walks(files, view, by, label, which) if ranks.rank == 0 else ""
+        return write_pictures(files, view, by, label)
+    return together.on_first(write_walks, files, view, by, label, which) or ""
 
 
 def write_walks(files: PictureFiles, view: View, by: Trained, label: int | None, which: Sequence[int]) -> str:
@@ -183,26 +183,32 @@ def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: i
         yield one_class(G, z, label)
 
 
-def write_pictures(files: PictureFiles, view: View, by: Trained, label: int | None, ranks: Ranks = ALONE) -> str:
+def write_pictures(files: PictureFiles, view: View, by: Trained, label: int | None) -> str:
     """Write pictures as one grid if files.out is a .png file, otherwise each as a file; return how many, in words.
 
-    The files are named after the addresses of their pictures. Each rank draws its share, and writes its own files.
+    Each rank draws its share, and writes its own files.
     """
-    count = len(view.seeds) if view.seeds else view.count
+    count, ranks = len(view.seeds) if view.seeds else view.count, distributed.ranks()
     mine = shares.share(count, ranks)
     bar = tqdm(asked_for(view, by, label, mine), total=len(mine), unit="picture", disable=True if ranks.rank else None)
-    words = f"{count:,} picture{'s' if count > 1 else ''}"
     if files.out.suffix.lower() == ".png" and count > 1:
-        sheet = shares.together(np.stack(list(bar)) if mine else None, count, ranks)
-        if ranks.rank == 0:
-            files.png("", sheet, index=1 if view.seeds else f"1-{count}")
-        return words
-    for i, image in zip(mine, bar, strict=True):
+        rows = together.everywhere(lambda: np.stack(list(bar)) if mine else None)
+        sheet = shares.together(rows, count, ranks)
+        together.on_first(lambda: files.png("", sheet, index=1 if view.seeds else f"1-{count}"))
+    else:
+        together.everywhere(write_files, files, view, by, label, mine, bar)
+    return f"{count:,} picture{'s' if count > 1 else ''}"
+
+
+def write_files(
+    files: PictureFiles, view: View, by: Trained, label: int | None, mine: range, found: Iterable[np.ndarray]
+) -> None:
+    """Write pictures, those that `mine` names, each as a file named after its address."""
+    for i, image in zip(mine, found, strict=True):
         first = view.address.index if view.address else 1
         where = by.address(view.seeds[i], 1, label) if view.seeds else by.address(view.seed, first + i, label)
         name = "" if files.out.suffix.lower() == ".png" else f"{where.text(DIGITS)}.png"
         files.png(name, image[np.newaxis], index=where.index, seed=where.seed, address=where.text())
-    return words
 
 
 def asked_for(view: View, by: Trained, label: int | None, mine: range) -> Iterator[np.ndarray]:

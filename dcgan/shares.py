@@ -6,9 +6,6 @@ Example: 1,000 pictures are 8 batches of 128, the last one with 104. Three ranks
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 
 from dcgan.sampling import BATCH
@@ -35,15 +32,3 @@ def together(rows: np.ndarray | None, count: int, ranks: Ranks) -> np.ndarray:
         whole[mine.start : mine.stop] = rows
     ranks.sum(whole)
     return whole
-
-
-@contextlib.contextmanager
-def rank_0_first(ranks: Ranks) -> Iterator[None]:
-    """Let rank 0 run the block first, so that all others find what it leaves in a cache."""
-    if ranks.rank > 0:
-        ranks.barrier()
-    try:
-        yield
-    finally:
-        if ranks.rank == 0:
-            ranks.barrier()

@@ -11,7 +11,7 @@ from dcgan import measure, shares
 from dcgan.sampling import BATCH
 from gpunet.distributed import ALONE, Ranks
 from mpirun import mpirun, needs_mpi
-from running import PLACE, run_generate, run_train, words
+from running import PLACE, TINY, run_generate, run_train, words, write_pictures
 
 
 class One(Ranks):
@@ -44,8 +44,6 @@ def test_alone_rows_are_what_they_were():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of one step on 20 pictures; the commands that draw and measure change nothing in it but measure.json."""
-    from running import TINY, write_pictures
-
     place = tmp_path_factory.mktemp("shares")
     given = [*TINY, "--steps 1 --data", write_pictures(place / "data"), "--out", place / "runs"]
     assert run_train(*given) == 0
@@ -76,7 +74,7 @@ def test_a_grid_of_two_ranks_is_that_of_one_process(trained, tmp_path, asked):
 
 @needs_mpi
 def test_two_ranks_measure_the_numbers_of_one_process(trained, tmp_path):
-    """300 made pictures lie in two shares, 20 real ones in one: the second rank has no real pictures."""
+    """The 300 made pictures lie in two shares, the 20 real ones in one: the second rank has no real pictures."""
     given = words((trained, "--count 300 --seeds 2", *PLACE))
     assert measure.main(given) == 0
     done = mpirun(2, "-m", "dcgan.measure", *given)
@@ -84,3 +82,23 @@ def test_two_ranks_measure_the_numbers_of_one_process(trained, tmp_path):
     one, two = json.loads((trained / "measure.json").read_text())
     assert one == two and one["result"]["frechet"]["mean"] > 0
     assert done.stdout.count("Frechet distance") == 1
+
+
+@needs_mpi
+def test_ranks_train_one_classifier_and_measure_by_it(trained, tmp_path):
+    given = words((trained, "--features classifier", *PLACE))
+    settings = {"DCGAN_QUICK": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    done = mpirun(2, "-m", "dcgan.measure", *given, **settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("training a classifier") == 1
+    assert len(list(tmp_path.rglob("classifier-*.h5"))) == 1
+    found = json.loads((trained / "measure.json").read_text())[-1]
+    assert found["features"]["name"] == "classifier" and found["count"] == 16
+
+
+@needs_mpi
+def test_a_folder_that_cannot_be_is_one_line(trained, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    done = mpirun(3, "-m", "dcgan.generate", *words((trained, "--count 300 --out", tmp_path / "file/made", *PLACE)))
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2 and len(errors) == 1 and str(tmp_path / "file") in errors[0]
