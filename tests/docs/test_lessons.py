@@ -32,6 +32,6 @@ def test_a_lesson_has_a_picture_terms_and_an_end(lesson):
     text = lesson.read_text(encoding="utf-8")
     assert "![" in text and "glossary.md#" in text
     end = text.partition("\n## Summary")[2]
-    following = LESSONS[NAMES.index(lesson.stem) + 1 :][:1]
+    following = [each for each in LESSONS if int(each.name[0]) == int(lesson.name[0]) + 1]
     assert end and "python -m puzzles" in end
     assert all(f"]({each.name})" in end for each in following)
