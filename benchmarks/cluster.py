@@ -30,11 +30,13 @@ from benchmarks.static.all_reduce import ETHERNET, GIGABIT, INFINIBAND, NVLINK, 
 from benchmarks.static.gpus import GPUS
 from dcgan import presets
 from dcgan.config import Config
+from gpunet.distributed import gradients
 from gpunet.layers import BatchNorm
 
 GPU, PRECISION = next(gpu for gpu in GPUS if gpu.name == "H100 SXM"), "bf16"
 CPU_MS = 591.0  # a step of 64 pictures on two cores, as docs/speed.md has it (benchmarks.step)
-BUCKET = 4 * 2**20  # bytes of gradients that travel together; gpunet's own
+BUCKET = FLOAT * gradients.BUCKET  # bytes of gradients that travel together
+SMALL = (16, 16)  # bytes of the sums at the end of a step: the numbers of the log, and whether a rank wants to stop
 BATCHES = (16, 64, 256, 1024)  # pictures of a rank
 WHOLE = (1024, 4096, 16384)  # pictures of all ranks
 KEPT, MOST = 0.9, 2**20  # the efficiency that is asked for, and the largest batch that is tried
@@ -113,7 +115,8 @@ def _backward(name: str, passes: int, work: Sequence[Work], of: Callable[[Work],
     for position, layer in reversed(list(enumerate(networks()["GD".index(name)]))):
         mine = [each for each in work if each.name.startswith(f"{name} {position} ")]
         seconds = sum(passes * of(each) for each in mine if _in_own_update(each, position))
-        found.append(Layer(seconds, FLOAT * sum(parameter.data.size for parameter in layer.parameters())))
+        sizes = [(parameter.data.ndim > 1, FLOAT * parameter.data.size) for parameter in layer.parameters()]
+        found.append(Layer(seconds, *(sum(size for matrix, size in sizes if matrix is kind) for kind in (True, False))))
     return found
 
 
@@ -130,8 +133,9 @@ def _in_own_update(work: Work, position: int) -> bool:
 
 
 def lost(cluster: Cluster, batch: int, cpu_ms: float = CPU_MS) -> float:
-    """Return the seconds that a step of so many pictures per rank loses to the sums of gradients."""
-    return sum(exposed(each, cluster.all_reduce, BUCKET) for each in _step_of(cluster, batch, cpu_ms).backward)
+    """Return the seconds that a step of so many pictures per rank loses to sums over ranks."""
+    backward = _step_of(cluster, batch, cpu_ms).backward
+    return sum(exposed(each, cluster.all_reduce, BUCKET) for each in backward) + sum(map(cluster.all_reduce, SMALL))
 
 
 def efficiency(cluster: Cluster, batch: int, cpu_ms: float = CPU_MS) -> float:
@@ -163,7 +167,7 @@ def batch_that_keeps(share: float, cluster: Cluster, cpu_ms: float = CPU_MS) -> 
 
 def gradient_bytes() -> list[int]:
     """Return the bytes of D's and of G's gradients."""
-    return [round(sum(layer.bytes for layer in each)) for each in step(64).backward]
+    return [round(sum(layer.bytes + layer.vectors for layer in each)) for each in step(64).backward]
 
 
 def sync_bn_sums() -> int:

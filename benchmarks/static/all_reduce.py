@@ -76,10 +76,26 @@ def tree_seconds(size: float, ranks: int, link: Link) -> float:
 
 
 class Layer(NamedTuple):
-    """A layer in the backward pass of its network: its seconds, and the bytes of gradients that it gives."""
+    """A layer in the backward pass of its network: its seconds, and the bytes of its gradients: matrices, vectors."""
 
     seconds: float
     bytes: float
+    vectors: float = 0.0
+
+
+def buckets(backward: Sequence[Layer], bucket: float) -> list[tuple[float, float]]:
+    """Return for each sum of a backward pass when it can begin, in seconds, and its bytes.
+
+    A bucket of matrices is full with `bucket` bytes or more. What is left goes at the end of the pass, matrices, then
+    vectors (gpunet/distributed/gradients.py).
+    """
+    now, held, found = 0.0, 0.0, []
+    for layer in backward:
+        now, held = now + layer.seconds, held + layer.bytes
+        if held >= bucket:
+            found.append((now, held))
+            held = 0.0
+    return found + [(now, left) for left in (held, sum(layer.vectors for layer in backward)) if left]
 
 
 def exposed(backward: Sequence[Layer], all_reduce: Callable[[float], float], bucket: float) -> float:
@@ -88,9 +104,7 @@ def exposed(backward: Sequence[Layer], all_reduce: Callable[[float], float], buc
     Example: two layers of 1 s each, with gradients that take 3 s and 1 s to add up, one bucket each. The first bucket
     leaves at 1 s and arrives at 4 s; the second, ready at 2 s, waits until then and arrives at 5 s: 3 s too late.
     """
-    now = free = held = 0.0  # seconds of the backward pass; when the link is free again; bytes in the bucket
-    for number, layer in enumerate(backward):
-        now, held = now + layer.seconds, held + layer.bytes
-        if held and (held >= bucket or number == len(backward) - 1):
-            free, held = max(free, now) + all_reduce(held), 0.0
-    return max(0.0, free - now)
+    free = 0.0  # when the link is free again
+    for ready, size in buckets(backward, bucket):
+        free = max(free, ready) + all_reduce(size)
+    return max(0.0, free - sum(layer.seconds for layer in backward))

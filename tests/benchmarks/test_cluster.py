@@ -9,10 +9,16 @@ import pytest
 
 from benchmarks import cluster as command
 from benchmarks.cluster import CPU_CLUSTERS, GPU_CLUSTERS, KEPT, batch_that_keeps, efficiency, exposed
+from benchmarks.each_rank import Counted
 from benchmarks.measure.work import training_step
-from benchmarks.static.all_reduce import Cluster, Layer, Link, ring_bytes, ring_seconds, tree_seconds
+from benchmarks.measure.workloads import Batch, Workload
+from benchmarks.static.all_reduce import Cluster, Layer, Link, buckets, ring_bytes, ring_seconds, tree_seconds
 from dcgan.config import Config
 from dcgan.gan import GAN
+from dcgan.stepper import Inputs, Stepper
+from gpunet import distributed
+from gpunet.distributed import Ranks
+from gpunet.distributed.base import DONE
 
 SLOW = Link("a link for the tests", 1e-9, 0.5)  # a byte and a message take 1 s and 0.5 s
 CLUSTERS = (*GPU_CLUSTERS, *CPU_CLUSTERS)
@@ -69,6 +75,7 @@ def test_rings_of_rings_send_as_many_bytes_as_one_ring_of_all():
     ([(1, 3), (1, 1)], 4, 4),  # one bucket for all leaves at the end
     ([(1, 1), (1, 1), (1, 0), (5, 0)], 2, 0),  # the last layers give no gradients: all arrived at 4 s of 8 s
     ([(1, 0)], 1, 0),
+    ([(1, 3, 1), (3, 0, 1)], 1, 2),  # vectors go by themselves at the end
 ])  # fmt: skip
 def test_what_is_on_its_way_after_the_backward_pass_is_lost(layers, bucket, late):
     assert exposed([Layer(*each) for each in layers], lambda size: size, bucket) == late
@@ -78,6 +85,26 @@ def test_gradients_are_those_of_the_networks():
     gan = GAN(Config(), np.random.default_rng(0), "cpu")
     bytes_of = [sum(parameter.data.nbytes for parameter in net.parameters()) for net in (gan.D, gan.G)]
     assert command.gradient_bytes() == bytes_of
+
+
+class Deaf(Ranks):
+    """One of two ranks, whose sums are those of one."""
+
+    size, captures = 2, False
+
+
+def test_a_step_sums_what_the_model_says(monkeypatch):
+    """Messages and bytes of a step of dcgan64, in their order, and the short ones at its end."""
+    group, sizes = Counted(Deaf()), []
+    monkeypatch.setattr(group, "begin_sum", lambda array: sizes.append(array.nbytes) or DONE)
+    workload = Workload.named("dcgan64-nf64-b2")
+    with distributed.among(group):
+        gan = GAN(workload.config, np.random.default_rng(0), "cpu")
+        batch = Batch.drawn(workload, 1)
+        stats = Stepper(gan, "cpu", graph=False)(1, Inputs(batch.images, batch.zs))
+    expected = [size for each in command.step(2).backward for _, size in buckets(each, command.BUCKET)]
+    assert sizes == expected and len(sizes) == 6
+    assert (group.sums, group.bytes) == (1, command.SMALL[0]), stats
 
 
 def test_work_lies_on_a_line_over_the_batch():
@@ -135,8 +162,9 @@ def test_the_sentences_of_the_page_have_the_numbers_of_the_model():
     tree = next(each for each in GPU_CLUSTERS if each.name == "64 machines of 1 GPU, InfiniBand, tree")
     assert sum(command.gradient_bytes()) == pytest.approx(25.4e6, abs=0.05e6)
     assert command.shown(1e3 * sum(map(tree.all_reduce, command.gradient_bytes()))) == "1.13"
-    assert (batch_that_keeps(KEPT, tree), batch_that_keeps(KEPT, GPU_CLUSTERS[0])) == (527, 82)
+    assert (batch_that_keeps(KEPT, tree), batch_that_keeps(KEPT, GPU_CLUSTERS[0])) == (678, 153)
     assert command.shown(1e3 * command.step(64).seconds) == "1.02"
+    assert f"{efficiency(tree, 64):.0%}" == "45%"
     for each in CLUSTERS:  # "Most of the lost time is G's."
         d, g = (exposed(layers, each.all_reduce, command.BUCKET) for layers in command.step(64).backward)
         assert each.cpu or g > d, each.name

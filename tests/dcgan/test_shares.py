@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcgan import measure, shares
+from dcgan.data.storage.cache import cache_folder
 from dcgan.sampling import BATCH
 from gpunet.distributed import ALONE, Ranks
 from mpirun import mpirun, needs_mpi
 from running import PLACE, TINY, run_generate, run_train, words, write_pictures
+
+QUICK = {"DCGAN_QUICK": "1"}  # four steps of the classifier
 
 
 class One(Ranks):
@@ -86,12 +91,14 @@ def test_two_ranks_measure_the_numbers_of_one_process(trained, tmp_path):
 
 @needs_mpi
 def test_ranks_train_one_classifier_and_measure_by_it(trained, tmp_path):
-    given = words((trained, "--features classifier", *PLACE))
-    settings = {"DCGAN_QUICK": "1", "XDG_CACHE_HOME": str(tmp_path)}
-    done = mpirun(2, "-m", "dcgan.measure", *given, **settings)
+    data = write_pictures(tmp_path / "new", 12)
+    Image.fromarray(np.frombuffer(uuid.uuid4().bytes * 48, "uint8").reshape(16, 16, 3)).save(data / "new.png")
+    before = set(cache_folder().glob("classifier-*.h5"))
+    done = mpirun(2, "-m", "dcgan.measure", *words((trained, "--features classifier", *PLACE)), "--data", data, **QUICK)
+    (kept,) = set(cache_folder().glob("classifier-*.h5")) - before
+    kept.unlink()
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training a classifier") == 1
-    assert len(list(tmp_path.rglob("classifier-*.h5"))) == 1
     found = json.loads((trained / "measure.json").read_text())[-1]
     assert found["features"]["name"] == "classifier" and found["count"] == 16
 
