@@ -1,0 +1,2 @@
+def judge(page, path, begin):
+    return False, []
