@@ -35,7 +35,7 @@ def check(name: str, path: Path, limit: float = LIMIT) -> Report:
         try:
             status = subprocess.run(command, env=os.environ | more, timeout=limit + STARTING).returncode
         except subprocess.TimeoutExpired:
-            return Report(False, [f"{path.name} did not end within {limit + STARTING:g} seconds"])
+            return Report(False, [f"{path.name} did not end within {limit + STARTING:g} s"])
         try:
             return Report(**json.loads(Path(folder, "report.json").read_text("utf-8")))
         except (OSError, ValueError):
@@ -53,7 +53,7 @@ def _end(path: Path, status: int, trace: str, at: str) -> str:
     during = f" ({at})" if at else ""
     if trace.startswith(TIMEOUT):
         words = trace.removeprefix(TIMEOUT).partition(")")[0]
-        return f"{path.name} did not end within {_seconds(words)} seconds{line}: is there an endless loop?{during}"
+        return f"{path.name} did not end within {_seconds(words)} s{line}: is there an endless loop?{during}"
     if status < 0:
         return f"{path.name} crashed: {signal.strsignal(-status) or status}{line}{during}"
     return f"{path.name} ended the process with status {status}{line}{during}"

@@ -118,7 +118,7 @@ def _traced(run: Callable[[Launch], Any], margin: int) -> tuple[dict[str, Count]
     def launch(entry: str, grid: Size, block: Size, args: Sequence[Any], shared: int = 0) -> None:
         stem, _, name = entry.rpartition(".")
         given = [arg for arg in args if isinstance(arg, np.ndarray)]
-        module = _module(stem, next((a.dtype.name for a in given if a.dtype.name in cpu.C_REAL), "float32"))
+        module = load(stem, next((a.dtype.name for a in given if a.dtype.name in cpu.C_REAL), "float32"))
         arrays = [_with_margins(array, margin) for array in given]
         rest = iter(arrays)
         own = [next(rest) if isinstance(arg, np.ndarray) else arg for arg in args]
@@ -180,8 +180,11 @@ def _line(module: cpu.CpuModule, address: int) -> int:
 
 
 @functools.cache
-def _module(stem: str, dtype: str) -> cpu.CpuModule:
-    """Compile a kernel file together with the tracer, and load it. The files are deleted when Python ends."""
+def load(stem: str, dtype: str) -> cpu.CpuModule:
+    """Compile a kernel file together with the tracer, and load it. The files are deleted when Python ends.
+
+    Raises RuntimeError with the compiler's message where it does not compile. `count` and `watch` call it themselves.
+    """
     folder = tempfile.TemporaryDirectory()
     kernel, library = Path(folder.name, "kernel.o"), Path(folder.name, "kernel.so")
     compiler, *flags = cpu.command(dtype)
