@@ -56,7 +56,7 @@ def judge(page: ModuleType, code: Any, begin: Begin) -> tuple[bool, list[str]]:
     right = [_as_tuple(page.right(*case.args)) for case in cases]
     lines, solved = [], True
     for i, name in enumerate(page.RESULTS):
-        ok, said = _judge_one(name, cases, [f[i] for f in found], [r[i] for r in right], page.MISTAKES.get(name, []))
+        ok, said = judge_one(name, cases, [f[i] for f in found], [r[i] for r in right], page.MISTAKES.get(name, []))
         solved &= ok
         lines.append(said)
     if solved and hasattr(page, "layer"):
@@ -88,7 +88,7 @@ def _names(page: ModuleType) -> list[str]:
     return [name.strip() for name in head.split(",")]
 
 
-def _judge_one(name: str, cases: list[Case], found: list[Any], right: list[Any], mistakes: list) -> tuple[bool, str]:
+def judge_one(name: str, cases: list[Case], found: list[Any], right: list[Any], mistakes: list) -> tuple[bool, str]:
     if all(value is None for value in found):
         return False, f"{name} is None: it is still to be written."
     for value in found:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             if puzzle.kind == "cuda":
                 solved, lines = kernels.judge(puzzle.page(), path, begin)
             else:
-                solved, lines = arrays.judge(puzzle.page(), _Code(path, begin), begin)
+                solved, lines = arrays.judge(puzzle.page(), Code(path, begin), begin)
         except Stopped as stopped:
             solved, lines = False, [str(stopped)]
         faulthandler.cancel_dump_traceback_later()
@@ -56,7 +56,7 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-class _Code:
+class Code:
     """The reader's Python file; calls of its functions whose errors become Stopped, with the reader's line."""
 
     def __init__(self, path: Path, begin: Callable[[str], None]) -> None:

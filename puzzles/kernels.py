@@ -69,14 +69,15 @@ def judge(page: ModuleType, path: Path, begin: Callable[[str], None]) -> tuple[b
     _check_head(page, path)
     stem = str(path.resolve().with_suffix(""))
     _compile(stem, path)
-    found, faults, counts = [], [], {}
+    found, faults = [], []
+    counts: Counts = {}
     for case in page.cases():
         begin(case.said)
         results, counts, more = _run(page, stem, case)
         found.append(results)
         faults += more
     values_right, lines = _values(page, found)
-    wrong = _faults(faults, page)
+    wrong = _faults(faults)
     if not values_right:  # a race or an access beyond an array may be the reason; the score can wait
         return False, lines + wrong
     met, score = _score(page, counts, faults)
@@ -131,7 +132,8 @@ def _values(page: ModuleType, found: Sequence[list[np.ndarray]]) -> tuple[bool, 
         own = [results[i] for results in found]
         missing = [np.isnan(o) & ~np.isnan(w) for o, w in zip(own, wanted, strict=True)]
         ok, said = judge_result(name, cases, own, wanted, page.MISTAKES.get(name, []), TOLERANCE)
-        if not ok and said.startswith((f"{name} is not a finite", f"{name} is wrong")) and any(m.any() for m in missing):
+        unknown = said.startswith((f"{name} is not a finite", f"{name} is wrong"))
+        if unknown and any(places.any() for places in missing):
             said = _unwritten(name, cases, missing)
         lines.append(said)
         all_right &= ok
@@ -144,35 +146,34 @@ def _unwritten(name: str, cases: list[Case], missing: list[np.ndarray]) -> str:
     if places.all():
         return f"{name} holds no numbers yet: no thread has written to it, or only what lies beyond an array."
     return (
-        f"{name} has no number in {places.sum()} of {places.size} places, the first is [{first}]: no thread writes there, "
-        f"or it writes what lies beyond the end of an array.\n    {case.said}"
+        f"{name} has no number in {places.sum()} of {places.size} places, the first is [{first}]: no thread writes "
+        f"there, or it writes what lies beyond the end of an array.\n    {case.said}"
     )
 
 
-def _faults(faults: list[tracer.Fault], page: ModuleType) -> list[str]:
-    """Return a sentence for the first fault of each kind."""
-    said = {}
-    for fault in faults:
-        said.setdefault(fault.kind, _words(fault))
-    return list(said.values())
+def _faults(faults: list[tracer.Fault]) -> list[str]:
+    """Return a sentence for the first fault of each kind, with the number of those in all cases."""
+    kinds = list(dict.fromkeys(fault.kind for fault in faults))
+    alike = [[fault for fault in faults if fault.kind == kind] for kind in kinds]
+    return [_words(same[0]._replace(number=sum(fault.number for fault in same))) for same in alike]
 
 
 def _words(fault: tracer.Fault) -> str:
     does, line = "writes" if fault.writes else "reads", f" (line {fault.line})" if fault.line else ""
     who = f"thread {fault.thread} of block {fault.block}"
     if fault.kind == "outside":
-        side = "before its begin" if fault.index < 0 else "beyond its end"
-        return f"Outside: {who} {does} {fault.array}[{fault.index}]{line}, {side}; {fault.count} such accesses."
+        side = "before its begin" if fault.element < 0 else "beyond its end"
+        return f"Outside: {who} {does} {fault.array}[{fault.element}]{line}, {side}; {fault.number} such accesses."
     other = f"{'writes' if fault.other_writes else 'reads'}{f' (line {fault.other_line})' if fault.other_line else ''}"
     if fault.kind == "shared race" or fault.block == fault.other_block:
-        what = f"{fault.array}[{fault.index}]" if fault.array else "a word of shared memory"
+        what = f"{fault.array}[{fault.element}]" if fault.array else "a word of shared memory"
         return (
             f"Race: {who} {does} {what}{line} that thread {fault.other_thread} {other}, and no __syncthreads() stands "
-            f"between; {fault.count} such pairs. Here threads run one after another; on a GPU either may come first."
+            f"between; {fault.number} such pairs. Here threads run one after another; on a GPU either may come first."
         )
     return (
-        f"Race: {who} {does} {fault.array}[{fault.index}]{line} that block {fault.other_block} {other}; {fault.count} such "
-        "pairs. Blocks have no order, and no barrier reaches beyond a block."
+        f"Race: {who} {does} {fault.array}[{fault.element}]{line} that block {fault.other_block} {other}; "
+        f"{fault.number} such pairs. Blocks have no order, and no barrier reaches beyond a block."
     )
 
 
@@ -184,7 +185,7 @@ def _score(page: ModuleType, counts: Counts, faults: list[tracer.Fault]) -> tupl
         ok = value <= target.most + 1e-9
         met &= ok
         lines.append(f"{target.name}: {value:.4g} (target {target.most:g})" + ("" if ok else f": {target.advice}"))
-    races = sum(fault.count for fault in faults if fault.kind != "outside")
+    races = sum(fault.number for fault in faults if fault.kind != "outside")
     return met, [*lines, f"races: {races} (target 0)"]
 
 
@@ -193,8 +194,8 @@ def _registers(stem: str, page: ModuleType) -> list[str]:
     try:
         from cupy_backends.cuda.libs import nvrtc
 
-        from gpunet.kernels.loader.cuda import options_of_nvrtc
         from gpunet.kernels.loader.cubin import compiled
+        from gpunet.kernels.loader.cuda import options_of_nvrtc
         from gpunet.kernels.loader.source import text_of
 
         version = ".".join(map(str, nvrtc.getVersion()))

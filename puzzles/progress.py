@@ -22,7 +22,7 @@ def solved(folder: Path) -> list[str]:
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path}: expected a list of names, as [\"paint\"]: delete the file to begin a new one")
+        raise UserError(f'{path}: expected a list of names, as ["paint"]: delete the file to begin a new one')
     return names
 
 

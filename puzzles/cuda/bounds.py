@@ -1,10 +1,12 @@
 """Bounds: more threads than numbers
 
-Adam keeps a moving average m of the gradients g: m[i] = b1 m[i] + (1 - b1) g[i]. There are `count` numbers, and the last
-block has threads too many: 1000 numbers in blocks of 256 threads take 4 blocks, with 1024 threads. A thread without a
-number has to do nothing. On a GPU its access would land in the memory of another array, or end the program.
+Adam keeps a moving average m of the gradients g: m[i] = b1 m[i] + (1 - b1) g[i]. There are `count` numbers, and the
+last block has threads too many: 1000 numbers in blocks of 256 threads take 4 blocks, with 1024 threads. A thread
+without a number has to do nothing. On a GPU its access would land in the memory of another array, or end the
+program.
 
-Write the kernel. m is read and written. The checker puts memory that belongs to nobody around m and g and watches it.
+Write the kernel. m is read and written. The checker puts memory that belongs to nobody around m and g and watches
+it.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ extern "C" __global__ void moving_average(real* m, const real* g, int count, rea
 }
 """
 HINT = """
-if (i < count) { ... } around everything that touches m or g. With count = 5 the last number is number 4, so i <= count
-would be one too many.
+if (i < count) { ... } around everything that touches m or g. With count = 5 the last number is number 4, so i <=
+count would be one too many.
 """
 
 
 def right(m: np.ndarray, g: np.ndarray, count: int, b1: float) -> np.ndarray:
     """Return the new m."""
-    b1 = np.float32(b1)
-    return b1 * m + (1 - b1) * g
+    rate = np.float32(b1)
+    return rate * m + (1 - rate) * g
 
 
 def cases() -> list[Launched]:
@@ -38,7 +40,7 @@ def cases() -> list[Launched]:
     m, g = np.array([[2, 2, 2, 2, 2], [4, 0, 2, -2, 6]], "float32")
     larger = np.random.default_rng(1).standard_normal((2, 1000)).astype("float32")
     return [
-        Launched("count 5, m = [2, 2, 2, 2, 2], g = [4, 0, 2, -2, 6], b1 0.5, 2 blocks of 4 threads", 2, 4, (m, g, 5, 0.5)),
+        Launched("count 5, m = [2, 2, 2, 2, 2], g = [4, 0, 2, -2, 6], b1 0.5, 2 blocks of 4", 2, 4, (m, g, 5, 0.5)),
         Launched("count 1000, random numbers, b1 0.9, 4 blocks of 256 threads", 4, 256, (*larger, 1000, 0.9)),
     ]
 

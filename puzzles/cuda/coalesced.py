@@ -1,12 +1,12 @@
 """Coalescing: which thread takes which number of a matrix
 
-x has `rows` rows of `channels` numbers, one row after the other: x[row * channels + c]. Write y = x + bias, where bias
-has a number for each channel. The block has 32 x 32 threads: threadIdx.x and threadIdx.y go from 0 to 31. The grid has
-blocks enough in both directions for 64 x 64 numbers, and some threads may have nothing to do.
+x has `rows` rows of `channels` numbers, one row after the other: x[row * channels + c]. Write y = x + bias, where
+bias has a number for each channel. The block has 32 x 32 threads: threadIdx.x and threadIdx.y go from 0 to 31. The
+grid has blocks enough in both directions for 64 x 64 numbers, and some threads may have nothing to do.
 
 One of threadIdx.x and threadIdx.y has to count rows, the other channels. Both ways give the right y. They differ in
-speed: the 32 threads with neighbouring threadIdx.x are a warp, which loads together. Memory answers in sectors of 32
-bytes, 8 numbers, and each sector that a warp touches is fetched once. The score counts the sectors of a load.
+speed: the 32 threads with neighbouring threadIdx.x are a warp, which loads together. Memory answers in sectors of
+32 bytes, 8 numbers, and each sector that a warp touches is fetched once. The score counts the sectors of a load.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ extern "C" __global__ void add_bias(real* y, const real* x, const real* bias, in
 }
 """
 HINT = """
-Neighbouring threads, neighbouring addresses: which index of x[row * channels + c] moves by one number when c grows by
-one? That one should come from threadIdx.x: c = blockIdx.x * blockDim.x + threadIdx.x. The row comes from blockIdx.y,
-blockDim.y and threadIdx.y in the same way. Do nothing unless row < rows and c < channels.
+Neighbouring threads, neighbouring addresses: which index of x[row * channels + c] moves by one number when c grows
+by one? That one should come from threadIdx.x: c = blockIdx.x * blockDim.x + threadIdx.x. The row comes from
+blockIdx.y, blockDim.y and threadIdx.y in the same way. Do nothing unless row < rows and c < channels.
 """
 
 

@@ -1,14 +1,14 @@
 """A fused kernel: bias, leaky ReLU and the sum of the result in one pass
 
-Behind a convolution come three small operations: z = x + bias, y = z where z > 0, else slope * z, and, for the batch norm
-behind it, sums[c] = sum of y over all rows. As three kernels they would read and write the matrix again each time. Here
-one kernel does all, and reads x once.
+Behind a convolution come three small operations: z = x + bias, y = z where z > 0, else slope * z, and, for the
+batch norm behind it, sums[c] = sum of y over all rows. As three kernels they would read and write the matrix again
+each time. Here one kernel does all, and reads x once.
 
-x has `rows` rows of `channels` numbers, bias and sums have one for each channel. A block has 32 x 8 threads and takes 32
-channels, c = 32 blockIdx.x + threadIdx.x, of all rows: a thread takes the rows threadIdx.y, threadIdx.y + 8, and so on.
-channels is a multiple of 32. Each thread adds up its own y; then the 8 threads of a channel put their sums together in
-shared memory, and one of them writes sums[c]. atomicAdd would do it, too, but then the order of the additions, and with
-it the last digits, changes from run to run: the target is none.
+x has `rows` rows of `channels` numbers, bias and sums have one for each channel. A block has 32 x 8 threads and
+takes 32 channels, c = 32 blockIdx.x + threadIdx.x, of all rows: a thread takes the rows threadIdx.y, threadIdx.y +
+8, and so on. channels is a multiple of 32. Each thread adds up its own y; then the 8 threads of a channel put their
+sums together in shared memory, and one of them writes sums[c]. atomicAdd would do it, too, but then the order of
+the additions, and with it the last digits, changes from run to run: the target is none.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ extern "C" __global__ void bias_activation_sum(real* y, real* sums, const real* 
 }
 """
 HINT = """
-const real own = bias[c]; real sum = 0; then a loop over row = threadIdx.y; row < rows; row += 8 that computes z and y[...],
-writes it and adds it to sum. partial[threadIdx.y][threadIdx.x] = sum; a barrier; and the threads with threadIdx.y == 0 add
-the 8 numbers of their column and write sums[c].
+const real own = bias[c]; real sum = 0; then a loop over row = threadIdx.y; row < rows; row += 8 that computes z and
+y[...], writes it and adds it to sum. partial[threadIdx.y][threadIdx.x] = sum; a barrier; and the threads with
+threadIdx.y == 0 add the 8 numbers of their column and write sums[c].
 """
 
 
@@ -69,7 +69,8 @@ def cases() -> list[Launched]:
 
 MISTAKES = {
     "y": [
-        Mistake("lacks the bias.", lambda y, sums, x, bias, rows, channels, slope: np.where(x > 0, x, np.float32(slope) * x)),
+        Mistake("lacks the bias.",
+                lambda y, sums, x, bias, rows, channels, slope: np.where(x > 0, x, np.float32(slope) * x)),
         Mistake("lacks the activation.", lambda y, sums, x, bias, rows, channels, slope: x + bias),
         Mistake("asks for the sign of x; the activation comes behind the bias: z > 0.",
                 lambda y, sums, x, bias, rows, channels, slope: np.where(x > 0, 1, np.float32(slope)) * (x + bias)),

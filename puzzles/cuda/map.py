@@ -1,8 +1,8 @@
 """Map: one thread for each number
 
-A kernel is the program of one thread. The launch says how many threads run it: gridDim.x blocks of blockDim.x threads.
-Each thread finds out who it is by blockIdx.x, the number of its block, and threadIdx.x, its number in the block, both
-from 0 on.
+A kernel is the program of one thread. The launch says how many threads run it: gridDim.x blocks of blockDim.x
+threads. Each thread finds out who it is by blockIdx.x, the number of its block, and threadIdx.x, its number in the
+block, both from 0 on.
 
 Write the leaky ReLU: y[i] = x[i] where x[i] > 0, else slope * x[i]. There are exactly as many threads as numbers:
 thread t of block b takes number i = b * blockDim.x + t. `real` is float here.
@@ -22,8 +22,8 @@ extern "C" __global__ void leaky_relu(real* y, const real* x, real slope) {
 }
 """
 HINT = """
-const int i = blockIdx.x * blockDim.x + threadIdx.x; is the number of this thread among all of them. One more line reads
-x[i] and writes y[i]: condition ? this : that chooses between two numbers.
+const int i = blockIdx.x * blockDim.x + threadIdx.x; is the number of this thread among all of them. One more line
+reads x[i] and writes y[i]: condition ? this : that chooses between two numbers.
 """
 
 
@@ -34,10 +34,13 @@ def right(y: np.ndarray, x: np.ndarray, slope: float) -> np.ndarray:
 
 def cases() -> list[Launched]:
     """Return a launch to follow by hand, and a larger one."""
-    x = np.array([1, -1, 2, -2, 3, -3, 4, -4], "float32")
-    found = [Launched("x = [1, -1, 2, -2, 3, -3, 4, -4], slope 0.5, 2 blocks of 4 threads", 2, 4, (np.full_like(x, np.nan), x, 0.5))]
-    x = np.random.default_rng(1).standard_normal(512).astype("float32")
-    return [*found, Launched("512 random numbers, slope 0.2, 4 blocks of 128 threads", 4, 128, (np.full_like(x, np.nan), x, 0.2))]
+    by_hand = np.array([1, -1, 2, -2, 3, -3, 4, -4], "float32")
+    random = np.random.default_rng(1).standard_normal(512).astype("float32")
+    empty = np.full(512, np.nan, "float32")
+    return [
+        Launched("x = [1, -1, 2, -2, 3, -3, 4, -4], slope 0.5, 2 blocks of 4 threads", 2, 4, (empty[:8], by_hand, 0.5)),
+        Launched("512 random numbers, slope 0.2, 4 blocks of 128 threads", 4, 128, (empty, random, 0.2)),
+    ]
 
 
 def _first_block(y: np.ndarray, x: np.ndarray, slope: float) -> np.ndarray:

@@ -1,12 +1,14 @@
 """A race to find: a barrier is missing
 
-This kernel adds up neighbours: y[i] = x[i] + x[i + 1] + x[i + 2] for i < count; x has count + 2 numbers. (A convolution
-with three taps of 1, and a pooling by the sum.) One block of 64 threads walks along x, 64 numbers at a time. The threads load
-a piece into shared memory, with two numbers more, so that x is read once and not three times.
+This kernel adds up neighbours: y[i] = x[i] + x[i + 1] + x[i + 2] for i < count; x has count + 2 numbers. (A
+convolution with three taps of 1, and a pooling by the sum.) One block of 64 threads walks along x, 64 numbers at a
+time. The threads load a piece into shared memory, with two numbers more, so that x is read once and not three
+times.
 
-Its results are right here, where threads run one after another. On a GPU they would be wrong now and then: a warp that is
-ahead overwrites what another one still has to read. Find the place, and mend it by one line. The checker sees all
-accesses; it counts the pairs of threads that touch one word, one of them writing, with no __syncthreads() between.
+Its results are right here, where threads run one after another. On a GPU they would be wrong now and then: a warp
+that is ahead overwrites what another one still has to read. Find the place, and mend it by one line. The checker
+sees all accesses; it counts the pairs of threads that touch one word, one of them writing, with no __syncthreads()
+between.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ extern "C" __global__ void neighbours(real* y, const real* x, int count) {
 }
 """
 HINT = """
-The barrier in the loop says: nobody adds before all have loaded. What says that nobody loads the next piece before all
-have added? The second barrier stands at the end of the loop, outside of every condition.
+The barrier in the loop says: nobody adds before all have loaded. What says that nobody loads the next piece before
+all have added? The second barrier stands at the end of the loop, outside of every condition.
 """
 
 

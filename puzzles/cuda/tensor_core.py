@@ -1,16 +1,16 @@
 """A product on tensor cores: which lane holds which number
 
-Tensor cores multiply two small matrices in one instruction of a whole warp: d (16 x 8) += a (16 x 8) b (8 x 8). Each of
-the 32 lanes holds a part of each matrix, a fragment, and the hardware says which part. With g = lane / 4 and t = lane % 4,
-as (row, column) of the matrix:
+Tensor cores multiply two small matrices in one instruction of a whole warp: d (16 x 8) += a (16 x 8) b (8 x 8).
+Each of the 32 lanes holds a part of each matrix, a fragment, and the hardware says which part. With g = lane / 4
+and t = lane % 4, as (row, column) of the matrix:
 
     a[0] (g, t)    a[1] (g + 8, t)    a[2] (g, t + 4)    a[3] (g + 8, t + 4)          rows of a, and k
     b[0] (t, g)    b[1] (t + 4, g)                                                    k, and columns of b
     d[0] (g, 2t)   d[1] (g, 2t + 1)   d[2] (g + 8, 2t)   d[3] (g + 8, 2t + 1)         rows and columns of d
 
-One warp computes c (16 x 8) = a (16 x K) b (K x 8), all by rows: a[row * K + k], b[k * 8 + column], c[row * 8 + column]. K
-is a multiple of 8: go along it in steps of 8, with the same d. mma_tf32(d, a, b) is the instruction. to_tf32(x) makes
-of a float what it takes: a number with 10 bits behind the point instead of 23.
+One warp computes c (16 x 8) = a (16 x K) b (K x 8), all by rows: a[row * K + k], b[k * 8 + column], c[row * 8 +
+column]. K is a multiple of 8: go along it in steps of 8, with the same d. mma_tf32(d, a, b) is the instruction.
+to_tf32(x) makes of a float what it takes: a number with 10 bits behind the point instead of 23.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ extern "C" __global__ void product(float* c, const float* a, const float* b, int
 }
 """
 HINT = """
-left[0] is to_tf32(a[g * K + k + t]), left[1] the same with row g + 8, left[2] and left[3] with k + t + 4. right[0] is
-to_tf32(b[(k + t) * 8 + g]). d[0] goes to c[g * 8 + 2 * t], d[1] one place further, d[2] and d[3] eight rows below.
+left[0] is to_tf32(a[g * K + k + t]), left[1] the same with row g + 8, left[2] and left[3] with k + t + 4. right[0]
+is to_tf32(b[(k + t) * 8 + g]). d[0] goes to c[g * 8 + 2 * t], d[1] one place further, d[2] and d[3] eight rows
+below.
 """
 
 
@@ -80,7 +81,7 @@ def _steps(b: np.ndarray) -> np.ndarray:
 
 MISTAKES = {
     "c": [
-        Mistake("has a[1] and a[2] the wrong way round: a[1] is 8 rows further down, a[2] 4 places further in k.", _swapped),
+        Mistake("has a[1] and a[2] the wrong way round: a[1] is 8 rows further down, a[2] 4 places on in k.", _swapped),
         Mistake("takes b transposed: b[0] is row t (of k), column g.", lambda c, a, b, k: a @ _steps(b)),
         Mistake("is all 0: the fragments of a and b are still to be loaded.", lambda c, a, b, k: np.zeros((16, 8))),
         Mistake("is the product of the first 8 numbers of k alone: add the loop's k to t.",

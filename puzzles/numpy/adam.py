@@ -1,17 +1,17 @@
 """A step of Adam, with its bias correction
 
-m and v are moving averages of the gradient g and of its square. They begin at 0, so after few steps they are too small.
-Step number t = 1, 2, 3 ... is
+m and v are moving averages of the gradient g and of its square. They begin at 0, so after few steps they are too
+small. Step number t = 1, 2, 3 ... is
 
     m = b1 m + (1 - b1) g            m_hat = m / (1 - b1^t)
     v = b2 v + (1 - b2) g^2          v_hat = v / (1 - b2^t)
     param = param - lr m_hat / (sqrt(v_hat) + eps)
 
-Return the new param, m and v, all of the shape of param; leave the arguments as they are. The m and v that you return
-are those of the left column, not the corrected ones: the next step goes on from them.
+Return the new param, m and v, all of the shape of param; leave the arguments as they are. The m and v that you
+return are those of the left column, not the corrected ones: the next step goes on from them.
 
-In the first step m_hat = g and v_hat = g^2: the parameter moves by lr, whatever the size of g. Without the correction
-it would move by lr (1 - b1) / sqrt(1 - b2), which is 15.8 lr for b1 = 0.5, b2 = 0.999.
+In the first step m_hat = g and v_hat = g^2: the parameter moves by lr, whatever the size of g. Without the
+correction it would move by lr (1 - b1) / sqrt(1 - b2), which is 15.8 lr for b1 = 0.5, b2 = 0.999.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def adam_step(param, g, m, v, t, lr, b1, b2, eps):
     return new_param, new_m, new_v
 """
 HINT = """
-t counts from 1, so the first step divides m by 1 - b1 and v by 1 - b2. Write the lines of the statement one after the
-other with names of their own: new_m and new_v first, then the corrected ones, which only the last line uses. eps stands
-outside the root.
+t counts from 1, so the first step divides m by 1 - b1 and v by 1 - b2. Write the lines of the statement one after
+the other with names of their own: new_m and new_v first, then the corrected ones, which only the last line uses.
+eps stands outside the root.
 """
 
 
 def right(param, g, m, v, t, lr, b1, b2, eps):
-    """Return param, m and v by the definition for one number; its moments begin at 0, so the steps before are replayed."""
+    """Return param, m and v by the definition for one number, whose moments begin at 0: it replays earlier steps."""
     found = np.empty((3, param.size))
     for i, number in enumerate(param):
         # Gradients that lead to m and v: t - 1 earlier ones, all alike, and a factor each for the moments (see cases).
@@ -78,7 +78,8 @@ def _step(when=lambda t: t, sign: int = -1, eps_inside: bool = False, first: boo
 
 MISTAKES = {
     "param": [
-        Mistake("takes m and v as they are: divide them by 1 - b1^t and 1 - b2^t first.", _step(first=False, second=False)),
+        Mistake("takes m and v as they are: divide them by 1 - b1^t and 1 - b2^t first.",
+                _step(first=False, second=False)),
         Mistake("corrects v alone: divide m by 1 - b1^t, too.", _step(first=False)),
         Mistake("corrects m alone: divide v by 1 - b2^t, too.", _step(second=False)),
         Mistake("corrects for one step too many: t counts from 1, use it as it is.", _step(lambda t: t + 1)),
@@ -96,8 +97,10 @@ MISTAKES = {
     ],
     "v": [
         Mistake("averages g; it needs the square, g^2.", lambda p, g, m, v, t, lr, b1, b2, eps: b2 * v + (1 - b2) * g),
-        Mistake("uses b1; it has a rate of its own, b2.", lambda p, g, m, v, t, lr, b1, b2, eps: b1 * v + (1 - b1) * g * g),
-        Mistake("has b2 and 1 - b2 the wrong way round.", lambda p, g, m, v, t, lr, b1, b2, eps: (1 - b2) * v + b2 * g * g),
+        Mistake("uses b1; it has a rate of its own, b2.",
+                lambda p, g, m, v, t, lr, b1, b2, eps: b1 * v + (1 - b1) * g * g),
+        Mistake("has b2 and 1 - b2 the wrong way round.",
+                lambda p, g, m, v, t, lr, b1, b2, eps: (1 - b2) * v + b2 * g * g),
         Mistake("squares 1 - b2, too: (1 - b2) g^2.",
                 lambda p, g, m, v, t, lr, b1, b2, eps: b2 * v + ((1 - b2) * g) ** 2),
         Mistake("is the corrected one: return v, the next step goes on from it.",

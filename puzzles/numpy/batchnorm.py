@@ -6,9 +6,9 @@ Forward, for each channel (column) of x (M, C) by itself, with scale (C,) and sh
     rstd  = 1 / sqrt(var + eps)            x_hat = (x - mean) rstd
     y     = scale x_hat + shift
 
-Backward: dy (M, C) holds the derivative of the loss by each number of y. Return dx (M, C), dscale (C,) and dshift (C,).
-dx is the one that most people get wrong: an x_i reaches the loss by its own x_hat_i, and by mean and var it moves all
-the others.
+Backward: dy (M, C) holds the derivative of the loss by each number of y. Return dx (M, C), dscale (C,) and dshift
+(C,). dx is the one that most people get wrong: an x_i reaches the loss by its own x_hat_i, and by mean and var it
+moves all the others.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def batchnorm_backward(dy, x, scale, eps):
     return dx, dscale, dshift
 """
 HINT = """
-dshift = sum of dy over the rows, dscale = sum of dy * x_hat over the rows. The derivative of x_hat_j by x_i is
-rstd ([i = j] - 1/M - x_hat_i x_hat_j / M), where [i = j] is 1 if i = j, else 0. Put it into dx_i = sum over j of
-scale dy_j (that), and two of the sums turn out to be dshift and dscale.
+dshift = sum of dy over the rows, dscale = sum of dy * x_hat over the rows. The derivative of x_hat_j by x_i is rstd
+([i = j] - 1/M - x_hat_i x_hat_j / M), where [i = j] is 1 if i = j, else 0. Put it into dx_i = sum over j of scale
+dy_j (that), and two of the sums turn out to be dshift and dscale.
 """
 
 
@@ -80,7 +80,8 @@ MISTAKES = {
         Mistake("lacks the factor scale.", _dx(1, 1, scaled=False)),
         Mistake("forgets to divide the two sums by M.", _dx(1, 1, divided=False)),
         Mistake("has the sign of the terms of mean and variance the wrong way round.", _dx(-1, -1)),
-        Mistake("lacks the factor rstd.", lambda dy, x, scale, eps: right(dy, x, scale, eps)[0] / _parts(dy, x, scale, eps)[0]),
+        Mistake("lacks the factor rstd.",
+                lambda dy, x, scale, eps: right(dy, x, scale, eps)[0] / _parts(dy, x, scale, eps)[0]),
     ],
     "dscale": [
         Mistake("multiplies dy by x; y = scale x_hat + shift has x_hat.", lambda dy, x, scale, eps: (dy * x).sum(0)),

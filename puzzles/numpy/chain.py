@@ -5,12 +5,12 @@ Forward, with x (N, F) and w (F,), all products element by element:
     h = w * x            (N, F): every row of x times the same w
     y = h * (h + x)      (N, F)
 
-Backward: dy (N, F) holds the derivative of the loss by each number of y. Return dx (N, F) and dw (F,), the derivatives
-of the same loss by x and by w.
+Backward: dy (N, F) holds the derivative of the loss by each number of y. Return dx (N, F) and dw (F,), the
+derivatives of the same loss by x and by w.
 
-Look for the numbers that are used more than once. h is: twice in y. x is: in h, and once more in y. w is: by every row.
-A number that reaches the loss on several ways gets the sum over these ways. A derivative has the shape of what it is
-the derivative by.
+Look for the numbers that are used more than once. h is: twice in y. x is: in h, and once more in y. w is: by every
+row. A number that reaches the loss on several ways gets the sum over these ways. A derivative has the shape of what
+it is the derivative by.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def chain_backward(dy, x, w):
 """
 HINT = """
 Write dh first, the derivative by h. In y = h * (h + x) the first h has the derivative dy * (h + x), the second one
-dy * h: dh is their sum. Then dx has two parts, dh * w by way of h, and dy * h directly. Each row of x meets the same w,
-so dw is the sum of dh * x over the rows.
+dy * h: dh is their sum. Then dx has two parts, dh * w by way of h, and dy * h directly. Each row of x meets the
+same w, so dw is the sum of dh * x over the rows.
 """
 
 

@@ -1,13 +1,16 @@
-"""A transposed convolution in two dimensions, with channels
+"""The backward pass of a transposed convolution in two dimensions
 
-As in the puzzle `paint`, but on pictures. x (N, H, W, C), weight (KH, KW, F, C): note that the output's channels F come
-before the input's C. Every pixel x[n, i, j] paints KH x KW pixels of F channels onto y: at row i stride + p - padding
-and column j stride + q - padding it adds, in each channel f,
+Forward, with x (N, H, W, C) and weight (KH, KW, F, C): note that the output's channels F come before the input's C.
+Every pixel paints: for all n, i, j and all taps p, q
 
-    sum over c of  x[n, i, j, c] weight[p, q, f, c]
+    weight[p, q] @ x[n, i, j], which are F numbers, is added to y[n, i stride + p - padding, j stride + q - padding]
 
-What would fall beyond an edge of y is cut off. y is (N, OH, OW, F), with OH = (H - 1) stride + KH - 2 padding, and OW in
-the same way. Return y. (The backward pass, by x, is the ordinary convolution with the same numbers.)
+if y has such a pixel. Then bias (F,) is added to every pixel. y is (N, OH, OW, F), with OH = (H - 1) stride + KH -
+2 padding, and OW in the same way.
+
+Backward: dy (N, OH, OW, F) holds the derivative of the loss by each number of y. Return dx (N, H, W, C), dweight
+(KH, KW, F, C) and dbias (F,). Plain loops are a good first answer. Without loops over pixels: dx is the ordinary
+convolution of dy with the same weight.
 """
 
 from __future__ import annotations
@@ -16,71 +19,94 @@ import numpy as np
 
 from gpunet import loops
 from puzzles.answer import Case, Mistake
+from puzzles.arrays import Asked
 
-FUNCTION, RESULTS = "conv_transpose2d", ("y",)
+FUNCTION, RESULTS = "conv_transpose2d_backward", ("dx", "dweight", "dbias")
 STUB = """
-def conv_transpose2d(x, weight, stride, padding):
-    y = None  # (N, OH, OW, F)
-    return y
+def conv_transpose2d_backward(dy, x, weight, stride, padding):
+    dx = None  # (N, H, W, C)
+    dweight = None  # (KH, KW, F, C)
+    dbias = None  # (F,)
+    return dx, dweight, dbias
 """
 HINT = """
-Paint on a larger canvas, (N, (H - 1) stride + KH, (W - 1) stride + KW, F), and cut the padding off at the end. Go
-through the taps, not through the pixels: tap p, q of all pixels at once falls on
-canvas[:, p : p + H * stride : stride, q : q + W * stride : stride], and adds x @ weight[p, q].T there, (N, H, W, F).
+Put the pixels that were cut off back as zeros: padded = np.pad(dy, ((0, 0), (padding, padding), (padding, padding),
+(0, 0))). Tap p, q of all pixels of x fell on seen = padded[:, p : p + H * stride : stride, q : q + W * stride :
+stride], (N, H, W, F). So dx gets seen @ weight[p, q], and dweight[p, q] is the sum over n, i, j of seen (F) times x
+(C).
 """
 
 
-def right(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    """Return y by loops."""
-    size = [loops.transposed_size(x.shape[a + 1], weight.shape[a], stride, padding) for a in (0, 1)]
-    pads = (padding, padding), (padding, padding)
-    return loops.conv_transpose2d(x, weight, 0, (stride, stride), pads, (size[0], size[1]))
+def _pads(padding: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (padding, padding), (padding, padding)
+
+
+def right(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> tuple:
+    """Return the three derivatives by loops."""
+    return loops.conv_transpose2d_backward(dy, x, weight, (stride, stride), _pads(padding))
 
 
 def cases() -> list[Case]:
-    """Return cases to follow by hand, and random ones."""
+    """Return a case to follow by hand, and random ones."""
     rng = np.random.default_rng(1)
-    pixels, kernel = np.array([1.0, 2.0]).reshape(1, 1, 2, 1), np.array([1.0, 10.0, 100.0, 1000.0]).reshape(2, 2, 1, 1)
-    found = [
-        Case("x = [1, 2] as a row of two pixels, weight = [[1, 10], [100, 1000]], stride 1, padding 0",
-             (pixels, kernel, 1, 0)),
-        Case("the same with stride 2", (pixels, kernel, 2, 0)),
-    ]  # fmt: skip
-    for N, H, W, C, k, F, stride, padding in ((2, 2, 3, 3, 4, 2, 2, 1), (1, 3, 2, 2, 5, 3, 2, 2), (2, 3, 3, 2, 3, 2, 1, 1)):
-        shapes = (N, H, W, C), (k, k, F, C)
-        words = f"random x {shapes[0]} and weight {shapes[1]}, stride {stride}, padding {padding}"
+    x, weight = np.array([1.0, 2.0]).reshape(1, 1, 2, 1), np.array([1.0, 10.0, 100.0, 1000.0]).reshape(2, 2, 1, 1)
+    dy = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]).reshape(1, 2, 3, 1)
+    words = "dy = [[1, 2, 3], [0, 1, 0]], x = [[1, 2]], weight = [[1, 10], [100, 1000]], stride 1, padding 0"
+    found = [Case(words, (dy, x, weight, 1, 0))]
+    for N, H, C, K, F, stride, padding in ((2, 2, 3, 4, 2, 2, 1), (1, 3, 2, 5, 3, 2, 2), (2, 3, 2, 3, 2, 1, 0)):
+        size = loops.transposed_size(H, K, stride, padding)
+        shapes = (N, size, size, F), (N, H, H, C), (K, K, F, C)
+        words = f"random numbers: x {shapes[1]}, weight {shapes[2]}, stride {stride}, padding {padding}"
         found.append(Case(words, (*(rng.standard_normal(shape) for shape in shapes), stride, padding)))
     return found
 
 
-def _canvas(x: np.ndarray, weight: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
-    """Return y before it is cut; add=False: later taps cover earlier ones."""
-    (N, H, W, _), (KH, KW, F, _) = x.shape, weight.shape
-    canvas = np.zeros((N, (H - 1) * stride + KH, (W - 1) * stride + KW, F))
-    for p, q in np.ndindex(KH, KW):
-        place = slice(None), slice(p, p + H * stride, stride), slice(q, q + W * stride, stride)
-        canvas[place] = (canvas[place] if add else 0) + x @ weight[p, q].T
-    return canvas
-
-
-def _cut(canvas: np.ndarray, padding: int) -> np.ndarray:
-    return canvas[:, padding : canvas.shape[1] - padding, padding : canvas.shape[2] - padding]
-
-
-def _first(canvas: np.ndarray, padding: int) -> np.ndarray:
-    return canvas[:, : canvas.shape[1] - 2 * padding, : canvas.shape[2] - 2 * padding]
-
-
 MISTAKES = {
-    "y": [
-        Mistake("covers paint that is there already: where kernels overlap, paint adds up. Use +=.",
-                lambda x, w, s, p: _cut(_canvas(x, w, s, add=False), p)),
-        Mistake("is not cut: take `padding` rows and columns off at each side.", lambda x, w, s, p: _canvas(x, w, s)),
-        Mistake("is cut at the end alone: the first `padding` rows and columns go, too.",
-                lambda x, w, s, p: _first(_canvas(x, w, s), p)),
-        Mistake("has the kernel turned round: tap p, q falls on row i stride + p, not on the mirrored one.",
-                lambda x, w, s, p: right(x, w[::-1, ::-1], s, p)),
+    "dx": [
+        Mistake("has the kernel turned round: dx reads dy through the kernel as it is.",
+                lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
         Mistake("has rows and columns of the kernel mixed up: p counts rows, q counts columns.",
-                lambda x, w, s, p: right(x, w.transpose(1, 0, 2, 3), s, p)),
-    ]
+                lambda dy, x, w, s, p: right(dy, x, w.transpose(1, 0, 2, 3), s, p)[0]),
+        Mistake("is that of the last tap alone: the ways by all taps add up. Use +=.",
+                lambda dy, x, w, s, p: right(dy, x, w * _last(w), s, p)[0]),
+        Mistake("forgets the padding: tap 0, 0 of pixel 0, 0 falls on row -padding.",
+                lambda dy, x, w, s, p: right(dy, x, w, s, 0)[0]),
+    ],
+    "dweight": [
+        Mistake("is that of the first picture alone: all pictures use the weight.",
+                lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
+        Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",
+                lambda dy, x, w, s, p: right(dy, x, w, s, p)[1] / len(x)),
+        Mistake("has its channels in the order C, F; weight has F before C.",
+                lambda dy, x, w, s, p: right(dy, x, w, s, p)[1].swapaxes(2, 3)),
+        Mistake("is turned round: tap p, q of pixel i, j falls on row i stride + p - padding.",
+                lambda dy, x, w, s, p: right(dy, x, w, s, p)[1][::-1, ::-1]),
+        Mistake("forgets the padding: tap 0, 0 of pixel 0, 0 falls on row -padding.",
+                lambda dy, x, w, s, p: right(dy, x, w, s, 0)[1]),
+    ],
+    "dbias": [
+        Mistake("is summed over the pictures alone: every pixel of y has the bias, too.",
+                lambda dy, x, w, s, p: dy.sum(0)),
+        Mistake("is summed over the pixels alone: every picture has the bias, too.",
+                lambda dy, x, w, s, p: dy.sum((1, 2))),
+        Mistake("is the mean; the ways of all pictures and pixels add up: take the sum.",
+                lambda dy, x, w, s, p: dy.mean((0, 1, 2))),
+    ],
 }  # fmt: skip
+
+
+def _last(weight: np.ndarray) -> np.ndarray:
+    """Return 1 for the last tap and 0 for all others."""
+    KH, KW = weight.shape[:2]
+    return (np.arange(KH * KW) == KH * KW - 1).reshape(KH, KW, 1, 1)
+
+
+def layer(solve):
+    """Return the layer and the x for the gradient check: k4 s2 p1."""
+    rng = np.random.default_rng(2)
+    return Asked(
+        lambda x, weight, bias: loops.conv_transpose2d(x, weight, bias, (2, 2), _pads(1), (4, 6)),
+        lambda dy, x, weight, bias: solve(dy, x, weight, 2, 1),
+        weight=rng.standard_normal((4, 4, 2, 3)),
+        bias=rng.standard_normal(2),
+    ), rng.standard_normal((2, 2, 3, 3))

@@ -2,13 +2,14 @@
 
 Forward, with x (N, H, W, C), weight (KH, KW, C, F) and bias (F,):
 
-    y[n, i, j, f] = bias[f] + sum over p, q, c of  x[n, i stride + p - padding, j stride + q - padding, c] weight[p, q, c, f]
+    y[n, i, j, f] = bias[f] + sum over p, q, c of  x[n, h, w, c] weight[p, q, c, f],
+                    with h = i stride + p - padding, w = j stride + q - padding
 
-x counts as 0 beyond its edges, where the first `padding` rows and columns of zeros lie. Backward: dy (N, OH, OW, F) holds
-the derivative of the loss by each number of y. Return dx (N, H, W, C), dweight (KH, KW, C, F) and dbias (F,).
+x counts as 0 beyond its edges, where the first `padding` rows and columns of zeros lie. Backward: dy (N, OH, OW, F)
+holds the derivative of the loss by each number of y. Return dx (N, H, W, C), dweight (KH, KW, C, F) and dbias (F,).
 
-Plain loops are a good first answer: visit each product x * weight of the forward pass again. dy times the one factor is
-what the other factor gets.
+Plain loops are a good first answer: visit each product x * weight of the forward pass again. dy times the one
+factor is what the other factor gets.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def conv2d_backward(dy, x, weight, stride, padding):
     return dx, dweight, dbias
 """
 HINT = """
-Pad x first, and make dpadded, zeros of the shape of the padded x. For each tap p, q the pixels that it saw are
-rows = slice(p, p + OH * stride, stride), and columns in the same way. Then weight[p, q] gets the sum over n, i, j of
+Pad x first, and make dpadded, zeros of the shape of the padded x. For each tap p, q the pixels that it saw are rows
+= slice(p, p + OH * stride, stride), and columns in the same way. Then weight[p, q] gets the sum over n, i, j of
 padded[:, rows, columns] (N, OH, OW, C) times dy (N, OH, OW, F), and dpadded[:, rows, columns] gets, by +=, dy @
 weight[p, q].T. Windows overlap, so nothing but += is right. At the end the padding of dpadded is cut off.
 """
@@ -58,7 +59,9 @@ def cases() -> list[Case]:
     return found
 
 
-def _dpadded(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, padding: int, add: bool = True) -> np.ndarray:
+def _dpadded(
+    dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, padding: int, add: bool = True
+) -> np.ndarray:
     """Return dx with its padding; add=False: each tap overwrites what the taps before it have left."""
     N, H, W, C = x.shape
     dpadded = np.zeros((N, H + 2 * padding, W + 2 * padding, C))
@@ -78,15 +81,15 @@ MISTAKES = {
         Mistake("overwrites: windows overlap, so what a pixel gets from several places adds up. Use +=.",
                 lambda dy, x, w, s, p: _cut(_dpadded(dy, x, w, s, p, add=False), p)),
         Mistake("has the padding on still: cut `padding` rows and columns off each side.", _dpadded),
-        Mistake("cuts the padding off at the end alone: what lies at place 0 of dx is place `padding` of the padded one.",
+        Mistake("is cut at the end alone: place 0 of dx is place `padding` of the padded one.",
                 lambda dy, x, w, s, p: _dpadded(dy, x, w, s, p)[:, : x.shape[1], : x.shape[2]]),
-        Mistake("has the kernel turned round: forward put tap p, q on pixel i stride + p, and backward visits the same pairs.",
+        Mistake("has the kernel turned round: tap p, q saw row i stride + p, and backward visits the same pairs.",
                 lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
     ],
     "dweight": [
         Mistake("is that of the first picture alone: all pictures use the weight.",
                 lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
-        Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the plain sum.",
+        Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",
                 lambda dy, x, w, s, p: right(dy, x, w, s, p)[1] / len(x)),
         Mistake("is turned round: tap p, q saw pixel i stride + p - padding.",
                 lambda dy, x, w, s, p: right(dy, x, w, s, p)[1][::-1, ::-1]),

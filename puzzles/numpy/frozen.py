@@ -11,9 +11,10 @@ backward through D on its way to G. Write that step with the layers and the opti
     optimizer.zero_grad()                                 forgets the gradients of G's parameters
     optimizer.step()                                      trains G by its gradients
 
-The trap: after your step D has to be what it was. Its weights may not move, it may keep no gradients of this step (its
-own next step would add them up), and it may not stay frozen. `with D.frozen():` is a block in which D computes no
-gradients of its parameters. Gradients of G from an earlier step may still be there when yours begins. Return the loss.
+The trap: after your step D has to be what it was. Its weights may not move, it may keep no gradients of this step
+(its own next step would add them up), and it may not stay frozen. `with D.frozen():` is a block in which D computes
+no gradients of its parameters. Gradients of G from an earlier step may still be there when yours begins. Return the
+loss.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _of_G(found: list[np.ndarray]) -> tuple[bool, str]:
 def _of_D(D: Any, before: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bool, str]]:
     parameters = D.parameters()
     kept = _same([p.data for p in parameters], [data for data, _ in before])
-    weights = "D's weights are what they were." if kept else "D's weights have moved: the optimiser of G holds G's alone."
+    weights = "D's weights are what they were." if kept else "D's weights have moved: only G may be trained here."
     if any(p.grad is None for p in parameters):
         same, gradients = False, "D's own gradients are gone: leave them as they are. In D.frozen() D computes none."
     else:

@@ -1,16 +1,16 @@
 """im2col: a convolution's patches as the rows of a matrix
 
-A convolution lays its kernel of KH x KW pixels over the picture, and moves it by `stride` pixels from one place to the
-next. What it sees at a place is a patch: KH KW C numbers. Return all patches as the rows of one matrix; then the whole
-convolution is a matrix product, columns @ weight.reshape(KH * KW * C, F).
+A convolution lays its kernel of KH x KW pixels over the picture, and moves it by `stride` pixels from one place to
+the next. What it sees at a place is a patch: KH KW C numbers. Return all patches as the rows of one matrix; then
+the whole convolution is a matrix product, columns @ weight.reshape(KH * KW * C, F).
 
     x        (N, H, W, C): pictures, rows, columns, channels
     padding  so many rows and columns of zeros are put on all four sides first
     columns  (N * OH * OW, KH * KW * C), with OH = (H + 2 padding - KH) // stride + 1, OW in the same way
 
 Rows of the matrix come in the order picture, row, column of the result: n, i, j. The numbers of a patch come in the
-order row, column, channel: p, q, c. So columns[n i j, p q c] = x[n, i stride + p - padding, j stride + q - padding, c],
-or 0 beyond the edge.
+order row, column, channel: p, q, c. So columns[n i j, p q c] = x[n, i stride + p - padding, j stride + q - padding,
+c], or 0 beyond the edge.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ def im2col(x, kh, kw, stride, padding):
     return columns
 """
 HINT = """
-np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) puts zeros around the pictures alone. Make an array
-of shape (N, OH, OW, KH, KW, C), and fill it for one pair p, q at a time: the pixels that tap p, q sees at all places are
-padded[:, p : p + OH * stride : stride, q : q + OW * stride : stride]. reshape makes a matrix of it at the end.
+np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) puts zeros around the pictures alone. Make an
+array of shape (N, OH, OW, KH, KW, C), and fill it for one pair p, q at a time: the pixels that tap p, q sees at all
+places are padded[:, p : p + OH * stride : stride, q : q + OW * stride : stride]. reshape makes a matrix of it at
+the end.
 """
 
 
@@ -69,7 +70,8 @@ def _matrix(six: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 
 MISTAKES = {
     "columns": [
-        Mistake("leaves the padding out.", lambda x, kh, kw, s, p: right(x, kh, kw, s, 0) if min(x.shape[1:3]) >= kh else 0),
+        Mistake("leaves the padding out.",
+                lambda x, kh, kw, s, p: right(x, kh, kw, s, 0) if min(x.shape[1:3]) >= kh else 0),
         Mistake("has the numbers of a patch in the order channel, row, column; the channel comes last.",
                 lambda *args: _matrix(_six(*args), (0, 1, 2, 5, 3, 4))),
         Mistake("has the numbers of a patch in the order column, row, channel; the row comes first.",
@@ -77,7 +79,7 @@ MISTAKES = {
         Mistake("has its rows in the order picture, column, row; the row comes first.",
                 lambda *args: _matrix(_six(*args), (0, 2, 1, 3, 4, 5))),
         Mistake("is transposed: a patch is a row of the matrix.", lambda *args: right(*args).T),
-        Mistake("is reshaped from an array with the taps in front: transpose it to n, i, j, p, q, c before the reshape.",
+        Mistake("is reshaped from an array with the taps in front: transpose it to n, i, j, p, q, c first.",
                 lambda *args: _six(*args).transpose(3, 4, 0, 1, 2, 5).reshape(right(*args).shape)),
         Mistake("moves the kernel by one pixel; it should move by `stride`.", lambda *args: _steps_of_one(*args)),
     ]

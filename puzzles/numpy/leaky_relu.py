@@ -42,7 +42,7 @@ def cases() -> list[Case]:
     shape = 2, 3, 4, 2
     return [
         Case("dy = [1, -2, 3, -4, 5], x = [2, 3, -1, -2, 0], slope = 0.2", (dy, x, SLOPE)),
-        Case("random dy and x (2, 3, 4, 2), slope = 0.1", (rng.standard_normal(shape), rng.standard_normal(shape), 0.1)),
+        Case("random dy and x (2, 3, 4, 2), slope 0.1", (rng.standard_normal(shape), rng.standard_normal(shape), 0.1)),
         Case("random dy and x (6,), slope = 0: the ReLU", (rng.standard_normal(6), rng.standard_normal(6), 0.0)),
     ]
 

@@ -27,8 +27,8 @@ def linear_backward(dy, x, weight):
 """
 HINT = """
 x[n, c] goes into every output f of its row, each time multiplied by weight[c, f]: so dx[n, c] is the sum over f of
-dy[n, f] weight[c, f], which is a product of dy (N, F) and the transposed weight (F, C). weight[c, f] is used by every
-row n, and so is bias[f].
+dy[n, f] weight[c, f], which is a product of dy (N, F) and the transposed weight (F, C). weight[c, f] is used by
+every row n, and so is bias[f].
 """
 right = loops.linear_backward
 
@@ -46,7 +46,8 @@ def cases() -> list[Case]:
 
 MISTAKES = {
     "dx": [
-        Mistake("multiplies by weight where it needs the transposed one, weight.T.", lambda dy, x, weight: _or_none(dy, weight)),
+        Mistake("multiplies by weight where it needs the transposed one, weight.T.",
+                lambda dy, x, weight: _or_none(dy, weight)),
         Mistake("is the mean over the outputs; the ways through all outputs add up.",
                 lambda dy, x, weight: dy @ weight.T / weight.shape[1]),
     ],

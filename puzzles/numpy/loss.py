@@ -1,13 +1,13 @@
 """A loss from logits that does not overflow, and its gradient
 
-D's answer about a picture is a logit x, any real number. p = sigmoid(x) = 1 / (1 + exp(-x)) is the probability that it
-stands for, and t, the target, is 1 for a real picture and 0 for a made one. The loss of one answer is
+D's answer about a picture is a logit x, any real number. p = sigmoid(x) = 1 / (1 + exp(-x)) is the probability that
+it stands for, and t, the target, is 1 for a real picture and 0 for a made one. The loss of one answer is
 
     -t log p - (1 - t) log(1 - p)
 
 and the loss of a batch is the mean over all its answers. Given logits (N, 1) and the number t, return the loss and
-dlogits (N, 1), its derivative by each logit. Both have to be right for logits of 1000 and -1000, too: there exp(1000)
-overflows, and the plain formula asks for the logarithm of 0. No number may be nan or inf.
+dlogits (N, 1), its derivative by each logit. Both have to be right for logits of 1000 and -1000, too: there
+exp(1000) overflows, and the plain formula asks for the logarithm of 0. No number may be nan or inf.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def bce_with_logits(logits, t):
     return loss, dlogits
 """
 HINT = """
-Put p into the formula and simplify: the loss of one answer is log(1 + exp(x)) - t x. For x > 0 write log(1 + exp(x)) as
-x + log(1 + exp(-x)), so that exp never gets a large number: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))) is both.
-The derivative of one answer's loss is p - t; p, too, can be had from exp(-|x|). A mean over N answers divides each of
-their derivatives by N.
+Put p into the formula and simplify: the loss of one answer is log(1 + exp(x)) - t x. For x > 0 write log(1 +
+exp(x)) as x + log(1 + exp(-x)), so that exp never gets a large number: np.maximum(x, 0) +
+np.log1p(np.exp(-np.abs(x))) is both. The derivative of one answer's loss is p - t; p, too, can be had from
+exp(-|x|). A mean over N answers divides each of their derivatives by N.
 """
 
 
@@ -83,9 +83,10 @@ MISTAKES = {
                 lambda x, t: right(x, t)[1] * x.size),
         Mistake("has the wrong sign: where p is above the target, a larger logit makes the loss larger.",
                 lambda x, t: -right(x, t)[1]),
-        Mistake("is multiplied by p (1 - p): that is the derivative of half a squared distance of p. The logarithm takes "
-                "this factor away.", lambda x, t: right(x, t)[1] * _p(x) * (1 - _p(x))),
-        Mistake("takes the logit for the probability: it is (p - t) / N, not (x - t) / N.", lambda x, t: (x - t) / x.size),
+        Mistake("is multiplied by p (1 - p), the sigmoid's slope: with this loss it cancels, p - t is left.",
+                lambda x, t: right(x, t)[1] * _p(x) * (1 - _p(x))),
+        Mistake("takes the logit for the probability: it is (p - t) / N, not (x - t) / N.",
+                lambda x, t: (x - t) / x.size),
     ],
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """A solution of the puzzle `chain`."""
 
+
 def chain_backward(dy, x, w):
     h = w * x
     dh = dy * (h + x) + dy * h  # the two ways of h

@@ -3,10 +3,13 @@
 import numpy as np
 
 
-def conv_transpose2d(x, weight, stride, padding):
-    (N, H, W, _), (KH, KW, F, _) = x.shape, weight.shape
-    canvas = np.zeros((N, (H - 1) * stride + KH, (W - 1) * stride + KW, F))
+def conv_transpose2d_backward(dy, x, weight, stride, padding):
+    (_, H, W, _), (KH, KW, _, _) = x.shape, weight.shape
+    padded = np.pad(dy, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    dx, dweight = np.zeros(x.shape), np.empty(weight.shape)
     for p in range(KH):
         for q in range(KW):
-            canvas[:, p : p + H * stride : stride, q : q + W * stride : stride] += x @ weight[p, q].T
-    return canvas[:, padding : canvas.shape[1] - padding, padding : canvas.shape[2] - padding]
+            seen = padded[:, p : p + H * stride : stride, q : q + W * stride : stride]  # (N, H, W, F)
+            dx += seen @ weight[p, q]
+            dweight[p, q] = np.tensordot(seen, x, axes=((0, 1, 2), (0, 1, 2)))
+    return dx, dweight, dy.sum(axis=(0, 1, 2))

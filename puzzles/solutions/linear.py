@@ -1,5 +1,6 @@
 """A solution of the puzzle `linear`."""
 
+
 def linear_backward(dy, x, weight):
     dx = dy @ weight.T
     dweight = x.T @ dy

@@ -4,7 +4,8 @@ import numpy as np
 
 
 def paint(x, w, stride, padding):
-    strip = np.zeros((len(x) - 1) * stride + len(w))
-    for i, number in enumerate(x):
-        strip[i * stride : i * stride + len(w)] += number * w
+    (n, _), (K, F, _) = x.shape, w.shape
+    strip = np.zeros(((n - 1) * stride + K, F))
+    for i in range(n):
+        strip[i * stride : i * stride + K] += w @ x[i]
     return strip[padding : len(strip) - padding]
