@@ -10,7 +10,11 @@ from drawings.parts import BLUE, GREEN, GREY, INK, ORANGE, Rectangle, arrow, bla
 
 from gpunet import loops
 
-SOURCES = {name: ["gpunet/loops/conv.py"] for name in ("lessons/convolution", "lessons/painting", "lessons/coverage")}
+SOURCES = {
+    "lessons/convolution": ["gpunet/loops/conv.py"],
+    "lessons/painting": ["gpunet/loops/conv.py"],
+    "lessons/coverage": ["gpunet/loops/conv.py"],
+}
 LINE, TAPS = np.array([1, 0, -1, 2]), np.array([1, 2, 3, 4])  # of lesson 3
 PICTURE = np.array([[0, 0, 3, 3], [0, 0, 3, 3], [0, 1, 3, 3], [1, 1, 3, 3]])
 EDGES = np.array([[-1, 0, 1]] * 3)
