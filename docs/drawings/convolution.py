@@ -1,4 +1,4 @@
-"""The pictures of lessons 3 and 4: windows with numbers, strokes of paint, and how often each pixel is painted."""
+"""The pictures of lessons 3 and 4: windows, strokes of paint, how often pixels are painted; and fold.png."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ SOURCES = {
 }
 LINE, TAPS = np.array([1, 0, -1, 2]), np.array([1, 2, 3, 4])  # of lesson 3
 PICTURE = np.array([[0, 0, 3, 3], [0, 0, 3, 3], [0, 1, 3, 3], [1, 1, 3, 3]])
+PURPLE = "#8a5fb0"
 EDGES = np.array([[-1, 0, 1]] * 3)
 PAIR = np.array([2, 3])  # of lesson 4
 SQUARE = np.array([[1, 2], [3, 4]])
@@ -128,12 +129,12 @@ def line_of_paint(ax: Any) -> None:
         ax.text(middle, 6.35, "cut off", ha="center", va="center", fontsize=10, color="#666666")
     outline(ax, 3.7, 5.0, 4, 1, GREEN)
     ax.text(5.7, 6.4, f"y = ({', '.join(map(str, whole[1:5]))})", ha="center", va="center", fontsize=12, color=GREEN)
-    ax.text(4.7, 7.3, "each number paints (1, 2, 3, 4) times itself", ha="center", fontsize=10.5, color=INK)
+    ax.text(4.7, 7.3, "each number is multiplied by the kernel (1, 2, 3, 4)", ha="center", fontsize=10.5, color=INK)
 
 
 def strokes(ax: Any) -> None:
     """Draw the strokes of SQUARE in four colours, the kernel, and what they add up to."""
-    colours = {(0, 0): BLUE, (0, 1): ORANGE, (1, 0): GREEN, (1, 1): "#8a5fb0"}
+    colours = {(0, 0): BLUE, (0, 1): ORANGE, (1, 0): GREEN, (1, 1): PURPLE}
     one = SQUARE[None, :, :, None], ROUND[:, :, None, None]
     y = loops.conv_transpose2d(*one, 0, (2, 2), ((0, 0), (0, 0)), (5, 5))[0, :, :, 0]
     for (i, j), colour in colours.items():
@@ -167,4 +168,25 @@ def coverage(place: Path) -> None:
     save(figure, place)
 
 
-FIGURES = {"lessons/convolution": convolution, "lessons/painting": painting, "lessons/coverage": coverage}
+def fold(place: Path) -> None:
+    """A window of k4 s2 in four colours, and the four additions that place the taps of all 3 x 3 windows."""
+    figure, axes = plt.subplots(1, 5, figsize=(14, 3.2))
+    colours = {(0, 0): BLUE, (0, 1): ORANGE, (1, 0): GREEN, (1, 1): PURPLE}
+    for ax in axes:
+        for i, j in np.ndindex(8, 8):
+            ax.add_patch(Rectangle((j, i), 1, 1, fill=False, edgecolor=GREY, linewidth=0.6))
+    sheet(axes[0], 8, 8, "the middle window: 16 taps\nin 4 groups of 2 x 2")
+    for (i, j), colour in colours.items():
+        axes[0].add_patch(Rectangle((2 + 2 * j, 2 + 2 * i), 2, 2, facecolor=colour, alpha=0.45, edgecolor="none"))
+    outline(axes[0], 2, 2, 4, 4, INK)
+    for number, (ax, ((i, j), colour)) in enumerate(zip(axes[1:], colours.items(), strict=True), 1):
+        sheet(ax, 8, 8, f"addition {number}: this group\nof all 3 x 3 windows")
+        for row, column in np.ndindex(3, 3):
+            corner = 2 * (column + j), 2 * (row + i)
+            ax.add_patch(Rectangle(corner, 2, 2, facecolor=colour, alpha=0.45, edgecolor="white", linewidth=3))
+        outline(ax, 2 + 2 * j, 2 + 2 * i, 2, 2, INK)
+    figure.tight_layout()
+    save(figure, place)
+
+
+FIGURES = {"fold": fold, "lessons/convolution": convolution, "lessons/painting": painting, "lessons/coverage": coverage}
