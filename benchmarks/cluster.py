@@ -37,6 +37,7 @@ GPU, PRECISION = next(gpu for gpu in GPUS if gpu.name == "H100 SXM"), "bf16"
 CPU_MS = 591.0  # a step of 64 pictures on two cores, as docs/speed.md has it (benchmarks.step)
 BUCKET = FLOAT * gradients.BUCKET  # bytes of gradients that travel together
 SMALL = (16, 16)  # bytes of the sums at the end of a step: the numbers of the log, and whether a rank wants to stop
+LINKS = (NVLINK, INFINIBAND, ETHERNET, GIGABIT)
 BATCHES = (16, 64, 256, 1024)  # pictures of a rank
 WHOLE = (1024, 4096, 16384)  # pictures of all ranks
 KEPT, MOST = 0.9, 2**20  # the efficiency that is asked for, and the largest batch that is tried
@@ -216,6 +217,12 @@ def step_table(cpu_ms: float, markdown: bool) -> str:
     return table(["64 pictures on", "step, ms", "D's backward pass, ms", "G's, ms"], rows, markdown)
 
 
+def links_table(markdown: bool) -> str:
+    """Return the links: their published bandwidth, and the time of a message, which is assumed."""
+    rows = [[link.name, f"{link.gigabytes:g}", f"{1e6 * link.latency:g}"] for link in LINKS]
+    return table(["link", "GB/s, in one direction", "microseconds of a message"], rows, markdown)
+
+
 def shown(number: float) -> str:
     """Return a number with three digits that count: 0.0612, 1.02, 591."""
     decimals = max(0, SHOWN_DIGITS - 1 - math.floor(math.log10(number)))
@@ -225,12 +232,10 @@ def shown(number: float) -> str:
 def report(cpu_ms: float = CPU_MS, markdown: bool = False) -> str:
     """Return all tables, with the words between them."""
     d, g = (size / 1e6 for size in gradient_bytes())
-    links = ", ".join(f"{each.name} {each.gigabytes:g} GB/s and {1e6 * each.latency:g} us"
-                      for each in (NVLINK, INFINIBAND, ETHERNET, GIGABIT))  # fmt: skip
     return "\n\n".join([
         f"A model, no measurement but that of the {cpu_ms:g} ms. Gradients of a step: D's {d:.1f} MB and G's "
-        f"{g:.1f} MB, in buckets of {BUCKET / 2**20:g} MiB.\nLinks, in one direction, and the time of a message: "
-        f"{links}.",
+        f"{g:.1f} MB,\nin buckets of {BUCKET / 2**20:g} MiB.",
+        links_table(markdown),
         step_table(cpu_ms, markdown),
         f"Efficiency by the pictures of a rank, and the least batch that keeps {KEPT:.0%}: of a rank, of all ranks.",
         cost_table((*GPU_CLUSTERS, *CPU_CLUSTERS), cpu_ms, markdown),
