@@ -100,6 +100,7 @@ LEFT_OUT = {
     r"\.venv/bin/pre-commit install": "changes the git repository",
     r"dcgan-": "needs an installation (that the package has the command is tested)",
     r"python -m benchmarks\.launches --write": "writes into the checkout; tests/benchmarks/test_launches.py tests it",
+    r"python -m benchmarks\.cluster --write": "writes into the checkout; tests/benchmarks/test_cluster.py tests it",
     r"python docs/": "writes into the checkout; tests/docs/test_pictures.py tests it",
     r"python -m dcgan\.measure .*\.onnx": "needs a file that PyTorch makes",
     r"tensorboard": "is a server, and a program of others",
