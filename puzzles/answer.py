@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+Trying = Callable[[str], AbstractContextManager]  # within the block the reader's code runs, and its time counts
 SMALL = 16  # an array of up to so many numbers is shown whole
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def judged(puzzle, text, tmp_path):
     path = tmp_path / puzzle.file_name
     path.write_text(text)
     try:
-        solved, lines = arrays.judge(puzzle.page(), child.Code(path, lambda at: None), lambda at: None)
+        solved, lines = arrays.judge(puzzle.page(), child.Code(path, contextlib.nullcontext), contextlib.nullcontext)
     except Stopped as stopped:
         return False, str(stopped)
     return solved, "\n".join(lines)
