@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv_transpose2d_backward", ("dx", "dweight", "dbias")
@@ -63,6 +63,7 @@ def cases() -> list[Case]:
 
 MISTAKES = {
     "dx": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(wrapped(dy, p, (1, 2)), x, w, s, 0)[0]),
         Mistake("has the kernel turned round: dx reads dy through the kernel as it is.",
                 lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
         Mistake("has rows and columns of the kernel mixed up: p counts rows, q counts columns.",
@@ -73,6 +74,7 @@ MISTAKES = {
                 lambda dy, x, w, s, p: right(dy, x, w, s, 0)[0]),
     ],
     "dweight": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(wrapped(dy, p, (1, 2)), x, w, s, 0)[1]),
         Mistake("is that of the first picture alone: all pictures use the weight.",
                 lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
         Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",

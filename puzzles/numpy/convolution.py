@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv2d_backward", ("dx", "dweight", "dbias")
@@ -76,8 +76,19 @@ def _cut(padded: np.ndarray, padding: int) -> np.ndarray:
     return padded[:, padding : padded.shape[1] - padding, padding : padded.shape[2] - padding]
 
 
+def _from_the_end(padded: np.ndarray, padding: int) -> np.ndarray:
+    """Return dx where what belongs to the zeros in front is added to the last rows and columns."""
+    for axis in (1, 2):
+        padded = np.moveaxis(padded, axis, 0)
+        inside = padded[padding : len(padded) - padding].copy()
+        inside[len(inside) - padding :] += padded[:padding]
+        padded = np.moveaxis(inside, 0, axis)
+    return padded
+
+
 MISTAKES = {
     "dx": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: _from_the_end(_dpadded(dy, x, w, s, p), p)),
         Mistake("overwrites: windows overlap, so what a pixel gets from several places adds up. Use +=.",
                 lambda dy, x, w, s, p: _cut(_dpadded(dy, x, w, s, p, add=False), p)),
         Mistake("has the padding on still: cut `padding` rows and columns off each side.", _dpadded),
@@ -87,6 +98,7 @@ MISTAKES = {
                 lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
     ],
     "dweight": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(dy, wrapped(x, p, (1, 2)), w, s, 0)[1]),
         Mistake("is that of the first picture alone: all pictures use the weight.",
                 lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
         Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 
 FUNCTION, RESULTS = "im2col", ("columns",)
 STUB = """
@@ -70,6 +70,7 @@ def _matrix(six: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 
 MISTAKES = {
     "columns": [
+        Mistake(f"is wrong {NEGATIVE}", lambda x, kh, kw, s, p: right(wrapped(x, p, (1, 2)), kh, kw, s, 0)),
         Mistake("leaves the padding out.",
                 lambda x, kh, kw, s, p: right(x, kh, kw, s, 0) if min(x.shape[1:3]) >= kh else 0),
         Mistake("has the numbers of a patch in the order channel, row, column; the channel comes last.",

@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake
 
 FUNCTION, RESULTS = "paint", ("y",)
 STUB = """
@@ -70,8 +70,17 @@ def strip(x: np.ndarray, w: np.ndarray, stride: int, add: bool = True, apart: in
     return y
 
 
+def _from_the_end(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
+    """Return y where the first places that should be cut off are counted from the end."""
+    whole = strip(x, w, stride)
+    y = whole[padding : len(whole) - padding]
+    y[len(y) - padding :] += whole[:padding]
+    return y
+
+
 MISTAKES = {
     "y": [
+        Mistake(f"is wrong {NEGATIVE}", _from_the_end),
         Mistake("covers paint that is there already: where strokes overlap, they add up. Use +=.",
                 lambda x, w, s, p: strip(x, w, s, add=False)[p : (len(x) - 1) * s + len(w) - p]),
         Mistake("is not cut: take `padding` places off at either end.", lambda x, w, s, p: strip(x, w, s)),

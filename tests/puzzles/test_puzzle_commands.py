@@ -112,8 +112,9 @@ def test_a_damaged_list_of_solved_puzzles_ends_in_one_line(text, run, here):
 
 ENDS = [  # a reader's file, parts of what is said of it
     ("def linear_backward(dy, x, weight)\n    pass", ["linear.py, line 1: expected ':'"]),
-    ("def linear_backward(dy, x, weight):\n    print('hello')\n    return dy @ x.T @ x @ x, 0, 0",
-     ["hello\n", "linear.py, line 3: ValueError: matmul", "\n    return dy @ x.T @ x @ x, 0, 0\n    called with dy (2, 1), x (2, 2), weight (2, 1)\n"]),
+    ("def linear_backward(dy, x, weight):\n    print('hello')\n    return dy @ x @ x, 0, 0",
+     ["hello\n", "linear.py, line 3: ValueError: matmul",
+      "\n    return dy @ x @ x, 0, 0\n    called with dy (2, 1), x (2, 2), weight (2, 1)\n"]),
     ("import nothing_of_that_name", ["linear.py, line 1: ModuleNotFoundError: No module named 'nothing_of_that_name'"]),
     ("def linear_backward(dy, x, weight):\n    while True:\n        pass",
      ["linear.py did not end within 0.5 s; it was in line ", ": is there an endless loop? (dy = [[1], [2]]"]),
