@@ -100,6 +100,8 @@ def _in_another_way(found: Sequence[Any], right: Sequence[Any], tolerance: float
     if not all(close(f, factor * r, tolerance) for factor, (f, r) in zip(factors, pairs, strict=True)):
         return ""
     if not np.allclose(factors, factors[0]):
+        if min(f.size for f, _ in pairs) == 1:  # a single number always is a factor times another one
+            return ""
         return f"is right but for a factor in each case: {', '.join(f'{factor:.4g}' for factor in factors)}."
     return "has the wrong sign." if np.isclose(factors[0], -1) else f"is {factors[0]:.4g} times what it should be."
 

@@ -19,7 +19,7 @@ from types import ModuleType
 
 from puzzles import arrays, kernels
 from puzzles.answer import Stopped, Trying
-from puzzles.table import named
+from puzzles.table import Puzzle, named
 
 MEMORY = 8 << 30  # bytes of addresses that this process may take
 
@@ -27,7 +27,6 @@ MEMORY = 8 << 30  # bytes of addresses that this process may take
 def main(arguments: Sequence[str]) -> int:
     """Judge a file and write the report."""
     name, file, folder, limit = arguments
-    puzzle, path = named(name), Path(file)
     _limit_memory()
     with open(Path(folder, "trace.txt"), "w") as trace:
         faulthandler.enable(trace)
@@ -42,15 +41,18 @@ def main(arguments: Sequence[str]) -> int:
             finally:
                 faulthandler.cancel_dump_traceback_later()
 
-        try:
-            if puzzle.kind == "cuda":
-                solved, lines = kernels.judge(puzzle.page(), path, trying)
-            else:
-                solved, lines = arrays.judge(puzzle.page(), Code(path, trying), trying)
-        except Stopped as stopped:
-            solved, lines = False, [str(stopped)]
+        solved, lines = _judged(named(name), Path(file), trying)
         Path(folder, "report.json").write_text(json.dumps({"solved": solved, "lines": lines}), "utf-8")
     return 0
+
+
+def _judged(puzzle: Puzzle, path: Path, trying: Trying) -> tuple[bool, list[str]]:
+    try:
+        if puzzle.kind == "cuda":
+            return kernels.judge(puzzle.page(), path, trying)
+        return arrays.judge(puzzle.page(), Code(path, trying), trying)
+    except Stopped as stopped:
+        return False, [str(stopped)]
 
 
 def _limit_memory() -> None:
