@@ -110,4 +110,7 @@ def _quoted(line: str | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # Ctrl-C: the command that started this process says so
+        sys.exit(130)

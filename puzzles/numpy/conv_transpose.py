@@ -5,8 +5,9 @@ Every pixel paints: for all n, i, j and all taps p, q
 
     weight[p, q] @ x[n, i, j], which are F numbers, is added to y[n, i stride + p - padding, j stride + q - padding]
 
-if y has such a pixel. Then bias (F,) is added to every pixel. y is (N, OH, OW, F), with OH = (H - 1) stride + KH -
-2 padding, and OW in the same way.
+if y has such a pixel. Then bias (F,) is added to every pixel. y is (N, OH, OW, F):
+
+    OH = (H - 1) stride + KH - 2 padding        OW = (W - 1) stride + KW - 2 padding
 
 Backward: dy (N, OH, OW, F) holds the derivative of the loss by each number of y. Return dx (N, H, W, C), dweight
 (KH, KW, F, C) and dbias (F,). Plain loops are a good first answer. Without loops over pixels: dx is the ordinary
@@ -30,10 +31,12 @@ def conv_transpose2d_backward(dy, x, weight, stride, padding):
     return dx, dweight, dbias
 """
 HINT = """
-Put the pixels that were cut off back as zeros: padded = np.pad(dy, ((0, 0), (padding, padding), (padding, padding),
-(0, 0))). Tap p, q of all pixels of x fell on seen = padded[:, p : p + H * stride : stride, q : q + W * stride :
-stride], (N, H, W, F). So dx gets seen @ weight[p, q], and dweight[p, q] is the sum over n, i, j of seen (F) times x
-(C).
+Put the pixels that were cut off back as zeros: np.pad(dy, ((0, 0), (padding, padding), (padding, padding), (0, 0))).
+Tap p, q of all pixels of x fell on
+
+    seen = padded[:, p : p + H * stride : stride, q : q + W * stride : stride]        (N, H, W, F)
+
+So dx gets seen @ weight[p, q] by +=, and dweight[p, q] (F, C) is the sum over n, i, j of seen (F) times x (C).
 """
 
 

@@ -29,10 +29,16 @@ def conv2d_backward(dy, x, weight, stride, padding):
     return dx, dweight, dbias
 """
 HINT = """
-Pad x first, and make dpadded, zeros of the shape of the padded x. For each tap p, q the pixels that it saw are rows
-= slice(p, p + OH * stride, stride), and columns in the same way. Then weight[p, q] gets the sum over n, i, j of
-padded[:, rows, columns] (N, OH, OW, C) times dy (N, OH, OW, F), and dpadded[:, rows, columns] gets, by +=, dy @
-weight[p, q].T. Windows overlap, so nothing but += is right. At the end the padding of dpadded is cut off.
+Pad x first, and make dpadded, zeros of the shape of the padded x. Tap p, q saw these rows, and columns in the same way:
+
+    rows = slice(p, p + OH * stride, stride)
+
+Then dweight[p, q] (C, F) is the sum over n, i, j of padded[:, rows, columns] (N, OH, OW, C) times dy (N, OH, OW, F),
+and
+
+    dpadded[:, rows, columns] += dy @ weight[p, q].T
+
+Windows overlap, so nothing but += is right. At the end the padding of dpadded is cut off.
 """
 
 

@@ -30,10 +30,13 @@ def paint_backward(dy, x, w, stride, padding):
     return dx, dw
 """
 HINT = """
-da = dy0 w1 + dy1 w2 + dy2 w3: the places that a has painted, each times the number of the kernel that went there.
-That is an ordinary convolution of dy, and the kernel is not turned round. Put the cut places back as zeros,
-np.pad(dy, padding): then x[i] painted on window = padded[i * stride : i * stride + len(w)], dx[i] is window @ w,
-and dw gets x[i] * window from each i.
+da = dy0 w1 + dy1 w2 + dy2 w3: the places that a has painted, each times the number of the kernel that went there. That
+is an ordinary convolution of dy, and the kernel is not turned round. Put the places that were cut off back as zeros:
+
+    padded = np.pad(dy, padding)
+    window = padded[i * stride : i * stride + len(w)]      where x[i] has painted
+
+Then dx[i] is window @ w, and dw gets x[i] * window from each i.
 """
 
 
