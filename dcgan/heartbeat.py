@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from gpunet.distributed import Ranks
 
 PERIOD = 1.0  # seconds from one sign of life to the next
-SILENCE, LEAST, FIRST, TIMES = 15, 20, 300, 5
+SILENCE, LEAST, FIRST, TIMES = 18, 20, 300, 5
 
 _now: Heartbeat | None = None
 
