@@ -188,7 +188,7 @@ def test_a_rank_that_is_gone_ends_all_and_the_run_goes_on_from_its_last_checkpoi
         _, errors = process.communicate(timeout=60)
     assert process.returncode not in (0, None) and time.monotonic() - began < 30
     if number == signal.SIGSTOP:
-        assert "error: rank 1 has given no sign of life for 3 seconds" in errors
+        assert "error: rank 1 has given no sign of life for 6 seconds" in errors
     newest = RunDir(run).saved()[0]
     before, step = arrays(newest), int(newest.stem)
     assert before["step"] == step
