@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 # Guides in an order for reading; a page of docs/ that is not named stands behind them, by its name.
-GUIDES = [
+GUIDES = ["asked", "data", "presets", "training", "doctor", "broken", "measure", "exchange", "invert", "python"]
     "asked",
     "data",
     "presets",
@@ -18,7 +18,7 @@ GUIDES = [
     "python",
     "compare",
 ]
-GUIDES += ["glossary", "convolution", "batchnorm", "gradient-penalty", "kernels", "speed", "scaling", "ranks", "paper"]
+GUIDES += ["compare", "glossary", "convolution", "batchnorm", "gradient-penalty", "kernels", "speed", "scaling", "ranks"]
 API = ["layers", "backend", "optim", "loops", "dcgan"]
 
 
