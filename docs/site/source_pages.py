@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,21 @@ class LinksToCode(SphinxTransform):
             if path.is_relative_to(ROOT) and path.exists() and path.suffix != ".md":
                 target = SCHEME + path.relative_to(ROOT).as_posix()
                 node.replace_self(nodes.reference("", "", *node.children, refuri=target, internal=True))
+
+
+class NamedPlaces(SphinxTransform):
+    """Let links of Markdown lead to places that a page names by <a id="name"></a>, as those of the glossary."""
+
+    default_priority = 200
+
+    def apply(self, **more: Any) -> None:
+        slugs = getattr(self.document, "myst_slugs", None)
+        if slugs is None:
+            return
+        for node in self.document.findall(nodes.raw):
+            if named := re.match(r'<a id="([^"]+)">', node.astext()):
+                slugs[named[1]] = (node.line or 0, named[1], named[1])
+        self.env.metadata[self.env.docname]["myst_slugs"] = slugs
 
 
 def place(path: str) -> str:
@@ -135,6 +151,7 @@ def start(app: Any) -> None:
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_transform(LinksToCode)
+    app.add_transform(NamedPlaces)
     app.connect("builder-inited", start)
     app.connect("doctree-resolved", resolve)
     app.connect("html-collect-pages", pages)
