@@ -53,8 +53,9 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        """Return dx, adding to the parameters' gradients; dy is handed over and may be overwritten.
+        """Return dx, the derivative of the loss by x, and add to the parameters' gradients.
 
+        dy is the derivative of the loss by y, of y's shape. It is handed over: backward may reuse its memory for dx.
         With input_grad=False, dx is not computed where that saves work (the first layer of a network), and None
         returned.
         """
