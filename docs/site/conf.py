@@ -17,7 +17,7 @@ project = "A DCGAN from scratch"
 author = copyright = "the gpunet authors"
 root_doc = "README"  # html_extra_path has an index.html that leads to it
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.linkcode"]
-extensions += ["contents", "docstrings", "mathematics", "source_pages"]  # those of this folder
+extensions += ["contents", "docstrings", "mathematics", "notebooks", "source_pages"]  # those of this folder
 include_patterns = [
     "README.md",
     "CONTRIBUTING.md",
