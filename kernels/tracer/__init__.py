@@ -14,6 +14,7 @@ shows which sectors and banks the lanes of a warp touch together.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import shlex
@@ -79,16 +80,16 @@ class Count(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """The first fault of a kind, and how many there are."""
+    """The first fault of a kind in a launch."""
 
     kind: str  # "outside", "shared race" or "global race"
-    count: int
+    number: int  # how many of the kind there are
     block: int  # its number: blockIdx.x + gridDim.x (blockIdx.y + gridDim.y blockIdx.z)
     thread: int  # its number in the block, counted in the same way
     writes: bool
     line: int  # in the kernel file, 0 where it is not known
     array: str | None  # the kernel's name of the array; None: shared memory
-    index: int  # of the array's element; behind its end or negative for "outside"
+    element: int  # of the array's element; behind its end or negative for "outside"
     other_block: int  # the rest: the access that it races with
     other_thread: int
     other_writes: bool
@@ -118,7 +119,7 @@ def _traced(run: Callable[[Launch], Any], margin: int) -> tuple[dict[str, Count]
     def launch(entry: str, grid: Size, block: Size, args: Sequence[Any], shared: int = 0) -> None:
         stem, _, name = entry.rpartition(".")
         given = [arg for arg in args if isinstance(arg, np.ndarray)]
-        module = _module(stem, next((a.dtype.name for a in given if a.dtype.name in cpu.C_REAL), "float32"))
+        module = load(stem, next((a.dtype.name for a in given if a.dtype.name in cpu.C_REAL), "float32"))
         arrays = [_with_margins(array, margin) for array in given]
         rest = iter(arrays)
         own = [next(rest) if isinstance(arg, np.ndarray) else arg for arg in args]
@@ -156,11 +157,13 @@ def _faults(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> list[Fault
     for kind, fields in zip(KINDS, module.compiled.trace_faults().contents, strict=True):
         number, block, thread, writes, place, array, byte, *other, other_place = fields
         if number:
-            shared = array < 0
-            where = (None, 0) if shared else (arrays[array][0], byte // arrays[array][1])
-            lines = [_line(module, address) for address in (place, other_place)]
-            rest = other[0], other[1], bool(other[2]), lines[1]
-            found.append(Fault(kind, number, block, thread, bool(writes), lines[0], *where, *rest))
+            name_of, size = arrays[array] if array >= 0 else (None, byte + 1)  # of shared memory: element 0
+            lines, first = [_line(module, address) for address in (place, other_place)], (kind, number, block, thread)
+            found.append(
+                Fault(
+                    *first, bool(writes), lines[0], name_of, byte // size, other[0], other[1], bool(other[2]), lines[1]
+                )
+            )
     return found
 
 
@@ -169,8 +172,7 @@ def _line(module: cpu.CpuModule, address: int) -> int:
     program = shutil.which("addr2line")
     if not address or program is None:
         return 0
-    library = str(Path(module.folder.name, "kernel.so"))  # type: ignore[attr-defined]
-    command = [program, "-i", "-e", library, hex(address)]
+    command = [program, "-i", "-e", str(module.library), hex(address)]  # type: ignore[attr-defined]
     said = subprocess.run(command, capture_output=True, text=True).stdout
     for line in said.splitlines():  # the innermost function first
         path, _, number = line.partition(" ")[0].rpartition(":")
@@ -180,20 +182,38 @@ def _line(module: cpu.CpuModule, address: int) -> int:
 
 
 @functools.cache
-def _module(stem: str, dtype: str) -> cpu.CpuModule:
-    """Compile a kernel file together with the tracer, and load it. The files are deleted when Python ends."""
-    folder = tempfile.TemporaryDirectory()
-    kernel, library = Path(folder.name, "kernel.o"), Path(folder.name, "kernel.so")
+def load(stem: str, dtype: str) -> cpu.CpuModule:
+    """Compile a kernel file together with the tracer, and load it.
+
+    Raises RuntimeError with the compiler's message where it does not compile. `count` and `watch` call it themselves.
+    """
+    folder = _folder()
+    kernel, library = folder / "kernel.o", folder / "kernel.so"
     compiler, *flags = cpu.command(dtype)
-    # No OpenMP: blocks one after the other. The first -O counts for the tracer, the last for the kernel.
+    # No OpenMP: blocks one after the other. Of -O2 and -O1 the last one counts.
     flags = [flag for flag in flags if flag not in ("-fopenmp", "-shared")]
     _run([compiler, *flags, *FLAGS.split(), "-x", "c++", "-", "-o", str(kernel)], _with_calls(translate(stem, True)))
-    _run([compiler, "-std=c++17", "-O2", "-fPIC", "-shared", str(TRACER), str(kernel), "-o", str(library)], "")
+    _run([compiler, "-shared", str(_tracer()), str(kernel), "-o", str(library)], "")
     module = cpu.CpuModule(stem, dtype, library)
-    module.folder = folder  # type: ignore[attr-defined]
+    module.library = library  # type: ignore[attr-defined]
     module.compiled.trace_counts.restype = ctypes.POINTER((ctypes.c_int64 * len(Count._fields)) * len(NAMES))
     module.compiled.trace_faults.restype = ctypes.POINTER((ctypes.c_int64 * 11) * len(KINDS))
     return module
+
+
+@functools.cache
+def _tracer() -> Path:
+    """Compile trace.cpp, once for all kernels of this process."""
+    made = _folder() / "trace.o"
+    _run([cpu.command("float32")[0], "-std=c++17", "-O2", "-fPIC", "-c", str(TRACER), "-o", str(made)], "")
+    return made
+
+
+def _folder() -> Path:
+    """Return a new folder that is deleted when Python ends: a library stays on the disk for its line numbers."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _with_calls(text: str) -> str:
