@@ -34,6 +34,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 6
 myst_dmath_double_inline = True
 highlight_language = "none"  # of blocks that do not say theirs
+smartquotes = False  # quotation marks and hyphens stay as they are written
 
 # ---- the reference of the Python interface ----
 
@@ -50,6 +51,7 @@ toc_object_entries = False
 html_theme = "furo"
 html_title = project
 html_static_path = [str(HERE / "style.css")]
+html_favicon = str(HERE / "icon.svg")
 html_css_files = ["style.css"]
 html_extra_path = [str(HERE / "index.html")]
 html_math_renderer = "mathml"

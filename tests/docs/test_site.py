@@ -62,6 +62,13 @@ def test_code_and_reference_are_there(site):
     assert {"docs/kernels", "docs/site/api/layers"} <= set(index["docnames"]) and "winograd" in index["terms"]
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that prints nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
 @needs_sphinx
 @in_chromium
 @pytest.mark.timeout(120)
@@ -69,8 +76,7 @@ def test_code_and_reference_are_there(site):
 def test_in_chromium(site, tmp_path, served):
     """Pages fit into windows of 1280 and 400 pixels, ask no other host, and the search finds a page."""
     browser = chromium.Browser(tmp_path)
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=site)
-    handler.log_message = lambda *_: None
+    handler = partial(Quiet, directory=site)
     try:
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
