@@ -18,7 +18,7 @@ from pages import PAGES, ROOT, blocks
 
 WITH_CODE = [page for page in PAGES if blocks(page)]
 FULL = "docs/python.md"
-NEEDS = re.compile(r"^(?:import|from) (torch|jax)\b", re.M)  # packages that a reader may lack
+NEEDS = re.compile(r"^(?:import|from) (torch|jax|onnxruntime)\b", re.M)  # packages that a reader may lack
 
 
 def can_run(block):
