@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gpunet.distributed.base import DONE, Alone, Ranks
+from dcgan.gan import GAN
+from dcgan.presets import config_of
+from dcgan.sampling import draw_z
+from dcgan.stepper import Inputs, Stepper
+from gpunet import backend, distributed
+from gpunet.distributed import gradients
+from gpunet.distributed.base import ALONE, DONE, Alone, Ranks
 
 NAMES = ("SUM", "FLOAT32", "FLOAT64", "INT32", "INT64", "UINT8")
 
@@ -77,6 +84,51 @@ def test_arrays_of_a_gpu_go_to_nccl_on_the_streams_that_are_meant(group):
         with pytest.raises(ValueError, match="contiguous"):
             group.sum(cupy.zeros((4, 4))[:, ::2])
     assert group.control.calls == [] and group.stream.ptr != stream.ptr
+
+
+class Twice(Communicator):
+    """Sums over two ranks that have the same numbers, by a kernel on the stream that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streams: dict[int, Any] = {}  # by their pointers
+
+    def allReduce(self, source, target, count, kind, operation, stream) -> None:  # noqa: N802
+        import cupy
+
+        dtype = {101: "float32", 102: "float64"}[kind]
+        memory = cupy.cuda.UnownedMemory(target, count * np.dtype(dtype).itemsize, self)
+        array = cupy.ndarray(count, dtype, cupy.cuda.MemoryPointer(memory, 0))
+        with self.streams[stream]:
+            cupy.add(array, array, out=array)
+        self.calls.append((count, stream))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("more", [{}, {"r1": 1.0, "norm_d": "none"}, {"clip_grad": 0.5}], ids=["", "penalty", "clip"])
+def test_a_captured_step_has_the_sums_in_it(monkeypatch, group, more):
+    """Ranks that have the same pictures train as one does; replayed steps have the bits of the steps themselves."""
+    import cupy
+
+    monkeypatch.setattr(gradients, "BUCKET", 256)
+    group.size, group.communicator = 2, Twice()
+    config = config_of({"preset": "dcgan64", "width": 1, "image_size": 8, "z_dim": 3, "batch_size": 4, **more})
+    found = {}
+    for name, ranks, graph in (("alone", ALONE, True), ("steps", group, False), ("graph", group, True)):
+        group.communicator.calls.clear()
+        with backend.use("kernels"), backend.use_precision("fp32"), distributed.among(ranks):
+            gan, rng = GAN(config, np.random.default_rng(0), "cuda"), np.random.default_rng(1)
+            stepper, numbers = Stepper(gan, "cuda", graph), []
+            used = (group.stream, stepper.stream or cupy.cuda.get_current_stream())
+            group.communicator.streams = {stream.ptr: stream for stream in used}
+            with stepper.running():
+                for number in range(1, 6):
+                    images = rng.integers(0, 256, (4, 8, 8, 3), dtype="uint8")
+                    stats = stepper(number, Inputs(images, [draw_z(rng, 4, config)]))
+                    numbers.append([float(value) for value in stats.values()])
+        found[name] = numbers
+    assert len({stream for _, stream in group.communicator.calls}) == 2  # buckets beside the step, log's in line
+    assert found["steps"] == found["graph"] == found["alone"]  # the mean of two equal numbers rounds nothing
 
 
 @pytest.mark.cuda
