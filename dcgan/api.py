@@ -172,6 +172,7 @@ def train(callback: Callback | None = None, progress: bool = False, **options: A
     if callback:
         trainer.watches.append(lambda records: _call(callback, records))
     session.train(trainer, run, progress)
+    assert run, "ranks are started by the command line alone"
     return load(run.path, device=trainer.device)
 
 
