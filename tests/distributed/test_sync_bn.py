@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ten_steps
+from dcgan.config import Config
 from gpunet import checkpoint
 from mpirun import SETTINGS, mpirun, needs_mpi
+from ten_steps import SMALL
+from threads_as_ranks import on_ranks
 
-SCRIPT = Path(__file__).with_name("ten_steps.py")
+SCRIPT = Path(ten_steps.__file__)
 SYNC = {"sync_bn": True}
 CASES = {
     "plain": SYNC,
@@ -76,7 +80,17 @@ def test_without_it_statistics_are_those_of_each_rank(numbers, ranks):
     assert names and all(".running_" in name for name in names)
 
 
-SMALL = ("--image-size", "16", "--width", "4", "--batch-size", "8", "--samples", "4", "--steps", "10", "--seed", "3",
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2, "ratio": "2:1"}], ids=str)
+def test_steps_in_every_cell(cell, options):
+    """Two ranks of one process, by code of both kinds on both devices."""
+    config = Config(**SMALL | SYNC | options)
+    expected = ten_steps.trained(config, 3, cell.device)
+    for found in on_ranks(2, lambda ranks: ten_steps.trained(config, 3, cell.device)):
+        errors = apart(found, expected)
+        assert max(errors.values()) < EXACT, errors
+
+
+LINE = ("--image-size", "16", "--width", "4", "--batch-size", "8", "--samples", "4", "--steps", "10", "--seed", "3",
          "--no-progress", "--checkpoint-every", "10")  # fmt: skip
 
 
@@ -86,7 +100,7 @@ def test_through_the_command_line(tmp_path):
     weights = {}
     for ranks, more in ((1, ["--sync-bn"]), (2, ["--sync-bn"]), (2, [])):
         out = tmp_path / f"{ranks}{len(more)}"
-        done = mpirun(ranks, "-m", "dcgan.train", *SMALL, *more, "--out", out)
+        done = mpirun(ranks, "-m", "dcgan.train", *LINE, *more, "--out", out)
         assert done.returncode == 0, done.stdout + done.stderr
         (saved,) = out.glob("*/checkpoints/*")
         weights[ranks, bool(more)] = networks(checkpoint.load(saved)["gan"])

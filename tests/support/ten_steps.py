@@ -17,6 +17,7 @@ from dcgan.config import Config
 from dcgan.data.share import Share
 from dcgan.gan import GAN
 from gpunet import backend, distributed
+from gpunet.backend.devices import Array
 from gpunet.distributed.mpi import join
 from gpunet.optim import Adam
 
@@ -24,9 +25,9 @@ SMALL = {"width": 4, "image_size": 16, "channels": 1, "z_dim": 6, "batch_size": 
 STEPS = 10
 
 
-def in_double(config: Config) -> GAN:
+def in_double(config: Config, device: str) -> GAN:
     """Return a GAN whose networks and optimisers compute in float64."""
-    gan = GAN(config, np.random.default_rng(1), "cpu")
+    gan = GAN(config, np.random.default_rng(1), device)
     for name in "GD":
         net = getattr(gan, name).to(dtype="float64")
         adam = Adam(net.parameters(), config.lr, (0.5, 0.999), clip_grad=config.clip_grad, accumulate=config.accumulate)
@@ -34,14 +35,19 @@ def in_double(config: Config) -> GAN:
     return gan
 
 
-def trained(config: Config, group: distributed.Ranks) -> dict[str, np.ndarray]:
-    """Return all numbers of a GAN, flat, after the steps; and the losses."""
-    gan, rng, share = in_double(config), np.random.default_rng(2), Share(group.rank, group.size, config.accumulate)
+def trained(config: Config, steps: int = STEPS, device: str = "cpu") -> dict[str, np.ndarray]:
+    """Return all numbers of a GAN after the steps, and the losses, at this rank."""
+    group, rng = distributed.ranks(), np.random.default_rng(2)
+    gan, share = in_double(config, device), Share(group.rank, group.size, config.accumulate)
     count, losses = config.pictures_per_step, []
-    for number in range(1, STEPS + 1):
+
+    def mine(drawn: np.ndarray) -> Array:
+        return backend.to_device(share.of(drawn), device)
+
+    for number in range(1, steps + 1):
         real = np.tanh(rng.standard_normal((count, 16, 16, 1)) + rng.standard_normal((count, 1, 1, 1)))
         zs = [rng.standard_normal((count, 1, 1, config.z_dim)) for _ in range(gan.draws(number))]
-        losses.append(gan.step(number, share.of(real), [share.of(z) for z in zs]))
+        losses.append(gan.step(number, mine(real), [mine(z) for z in zs]))
     found = {"losses": np.array([float(stats[name]) for stats in losses for name in sorted(stats)])}
     for name, part in gan.state_dict().items():
         found |= {f"{name} {key}": np.asarray(value) for key, value in part.items()}
@@ -69,7 +75,7 @@ def main() -> None:
     backend.use("reference")
     for i, options in enumerate(cases):
         with distributed.among(group):
-            found = trained(Config(**SMALL | options), group)
+            found = trained(Config(**SMALL | options))
         names = unlike(found, group)
         if group.rank == 0:
             np.savez(path / f"{i}.npz", unlike=names, **found)
