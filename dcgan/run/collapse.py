@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dcgan import heartbeat
 from dcgan.cli import say
 from dcgan.doctoring.networks import first_not_finite
 from dcgan.errors import Collapsed, Diverged
@@ -40,7 +39,6 @@ def to_the_end(trainer: Trainer, run: RunDir | None, record: Record | None, prog
         try:
             return trainer.train(run, progress)
         except Collapsed as seen:
-            heartbeat.end_step()  # what follows may take any time
             on_first(_answer, trainer, run, record, seen)
             trainer.spread()
 

@@ -1,14 +1,10 @@
-"""What rank 0 does while the others wait: it finds no other ranks, and may take any time."""
+"""What rank 0 does while the others wait: it finds no other ranks."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 
-from dcgan import heartbeat, together
-from dcgan.errors import Collapsed
-from dcgan.run import collapse
+from dcgan import together
 from gpunet import distributed
 from gpunet.layers import Linear
 from gpunet.optim import Adam
@@ -38,19 +34,3 @@ def test_ranks_are_there_again_behind_it():
         return distributed.ranks() is ranks
 
     assert on_ranks(2, work) == [True, True]
-
-
-def test_the_answer_to_a_collapse_is_no_part_of_a_step(monkeypatch):
-    """It reads and writes checkpoints, for longer than a step may take on a slow disk."""
-    watched, errors = SimpleNamespace(step=3, working=True), [Collapsed("D wins", 3, 1)]
-
-    def train(run, progress):
-        if errors:
-            raise errors.pop()
-        return True
-
-    trainer = SimpleNamespace(train=train, spread=lambda: None)
-    seen = []
-    monkeypatch.setattr(heartbeat, "_now", watched)
-    monkeypatch.setattr(collapse, "_answer", lambda *_: seen.append(watched.working))
-    assert collapse.to_the_end(trainer, None, None, False) and seen == [False]
