@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import Counter
 
@@ -11,12 +12,13 @@ from dcgan.config import Config
 from gpunet import distributed
 from gpunet.distributed import nccl
 
+SHOWN = 16  # ranks whose processes are named
 
 def connect(config: Config, device: str) -> None:
     """Choose what sums gradients on the device that was chosen, and say so. All ranks call it."""
     group = distributed.ranks()
     each = config.batch_size // group.size
-    what = f"{group.size} ranks, {each} of the {config.batch_size} pictures of a batch at each"
+    what = f"{group.size} ranks{_named()}, {each} of the {config.batch_size} pictures of a batch at each"
     if device == "cpu":
         return say(f"{what}; gradients are summed by MPI")
     shared = _shared_gpus()
@@ -28,6 +30,12 @@ def connect(config: Config, device: str) -> None:
         return say(f"{what}; gradients are summed by MPI through the host{graph}, because {why_not}")
     distributed.use(nccl.connect(group))
     say(f"{what}; gradients are summed by NCCL")
+
+
+def _named() -> str:
+    """Return the numbers of few processes in words: mpirun may name the one that was killed by its number alone."""
+    found = together.spread(distributed.ranks().gather(os.getpid()))
+    return f" (processes {', '.join(map(str, found))})" if len(found) <= SHOWN else ""
 
 
 def _why_not(shared: bool) -> str:

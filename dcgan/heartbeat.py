@@ -13,12 +13,13 @@ measuring, may take any time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gpunet.distributed import Ranks
 
@@ -26,6 +27,15 @@ PERIOD = 1.0  # seconds from one sign of life to the next
 SILENCE, LEAST, FIRST, TIMES = 15, 20, 300, 5
 
 _now: Heartbeat | None = None
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Within the block steps may begin and end; behind it none is under way, however the block ends."""
+    try:
+        yield
+    finally:
+        end_step()
 
 
 def begin_step() -> None:

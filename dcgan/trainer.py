@@ -151,11 +151,12 @@ class Trainer:
             output = self._output(run, board, bar.write) if run else None
             self.first_save = Early(self.config.checkpoint_minutes)
             warnings.filterwarnings("ignore", OVERFLOWS, RuntimeWarning)
-            while self.step < self.last_step and (batch := self._next(loader, stop)):
-                if self._step(batch, output) and output:
-                    more = step_text(output.log.newest, output.log.speed, self.source.progress())
-                    bar.set_postfix_str(more, refresh=False)
-                bar.update()
+            with heartbeat.watched():
+                while self.step < self.last_step and (batch := self._next(loader, stop)):
+                    if self._step(batch, output) and output:
+                        more = step_text(output.log.newest, output.log.speed, self.source.progress())
+                        bar.set_postfix_str(more, refresh=False)
+                    bar.update()
             self._end(output)
         return self.step == self.last_step
 
@@ -169,7 +170,6 @@ class Trainer:
 
     def _end(self, output: Output | None) -> None:
         """Save the last step, unless it is saved; all ranks wait for it."""
-        heartbeat.end_step()
         self.agreement.settle()
         self._compare_ranks(output)
         if output:
