@@ -95,6 +95,7 @@ LINE = ("--image-size", "16", "--width", "4", "--batch-size", "8", "--samples", 
 
 
 @needs_mpi
+@pytest.mark.slow
 def test_through_the_command_line(tmp_path):
     """In float32, on the built-in pictures: to rounding, which Adam has made larger in ten steps."""
     weights = {}
