@@ -125,7 +125,7 @@ def _run(main: cli.Main, arguments: Sequence[str] | None, group: Ranks, errors: 
         print(f"error: {line}", file=errors, flush=True)
         time.sleep(LAST_WORDS)
 
-    with distributed.among(group), Heartbeat(group, tell), _quiet(group.rank > 0):
+    with distributed.among(group), Heartbeat(group, tell) as heartbeat, _quiet(group.rank > 0):
         with signals.noted_interrupt() as interrupted:
             try:
                 status = main(arguments)
@@ -133,6 +133,7 @@ def _run(main: cli.Main, arguments: Sequence[str] | None, group: Ranks, errors: 
                 status = int(error.code or 0)
             except BaseException as error:
                 if not getattr(error, "agreed", False):
+                    heartbeat.hush()
                     _abort(distributed.ranks(), error, bool(interrupted), errors)
                 found = cli.verdict(error)
                 assert found

@@ -50,7 +50,8 @@ def check(config: Config) -> None:
         split(config.data)
     _require_memory(config)
     _require_ranks(config)
-    if config.batch_size == (1 if config.sync_bn else distributed.ranks().size):
+    size = distributed.ranks().size
+    if config.batch_size == size and (size == 1 or not config.sync_bn):
         _require_rows(config)
 
 

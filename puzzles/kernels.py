@@ -18,7 +18,7 @@ import numpy as np
 from gpunet import kernels
 from gpunet.kernels import tracer
 from gpunet.kernels.loader import signature
-from puzzles.answer import Case, Stopped, judge_result
+from puzzles.answer import Case, Stopped, Trying, judge_result
 
 TOLERANCE = 1e-5  # of float32, relative to the largest number: sums of some hundred terms in any order
 ARCHITECTURE = "sm_80"  # whose registers are shown
@@ -62,7 +62,7 @@ SECTORS = [
 NO_CONFLICTS = Target("bank conflicts", conflicts, 0, "lanes of a warp want different words of one bank (word % 32).")
 
 
-def judge(page: ModuleType, path: Path, begin: Callable[[str], None]) -> tuple[bool, list[str]]:
+def judge(page: ModuleType, path: Path, trying: Trying) -> tuple[bool, list[str]]:
     """Return whether a puzzle is solved, and the lines to say."""
     if not kernels.compiler_available():
         raise Stopped("a C++ compiler is needed to run kernels without a GPU: install g++, or set CXX")
@@ -71,8 +71,8 @@ def judge(page: ModuleType, path: Path, begin: Callable[[str], None]) -> tuple[b
     _compile(stem, path)
     found, faults = [], []
     for case in page.cases():
-        begin(case.said)
-        results, seen = _run(page, stem, case)
+        with trying(case.said):
+            results, seen = _run(page, stem, case)
         found.append(results)
         faults += seen.faults
     values_right, lines = _values(page, found)

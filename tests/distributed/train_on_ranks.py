@@ -1,6 +1,6 @@
 """`python -m dcgan.train` with a fault at one rank: `python train_on_ranks.py FAULT RANK OPTIONS`.
 
-The patience of the signs of life is a second or two here, not 15 and more.
+The patience of the signs of life is a few seconds here, not 18 and more.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ FAULTS = {
 def main() -> int:
     fault, rank, *options = sys.argv[1:]
     place = find()
-    heartbeat.SILENCE, heartbeat.LEAST, heartbeat.FIRST, heartbeat.TIMES = 3, 2, 30, 5
+    heartbeat.SILENCE, heartbeat.LEAST, heartbeat.FIRST, heartbeat.TIMES = 6, 4, 60, 5
     curves.save_plot = lambda path, run: path.write_text(str(run[1]))  # drawing takes longer than the training
     if fault in FAULTS and place and place.rank == int(rank):
         patch(*FAULTS[fault])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -28,7 +29,7 @@ def judged(puzzle, text, tmp_path):
     path = tmp_path / puzzle.file_name
     path.write_text(text)
     try:
-        solved, lines = kernels.judge(puzzle.page(), path, lambda at: None)
+        solved, lines = kernels.judge(puzzle.page(), path, contextlib.nullcontext)
     except Stopped as stopped:
         return False, str(stopped)
     return solved, "\n".join(lines)
