@@ -87,7 +87,13 @@ def everywhere(function: Callable[..., Any], *args: Any) -> Any:
 
 def on_first(function: Callable[..., Any], *args: Any) -> Any:
     """Return function(*args) at rank 0, which alone calls it, None at all others; they wait. Errors are for all."""
-    return everywhere(function if is_first() else _nothing, *args)
+    return everywhere(alone if is_first() else _nothing, function, *args)
+
+
+def alone(function: Callable[..., Any], *args: Any) -> Any:
+    """Return function(*args), which finds no other ranks: a network that it trains, say, sends no gradients."""
+    with distributed.among(distributed.ALONE):
+        return function(*args)
 
 
 def by_turns(function: Callable[..., Any], *args: Any) -> Any:

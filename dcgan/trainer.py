@@ -31,7 +31,7 @@ from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
 from dcgan.signals import Stop, stop_on_signal
 from dcgan.stepper import Inputs, Stepper
 from dcgan.steps import Stats
-from dcgan.together import Agreement, is_first, spread
+from dcgan.together import Agreement, alone, is_first, spread
 from gpunet import checkpoint, distributed
 from gpunet.distributed.digest import drifted
 
@@ -173,7 +173,7 @@ class Trainer:
         self.agreement.settle()
         self._compare_ranks(output)
         if output:
-            self.agreement.attempt(self._finish, output)
+            self.agreement.attempt(alone, self._finish, output)
         self.agreement.settle()
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
@@ -207,7 +207,8 @@ class Trainer:
         finished = self.start[0] if self.start[0] > batch.epoch else None
         if due(self.config.checkpoint_every, self.step, finished):
             self._compare_ranks(output)
-        return bool(output and self.agreement.attempt(self._write_what_is_due, batch, inputs, stats, finished, output))
+        given = batch, inputs, stats, finished, output
+        return bool(output and self.agreement.attempt(alone, self._write_what_is_due, *given))
 
     def _compare_ranks(self, output: Output | None) -> None:
         """Say where ranks have drifted apart: all of them shall have the same weights and moments, bit for bit."""
