@@ -330,6 +330,7 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     data = {"data": trainer.source.description, "classes": trainer.source.classes}
     data |= {"init_from": trainer.config.init_from} if trainer.config.init_from else {}
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
+    record.by_ranks(trainer.share.size)
     record.changed(trainer.changes)
     record.write()
     trainer.best.tell = record.best
