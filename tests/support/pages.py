@@ -110,7 +110,6 @@ LEFT_OUT = {
     r".*--device cuda": "needs a GPU",
     r"python -m benchmarks\.gpu(?!.*--help)": "needs a GPU (a scaled run is tested where there is one)",
     r"python -m pytest": "is these tests themselves",
-    r"python -m puzzles (?!--start)": "ends with status 1 until the reader has solved it (tests/puzzles)",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
 # These take over a few seconds each.
