@@ -116,10 +116,10 @@ def painting(place: Path) -> None:
 def line_of_paint(ax: Any) -> None:
     """Draw PAIR, the stroke of each, and what they add up to."""
     for i, (name, number, colour) in enumerate(zip("ab", PAIR, (BLUE, ORANGE), strict=True)):
-        cell(ax, 4.2 + 2 * i, 0.2, f"{name} = {number}", colour, 0.45)
+        cell(ax, 5.2 + 2 * i, 0.2, f"{name} = {number}", colour, 0.45)  # so far right that b's arrow passes a's stroke
         note(ax, 0.0, 2.3 + 1.4 * i, f"{name} paints")
         line(ax, 2.7 + 2 * i, 1.8 + 1.4 * i, number * TAPS, colour, 0.3)
-        arrow(ax, (4.7 + 2 * i, 1.2), (4.7 + 2 * i, 1.8 + 1.4 * i), colour)
+        arrow(ax, (5.7 + 2 * i, 1.2), (5.7 + 2 * i, 1.8 + 1.4 * i), colour)
     pair, taps = PAIR[None, None, :, None], TAPS[None, :, None, None]
     whole = loops.conv_transpose2d(pair, taps, 0, (1, 2), ((0, 0), (0, 0)), (1, 6))[0, 0, :, 0].astype(int)
     note(ax, 0.0, 5.5, "together")
