@@ -105,8 +105,9 @@ def _check(puzzle: Puzzle, folder: Path, limit: float) -> int:
         cli.say(f"Not solved yet. {_command(puzzle, folder, '--hint ')} shows a hint.")
         return 1
     progress.note(folder, puzzle.name)
-    after = [each.name for each in PUZZLES[PUZZLES.index(puzzle) + 1 :] if each.name not in progress.solved(folder)]
-    cli.say("Solved." + (f" Next: python -m puzzles --start {after[0]}" if after else ""))
+    solved_names = progress.solved(folder)
+    still_open = [each.name for each in PUZZLES if each.name not in solved_names]
+    cli.say("Solved." + (f" Next: python -m puzzles --start {still_open[0]}" if still_open else ""))
     return 0
 
 

@@ -45,6 +45,8 @@ def wrapped(x: np.ndarray, padding: int, axes: tuple[int, ...]) -> np.ndarray:
 NEGATIVE = (
     "at the edge: where an index is below 0, Python counts from the end. There is no such place, so leave it out."
 )
+EMPTY_SLICE = "is empty where the padding is 0: -0 is 0, so the slice [0:-0] is empty. Use len - padding as its end."
+PLUS = "is shifted the wrong way: the place is k = i stride + p - padding, and not + padding."
 
 
 def close(found: Any, expected: Any, tolerance: float) -> bool:

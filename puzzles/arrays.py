@@ -3,12 +3,17 @@
 A page has a function FUNCTION of the reader's that returns RESULTS for each of its cases; right(*args) returns what is
 expected, from gpunet.loops; MISTAKES holds by result what wrong answers look like. layer(solve), where a page has it,
 makes a layer whose forward pass is the definition and whose backward pass is the reader's: `gpunet.gradcheck` checks
-it. A page that judges in another way has a function `judge(code, trying)` of its own.
+it. explain(name, cases, found, right), where a page has it, returns words for a mistake that no single formula gives,
+and HARMLESS says why a right answer's warnings need no care. A page that judges in another way has a function
+`judge(code, trying)` of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +22,7 @@ import numpy as np
 from gpunet.gradcheck import LIMIT, check_layer
 from gpunet.layers import Layer
 from gpunet.layers.parameter import Parameter
-from puzzles.answer import Case, Stopped, Trying, judge_result
+from puzzles.answer import Case, Stopped, Trying, close, judge_result
 
 TOLERANCE = 1e-7  # relative to the largest number: all is float64, in whatever order it is added
 
@@ -49,19 +54,61 @@ def judge(page: ModuleType, code: Any, trying: Trying) -> tuple[bool, list[str]]
         return page.judge(code, trying)
     function, cases = code.function(page.FUNCTION), page.cases()
     found = []
-    for case in cases:
-        with trying(case.said):
-            found.append(_call(function, page, case))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for case in cases:
+            with trying(case.said):
+                found.append(_call(function, page, case))
+    solved, lines = _judge_results(page, cases, found)
+    if warned:
+        harmless = f" {page.HARMLESS}" if solved and hasattr(page, "HARMLESS") else ""
+        lines.append(f"Warning in line {warned[0].lineno}: {warned[0].message}.{harmless}")
+    if solved and hasattr(page, "layer"):
+        with trying("the gradient check"), contextlib.redirect_stdout(io.StringIO()):  # it calls hundreds of times
+            return _gradient_check(page, function, lines)
+    return solved, lines
+
+
+def _judge_results(page: ModuleType, cases: list[Case], found: list[tuple]) -> tuple[bool, list[str]]:
+    """Return whether all results are right, with a sentence about each."""
     right = [_as_tuple(page.right(*case.args)) for case in cases]
     lines, solved = [], True
     for i, name in enumerate(page.RESULTS):
-        ok, said = judge_one(name, cases, [f[i] for f in found], [r[i] for r in right], page.MISTAKES.get(name, []))
+        own, wanted, mistakes = [f[i] for f in found], [r[i] for r in right], page.MISTAKES.get(name, [])
+        ok, said = judge_one(name, cases, own, wanted, mistakes)
+        if not ok and not said.startswith(tuple(f"{name} {known.said}" for known in mistakes)):
+            said = _other_result(page.RESULTS, i, own, right) or _explained(page, name, cases, own, wanted) or said
         solved &= ok
         lines.append(said)
-    if solved and hasattr(page, "layer"):
-        with trying("the gradient check"):
-            return _gradient_check(page, function, lines)
     return solved, lines
+
+
+def _other_result(names: Sequence[str], i: int, own: list[Any], right: list[tuple]) -> str:
+    """Return a sentence where result i is what another one should be in all cases; "" where it is not."""
+    for j, other in enumerate(names):
+        if j != i and all(_alike(value, values[j]) for value, values in zip(own, right, strict=True)):
+            order = ", ".join(names)
+            return f"{names[i]} is the other result, {other}: are they returned in the order {order}?"
+    return ""
+
+
+def _alike(value: Any, wanted: Any) -> bool:
+    return _is_numeric(value) and close(value, wanted, TOLERANCE)
+
+
+def _is_numeric(value: Any) -> bool:
+    try:
+        np.asarray(value, "float64")
+    except (TypeError, ValueError):
+        return False
+    return value is not None
+
+
+def _explained(page: ModuleType, name: str, cases: list[Case], own: list[Any], wanted: list[Any]) -> str:
+    if not hasattr(page, "explain") or not all(_is_numeric(value) for value in own):
+        return ""
+    words = page.explain(name, cases, own, wanted)
+    return f"{name} {words}" if words else ""
 
 
 def _as_tuple(value: Any) -> tuple:
@@ -95,9 +142,7 @@ def judge_one(name: str, cases: list[Case], found: list[Any], right: list[Any], 
     if all(value is None for value in found):
         return False, f"{name} is None: it is still to be written."
     for value in found:
-        try:
-            np.asarray(value, "float64")
-        except (TypeError, ValueError):
+        if not _is_numeric(value):
             return False, f"{name} is not an array of numbers but a {type(value).__name__}."
     return judge_result(name, cases, found, right, mistakes, TOLERANCE)
 
@@ -106,6 +151,7 @@ def _gradient_check(page: ModuleType, function: Callable, lines: list[str]) -> t
     layer, x = page.layer(function)
     errors = check_layer(layer, x, np.random.default_rng(0))
     worst = max(errors.values())
-    shown = ", ".join(f"{name if name == 'dx' else f'd{name}'} {error:.0e}" for name, error in errors.items())
+    first = next(name for name in page.RESULTS if name.startswith("d"))  # dx, or dlogits
+    shown = ", ".join(f"{first if name == 'dx' else f'd{name}'} {error:.0e}" for name, error in errors.items())
     lines.append(f"Against central differences: {shown} off, limit {LIMIT:.0e}.")
     return worst < LIMIT, lines

@@ -11,11 +11,15 @@ import faulthandler
 import importlib.util
 import json
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
+
+import numpy as np
 
 from puzzles import arrays, kernels
 from puzzles.answer import Stopped, Trying
@@ -37,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
             Path(folder, "at.txt").write_text(at, "utf-8")
             faulthandler.dump_traceback_later(float(limit), exit=True, file=trace)
             try:
-                yield
+                with contextlib.redirect_stdout(Headed(sys.stdout, at)):
+                    yield
             finally:
                 faulthandler.cancel_dump_traceback_later()
 
@@ -60,6 +65,22 @@ def _limit_memory() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+class Headed:
+    """Standard output that names the case in front of the first thing that is printed in it."""
+
+    def __init__(self, out: TextIO, head: str) -> None:
+        self._out, self._head = out, head
+
+    def write(self, text: str) -> int:
+        if self._head and text:
+            self._out.write(f"printed for {self._head}:\n")
+            self._head = ""
+        return self._out.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._out, name)
 
 
 class Code:
@@ -102,7 +123,17 @@ class Code:
         if not own:
             return f"{self.path.name}: {said}"
         line = own[-1].lineno or 0
-        return f"{self.path.name}, line {line}: {said}{_quoted(linecache.getline(str(self.path), line))}"
+        text = linecache.getline(str(self.path), line)
+        shapes = self._shapes(error, text) if isinstance(error, ValueError) else ""
+        return f"{self.path.name}, line {line}: {said}{_quoted(text)}{shapes}"
+
+    def _shapes(self, error: BaseException, text: str) -> str:
+        """Return a line with the shapes of the arrays that the reader's line names, as they are there."""
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        values = [f.f_locals for f in frames if Path(f.f_code.co_filename).name == self.path.name][-1]
+        names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text))
+        shapes = [f"{name} {values[name].shape}" for name in names if isinstance(values.get(name), np.ndarray)]
+        return f"\n    in this line: {', '.join(shapes)}" if shapes else ""
 
 
 def _quoted(line: str | None) -> str:

@@ -8,6 +8,7 @@ lines of the score, measured in the last case. Beyond these no kernel may race o
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -68,6 +69,8 @@ def judge(page: ModuleType, path: Path, trying: Trying) -> tuple[bool, list[str]
         raise Stopped("a C++ compiler is needed to run kernels without a GPU: install g++, or set CXX")
     _check_head(page, path)
     stem = str(path.resolve().with_suffix(""))
+    if sys.stderr.isatty():
+        print("compiling ...", file=sys.stderr, flush=True)
     _compile(stem, path)
     found, faults = [], []
     for case in page.cases():
@@ -77,6 +80,8 @@ def judge(page: ModuleType, path: Path, trying: Trying) -> tuple[bool, list[str]
         faults += seen.faults
     values_right, lines = _values(page, found)
     wrong = _faults(faults)
+    if values_right and wrong:
+        lines[-1] = f"{page.RESULTS[-1]} is right here, but:"
     if not values_right:  # a race or an access beyond an array may be the reason; the score can wait
         return False, lines + wrong
     met, score = _score(page, seen, faults)

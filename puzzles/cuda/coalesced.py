@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from puzzles.answer import Mistake
-from puzzles.kernels import SECTORS, Launched
+from puzzles.kernels import NEIGHBOURS, SECTORS, Launched
 
-KERNEL, RESULTS, TARGETS = "add_bias", ("y",), SECTORS
+MEAN = f"{NEIGHBOURS} The number is the mean over the loads of x and of bias; a load of one bias is 1 sector."
+KERNEL, RESULTS, TARGETS = "add_bias", ("y",), [SECTORS[0]._replace(advice=MEAN), *SECTORS[1:]]
 STUB = """
 extern "C" __global__ void add_bias(real* y, const real* x, const real* bias, int rows, int channels) {
     // your lines

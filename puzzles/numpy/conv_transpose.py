@@ -50,12 +50,17 @@ def right(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, paddin
 
 
 def cases() -> list[Case]:
-    """Return a case to follow by hand, and random ones."""
+    """Return two cases to follow by hand, and random ones."""
     rng = np.random.default_rng(1)
+    corner = np.stack([[1.0, 10.0, 100.0, 1000.0], np.ones(4)], axis=1).reshape(2, 2, 2, 1)
+    strided = np.arange(1.0, 9.0).reshape(1, 2, 2, 2), np.arange(1.0, 5.0).reshape(1, 2, 2, 1), corner, 2, 1
+    words = "dy = 1 to 8 as 2 x 2 pixels with F = 2, x = 1 to 4 as 2 x 2 pixels, "
+    words += "weight = 1, 10, 100, 1000 for f = 0 and 1, 1, 1, 1 for f = 1, stride 2, padding 1"
+    found = [Case(words, strided)]
     x, weight = np.array([1.0, 2.0]).reshape(1, 1, 2, 1), np.array([1.0, 10.0, 100.0, 1000.0]).reshape(2, 2, 1, 1)
     dy = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]).reshape(1, 2, 3, 1)
     words = "dy = [[1, 2, 3], [0, 1, 0]], x = [[1, 2]], weight = [[1, 10], [100, 1000]], stride 1, padding 0"
-    found = [Case(words, (dy, x, weight, 1, 0))]
+    found.append(Case(words, (dy, x, weight, 1, 0)))
     for N, H, C, K, F, stride, padding in ((2, 2, 3, 4, 2, 2, 1), (1, 3, 2, 5, 3, 2, 2), (2, 3, 2, 3, 2, 1, 0)):
         size = loops.transposed_size(H, K, stride, padding)
         shapes = (N, size, size, F), (N, H, H, C), (K, K, F, C)
@@ -64,9 +69,21 @@ def cases() -> list[Case]:
     return found
 
 
+def overwritten(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> tuple:
+    """Return dx and dweight where each product covers the one before it, because of = instead of +=."""
+    dx, dweight = np.zeros(x.shape), np.zeros(weight.shape)
+    for n, i, j, p, q in np.ndindex(*x.shape[:3], *weight.shape[:2]):
+        h, w = i * stride + p - padding, j * stride + q - padding
+        if 0 <= h < dy.shape[1] and 0 <= w < dy.shape[2]:
+            dx[n, i, j], dweight[p, q] = dy[n, h, w] @ weight[p, q], np.outer(dy[n, h, w], x[n, i, j])
+    return dx, dweight
+
+
 MISTAKES = {
     "dx": [
         Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(wrapped(dy, p, (1, 2)), x, w, s, 0)[0]),
+        Mistake("keeps the last tap alone: = covers what is there already. The ways by all taps add up: use +=.",
+                lambda *args: overwritten(*args)[0]),
         Mistake("has the kernel turned round: dx reads dy through the kernel as it is.",
                 lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
         Mistake("has rows and columns of the kernel mixed up: p counts rows, q counts columns.",
@@ -78,6 +95,8 @@ MISTAKES = {
     ],
     "dweight": [
         Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(wrapped(dy, p, (1, 2)), x, w, s, 0)[1]),
+        Mistake("keeps the last pixel alone: = covers what is there already. All pixels use the weight: use +=.",
+                lambda *args: overwritten(*args)[1]),
         Mistake("is that of the first picture alone: all pictures use the weight.",
                 lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
         Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
+from puzzles.answer import EMPTY_SLICE, NEGATIVE, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv2d_backward", ("dx", "dweight", "dbias")
@@ -54,9 +54,10 @@ def right(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, paddin
 def cases() -> list[Case]:
     """Return one case to follow by hand, and others with strides, padding and channels."""
     rng = np.random.default_rng(1)
-    x, weight = np.arange(1.0, 5.0).reshape(1, 2, 2, 1), np.array([1.0, 10.0, 100.0, 1000.0]).reshape(2, 2, 1, 1)
-    found = [Case("dy = [2], x = 1 to 4 as 2 x 2 pixels, weight = 1, 10, 100, 1000, stride 1, padding 0",
-                  (np.full((1, 1, 1, 1), 2.0), x, weight, 1, 0))]  # fmt: skip
+    dy, x = np.array([2.0, 3.0]).reshape(1, 1, 1, 2), np.arange(1.0, 5.0).reshape(1, 2, 2, 1)
+    weight = np.stack([[1.0, 10.0, 100.0, 1000.0], np.ones(4)], axis=1).reshape(2, 2, 1, 2)
+    words = "dy = [2, 3], x = 1 to 4 as 2 x 2 pixels, filters 1, 10, 100, 1000 and 1, 1, 1, 1, stride 1, padding 0"
+    found = [Case(words, (dy, x, weight, 1, 0))]
     for N, H, C, k, F, stride, padding in ((1, 4, 1, 3, 1, 1, 0), (2, 6, 2, 4, 3, 2, 1), (2, 5, 3, 3, 2, 1, 1)):
         size = (H + 2 * padding - k) // stride + 1
         shapes = (N, size, size, F), (N, H, H, C), (k, k, C, F)
@@ -97,6 +98,7 @@ MISTAKES = {
         Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: _from_the_end(_dpadded(dy, x, w, s, p), p)),
         Mistake("overwrites: windows overlap, so what a pixel gets from several places adds up. Use +=.",
                 lambda dy, x, w, s, p: _cut(_dpadded(dy, x, w, s, p, add=False), p)),
+        Mistake(EMPTY_SLICE, lambda dy, x, w, s, p: _dpadded(dy, x, w, s, p)[:, p:-p, p:-p]),
         Mistake("has the padding on still: cut `padding` rows and columns off each side.", _dpadded),
         Mistake("is cut at the end alone: place 0 of dx is place `padding` of the padded one.",
                 lambda dy, x, w, s, p: _dpadded(dy, x, w, s, p)[:, : x.shape[1], : x.shape[2]]),

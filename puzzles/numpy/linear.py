@@ -36,8 +36,9 @@ right = loops.linear_backward
 def cases() -> list[Case]:
     """Return one case to follow by hand, and one each of square and of other shapes."""
     rng = np.random.default_rng(1)
-    x, weight, dy = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [10.0]]), np.array([[1.0], [2.0]])
-    found = [Case("dy = [[1], [2]], x = [[1, 2], [3, 4]], weight = [[1], [10]]", (dy, x, weight))]
+    dy, x = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), np.array([[1.0], [0.0], [2.0]])
+    words = "dy = [[1, 10], [2, 20], [3, 30]], x = [[1], [0], [2]], weight = [[3, 4]]"
+    found = [Case(words, (dy, x, np.array([[3.0, 4.0]])))]
     for N, C, F in ((3, 3, 3), (5, 4, 2)):
         arrays = rng.standard_normal((N, F)), rng.standard_normal((N, C)), rng.standard_normal((C, F))
         found.append(Case(f"random numbers: N = {N}, C = {C}, F = {F}", arrays))

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import NEGATIVE, Case, Mistake
+from puzzles.answer import EMPTY_SLICE, NEGATIVE, PLUS, Case, Mistake
 
 FUNCTION, RESULTS = "paint", ("y",)
 STUB = """
@@ -85,6 +85,8 @@ def _from_the_end(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np
 MISTAKES = {
     "y": [
         Mistake(f"is wrong {NEGATIVE}", _from_the_end),
+        Mistake(PLUS, lambda x, w, s, p: np.pad(strip(x, w, s), ((p, 0), (0, 0)))[: (len(x) - 1) * s + len(w) - 2 * p]),
+        Mistake(EMPTY_SLICE, lambda x, w, s, p: strip(x, w, s)[p:-p]),
         Mistake("covers paint that is there already: where strokes overlap, they add up. Use +=.",
                 lambda x, w, s, p: strip(x, w, s, add=False)[p : (len(x) - 1) * s + len(w) - p]),
         Mistake("is not cut: take `padding` places off at either end.", lambda x, w, s, p: strip(x, w, s)),

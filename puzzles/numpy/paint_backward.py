@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
+from puzzles.answer import NEGATIVE, PLUS, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "paint_backward", ("dx", "dw")
@@ -70,9 +70,22 @@ def windows(dy: np.ndarray, x: np.ndarray, w: np.ndarray, stride: int, before: i
     return np.stack([padded[i * stride : i * stride + len(w)] for i in range(len(x))])
 
 
+def overwritten(dy: np.ndarray, x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> tuple:
+    """Return dx and dw where each product covers the one before it, because of = instead of +=."""
+    dx, dw = np.zeros(len(x)), np.zeros(len(w))
+    for i, p in np.ndindex(len(x), len(w)):
+        k = i * stride + p - padding
+        if 0 <= k < len(dy):
+            dx[i], dw[p] = dy[k] * w[p], dy[k] * x[i]
+    return dx, dw
+
+
 MISTAKES = {
     "dx": [
         Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: windows(wrapped(dy, p, (0,)), x, w, s, 0) @ w),
+        Mistake(PLUS, lambda dy, x, w, s, p: windows(dy[p:], x, w, s, 0) @ w),
+        Mistake("keeps the last tap alone: = covers what is there already. The ways by all taps add up: use +=.",
+                lambda *args: overwritten(*args)[0]),
         Mistake("has the kernel turned round. da = dy0 w1 + dy1 w2 + dy2 w3: the same order as forward.",
                 lambda dy, x, w, s, p: windows(dy, x, w, s, p) @ w[::-1]),
         Mistake("forgets the padding: tap 0 of x[0] falls on place -padding of y.",
@@ -86,6 +99,9 @@ MISTAKES = {
     ],
     "dw": [
         Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: x @ windows(wrapped(dy, p, (0,)), x, w, s, 0)),
+        Mistake(PLUS, lambda dy, x, w, s, p: x @ windows(dy[p:], x, w, s, 0)),
+        Mistake("keeps the last x alone: = covers what is there already. Every x uses the kernel: use +=.",
+                lambda *args: overwritten(*args)[1]),
         Mistake("is that of the last x alone: every x uses the kernel, so it adds up. Use +=.",
                 lambda dy, x, w, s, p: x[-1] * windows(dy, x, w, s, p)[-1]),
         Mistake("is that of the first x alone: every x uses the kernel.",

@@ -82,10 +82,11 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, parts
     ("map", "real slope", "float slope", ["the parameters of leaky_relu have changed"]),
     ("map", "slope * x[i];", "slope * x[i]", ["map.cu, line 5: expected", "y[i] = x[i] > 0"]),
     ("bounds", "if (i < count)", "", ["Outside: thread 1 of block 1 reads", "[5] (line 5), beyond its end; 81 such"]),
-    ("bounds", "i < count", "i <= count", ["m is right.", "reads m[5] (line 5), beyond its end"]),
+    ("bounds", "i < count", "i <= count", ["m is right here, but:", "reads m[5] (line 5), beyond its end"]),
     ("coalesced", "blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y",
      "blockDim.x + threadIdx.y, row = blockIdx.y * blockDim.y + threadIdx.x",
-     ["y is right.", "sectors per load: 16.5 (target 4): neighbouring threads", "sectors per store: 32 (target 4)"]),
+     ["y is right.", "sectors per load: 16.5 (target 4): neighbouring threads",
+      "mean over the loads of x and of bias; a load of one bias is 1 sector.", "sectors per store: 32 (target 4)"]),
     ("tree", "__syncthreads();", "", 
      ["Race: thread 1 of block 0 writes word 1 of partial (line 8) that thread 0 reads (line 11)"]),
     ("tree", "if (t < half)", "if (t >= half) return; else",
@@ -96,7 +97,7 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, parts
     ("banks", "[32][33]", "[32][32]", ["y is right.", "bank conflicts: 5952 (target 0): lanes of a warp want"]),
     ("banks", "tile[across][down]", "tile[down][across]", ["no tile is turned: read tile[threadIdx.x][threadIdx.y]"]),
     ("race", "+ 2];\n        __syncthreads();", "+ 2];",
-     ["y is right.", "thread 1 of block 0 writes word 1 of piece (line 7) that thread 0 reads (line 11)"]),
+     ["y is right here, but:\nRace: thread 1 ", " writes word 1 of piece (line 7) that thread 0 reads (line 11)"]),
     ("tensor_core", "r % 2 * 8) * K + k + t + r / 2 * 4", "r / 2 * 8) * K + k + t + r % 2 * 4",
      ["c has a[1] and a[2] the wrong way round"]),
     ("fused", "    partial[", "    atomicAdd(&sums[c], real(0));\n    partial[", ["atomics: 16 (target 0)"]),
@@ -117,4 +118,4 @@ def test_a_broken_kernel_is_told_why(name, old, new, sentences, tmp_path):
 def test_the_race_shows_in_no_result(tmp_path):
     """That is what makes it hard to find: the stub's results are right here."""
     solved, said = judged(named("race"), named("race").stub, tmp_path)
-    assert not solved and said.startswith("y is right.\nRace: ") and "races: 613 (target 0)" in said
+    assert not solved and said.startswith("y is right here, but:\nRace: ") and "races: 613 (target 0)" in said

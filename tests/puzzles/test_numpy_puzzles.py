@@ -39,7 +39,8 @@ def test_the_solution_is_right(puzzle, tmp_path):
     solved, said = judged(puzzle, puzzle.solution.read_text(), tmp_path)
     assert solved and " wrong" not in said, said
     if hasattr(puzzle.page(), "layer"):
-        assert "Against central differences: dx " in said
+        first = "dlogits" if puzzle.name == "loss" else "dx"
+        assert f"Against central differences: {first} " in said
 
 
 @pytest.mark.parametrize("puzzle", NUMPY, ids=NAMES)
@@ -65,22 +66,61 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
     ("chain", "dh = dy * (h + x) + dy * h", "dh = dy * (h + x)", "dx takes h for used once: its second way"),
     ("chain", ".sum(axis=0)", "", "dw is not summed over the rows"),
     ("linear", "dy.sum(axis=0)", "dy", "dx is right.\ndweight is right.\ndbias forgets the sum over the rows"),
+    ("linear", "dy.sum(axis=0)", "dy.sum()", "dbias has shape (), expected (2,)"),
     ("linear", "x.T @ dy", "x.T @ dy / len(x)", "dweight is divided by the number of rows"),
     ("leaky_relu", "x > 0", "dy > 0", "dx asks for the sign of dy"),
     ("loss", "np.exp(-np.abs(logits))", "np.exp(-np.abs(logits)) * 1.1", "loss is wrong in"),
     ("loss", "(p - t) / logits.size", "p - t", "loss is right.\ndlogits is not divided by the number of answers"),
+    (
+        "loss",
+        "np.mean(np.maximum(logits, 0) - t * logits + np.log1p(small))",
+        "np.mean(-t * np.log(P := np.clip(1 / (1 + np.exp(-logits)), 1e-7, 1 - 1e-7)) - (1 - t) * np.log(1 - P))",
+        "loss does not grow where logits are large: p or the logits are clipped",
+    ),
+    (
+        "loss",
+        "np.mean(np.maximum(logits, 0)",
+        "np.mean(np.maximum(logits := np.clip(logits, -500, 500), 0)",
+        "loss does not grow where logits are large: p or the logits are clipped",
+    ),
+    ("loss", "return loss, (p", "return None, (p", "loss is None"),
+    (
+        "loss",
+        "return loss, (p - t) / logits.size",
+        "return (p - t) / logits.size, loss",
+        "loss is the other result, dlogits: are they returned in the order loss, dlogits?\ndlogits is the other",
+    ),
     ("im2col", "p : p + OH * stride : stride", "p : p + OH", "columns is wrong in"),
     ("im2col", "padding, padding), (padding, padding)", "0, 0), (0, 0)", "ValueError"),
     ("convolution", "columns] += dy", "columns] = dy", "dx overwrites: windows overlap"),
+    (
+        "convolution",
+        "padding : padding + H, padding : padding + W",
+        "padding:-padding, padding:-padding",
+        "dx is empty where the padding is 0: -0 is 0",
+    ),
     ("convolution", "axis=(0, 1, 2)", "axis=0", "dbias is summed over the pictures alone"),
     ("paint", "+=", "=", "y covers paint that is there already"),
     ("paint", "strip[padding : len(strip) - padding]", "strip", "y is not cut"),
+    ("paint", "padding : len(strip) - padding", "padding:-padding", "y is empty where the padding is 0: -0 is 0"),
     ("paint", "w @ x[i]", "w[::-1] @ x[i]", "y has the kernel turned round"),
     ("paint_backward", "painted @ w", "painted @ w[::-1]", "dx has the kernel turned round"),
+    (
+        "paint_backward",
+        "return dx, dw",
+        "return dw, dx",
+        "dx is the other result, dw: are they returned in the order dx, dw?\ndw is the other result, dx",
+    ),
     ("paint_backward", "dw +=", "dw =", "dx is right.\ndw is that of the last x alone"),
     ("conv_transpose", "dx += seen", "dx = seen", "dx is that of the last tap alone"),
     ("conv_transpose", "axis=(0, 1, 2)", "axis=(1, 2)", "dbias is summed over the pixels alone"),
     ("batchnorm", " - dshift / len(x) - x_hat * dscale / len(x)", "", "dx takes mean and variance for constants"),
+    (
+        "batchnorm",
+        "dx, dscale, dshift",
+        "dx, dshift, dscale",
+        "dx is right.\ndscale is the other result, dshift: are they returned in the order dx, dscale, dshift?",
+    ),
     ("batchnorm", "(dy * x_hat)", "(dy * x)", "dscale multiplies dy by x"),
     ("adam", "1 - b1**t", "1", "param corrects v alone"),
     ("adam", "g**2", "g", "v averages g"),
@@ -103,15 +143,15 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
     ),
     ("linear", "dx = dy @", "dx = -dy @", "dx has the wrong sign."),
     ("linear", "dx = dy @", "dx = 3 * dy @", "dx is 3 times what it should be."),
-    ("linear", "x.T @ dy", "x.T @ dy / dy.shape[1]", "dweight is right but for a factor in each case: 1, 0.3333, 0.5."),
+    ("linear", "x.T @ dy", "x.T @ dy / dy.shape[1]", "right but for a factor in each case: 0.5, 0.3333, 0.5."),
     ("linear", "weight.T", "weight.T; dx = dx.T", "dx is right but for the order of its axes"),
     (
         "linear",
         "dy.sum(axis=0)",
         "dy.sum(axis=0)[None, None]",
-        "dbias has the right numbers in another shape: (1, 1, 1)",
+        "dbias has the right numbers in another shape: (1, 1, 2)",
     ),
-    ("linear", "dbias = dy.sum(axis=0)", "dbias = dy.sum(axis=0).repeat(7)[:7]", "dbias has shape (7,), expected (1,)"),
+    ("linear", "dbias = dy.sum(axis=0)", "dbias = dy.sum(axis=0).repeat(7)[:7]", "dbias has shape (7,), expected (2,)"),
 ]
 
 
@@ -178,8 +218,38 @@ def test_plain_loops_solve_it_and_their_edge_has_its_sentence(name, tmp_path):
     solved, said = judged(named(name), text, tmp_path)
     edges = len(named(name).page().RESULTS) - ("dbias" in said)
     assert not solved and said.count("is wrong at the edge: where an index is below 0") == edges, said
-    mended = text.replace("if k <", "if 0 <= k <").replace("if i <", "if 0 <= i <").replace("and j <", "and 0 <= j <")
-    assert judged(named(name), mended, tmp_path)[0]
+    assert judged(named(name), "import numpy as np\n" + MENDED[name], tmp_path)[0]
+
+
+MENDED = {name: LOOPS[name].replace("if k <", "if 0 <= k <").replace("if i <", "if 0 <= i <") for name in LOOPS}
+MENDED = {name: text.replace("and j <", "and 0 <= j <") for name, text in MENDED.items()}
+CHANGED_LOOPS = [  # puzzle, a piece of its right loops, what stands there instead, the result and what is said of it
+    ("paint", "p - padding", "p + padding", "y is shifted the wrong way: the place is k = i stride + p - padding"),
+    ("paint", "y[k] +=", "y[k] =", "y covers paint that is there already"),
+    ("paint_backward", "p - padding", "p + padding", "dx is shifted the wrong way"),
+    ("paint_backward", "p - padding", "p + padding", "dw is shifted the wrong way"),
+    ("paint_backward", "dx[i] +=", "dx[i] =", "dx keeps the last tap alone"),
+    ("paint_backward", "dw[p] +=", "dw[p] =", "dx is right.\ndw keeps the last x alone"),
+    ("conv_transpose", "dx[n, k, m] +=", "dx[n, k, m] =", "dx keeps the last tap alone"),
+    ("conv_transpose", "dweight[p, q] +=", "dweight[p, q] =", "dx is right.\ndweight keeps the last pixel alone"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "sentence"), CHANGED_LOOPS)
+def test_changed_loops_are_told_what_is_wrong(name, old, new, sentence, tmp_path):
+    assert old in MENDED[name]
+    solved, said = judged(named(name), "import numpy as np\n" + MENDED[name].replace(old, new), tmp_path)
+    assert not solved and sentence in said, said
+
+
+def test_an_overflow_on_the_way_is_called_harmless_where_the_results_are_right(tmp_path):
+    text = named("loss").solution.read_text()
+    plain = text.replace("np.where(logits > 0, 1, small) / (1 + small)", "1 / (1 + np.exp(-logits))")
+    solved, said = judged(named("loss"), plain, tmp_path)
+    overflow = "Warning in line 9: overflow encountered in exp."
+    assert solved and f"{overflow} It is harmless here: where exp gives inf" in said, said
+    solved, said = judged(named("loss"), plain.replace("/ logits.size", ""), tmp_path)
+    assert not solved and overflow in said and "harmless" not in said
 
 
 def test_a_wrong_backward_pass_fails_the_gradient_check_alone(tmp_path):

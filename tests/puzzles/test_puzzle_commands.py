@@ -56,7 +56,7 @@ def test_from_the_start_to_the_solution(run, here):
     assert status == 1 and "dx is None: it is still to be written." in said and "Not solved yet" in said
     write(here, "linear", named("linear").solution.read_text())
     status, said = run("linear")
-    assert status == 0 and said.endswith("Solved. Next: python -m puzzles --start leaky_relu\n")
+    assert status == 0 and said.endswith("Solved. Next: python -m puzzles --start chain\n")  # the first that is open
     assert json.loads((here / "my-puzzles/solved.json").read_text()) == ["linear"]
     status, said = run()
     assert "[x] linear " in said and said.count("[ ]") == 19 and "1 of 20 solved" in said
@@ -119,12 +119,16 @@ ENDS = [  # a reader's file, parts of what is said of it
     ("def linear_backward(dy, x, weight)\n    pass", ["linear.py, line 1: expected ':'"]),
     ("def linear_backward(dy, x, weight):\n    print('hello')\n    return dy @ x @ x, 0, 0",
      ["hello\n", "linear.py, line 3: ValueError: matmul",
-      "\n    return dy @ x @ x, 0, 0\n    called with dy (2, 1), x (2, 2), weight (2, 1)\n"]),
+      "\n    return dy @ x @ x, 0, 0\n    in this line: dy (3, 2), x (3, 1)\n"
+      "    called with dy (3, 2), x (3, 1), weight (1, 2)\n"]),
+    ("def linear_backward(dy, x, weight):\n    for i in (1, 2): print('hello', i)\n    return 0, 0, 0",
+     ["printed for dy = [[1, 10], [2, 20], [3, 30]], x = [[1], [0], [2]], weight = [[3, 4]]:\nhello 1\nhello 2\n"
+      "printed for random numbers: N = 3, C = 3, F = 3:\nhello 1\nhello 2\n"]),
     ("import nothing_of_that_name", ["linear.py, line 1: ModuleNotFoundError: No module named 'nothing_of_that_name'"]),
     ("def linear_backward(dy, x, weight):\n    while True:\n        pass",
-     ["linear.py did not end within 2 s; it was in line ", ": is there an endless loop? (dy = [[1], [2]]"]),
+     ["linear.py did not end within 2 s; it was in line ", ": is there an endless loop? (dy = [[1, 10], [2, 20]"]),
     ("import ctypes\ndef linear_backward(dy, x, weight):\n    ctypes.string_at(0)",
-     ["linear.py crashed: Segmentation fault; it was in line 3 (dy = [[1], [2]]"]),
+     ["linear.py crashed: Segmentation fault; it was in line 3 (dy = [[1, 10], [2, 20]"]),
     ("def linear_backward(dy, x, weight):\n    exit()", ["linear.py, line 2: SystemExit"]),
     ("import os\nos._exit(3)", ["linear.py ended the process with status 3"]),
     ("def linear_backward(*args):\n    return linear_backward(*args)", ["linear.py, line 2: RecursionError"]),
