@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TextIO
+from typing import TextIO, cast
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             Path(folder, "at.txt").write_text(at, "utf-8")
             faulthandler.dump_traceback_later(float(limit), exit=True, file=trace)
             try:
-                with contextlib.redirect_stdout(Headed(sys.stdout, at)):
+                with contextlib.redirect_stdout(cast(TextIO, Headed(sys.stdout, at))):
                     yield
             finally:
                 faulthandler.cancel_dump_traceback_later()
