@@ -39,6 +39,10 @@ class Record:
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]
         self.head = {**data, "last_step": last_step}
 
+    def by_ranks(self, size: int) -> None:
+        """Note how many processes train, where there are several."""
+        self.start |= {"ranks": size} if size > 1 else {}
+
     def changed(self, changes: list[str]) -> None:
         """Note the options that this start changes."""
         if changes:
