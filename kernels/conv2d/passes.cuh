@@ -33,14 +33,18 @@
 constexpr int VEC = 16 / sizeof(real);    // numbers in 16 bytes, the most that one instruction moves
 constexpr int DEPTH = 64 / sizeof(real);  // k's of a tile: 16 floats or 8 doubles
 
-// A k as three digits, of which `low` runs fastest. Forward: channel c, column q and row p of the tap; k = (p KW + q) C
-// + c. InputGrad: the same of dy's channels and the phase's taps. WeightGrad: column j, row i and number n of a patch.
-struct alignas(16) Digits {
+// A k as three digits, of which `low` runs fastest:
+//   Forward      channel c, column q and row p of the tap     k = (p KW + q) C + c
+//   InputGrad    channel of dy, column and row of the tap among those of the phase
+//   WeightGrad   column j, row i and image n of the patch     k = (n OH + i) OW + j
+struct Digits {
     int low, middle, high;
 };
 
-// The order in which a sum takes its k's. A thread that counts one k of each tile works out its digits once, and then
-// goes from tile to tile by additions alone.
+// The order in which a sum takes its k's. A thread follows one k of each tile. It works out the digits of the first one
+// by divisions; from there it goes on by additions and carries, as one counts by hand.
+// Example: 5 channels, 3 columns of taps, DEPTH 16 = 1 row, 0 columns, 1 channel. k = 4 is (row 0, column 0, channel 4).
+// Adding the step gives (1, 0, 5): five channels are a column, so it is (1, 1, 0), k = 20.
 //
 // In memory, k runs tap by tap through all channels of each. If DEPTH divides the channels, a sum takes the first DEPTH
 // channels of every tap, then the next DEPTH channels of every tap, and so on. So the pixels that neighbouring patches
@@ -49,12 +53,13 @@ struct alignas(16) Digits {
 // channels 0 to 15, which is k = 32 to 47.
 struct Order {
     int lows, middles, highs;  // values of each digit
-    bool by_taps;              // the middle and the high digit count first, `low` by steps of DEPTH
-    Digits step;               // DEPTH as digits, where they count as numbers do
+    bool by_taps;              // a sum takes DEPTH channels of every tap, and then the next ones
+    Digits step;               // DEPTH as digits, for sums that take the k's in their order in memory
 
-    __device__ void set(int lows_, int middles_, int highs_, bool channels) {
+    // low_is_channel: the low digit counts channels.
+    __device__ void set(int lows_, int middles_, int highs_, bool low_is_channel) {
         lows = max(1, lows_), middles = max(1, middles_), highs = max(1, highs_);
-        by_taps = channels && lows % DEPTH == 0;
+        by_taps = low_is_channel && lows % DEPTH == 0;
         step = digits(DEPTH);
     }
     __device__ Digits digits(int k) const { return {k % lows, k / lows % middles, k / lows / middles}; }
@@ -63,7 +68,7 @@ struct Order {
         const int tile = position / DEPTH, tap = tile % (middles * highs);
         return {tile / (middles * highs) * DEPTH + position % DEPTH, tap % middles, tap / middles};
     }
-    // Go on to the k that is DEPTH positions later.
+    // Go on to the k that is DEPTH positions later: the same one of the next tile.
     __device__ void next(Digits& k) const {
         if (by_taps) {
             if (++k.middle < middles) return;

@@ -75,7 +75,7 @@ __device__ void convolve(const Pass& pass, real* out, const real* bias, real* pa
     const int all = (pass.K + DEPTH - 1) / DEPTH, share = (all + splits - 1) / splits;
     const int begin = min(all, int(blockIdx.z) * share), end = min(all, begin + share);  // this block's tiles along k
 
-    // DEPTH threads count the k's, and find their Places one turn before all threads need them.
+    // DEPTH threads follow the k's, and find their Places one turn before all threads need them.
     Digits k;
     if (threadIdx.x < DEPTH) k = pass.order.at(begin * DEPTH + threadIdx.x);
     const auto place_ks = [&](int tile) {
