@@ -11,7 +11,8 @@ DEMO_BATCH_SIZE ?= 32
 DEMO_STEPS ?= 900
 DEMO_ARGS ?= --lr 1e-3 --beta1 0 --beta2 0.99 --sample-every 150
 
-# Extras of setup.cfg that `make test` installs; EXTRAS=test,torch,nvrtc also compares with PyTorch and compiles for CUDA.
+# Extras of setup.cfg that `make test` installs; EXTRAS=test,torch,nvrtc,mpi also compares with PyTorch, compiles
+# for CUDA and trains on several processes.
 EXTRAS ?= test
 TESTS ?= tests
 TEST_ARGS ?= -m "not slow"

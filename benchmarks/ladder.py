@@ -5,7 +5,7 @@
     python -m benchmarks.ladder --write docs/kernels.md  the tables of that page
 
 A ladder is a kernel written several times, from the simplest version to a fast one. No GPU is needed: requests, sectors
-and wavefronts are counted on the CPU (benchmarks/static/trace.py); registers, occupancy and instructions are read from
+and wavefronts are counted on the CPU (kernels/tracer/); registers, occupancy and instructions are read from
 what NVRTC compiled. Where NVRTC is missing, the command prints the first table and says why there is no second. The
 ladder of products has one table more: what the passes behind a product move, and what its last step moves.
 """
@@ -23,11 +23,11 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.measure.text_table import table, write_between
-from benchmarks.static import instructions, machine_code, trace
+from benchmarks.static import instructions, machine_code
 from benchmarks.static.gpus import ARCHITECTURES
 from gpunet import kernels
 from gpunet.backend import columns, factors
-from gpunet.kernels import ladder
+from gpunet.kernels import ladder, tracer
 
 STEPS = {"channel_sum": ladder.CHANNEL_SUM, "matmul": ladder.MATMUL}
 SHAPES = {"channel_sum": "x (4096, 64)", "matmul": "a (256, 128), b (128, 256), float16 from step 7 on"}
@@ -68,7 +68,7 @@ def traffic(name: str, step: str) -> tuple[list[Any], Blocks]:
         nonlocal least
         least = run_step(name, step, noting)
 
-    counts = trace.count(run)
+    counts = tracer.count(run)
     written = counts["global store"] + counts["global atomic"]
     both = counts["global load"] + written
     inside = counts["shared load"] + counts["shared store"]
@@ -109,7 +109,7 @@ def layer_table(markdown: bool) -> str:
             with mock.patch.object(kernels, "launch", noting):
                 run(noting)
 
-        counts = trace.count(counted)
+        counts = tracer.count(counted)
         moved = (counts[f"global {kind}"].bytes / 1000 for kind in ("load", "store"))
         rows.append([title, len(launched), *map(round, moved)])
     return table(LAYER, rows, markdown)

@@ -15,7 +15,7 @@ from dcgan.config import Config
 from dcgan.penalties import Objective, Penalty, objective, penalties
 from dcgan.presets import find, initialiser
 from dcgan.steps import Stats, discriminator_step, generator_step
-from gpunet import backend
+from gpunet import backend, distributed
 from gpunet.average import Average
 from gpunet.backend.cells import Bytes
 from gpunet.backend.choices import rounding
@@ -113,7 +113,7 @@ class GAN:
         views, wanted = (view or View()).parts(parts), objective(config, self.penalties(number))
         batches = list(zip(cut(real, parts), cut(labels, parts), views, cut(mix, parts), strict=True))
         next_z = iter(zs) if config.fresh_z else repeat(zs[0])
-        with self._rounding():
+        with self._rounding(), self._among_ranks():
             if trains_D:
                 fake, stats = self._train_D(batches, cut(next(next_z), parts), wanted)
             for i in range(g_steps):
@@ -158,6 +158,13 @@ class GAN:
         """Within the block convolutions on tensor cores take weights that Adam has rounded."""
         precision = rounding(device_of(self.adam_G.data[0]), self.adam_G.data[0].dtype)
         with self.adam_G.rounding(precision), self.adam_D.rounding(precision):
+            yield
+
+    @contextmanager
+    def _among_ranks(self) -> Iterator[None]:
+        """Within the block batch norm takes the pictures of all ranks for one batch, if --sync-bn says so."""
+        group = distributed.ranks() if self.config.sync_bn else distributed.ALONE
+        with self.G.among_ranks(group), self.D.among_ranks(group):
             yield
 
     def averaged(self) -> AbstractContextManager:

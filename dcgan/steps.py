@@ -1,8 +1,10 @@
 """Training a GAN: the discriminator's step and the generator's (Goodfellow et al., 2014, algorithm 1).
 
     D maximises  mean log D(x) + mean log(1 - D(G(z)))
-    G maximises  mean log D(G(z))          (the form that still has a gradient while D wins)
+    G maximises  mean log D(G(z))
 
+In the paper G first minimises log(1 - p), p = D(G(z)). While D is sure that G's pictures are made, p is near 0: there
+log(1 - p) has slope -p, nearly 0, in D's logit, but -log p has slope p - 1, nearly -1 (docs/lessons/7-gan-step.md).
 D's output is a logit; D(x) is its sigmoid. Other losses are in dcgan/losses.py, gradient penalties in
 dcgan/penalties.py. Every loss and mean is an array on the device: nothing here waits for it. `optimizer.scaled` gives
 back the gradient it gets, except for products in fp16 (gpunet/backend/loss_scale.py).

@@ -39,6 +39,7 @@ from dcgan.presets import find  # noqa: E402
 from gpunet.files import write_atomically  # noqa: E402
 
 MAKER = "maker"  # the text chunk of the fingerprint
+GIF_COMMENT = b"!\xfe" + bytes([len(MAKER) + 17])  # begins a comment of "maker=" and 16 digits; 0 ends it
 GALLERY = "--steps 900 --narrow 3 --batch-size 32"  # of all presets
 FAST = "--lr 1e-3 --beta1 0 --lr-schedule constant"  # of those that train on the drawn faces
 LABELLED = "--labelled fashion-mnist/data/fashion"  # for the one that needs labels
@@ -55,8 +56,18 @@ class Picture(NamedTuple):
     sources: tuple[str, ...]
 
 
-def _figure(name: str, *sources: str) -> Picture:
-    return Picture((f"python docs/figures.py {name} --out {{folder}}",), ("docs/figures.py", *sources))
+def drawings() -> dict[str, Picture]:
+    """Return the figures of docs/drawings: each page names its own, and their other sources, in two tables."""
+    found = {}
+    for page in sorted((HERE / "drawings").glob("*.py")):
+        tables = [each for each in ast.parse(page.read_text(encoding="utf-8")).body if isinstance(each, ast.Assign)]
+        named = {getattr(each.targets[0], "id", ""): each.value for each in tables}
+        more = ast.literal_eval(named["SOURCES"]) if "SOURCES" in named else {}
+        for key in getattr(named.get("FIGURES"), "keys", []):
+            name = ast.literal_eval(key)
+            own = f"docs/drawings/{page.name}", "docs/drawings/parts.py", *more.get(name, [])
+            found[f"{name}.png"] = Picture((f"python docs/figures.py {name} --out {{folder}}",), own)
+    return found
 
 
 def _preset(name: str, *pages: str) -> Picture:
@@ -83,12 +94,12 @@ def _paper(name: str, *sources: str) -> Picture:
 
 
 PICTURES = {
-    "cells.png": _figure("cells"),
-    "toom.png": _figure("toom", "gpunet/backend/conv/toom.py"),
-    "phases.png": _figure("phases", "gpunet/backend/conv/tiles.py"),
-    "faces.png": _figure("faces", FACES),
+    **drawings(),
     "demo.png": _demo("demo.png"),
     "demo-ten-minutes.png": _demo("demo-ten-minutes.png", "DEMO_STEPS=4500"),
+    "lessons/training.gif": Picture(
+        ("python docs/training_gif.py --out {folder}",), ("docs/training_gif.py", "docs/broken*.py", FACES)
+    ),
     "roofline.png": Picture(
         (
             "python -m benchmarks.ops --json {folder}/ops.json",
@@ -131,8 +142,12 @@ def state(name: str) -> str:
 
 
 def texts_of(path: Path) -> dict[str, str]:
-    """Return the text chunks of a PNG."""
+    """Return the text chunks of a PNG; of a GIF its fingerprint."""
     from PIL import Image
+
+    if path.suffix == ".gif":
+        _, begun, comment = path.read_bytes().rpartition(GIF_COMMENT)
+        return {MAKER: comment.decode("latin-1").removeprefix(f"{MAKER}=").removesuffix("\0;")} if begun else {}
 
     with Image.open(path) as image:
         return dict(image.text)
@@ -187,11 +202,19 @@ def make(name: str) -> None:
         for command in picture.commands:
             print(command.format(folder=folder), flush=True)
             subprocess.run(command.format(folder=folder), shell=True, check=True, cwd=ROOT, env=environment)
-        stamp(Path(folder, Path(name).name), HERE / name, fingerprint(picture))
+        made = Path(folder, name)  # or without the folders in front of it
+        stamp(made if made.exists() else Path(folder, made.name), HERE / name, fingerprint(picture))
 
 
 def stamp(made: Path, place: Path, mark: str) -> None:
-    """Copy a PNG to its place with the fingerprint as a text chunk in front of its last chunk; no pixel changes."""
+    """Copy a picture to its place with the fingerprint in front of its end; no pixel changes.
+
+    It is a text chunk in a PNG, and a comment in a GIF.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if made.suffix == ".gif":
+        write_atomically(place, made.read_bytes()[:-1] + GIF_COMMENT + f"{MAKER}={mark}".encode() + b"\0;")
+        return
     data = f"{MAKER}\0{mark}".encode()
     chunk = struct.pack(">I", len(data)) + b"tEXt" + data + struct.pack(">I", zlib.crc32(b"tEXt" + data))
     png = made.read_bytes()

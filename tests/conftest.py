@@ -10,7 +10,7 @@ from cases import CELLS
 from gpunet import backend
 from gpunet.backend import use_precision
 
-pytest_plugins = ["large_folder", "running", "small_runs"]  # fixtures: growing sources, tests that train
+pytest_plugins = ["large_folder", "mpirun", "running", "small_runs"]  # fixtures: growing sources, MPI, tests that train
 
 
 @functools.cache
@@ -55,7 +55,8 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if on_gpu:
         say(f"{on_gpu:,} tests of GPU cells were skipped: no GPU here (make cuda-test runs them where there is one)")
     if others:
-        say(f"{others:,} others were skipped (make test EXTRAS=test,torch,nvrtc runs those that need PyTorch or NVRTC)")
+        needed = "make test EXTRAS=test,torch,nvrtc,mpi runs those that need PyTorch, NVRTC or MPI"
+        say(f"{others:,} others were skipped ({needed})")
 
 
 @pytest.fixture(params=CELLS)

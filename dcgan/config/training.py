@@ -20,6 +20,11 @@ class Training:
         options.integer(1),
         "batches of --batch-size per step: their gradients are averaged, the memory is that of one",
     )
+    sync_bn: bool = option(
+        False,
+        options.flag,
+        "give batch norm the statistics of all ranks' pictures, not of a rank's own: several ranks then train as one",
+    )
     lr: float = option(2e-4, options.number("(0, inf)"), "learning rate, of Adam", "X")
     lr_g: float | None = option(None, options.number("(0, inf)"), "learning rate of G, instead of --lr", "X")
     lr_d: float | None = option(None, options.number("(0, inf)"), "learning rate of D, instead of --lr", "X")

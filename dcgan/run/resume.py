@@ -28,7 +28,7 @@ HARMLESS = (
 COURSE = (
     "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",
     "fresh_z", "alternate", "real_target", "fake_target", "generator_target", "samples", "ema", "lr_g", "lr_d",
-    "augment", "instance_noise", "clip_grad", "accumulate", "loss", "clip_weights", "gp", "r1", "r1_every",
+    "augment", "instance_noise", "clip_grad", "accumulate", "loss", "clip_weights", "gp", "r1", "r1_every", "sync_bn",
 )  # fmt: skip
 CHANGEABLE = HARMLESS + COURSE
 

@@ -7,15 +7,15 @@
 and the sign of z again. Ioffe & Szegedy, "Batch Normalization", 2015, section 3; docs/batchnorm.md derives it.
 
 Both operations come first as array code, then as launches of kernels/batchnorm.cu. batchnorm_inference.py normalises by
-given statistics.
+given statistics; batchnorm_ranks.py makes the batches of several ranks one batch.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpunet import kernels
-from gpunet.backend import batchnorm_factors
+from gpunet.backend import batchnorm_factors, batchnorm_ranks
 from gpunet.backend.activations import derivative
 from gpunet.backend.columns import add_groups
 from gpunet.backend.devices import Array, array_module, on_cuda, operation, written
@@ -27,12 +27,16 @@ from gpunet.backend.launches import (
     contiguous,
     empty,
     few_enough,
+    per_channel,
     row_groups,
     rows_of_blocks,
     rows_per_thread,
     rows_side_by_side,
 )
 from gpunet.backend.threads import by_rows, column_sums, row_sum, row_sum_of_products
+
+if TYPE_CHECKING:
+    from gpunet.distributed.base import Ranks
 
 # ---- reference: array code ------------------------------------------------------------------------------------------
 
@@ -52,6 +56,7 @@ def batchnorm(
     running: tuple[Array, Array, float] | None = None,
     batches: int = 1,
     precision: str | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Normalise x (..., C) by its own statistics: y (as x), mean (C,), biased var (C,), rstd (C,).
 
@@ -59,20 +64,29 @@ def batchnorm(
     the unbiased variance. The variance is computed from deviations: E[x^2] - mean^2 would cancel digits.
     x may hold several batches, one after another, each normalised on its own: statistics are then (batches, C).
     precision: y is then a Factor of it (factors.py). The kernels also take a Factor for x.
+    ranks: those that have as many rows each of the same batches; the statistics are then of all rows.
     """
     xp = array_module(x)
-    y, statistics = xp.empty(x.shape, x.dtype), []
-    for out, part in zip(parts(y, batches), parts(x, batches), strict=True):  # (rows, C)
-        mean = column_sums(row_sum, part) / len(part)
-        var = column_sums(lambda block, mean=mean: row_sum_of_products(*[block - mean] * 2), part) / len(part)
-        rstd = 1 / xp.sqrt(var + x.dtype.type(eps))
+    y, each = xp.empty(x.shape, x.dtype), parts(x, batches)  # (batches, rows, C)
+    rows = each.shape[1]
+    mean, var = (xp.stack(values) for values in zip(*map(moments, each), strict=True))  # (batches, C)
+    if ranks:
+        mean, var = batchnorm_ranks.combined(mean, var, rows, ranks)
+        rows *= ranks.size
+    rstd = 1 / xp.sqrt(var + x.dtype.type(eps))
+    for out, part, mean_, var_, rstd_ in zip(parts(y, batches), each, mean, var, rstd, strict=True):  # of one batch
         if running:
             running_mean, running_var, momentum = running
-            running_mean += momentum * (mean - running_mean)
-            running_var += momentum * (var * (len(part) / (len(part) - 1)) - running_var)
-        affine(out, part, *coefficients(mean, rstd, scale, shift), slope)
-        statistics.append((mean, var, rstd))
-    return y, *(xp.stack(values) if batches > 1 else values[0] for values in zip(*statistics, strict=True))
+            running_mean += momentum * (mean_ - running_mean)
+            running_var += momentum * (var_ * (rows / (rows - 1)) - running_var)
+        affine(out, part, *coefficients(mean_, rstd_, scale, shift), slope)
+    return y, *((mean, var, rstd) if batches > 1 else (mean[0], var[0], rstd[0]))
+
+
+def moments(x: Array) -> tuple[Array, Array]:
+    """Return mean and biased var (C,) of x (rows, C)."""
+    mean = column_sums(row_sum, x) / len(x)
+    return mean, column_sums(lambda block: row_sum_of_products(*[block - mean] * 2), x) / len(x)
 
 
 @operation
@@ -86,6 +100,7 @@ def batchnorm_backward(
     slope: float = 1.0,
     out: tuple[Array | None, Array | None] = (None, None),
     precision: str | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[Array, Array, Array]:
     """Return dx (written into dy), dscale (C,) and dshift (C,), in one reducing and one applying pass.
 
@@ -94,34 +109,41 @@ def batchnorm_backward(
 
     out: arrays for dscale and dshift. Several batches are told by mean and rstd (batches, C). precision: dx is then a
     Factor of it (a new array, unless dy is one, too); the kernels also take Factors for dy and x.
+    ranks: those of the forward pass. M counts the rows of all of them, and dx takes the sums over all rows; the dscale
+    and dshift that are returned are this rank's own.
     """
     batches = 1 if mean.ndim == 1 else len(mean)
     dy = array_module(x).ascontiguousarray(dy)  # else `parts` would be a copy of a strided view, and get dx
     each = parts(dy, batches), parts(x, batches), mean.reshape(batches, -1), rstd.reshape(batches, -1)
-    sums = [backward_part(*one, scale, shift, slope, len(one[1])) for one in zip(*each, strict=True)]
-    dscale, dshift = sums[0]
-    for more_dscale, more_dshift in sums[1:]:
-        dscale, dshift = dscale + more_dscale, dshift + more_dshift
+    sums = array_module(x).stack([sums_of_part(*one, scale, shift, slope) for one in zip(*each, strict=True)])
+    dshift, dscale = sums.sum(axis=0)  # sums (batches, 2, C)
+    if ranks:
+        batchnorm_ranks.mean_over(sums, ranks)
+    for dz, part, of_mean, of_rstd, of_sums in zip(*each, sums, strict=True):
+        apply_to_part(dz, part, of_mean, of_rstd, of_sums, scale)
     return dy, written(dscale, out[0]), written(dshift, out[1])
 
 
-def backward_part(
-    dz: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float, rows: float
-) -> tuple[Array, Array]:
-    """Write dx of one batch (rows, C) into dz, which comes as dy; return dscale and dshift.
-
-    rows: M, or infinity where the statistics are given: its terms in dx are then 0.
-    """
-    xp = array_module(x)
-    a, b = coefficients(mean, rstd, scale, shift)
+def sums_of_part(
+    dz: Array, x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Array | None, slope: float
+) -> Array:
+    """Write dz of one batch (rows, C) in place of dy; return its dshift and dscale, (2, C)."""
+    xp, (a, b) = array_module(x), coefficients(mean, rstd, scale, shift)
 
     def reduce(dz: Array, x: Array) -> Array:
         if slope != 1:
             dz *= derivative(x * a + b, slope)  # z, computed again
         return xp.stack([row_sum(dz), row_sum_of_products(dz, x - mean)])  # (2, C)
 
-    dshift, dscale = column_sums(reduce, dz, x)
-    dscale *= rstd
+    sums = column_sums(reduce, dz, x)
+    sums[1] *= rstd
+    return sums
+
+
+def apply_to_part(dz: Array, x: Array, mean: Array, rstd: Array, sums: Array, scale: Array | None) -> None:
+    """Write dx of one batch (rows, C) in place of dz; sums (2, C): dshift and dscale, or 0 for given statistics."""
+    rows = len(dz)
+    a, (dshift, dscale) = rstd if scale is None else rstd * scale, sums
     by_x = -a * rstd * dscale / rows
     constant = -a * dshift / rows - by_x * mean  # dx = a dz + by_x x + constant
 
@@ -132,7 +154,6 @@ def backward_part(
         dz += rest
 
     by_rows(apply, dz, x)
-    return dscale, dshift
 
 
 def coefficients(mean: Array, rstd: Array, scale: Array | None, shift: Array | None) -> tuple[Array, Array]:
@@ -177,20 +198,26 @@ def shape_of(x: Array, batches: int) -> Shape:
 
 @batchnorm.kernel
 def batchnorm_kernel(
-    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None, found=None
+    x, scale, shift, eps, slope=1.0, running=None, batches=1, precision=None, ranks=None, found=None
 ) -> tuple[Array | Factor, Array, Array, Array]:
-    """found: mean, var and rstd, where a neighbour has summed them up and moved the averages (epilogue.py)."""
+    """found: mean, var and rstd, where a neighbour has summed them up (epilogue.py).
+
+    The neighbour has also moved the averages, unless there are ranks: then found are those of this rank's rows.
+    """
     stored, shape = isinstance(x, Factor), shape_of(x, batches)
     x = x if stored else contiguous(x)
     like = x.numbers if stored else x
     mean, var, rstd = found or empty(like, 3, *([batches] if batches > 1 else []), shape.channels, dtype=x.dtype)
     running_mean, running_var, momentum = running or (None, None, 0.0)
-    results = (mean, var, rstd, running_mean, running_var)
-    if not found and batchnorm_factors.takes_few_rows(shape, precision):
+    results, of_rank = (mean, var, rstd, running_mean, running_var), (mean, var, rstd, None, None)
+    if not (found or ranks) and batchnorm_factors.takes_few_rows(shape, precision):
         numbers = eps, momentum, slope
         return batchnorm_factors.normalise_few_rows(x, results, scale, shift, numbers, precision), mean, var, rstd
     if not found:
-        (batchnorm_factors.statistics if stored else statistics)(x, shape, results, eps, momentum)
+        sum_up = batchnorm_factors.statistics if stored else statistics
+        sum_up(x, shape, of_rank if ranks else results, eps, momentum)
+    if ranks:
+        batchnorm_ranks.statistics(results, (shape.batches, shape.rows * shape.k), eps, momentum, ranks)
     if precision or stored:
         return batchnorm_factors.normalise(x, mean, rstd, scale, shift, slope, precision), mean, var, rstd
     return normalise(x, mean, rstd, scale, shift, slope), mean, var, rstd
@@ -228,8 +255,9 @@ def normalise(x: Array, mean: Array, rstd: Array, scale: Array | None, shift: Ar
 
 @batchnorm_backward.kernel
 def batchnorm_backward_kernel(
-    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, given_statistics=False, found=None
-) -> tuple:
+    dy, x, mean, rstd, scale, shift, slope=1.0, out=(None, None), precision=None, ranks=None,
+    given_statistics=False, found=None,
+) -> tuple:  # fmt: skip
     """found: dscale, dshift and per_batch, where a neighbour has summed them up (epilogue.py)."""
     dy, x = (array if isinstance(array, Factor) else contiguous(array) for array in (dy, x))
     channels, batches = mean.shape[-1], mean.size // mean.shape[-1]
@@ -243,6 +271,8 @@ def batchnorm_backward_kernel(
         reduce(shape_of(x, batches), given, slope, (dscale, dshift, per_batch))
     if given_statistics:
         per_batch.fill(0)  # the terms of dx that come from the statistics
+    elif ranks:
+        batchnorm_ranks.mean_over(per_batch, ranks)
     if precision or stored:
         return batchnorm_factors.apply_backward(given, per_batch, slope, precision), dscale, dshift
     rows = x.size // channels // batches
@@ -266,9 +296,3 @@ def reduce_backward(shape: Shape, given: tuple, slope: float, results: tuple) ->
     while not few_enough(sums.shape[1] * k, on_cuda(x)) and sums.shape[1] > 1:
         sums = add_groups(sums, rows_per_thread(sums.shape[1], k, on_cuda(x)))
     per_channel("batchnorm.backward_finish", (*results, sums, batches, sums.shape[1], k, channels), 2 * channels)
-
-
-def per_channel(entry: str, args: tuple, count: int) -> None:
-    """Launch one thread per channel."""
-    block = 64 if on_cuda(args[0]) else 1024
-    kernels.launch(entry, -(-count // block), block, args)

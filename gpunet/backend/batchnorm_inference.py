@@ -9,21 +9,19 @@ them. dscale and dshift are those of batchnorm.py, whose kernels do the work.
 
 from __future__ import annotations
 
-import math
-
 from gpunet.backend import batchnorm_factors
 from gpunet.backend.batchnorm import (
     affine,
-    backward_part,
+    apply_to_part,
     batchnorm_backward,
     coefficients,
     normalise,
     parts,
-    per_channel,
+    sums_of_part,
 )
 from gpunet.backend.devices import Array, array_module, operation, written
 from gpunet.backend.factors import Factor
-from gpunet.backend.launches import contiguous, empty
+from gpunet.backend.launches import contiguous, empty, per_channel
 
 # ---- reference: array code ------------------------------------------------------------------------------------------
 
@@ -66,7 +64,9 @@ def batchnorm_inference_backward(
     Given statistics do not move with x, so the two other terms of batchnorm_backward are missing.
     """
     rstd, dy = 1 / array_module(x).sqrt(var + x.dtype.type(eps)), array_module(x).ascontiguousarray(dy)
-    dscale, dshift = backward_part(parts(dy)[0], parts(x)[0], mean, rstd, scale, shift, slope, math.inf)
+    one = parts(dy)[0], parts(x)[0], mean, rstd
+    dshift, dscale = sums_of_part(*one, scale, shift, slope)
+    apply_to_part(*one, array_module(x).zeros((2, x.shape[-1]), x.dtype), scale)
     return dy, written(dscale, out[0]), written(dshift, out[1])
 
 

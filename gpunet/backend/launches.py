@@ -73,6 +73,12 @@ def row_groups(entry: str, args: Sequence[Any], rows: int, width: int, rows_per_
     kernels.launch(entry, grid, block, args, whole=rows_per_thread == ROWS_ON_CPU and rows % ROWS_ON_CPU == 0)
 
 
+def per_channel(entry: str, args: tuple, count: int) -> None:
+    """Launch one thread per channel."""
+    block = 64 if on_cuda(args[0]) else 1024
+    kernels.launch(entry, -(-count // block), block, args)
+
+
 class BlockSums(NamedTuple):
     """A launch of whole blocks that sum over the rows of (batches, rows, width), and finish the sums (`block_sums`)."""
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from gpunet.backend.devices import Array, device_of, is_cupy, to_device
 from gpunet.backend.losses import Asked
 from gpunet.layers.parameter import Parameter
+
+if TYPE_CHECKING:
+    from gpunet.distributed.base import Ranks
 
 Rounding = Callable[[], str | None]  # says in which precision a convolution wants a result as a Factor, None: in none
 
@@ -45,6 +48,7 @@ class Layer:
         self.training = True
         self.saves = False  # whether forward saves in evaluation mode, too: see saving
         self.batches = 1  # how many batches x holds, one after another: see joined_batches
+        self.ranks: Ranks | None = None  # those whose batches are one batch: see among_ranks
         self.labels: Array | None = None  # (N,) classes of the samples: see given
         self.asked: Asked | None = None  # a loss of y: see answering
 
@@ -53,8 +57,9 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        """Return dx, adding to the parameters' gradients; dy is handed over and may be overwritten.
+        """Return dx, the derivative of the loss by x, and add to the parameters' gradients.
 
+        dy is the derivative of the loss by y, of y's shape. It is handed over: backward may reuse its memory for dx.
         With input_grad=False, dx is not computed where that saves work (the first layer of a network), and None
         returned.
         """
@@ -137,6 +142,22 @@ class Layer:
         finally:
             for layer in self.walk():
                 layer.batches = 1
+
+    @contextlib.contextmanager
+    def among_ranks(self, ranks: Ranks) -> Iterator[Self]:
+        """Within the block batch norm takes the rows of all ranks for one batch.
+
+        All ranks must make the same passes, with batches of equal size: a layer sends one message per pass. The sum of
+        the parameters' gradients over ranks, divided by their number, is then the gradient of one rank with all rows.
+        With one rank nothing changes.
+        """
+        try:
+            for layer in self.walk():
+                layer.ranks = ranks if ranks.size > 1 else None
+            yield self
+        finally:
+            for layer in self.walk():
+                layer.ranks = None
 
     @contextlib.contextmanager
     def given(self, labels: Array | None) -> Iterator[Self]:

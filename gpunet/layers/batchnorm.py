@@ -21,7 +21,8 @@ class BatchNorm(Layer):
     new = (1 - momentum) old + momentum batch, with the unbiased variance (PyTorch's convention); evaluation uses the
     running averages, so that a sample does not depend on its batch. scale and shift may each be left out.
     batch_statistics=True makes evaluation use the batch's statistics, too, as some published samplers do; the running
-    averages then stay as they are.
+    averages then stay as they are. Within `among_ranks` the batch is that of all ranks together
+    (gpunet.backend.batchnorm_ranks), and the gradients of scale and shift are those of this rank's rows.
 
     Sequential sets `slope` where a ReLU or LeakyReLU follows: both then run in one pass (see gpunet.backend.batchnorm).
     It sets rounding_y and rounding_dx where the neighbour is a convolution, which may want y or dx as a Factor
@@ -53,7 +54,8 @@ class BatchNorm(Layer):
         """Return what the next forward pass will want to know of x, None if nothing."""
         if not fused() or not (self.training or self.batch_statistics):
             return None
-        return Statistics(self._running(), self.channels, self.batches, self.eps)
+        moved = None if self.ranks else self._running()  # over ranks, the averages move once those have answered
+        return Statistics(moved, self.channels, self.batches, self.eps)
 
     def gradients(self) -> Gradients | None:
         """Return what the next backward pass will want to know of dy, None if nothing."""
@@ -73,14 +75,14 @@ class BatchNorm(Layer):
         scale, shift = self._affine()
         if not self.training and not self.batch_statistics:
             self.save(x)
-            more = (self.eps, self.slope, self.rounding_y())
-            return backend.batchnorm_inference(x, running_mean, running_var, scale, shift, *more)
+            given = (x, running_mean, running_var, scale, shift, self.eps, self.slope)
+            return backend.batchnorm_inference(*given, self.rounding_y())
         if x.shape[0] % self.batches:
             raise ValueError(f"{self!r}: got x of shape {x.shape}, expected {self.batches} batches of equal size")
-        if x.size // self.channels < 2 * self.batches:
+        if x.size // self.channels * (self.ranks.size if self.ranks else 1) < 2 * self.batches:
             raise ValueError(f"{self!r}: got one row, expected two or more: use a larger batch or net.eval()")
-        given = (x, scale, shift, self.eps, self.slope, self._running(), self.batches, self.rounding_y())
-        y, mean, _, rstd = backend.batchnorm(*given, **found)
+        more = (self.eps, self.slope, self._running(), self.batches, self.rounding_y(), self.ranks)
+        y, mean, _, rstd = backend.batchnorm(x, scale, shift, *more, **found)
         self.save(x, mean, rstd)
         return y
 
@@ -89,7 +91,8 @@ class BatchNorm(Layer):
         dy, found = taken_apart(dy)
         more = (self.slope, self._first_grads(), self.rounding_dx())
         if statistics:
-            dx, dscale, dshift = backend.batchnorm_backward(dy, x, *statistics, *self._affine(), *more, **found)
+            given = (dy, x, *statistics, *self._affine())
+            dx, dscale, dshift = backend.batchnorm_backward(*given, *more, self.ranks, **found)
         else:  # of the running averages
             running = (self.buffers["running_mean"], self.buffers["running_var"])
             given = (dy, x, *running, *self._affine(), self.eps, *more)

@@ -38,7 +38,7 @@ struct Stage {
 };
 using Sums = float[ROWS][COLUMNS][4];
 
-// Where k lies in row m of the tile of a: of the row's four pieces, number k / 4 lies at k / 4 ^ m / 2 % 4.
+// Where k lies in row m of the tile of a: of the row's four pieces, number k / 4 lies at k / 4 xor m / 2 % 4.
 __device__ int swizzled(int m, int k) { return k ^ m / 2 % 4 * 4; }
 
 // Start the copy of four numbers of one row; zeros where the matrix has ended.

@@ -12,9 +12,9 @@
 //   would be two columns; its turned form gives lane 4 g + t number g of lines 2t and 2t + 1: two k's of one column.
 //
 //   Banks: ldmatrix reads the same chunk (16 bytes) of 8 neighbouring lines at once. These lie in different banks since
-//   each line keeps its chunks in an order of its own. Chunk c of line m of a lies at c ^ (m / 2 % 4), as two lines of
-//   64 bytes fill the 32 banks; chunk c of line k of b lies at c ^ (k % 8), as a line of 256 bytes fills them twice.
-//   Example: chunk 1 of the lines 0, 2, 4, 6 of a lies at 1, 1 ^ 1 = 0, 1 ^ 2 = 3, 1 ^ 3 = 2, in the first 16 banks;
+//   each line keeps its chunks in an order of its own. Chunk c of line m of a lies at c xor (m / 2 % 4): two lines of
+//   64 bytes fill the 32 banks; chunk c of line k of b lies at c xor (k % 8), as a line of 256 bytes fills them twice.
+//   Example: chunk 1 of the lines 0, 2, 4, 6 of a lies at 1, 0, 3, 2 (1 xor 0, 1, 2, 3), in the first 16 banks;
 //   that of the lines 1, 3, 5, 7 lies at the same four places of the other 16 banks.
 //   8 lines further on the order is the same again: the place there is the first place plus a constant.
 //

@@ -19,7 +19,7 @@
 //          mean = sum n_i mean_i / M,   variance = (sum m2_i + sum n_i (mean_i - mean)^2) / M
 //      in the order in which the parts lie: every run gives the same bits (device/last_to_arrive.cuh).
 //
-//   Banks: chunk c of line m lies at c ^ (m % 8). A warp of step 1 writes the same chunk of 8 neighbouring lines.
+//   Banks: chunk c of line m lies at c xor (m % 8). A warp of step 1 writes the same chunk of 8 neighbouring lines.
 //   Example: chunk 5 of lines 0, 1, 2, 3 lies at 5, 4, 7, 6: in other banks each, and a line fills the banks twice.
 //
 // kernels/conv2d_mma goes on from here: it takes the sums from the registers by shuffles, has a whole block for the

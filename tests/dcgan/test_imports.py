@@ -10,7 +10,7 @@ import pytest
 
 from running import ROOT
 
-PACKAGES = ("gpunet", "dcgan", "kernels")
+PACKAGES = ("gpunet", "dcgan", "puzzles", "kernels")
 
 
 def modules():

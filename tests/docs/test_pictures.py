@@ -15,7 +15,7 @@ from pages import PAGES, ROOT
 from pictures_of_docs import pictures
 
 DOCS = ROOT / "docs"
-EXISTING = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.png"))
+EXISTING = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*") if path.suffix in (".png", ".gif"))
 
 PROGRAM = """
 def area(side: float = 2) -> float:
@@ -97,6 +97,18 @@ def test_a_picture_is_stale_once_its_maker_changes(place, capsys):
     assert pictures.state("grey.png") == "current"
     (place / "maker.py").write_text(maker.replace("7", "8"))
     assert pictures.main([]) == 1 and "stale: its maker has changed" in capsys.readouterr().out
+
+
+def test_an_animation_keeps_its_frames_and_gets_the_fingerprint(tmp_path):
+    frames = [Image.new("L", (3, 2), shade) for shade in (0, 100, 200)]
+    frames[0].save(tmp_path / "made.gif", save_all=True, append_images=frames[1:])
+    pictures.stamp(tmp_path / "made.gif", tmp_path / "lessons/grey.gif", "0123456789abcdef")
+    assert pictures.texts_of(tmp_path / "lessons/grey.gif") == {"maker": "0123456789abcdef"}
+    assert not pictures.texts_of(tmp_path / "made.gif")
+    with Image.open(tmp_path / "lessons/grey.gif") as after:
+        for number, frame in enumerate(frames):
+            after.seek(number)
+            assert after.n_frames == 3 and (np.asarray(after.convert("L")) == np.asarray(frame)).all()
 
 
 def test_a_maker_that_fails_leaves_the_picture(place, capsys):

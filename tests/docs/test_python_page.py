@@ -1,24 +1,52 @@
-"""The Python examples of README.md and docs/python.md run as they are pasted, and say what their comments say."""
+"""The Python blocks of every page run one after another as they are pasted, and print what their comments say.
+
+A page is one namespace, in an empty folder. Trainings are short (DCGAN_QUICK), but for docs/python.md, whose own are.
+"""
 
 import re
+import warnings
 
 import numpy as np
+import pytest
 
-from pages import ROOT
+import pages
+from dcgan import quick
+from pages import PAGES, ROOT, blocks
+
+WITH_CODE = [page for page in PAGES if blocks(page)]
+FULL = "docs/python.md"
+NEEDS = re.compile(r"^\s*(?:import|from) (torch|jax|cupy)\b", re.M)  # packages that a reader may lack
 
 
-def blocks(page):
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+def run_page(name, folder, monkeypatch, capsys):
+    """Run the blocks of a page in a folder; return its names. Fails where a print's comment is not what it prints."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    if name != FULL:
+        monkeypatch.setenv(quick.VARIABLE, "1")
+    names: dict = {"__name__": "page"}
+    for block in blocks(ROOT / name):
+        pages.provide(re.findall(r"\"(runs/[^\"]+)\"", block) if name != FULL else [])
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*non-interactive.*", UserWarning)  # plt.show without a screen
+            exec(compile(block, name, "exec"), names)
+        printed = capsys.readouterr().out.splitlines()
+        for said in re.findall(r"^print\(.*\)  +# (.*)$", block, re.M):
+            assert said in printed, (name, said, printed)
+    return names
 
 
-def test_the_page_of_the_python_interface(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    for block in blocks("docs/python.md"):
-        exec(compile(block, "docs/python.md", "exec"), names)
-    printed = capsys.readouterr().out.splitlines()
-    for line in re.findall(r"^print\(.*?# (.*)$", "\n".join(blocks("docs/python.md")), re.M):
-        assert line in printed
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
+    for package in set(NEEDS.findall("\n".join(blocks(page)))):
+        pytest.importorskip(package)
+    names = run_page(str(page.relative_to(ROOT)), tmp_path, monkeypatch, capsys)
+    if check := CHECKS.get(page.name):
+        check(names)
+
+
+def the_python_interface(names):
     assert len(names["losses"]) == 20 and names["pictures"].shape == (64, 32, 32, 3)
     assert names["where"] == "0001-dcgan64_20_1_12"
     assert names["images"].shape == (2, 32, 32, 3) and names["images"].dtype == np.float32
@@ -26,13 +54,27 @@ def test_the_page_of_the_python_interface(tmp_path, monkeypatch, capsys):
     assert names["features"].shape == (64, 4 * 4 * (8 + 16) + 4 * 4 * 32)
 
 
-def test_the_examples_of_the_first_page(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    import dcgan
+def the_first_page(names):
+    assert names["pictures"].shape == (64, *names["run"].generator(np.zeros((1, 100))).shape[1:])
+    assert names["pictures"].dtype == np.uint8 and names["dx"].shape == names["x"].shape
 
-    dcgan.train(width=4, image_size=16, batch_size=8, steps=1, device="cpu")
-    names: dict = {}
-    for block in blocks("README.md"):
-        exec(compile(block, "README.md", "exec"), names)
-    assert names["pictures"].shape == (64, 16, 16, 3) and names["pictures"].dtype == np.uint8
-    assert names["dx"].shape == names["x"].shape
+
+CHECKS = {"python.md": the_python_interface, "README.md": the_first_page}  # what the names of a page have to be
+
+
+def test_pages_with_code_are_found():
+    found = {page.name for page in WITH_CODE}
+    assert {"README.md", "python.md", "asked.md"} <= found and set(CHECKS) <= found
+    assert len(blocks(ROOT / FULL)) >= 4 and any("print(" in block for block in blocks(ROOT / FULL))
+
+
+def test_a_page_that_says_something_else_is_noticed(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    excerpt = "<!-- excerpt: a.py f -->\n```python\nno\n```\n"
+    page.write_text(f"```python\nx = 2\n```\n\n{excerpt}```python\nprint(x)  # 3\n```\n")
+    with pytest.raises(AssertionError, match="'3', \\['2'\\]"):
+        run_page(page, tmp_path, monkeypatch, capsys)
+    page.write_text("text\n\n```python\nx = 1 / 0\n```\n")
+    with pytest.raises(ZeroDivisionError) as found:
+        run_page(page, tmp_path, monkeypatch, capsys)
+    assert found.traceback[-1].lineno == 3  # counted from 0: the fourth line of the page

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-import naive_layers
 from cases import EPS32, assert_close, build, every_case, host
 from gpunet import backend, layers
 from gpunet.gradcheck import LIMIT, check_layer
 from gpunet.layers import BatchNorm, InstanceNorm, LayerNorm
+from gpunet.loops import of_layers
 
 NORMS = BatchNorm | LayerNorm | InstanceNorm
 EXACT = 1e-12  # float64 against loops that add in another order: some hundred terms of 1e-16
@@ -43,7 +43,7 @@ def test_forward_equals_plain_loops(case, cell):
     layer, x, _ = build(case, cell)
     y = layer.forward(x)
     assert y.dtype == x.dtype and y.flags.c_contiguous and backend.device_of(y) == cell.device
-    assert_close(y, naive_layers.forward(layer.to("cpu"), host(x)), EXACT, case.name)
+    assert_close(y, of_layers.forward(layer.to("cpu"), host(x)), EXACT, case.name)
 
 
 @every_case

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-import naive
 from cases import EPS32, IMPLEMENTATIONS, assert_close, host
-from gpunet import backend
+from gpunet import backend, loops
 from gpunet.layers.geometry import conv_pads
 
 SHAPES = [  # hw, kernel, stride, padding
@@ -63,9 +62,9 @@ def test_batchnorm_inference_equals_its_definition(cell, slope):
     x, mean, scale, shift = rng.standard_normal((3, 2, 2, 4)), *rng.standard_normal((3, 4))
     var = rng.random(4)
     arrays = [cell.array(a) for a in (x, mean, var, scale, shift)]
-    z = naive.batchnorm_inference(x, mean, var, scale, shift, 1e-3)
+    z = loops.batchnorm_inference(x, mean, var, scale, shift, 1e-3)
     y = backend.batchnorm_inference(*arrays, 1e-3, slope)
-    assert_close(y, naive.elementwise(lambda v: v if v > 0 else slope * v, z), 1e-12)
+    assert_close(y, loops.elementwise(lambda v: v if v > 0 else slope * v, z), 1e-12)
     assert_close(backend.batchnorm_inference(*arrays[:3], None, None, 1e-3), (x - mean) / np.sqrt(var + 1e-3), 1e-12)
 
 
@@ -73,7 +72,7 @@ def test_batchnorm_statistics_do_not_cancel(cell):
     """Mean 1000, deviation 1, float32: E[x^2] - mean^2 would lose the variance altogether; deviations keep it."""
     x = (1000 + np.random.default_rng(0).standard_normal((500, 3))).astype("float32")
     _, mean, var, rstd = backend.batchnorm(cell.array(x, "float32"), None, None, 1e-5)
-    expected_mean, expected_var = naive.channel_statistics(x)
+    expected_mean, expected_var = loops.channel_statistics(x)
     assert_close(mean, np.array(expected_mean), 4 * EPS32, "mean")
     assert_close(var, np.array(expected_var), 1e-3, "var")  # the mean's own rounding, 1e-4, enters squared and linearly
     assert_close(rstd, 1 / np.sqrt(np.array(expected_var) + 1e-5), 1e-3, "rstd")

@@ -5,9 +5,8 @@ import contextlib
 import numpy as np
 import pytest
 
-import naive
 from cases import assert_close, host
-from gpunet import backend, layers
+from gpunet import backend, layers, loops
 from gpunet.layers import BatchNorm, Conv2d, ConvTranspose2d, Flatten, LeakyReLU, Linear, ReLU, Sequential
 
 
@@ -48,13 +47,13 @@ def test_running_statistics_by_value(cell, momentum):
         x = 2 + 3 * rng.standard_normal((4, 2, 2, 3))
         layer.forward(cell.array(x))
         layer.forget()
-        batch_mean, batch_var = map(np.array, naive.channel_statistics(x))
+        batch_mean, batch_var = map(np.array, loops.channel_statistics(x))
         mean = (1 - momentum) * mean + momentum * batch_mean
         var = (1 - momentum) * var + momentum * batch_var * 16 / 15
         assert_close(layer.buffers["running_mean"], mean, 1e-13, "running mean")
         assert_close(layer.buffers["running_var"], var, 1e-13, "running variance")
     y = layer.eval().forward(cell.array(x))
-    assert_close(y, naive.batchnorm_inference(x, mean, var, np.ones(3), np.zeros(3), layer.eps), 1e-12)
+    assert_close(y, loops.batchnorm_inference(x, mean, var, np.ones(3), np.zeros(3), layer.eps), 1e-12)
     assert_close(layer.buffers["running_mean"], mean, 1e-13, "after evaluation")
 
 

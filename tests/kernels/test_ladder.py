@@ -9,9 +9,8 @@ import re
 import numpy as np
 import pytest
 
-import naive
 from benchmarks import ladder as bench
-from gpunet import backend, kernels
+from gpunet import backend, kernels, loops
 from gpunet.kernels import ladder
 from gpunet.kernels.loader.source import path_of
 from guard_pages import assert_survives, between_pages
@@ -88,8 +87,8 @@ def test_convolution_by_masks(x_shape, weight_shape, stride, padding, device):
     on_device = (backend.to_device(array, device) for array in (x, weight))
     y = backend.to_numpy(ladder.conv2d(*on_device, stride, padding, guarded))
     pads = ((padding, padding), (padding, padding))
-    expected = naive.conv2d(x.astype("float64"), weight.astype("float64"), 0, (stride, stride), pads)
-    magnitude = naive.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), 0, (stride, stride), pads)
+    expected = loops.conv2d(x.astype("float64"), weight.astype("float64"), 0, (stride, stride), pads)
+    magnitude = loops.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), 0, (stride, stride), pads)
     assert y.dtype == "float32" and y.shape == expected.shape
     assert (np.abs(y - expected) <= np.prod(weight_shape[:3]) * np.finfo("float32").eps * magnitude).all()
 
@@ -104,8 +103,8 @@ def test_layer_with_an_epilogue(x_shape, weight_shape, stride, padding, slope, d
     given = [backend.to_device(array, device) for array in (x, weight, bias)]
     y, mean, variance = map(backend.to_numpy, ladder.layer(*given, slope, stride, padding))
     pads = ((padding, padding), (padding, padding))
-    exact = naive.conv2d(x.astype("float64"), weight.astype("float64"), bias, (stride, stride), pads)
-    magnitude = naive.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), abs(bias), (stride, stride), pads)
+    exact = loops.conv2d(x.astype("float64"), weight.astype("float64"), bias, (stride, stride), pads)
+    magnitude = loops.conv2d(abs(x).astype("float64"), abs(weight).astype("float64"), abs(bias), (stride, stride), pads)
     exact = np.where(exact > 0, exact, slope * exact)
     off = np.prod(weight_shape[:3]) * np.finfo("float32").eps * magnitude
     assert y.dtype == "float16" and y.shape == exact.shape and mean.dtype == variance.dtype == "float32"

@@ -1,4 +1,4 @@
-"""The commands of the pages (README.md, CONTRIBUTING.md, docs/*.md), and stand-ins for the files that they name."""
+"""Commands and code of the pages (README.md, CONTRIBUTING.md, docs/), and stand-ins for the files that they name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from dcgan import prepare, train
 from dcgan.data.faces.source import draw_face
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MARKDOWN = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "kernels").rglob("*.md"))]
 PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", ".", ".venv/bin/", "dcgan-")
 RUN = re.compile(r"(?:(?P<folder>.+)/)?\d{4}-(?P<preset>[a-z0-9-]+?)(?P<inside>/.*)?")  # as runs/0001-dcgan64
 
@@ -45,6 +46,17 @@ def commands(page: Path) -> list[Command]:
         else:
             found += [Command(inline, False) for inline in re.findall(r"`([^`]+)`", line)]
     return [each for each in dict.fromkeys(found) if is_command(each)]
+
+
+def blocks(page: Path) -> list[str]:
+    """Return the blocks of Python that a page's reader runs: ```python, but for excerpts, which are code of elsewhere.
+
+    A block keeps its line numbers, so that an error names the line of the page.
+    """
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^(?P<excerpt><!-- excerpt: [^\n]*\n+)?```python\n(?P<code>.*?)^```", text, re.M | re.S)
+    ours = [each for each in found if not each["excerpt"]]
+    return ["\n" * text.count("\n", 0, each.start("code")) + each["code"] for each in ours]
 
 
 def is_command(command: Command) -> bool:
@@ -93,6 +105,7 @@ LEFT_OUT = {
     r".*--device cuda": "needs a GPU",
     r"python -m benchmarks\.gpu(?!.*--help)": "needs a GPU (a scaled run is tested where there is one)",
     r"python -m pytest": "is these tests themselves",
+    r"python -m puzzles (?!--start)": "ends with status 1 until the reader has solved it (tests/puzzles)",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
 # These take over a few seconds each.

@@ -1,4 +1,4 @@
-// Counts the memory requests of warps in kernels compiled as C++. benchmarks/static/trace.py builds and calls it.
+// Counts the memory requests of warps in kernels compiled as C++. __init__.py builds and calls it.
 //
 // The compiler's race detection (-fsanitize=thread) calls a function before each access to memory, with the address.
 // Usually these functions are in a library of the compiler; here they are at the end of this file. When the lanes of a
@@ -7,6 +7,7 @@
 //   global memory   the 32-byte sectors that it touches
 //   shared memory   the wavefronts that it needs: in each, 32 banks of 4 bytes answer with one word apiece; accesses
 //                   wider than 4 bytes go in groups of lanes that want 128 bytes together
+// If Python asks for it, faults.h looks at each access, too, for races and accesses beyond the ends of arrays.
 
 #include <algorithm>
 #include <cstdint>
@@ -29,15 +30,21 @@ struct Passes {  // the accesses of one warp at one instruction, in one block
 };
 using Addresses = std::vector<uintptr_t>;
 
-// trace.py adds these two to the kernel: the number of the running thread in its block, or -1 if the address is private
+// __init__.py adds these two to the kernel: the number of the running thread in its block, or -1 if the address is private
 // to it, and the number of the running block.
 extern "C" int trace_thread(const void* address);
 extern "C" long long trace_block();
 
 static std::map<std::pair<int, const void*>, Passes> passes;  // of (warp, instruction) in the present block
 static long long block = -1;  // the number of the present block
-static std::map<uintptr_t, uintptr_t> global_arrays;  // begin -> end
+struct Array {
+    uintptr_t begin, end;
+    int number;  // among the kernel's arrays
+};
+static std::map<uintptr_t, Array> global_arrays;  // by the begin, or by that of the margin in front of it
 static Count counts[SPACES][KINDS];
+
+#include "faults.h"
 
 // Sort the numbers and keep each once.
 static Addresses distinct(Addresses numbers) {
@@ -91,29 +98,54 @@ EXPORT void trace_end_of_block() {
     passes.clear();
 }
 
+static void enter_block() {
+    if (block == trace_block()) return;
+    trace_end_of_block();
+    forget_block();
+    block = trace_block();
+}
+// A thread has reached a barrier of its block, or of its warp.
+EXPORT void trace_barrier(int thread, bool whole_block) {
+    enter_block();
+    ++(whole_block ? barriers : warp_barriers)[thread];
+}
+
 // Forget all counts. The arrays from begins[i] to ends[i] are global memory, every other address is shared memory.
-EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* ends) {
+// margin_bytes: how many bytes before and behind each array belong to nobody; with `watch` faults are looked for.
+EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* ends, size_t margin_bytes, bool watch) {
     passes.clear();
     global_arrays.clear();
+    words[false].clear();
+    forget_block();
     std::fill(&counts[0][0], &counts[0][0] + SPACES * KINDS, Count{});
-    for (int i = 0; i < arrays; ++i) global_arrays[begins[i]] = ends[i];
+    std::fill(faults, faults + FAULTS, FaultsOfKind{});
+    margin = margin_bytes;
+    watching = watch;
+    block = -1;
+    for (int i = 0; i < arrays; ++i) global_arrays[begins[i] - margin] = {begins[i], ends[i], i};
 }
 EXPORT const Count* trace_counts() { return &counts[0][0]; }
+EXPORT const FaultsOfKind* trace_faults() { return faults; }
 
 static void record(const volatile void* pointer, size_t bytes, Kind kind, const void* place) {
     const uintptr_t address = uintptr_t(pointer);
     const int thread = trace_thread((const void*) pointer);
     if (thread < 0) return;
-    if (block != trace_block()) trace_end_of_block();
-    block = trace_block();
-    auto array = global_arrays.upper_bound(address);
-    const bool global = array != global_arrays.begin() && address < (--array)->second;
+    enter_block();
+    auto after = global_arrays.upper_bound(address);
+    const Array* array = after == global_arrays.begin() ? nullptr : &(--after)->second;
+    if (array && address >= array->end + margin) array = nullptr;
+    const Touch touch = {block, thread, barriers[thread], warp_barriers[thread], 0, kind != LOAD, kind == ATOMIC, place};
+    const int64_t byte = array ? int64_t(address - array->begin) : int64_t(address);
+    if (array && (address < array->begin || address + bytes > array->end))
+        return note(OUTSIDE, touch, array->number, byte, nullptr);
+    if (watching) watch_access(address, bytes, touch, array ? array->number : -1, byte);
     Passes& pass = passes[{thread / 32, place}];
-    pass.space = global ? GLOBAL : SHARED;
+    pass.space = array ? GLOBAL : SHARED;
     pass.kind = kind;
     pass.bytes = bytes;
     // A GPU's allocator aligns arrays to 32 bytes and more, so count as if this array began at a multiple of 32.
-    pass.addresses[thread % 32].push_back(global ? address - array->first + array->first / 32 * 32 : address);
+    pass.addresses[thread % 32].push_back(array ? byte + array->begin / 32 * 32 : address);
 }
 
 // ---- functions that the compiler calls; the address of the caller identifies the instruction

@@ -1,4 +1,7 @@
-"""What a layer on the CPU should return in training mode: its geometry and the definition in naive.py for it."""
+"""What a layer should return in training mode, by loops: its geometry, and the definition that it stands for.
+
+The tests compare every layer with `forward` of this page. A new layer gets a function here and a line in FORWARD.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,7 @@ import math
 
 import numpy as np
 
-import naive
-from gpunet import layers
+from gpunet import layers, loops
 from gpunet.gradcheck.cases import Labelled
 
 
@@ -59,7 +61,7 @@ def _conv(layer, x):
 
 def _transposed(layer, x):
     hw = transposed_size(layer, x.shape[1:3])
-    return naive.conv_transpose2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, hw), hw)
+    return loops.conv_transpose2d(x, values(layer.weight), values(layer.bias), layer.stride, pads(layer, hw), hw)
 
 
 def _labelled(wrapper, x):
@@ -82,12 +84,12 @@ def _join_labels(wrapper, x):
 
 def _batchnorm(layer, x):
     ones = np.ones(x.shape[-1])
-    return naive.batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
+    return loops.batchnorm(x, ones * values(layer.scale, 1.0), ones * values(layer.shift), layer.eps)
 
 
 def _layer_norm(layer, x):
     """All numbers of a sample, as the rows of one channel, have one mean and variance."""
-    plain = [naive.batchnorm(sample.reshape(-1, 1), np.ones(1), np.zeros(1), layer.eps) for sample in x]
+    plain = [loops.batchnorm(sample.reshape(-1, 1), np.ones(1), np.zeros(1), layer.eps) for sample in x]
     return np.stack(plain).reshape(x.shape) * values(layer.scale, 1.0) + values(layer.shift)
 
 
@@ -105,24 +107,8 @@ def _spectral_norm(layer, x):
 
 def _with_weight(layer, weight, x):
     if isinstance(layer, layers.Linear):
-        return naive.linear(x, weight, values(layer.bias))
-    return naive.conv2d(x, weight, values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
-
-
-def _upsample(layer, x):
-    height, width = layer.output_size or (2 * x.shape[1], 2 * x.shape[2])
-    y = np.empty((len(x), height, width, x.shape[3]))
-    for n, h, w, c in np.ndindex(y.shape):
-        y[n, h, w, c] = x[n, h // 2, w // 2, c]
-    return y
-
-
-def _average_pool(layer, x):
-    y = np.empty((len(x), math.ceil(x.shape[1] / 2), math.ceil(x.shape[2] / 2), x.shape[3]))
-    for n, h, w, c in np.ndindex(y.shape):
-        window = [float(v) for v in x[n, 2 * h : 2 * h + 2, 2 * w : 2 * w + 2, c].ravel()]
-        y[n, h, w, c] = math.fsum(window) / len(window)
-    return y
+        return loops.linear(x, weight, values(layer.bias))
+    return loops.conv2d(x, weight, values(layer.bias), layer.stride, pads(layer, x.shape[1:3]))
 
 
 def _global_sum(x):
@@ -136,20 +122,20 @@ def _residual(layer, x):
 FORWARD = {
     layers.Conv2d: _conv,
     layers.ConvTranspose2d: _transposed,
-    layers.Linear: lambda layer, x: naive.linear(x, values(layer.weight), values(layer.bias)),
+    layers.Linear: lambda layer, x: loops.linear(x, values(layer.weight), values(layer.bias)),
     layers.BatchNorm: _batchnorm,
     layers.LayerNorm: _layer_norm,
     layers.InstanceNorm: _instance_norm,
     layers.SpectralNorm: _spectral_norm,
-    layers.Upsample: _upsample,
-    layers.AveragePool: _average_pool,
+    layers.Upsample: lambda layer, x: loops.upsample(x, layer.output_size),
+    layers.AveragePool: lambda layer, x: loops.downsample(x, mean=True),
     layers.GlobalAveragePool: lambda layer, x: _global_sum(x) / math.prod(x.shape[1:3]),
     layers.GlobalSumPool: lambda layer, x: _global_sum(x),
     layers.Residual: _residual,
-    layers.ReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else 0.0, x),
-    layers.LeakyReLU: lambda layer, x: naive.elementwise(lambda v: v if v > 0 else layer.slope * v, x),
-    layers.Tanh: lambda layer, x: naive.elementwise(math.tanh, x),
-    layers.Sigmoid: lambda layer, x: naive.elementwise(lambda v: 1 / (1 + math.exp(-v)), x),
+    layers.ReLU: lambda layer, x: loops.relu(x),
+    layers.LeakyReLU: lambda layer, x: loops.leaky_relu(x, layer.slope),
+    layers.Tanh: lambda layer, x: loops.tanh(x),
+    layers.Sigmoid: lambda layer, x: loops.sigmoid(x),
     layers.Flatten: lambda layer, x: np.array([list(sample.ravel()) for sample in x]),
     layers.Reshape: lambda layer, x: np.array([sample.ravel() for sample in x]).reshape(len(x), *layer.shape),
     Labelled: _labelled,

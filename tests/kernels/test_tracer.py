@@ -7,11 +7,10 @@ import functools
 import numpy as np
 import pytest
 
-from benchmarks.static import trace
 from conv_shapes import CUTS, MMA_TILES, PASSES, Shape, arrays, computed, multiplied, on, rounded
 from gpunet import kernels
 from gpunet.backend import tensor_cores
-from gpunet.kernels import ladder
+from gpunet.kernels import ladder, tracer
 
 
 def drawn(*shape: int, dtype: str = "float32") -> np.ndarray:
@@ -41,7 +40,7 @@ def own(tmp_path_factory):
 def test_strided_accesses(own, stride, sectors, conflicts):
     """A stride of s words touches s times the sectors, 32 at most; each factor 2 in it halves the banks in use."""
     x, y = drawn(64), drawn(64 * stride)  # two warps
-    found = trace.count(lambda launch: launch(f"{own}.strided", 1, 64, (y, x, stride), 64 * 4 * stride))
+    found = tracer.count(lambda launch: launch(f"{own}.strided", 1, 64, (y, x, stride), 64 * 4 * stride))
     assert found["global load"] == (2, 256, 8, 8)
     assert found["global store"] == (2, 256, 2 * sectors, 8)
     assert found["shared store"] == found["shared load"] == (2, 256, 2 * (1 + conflicts), 2)
@@ -49,10 +48,10 @@ def test_strided_accesses(own, stride, sectors, conflicts):
 
 
 @functools.cache
-def counts(name: str, step: str) -> dict[str, trace.Count]:
+def counts(name: str, step: str) -> dict[str, tracer.Count]:
     run = {"channel_sum": lambda launch: ladder.channel_sum(step, drawn(512, 64), launch)}
     run["matmul"] = lambda launch: ladder.matmul(step, drawn(128, 32), drawn(32, 128), launch)
-    return trace.count(run[name])
+    return tracer.count(run[name])
 
 
 # What the headers promise: (sectors per load, sectors per store, bank conflicts).
@@ -117,7 +116,7 @@ def test_convolutions_on_tensor_cores_meet_no_bank_twice(n, size, which, tile, p
         monkeypatch.setattr(kernels, "launch", launch)
         multiplied(which, shape, there, precision, cut)
 
-    found = trace.count(run)
+    found = tracer.count(run)
     store, load = found["shared store"], found["shared load"]
     assert load.needed == load.least > 0
     assert store.needed == store.least > 0
@@ -136,7 +135,7 @@ def test_convolutions_on_cuda_cores_read_no_bank_twice(which, tile, monkeypatch)
         monkeypatch.setattr(kernels, "launch", launch)
         computed(which, shape, there, cut)
 
-    found = trace.count(run)
+    found = tracer.count(run)
     assert found["shared load"].needed == found["shared load"].least > 0
     store = found["shared store"]
     assert store.least <= store.needed < 1.1 * store.least  # Places are written in the order in which they are read

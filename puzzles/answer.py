@@ -1,0 +1,90 @@
+"""The words that pages and judges share: a case, a classic mistake, and the comparison of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SMALL = 16  # an array of up to so many numbers is shown whole
+
+
+class Stopped(Exception):
+    """The reader's code cannot be judged; the text says why, with the reader's line."""
+
+
+class Case(NamedTuple):
+    """Arguments to call the reader's function with, and words for them."""
+
+    said: str
+    args: tuple[Any, ...]
+
+
+class Mistake(NamedTuple):
+    """A classic mistake: what it does, and the values that one gets by it."""
+
+    said: str  # goes on after the name of the result: "forgets the sum over the rows"
+    value: Callable[..., Any]  # of the case's arguments
+
+
+def close(found: Any, expected: Any, tolerance: float) -> bool:
+    """Return whether two arrays have one shape and nearly the same numbers; NaN equals NaN."""
+    if np.shape(found) != np.shape(expected):
+        return False
+    found, expected = np.asarray(found, "float64"), np.asarray(expected, "float64")
+    finite = expected[np.isfinite(expected)]
+    largest = max(1.0, float(np.abs(finite).max()) if finite.size else 0.0)
+    return np.allclose(found, expected, 0, tolerance * largest, equal_nan=True)
+
+
+def judge_result(
+    name: str, cases: Sequence[Case], found: Sequence[Any], right: Sequence[Any], mistakes: Sequence[Mistake],
+    tolerance: float,
+) -> tuple[bool, str]:  # fmt: skip
+    """Return whether a result is right in all cases, and a sentence about it."""
+    wrong = [i for i in range(len(cases)) if not close(found[i], right[i], tolerance)]
+    if not wrong:
+        return True, f"{name} is right."
+    for mistake in mistakes:
+        if _explains(mistake, cases, found, tolerance):
+            return False, f"{name} {mistake.said}{_shown(cases[wrong[0]], found[wrong[0]], right[wrong[0]])}"
+    first = wrong[0]
+    given, wanted = np.asarray(found[first]), np.asarray(right[first])
+    if given.shape != wanted.shape:
+        words = f"has shape {given.shape}, expected {wanted.shape}"
+    elif not np.isfinite(given.astype("float64")).all() and np.isfinite(wanted).all():
+        words = "is not a finite number everywhere"
+    else:
+        words = f"is wrong in {_count(given, wanted, tolerance)} of {given.size} places"
+        words += f" (right in {len(cases) - len(wrong)} of {len(cases)} cases)" if len(wrong) < len(cases) else ""
+    return False, f"{name} {words}{_shown(cases[first], given, wanted)}"
+
+
+def _explains(mistake: Mistake, cases: Sequence[Case], found: Sequence[Any], tolerance: float) -> bool:
+    with np.errstate(all="ignore"):
+        return all(close(f, mistake.value(*case.args), tolerance) for f, case in zip(found, cases, strict=True))
+
+
+def _count(given: np.ndarray, wanted: np.ndarray, tolerance: float) -> int:
+    return int((~np.isclose(given, wanted, 0, tolerance * max(1.0, float(np.abs(wanted).max())))).sum())
+
+
+def _shown(case: Case, given: Any, wanted: Any) -> str:
+    """Return lines with both arrays where they are small, with the first place that differs where they are not."""
+    given, wanted = np.asarray(given), np.asarray(wanted)
+    if given.size <= SMALL and wanted.size <= SMALL:
+        return f"\n    {case.said}\n    yours:    {_numbers(given)}\n    expected: {_numbers(wanted)}"
+    if given.shape != wanted.shape:
+        return f"\n    {case.said}"
+    off = np.abs(given - wanted) > 1e-5 * max(1.0, float(np.abs(wanted).max()))
+    off |= np.isnan(given)
+    place = tuple(int(i) for i in np.argwhere(off)[0]) if off.any() else (0,) * given.ndim
+    at = f"[{', '.join(map(str, place))}]"
+    return f"\n    {case.said}\n    yours at {at}: {given[place]:.6g}, expected: {wanted[place]:.6g}"
+
+
+def _numbers(array: np.ndarray) -> str:
+    return np.array2string(array, precision=5, suppress_small=True, max_line_width=10_000, separator=", ").replace(
+        "\n", ""
+    )

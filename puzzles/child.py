@@ -1,0 +1,107 @@
+"""The process in which the reader's code runs: python -m puzzles.child NAME FILE FOLDER LIMIT (run.py starts it).
+
+It leaves in FOLDER report.json, the judgement; at.txt, what was just being tried; and trace.txt, which Python writes
+where the code crashes or does not end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib.util
+import json
+import linecache
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from puzzles import arrays, kernels
+from puzzles.answer import Stopped
+from puzzles.table import named
+
+MEMORY = 8 << 30  # bytes of addresses that this process may take
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Judge a file and write the report."""
+    name, file, folder, limit = arguments
+    puzzle, path = named(name), Path(file)
+    _limit_memory()
+    with open(Path(folder, "trace.txt"), "w") as trace:
+        faulthandler.enable(trace)
+
+        def begin(at: str) -> None:
+            """Note what is tried, and give the reader's code its time for it."""
+            Path(folder, "at.txt").write_text(at, "utf-8")
+            faulthandler.dump_traceback_later(float(limit), exit=True, file=trace)
+
+        try:
+            if puzzle.kind == "cuda":
+                solved, lines = kernels.judge(puzzle.page(), path, begin)
+            else:
+                solved, lines = arrays.judge(puzzle.page(), Code(path, begin), begin)
+        except Stopped as stopped:
+            solved, lines = False, [str(stopped)]
+        faulthandler.cancel_dump_traceback_later()
+        Path(folder, "report.json").write_text(json.dumps({"solved": solved, "lines": lines}), "utf-8")
+    return 0
+
+
+def _limit_memory() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+class Code:
+    """The reader's Python file; calls of its functions whose errors become Stopped, with the reader's line."""
+
+    def __init__(self, path: Path, begin: Callable[[str], None]) -> None:
+        self.path = path
+        begin("")
+        self._module = self.call(self._load)
+
+    def function(self, name: str) -> Callable:
+        """Return a function of the file. Raises Stopped where it has none of that name."""
+        found = getattr(self._module, name, None)
+        if not callable(found):
+            raise Stopped(f"{self.path.name} has no function {name}: the checker calls it, so keep its name")
+        return lambda *args: self.call(found, *args)
+
+    def _load(self) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"reader_{self.path.stem}", self.path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def call(self, function: Callable, *args: object) -> object:
+        """Call a function. Raises Stopped for whatever it raises."""
+        try:
+            return function(*args)
+        except KeyboardInterrupt:
+            raise
+        except SyntaxError as error:
+            raise Stopped(f"{self.path.name}, line {error.lineno}: {error.msg}{_quoted(error.text)}") from None
+        except BaseException as error:  # exit() in the reader's code, too
+            raise Stopped(self._words(error)) from None
+
+    def _words(self, error: BaseException) -> str:
+        """Return "linear.py, line 12: ValueError: ...", with the text of the line."""
+        own = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == self.path.name]
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        if not own:
+            return f"{self.path.name}: {said}"
+        line = own[-1].lineno or 0
+        return f"{self.path.name}, line {line}: {said}{_quoted(linecache.getline(str(self.path), line))}"
+
+
+def _quoted(line: str | None) -> str:
+    return f"\n    {line.strip()}" if line and line.strip() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""A solution of each puzzle, in a file of its name."""

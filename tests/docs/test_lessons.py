@@ -1,0 +1,37 @@
+"""The lessons of the course: what each begins and ends with, its five views, and the times that docs/start.md gives."""
+
+import re
+
+import pytest
+
+from pages import ROOT
+
+LESSONS = sorted((ROOT / "docs/lessons").glob("*.md"))
+NAMES = [lesson.stem for lesson in LESSONS]
+VIEWS = ("As loops", "As arrays (NumPy)", "As a kernel (CUDA)", "Checked", "What it costs")
+START = (ROOT / "docs/start.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_a_lesson_says_how_long_it_takes_and_what_for(lesson):
+    title, blank, first = lesson.read_text(encoding="utf-8").splitlines()[:3]
+    minutes = re.match(r"Reading time: (\d+) minutes\. Afterwards you can ", first)
+    assert title.startswith(f"# Lesson {lesson.name[0]}: ") and not blank and minutes, first
+    row = re.search(rf"^\| .*\(lessons/{lesson.name}\) \| (\d+) \|", START, re.M)
+    assert row and row[1] == minutes[1], "docs/start.md gives another time"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_a_lesson_shows_its_operation_five_times(lesson):
+    headings = re.findall(r"^## (.*)", lesson.read_text(encoding="utf-8"), re.M)
+    assert [heading for heading in headings if heading in VIEWS] == list(VIEWS)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_a_lesson_has_a_picture_terms_and_an_end(lesson):
+    text = lesson.read_text(encoding="utf-8")
+    assert "![" in text and "glossary.md#" in text
+    end = text.partition("\n## Summary")[2]
+    following = [each for each in LESSONS if int(each.name[0]) == int(lesson.name[0]) + 1]
+    assert end and "python -m puzzles" in end
+    assert all(f"]({each.name})" in end for each in following)

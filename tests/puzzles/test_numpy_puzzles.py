@@ -1,0 +1,148 @@
+"""The puzzles in NumPy: solutions pass, stubs fail with their sentence, and each classic mistake gets its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpunet import backend, layers, optim
+from puzzles import arrays, child
+from puzzles.answer import Stopped
+from puzzles.table import PUZZLES, named
+
+NUMPY = [puzzle for puzzle in PUZZLES if puzzle.kind == "numpy"]
+PAGES = [puzzle for puzzle in NUMPY if puzzle.name != "frozen"]  # which judges in a way of its own
+NAMES = [puzzle.name for puzzle in NUMPY]
+ROWS = [  # puzzle, result, number of the mistake
+    (puzzle, name, i)
+    for puzzle in PAGES
+    for name in puzzle.page().RESULTS
+    for i, _ in enumerate(puzzle.page().MISTAKES[name])
+]
+
+
+def judged(puzzle, text, tmp_path):
+    """Return whether a file with this text solves the puzzle, and what is said, in one text."""
+    path = tmp_path / puzzle.file_name
+    path.write_text(text)
+    try:
+        solved, lines = arrays.judge(puzzle.page(), child.Code(path, lambda at: None), lambda at: None)
+    except Stopped as stopped:
+        return False, str(stopped)
+    return solved, "\n".join(lines)
+
+
+@pytest.mark.parametrize("puzzle", NUMPY, ids=NAMES)
+def test_the_solution_is_right(puzzle, tmp_path):
+    solved, said = judged(puzzle, puzzle.solution.read_text(), tmp_path)
+    assert solved and " wrong" not in said, said
+    if hasattr(puzzle.page(), "layer"):
+        assert "Against central differences: dx " in said
+
+
+@pytest.mark.parametrize("puzzle", NUMPY, ids=NAMES)
+def test_the_stub_says_what_is_to_be_written(puzzle, tmp_path):
+    solved, said = judged(puzzle, puzzle.stub, tmp_path)
+    assert not solved and said.count(" is None: ") == len(puzzle.page().RESULTS) and "still to be written" in said
+
+
+@pytest.mark.parametrize(("puzzle", "name", "i"), ROWS, ids=lambda value: getattr(value, "name", str(value)))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # some mistakes are overflows
+def test_each_mistake_has_its_sentence(puzzle, name, i):
+    """A wrong result beside right ones: they are called right, and the wrong one by its mistake."""
+    page = puzzle.page()
+    mistake, cases = page.MISTAKES[name][i], page.cases()
+    right = [arrays._as_tuple(page.right(*case.args))[page.RESULTS.index(name)] for case in cases]
+    wrong = [mistake.value(*case.args) for case in cases]
+    solved, said = arrays.judge_one(name, cases, wrong, right, page.MISTAKES[name])
+    assert not solved and said.startswith(f"{name} {mistake.said}")
+    assert sum(said.startswith(f"{name} {other.said}") for other in page.MISTAKES[name]) == 1
+
+
+CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a part of what is said
+    ("chain", "dh = dy * (h + x) + dy * h", "dh = dy * (h + x)", "dx takes h for used once: its second way"),
+    ("chain", ".sum(axis=0)", "", "dw is not summed over the rows"),
+    ("linear", "dy.sum(axis=0)", "dy", "dx is right.\ndweight is right.\ndbias forgets the sum over the rows"),
+    ("linear", "x.T @ dy", "x.T @ dy / len(x)", "dweight is divided by the number of rows"),
+    ("leaky_relu", "x > 0", "dy > 0", "dx asks for the sign of dy"),
+    ("loss", "np.exp(-np.abs(logits))", "np.exp(-np.abs(logits)) * 1.1", "loss is wrong in"),
+    ("loss", "(p - t) / logits.size", "p - t", "loss is right.\ndlogits is not divided by the number of answers"),
+    ("im2col", "p : p + OH * stride : stride", "p : p + OH", "columns is wrong in"),
+    ("im2col", "padding, padding), (padding, padding)", "0, 0), (0, 0)", "ValueError"),
+    ("convolution", "columns] += dy", "columns] = dy", "dx overwrites: windows overlap"),
+    ("convolution", "axis=(0, 1, 2)", "axis=0", "dbias is summed over the pictures alone"),
+    ("paint", "+=", "=", "y covers paint that is there already"),
+    ("paint", "strip[padding : len(strip) - padding]", "strip", "y is not cut"),
+    ("paint", "w @ x[i]", "w[::-1] @ x[i]", "y has the kernel turned round"),
+    ("paint_backward", "painted @ w", "painted @ w[::-1]", "dx has the kernel turned round"),
+    ("paint_backward", "dw +=", "dw =", "dx is right.\ndw is that of the last x alone"),
+    ("conv_transpose", "dx += seen", "dx = seen", "dx is that of the last tap alone"),
+    ("conv_transpose", "axis=(0, 1, 2)", "axis=(1, 2)", "dbias is summed over the pixels alone"),
+    ("batchnorm", " - dshift / len(x) - x_hat * dscale / len(x)", "", "dx takes mean and variance for constants"),
+    ("batchnorm", "(dy * x_hat)", "(dy * x)", "dscale multiplies dy by x"),
+    ("adam", "1 - b1**t", "1", "param corrects v alone"),
+    ("adam", "g**2", "g", "v averages g"),
+    ("frozen", "optimizer.zero_grad()", "pass", "G moves by old gradients, too"),
+    ("frozen", "with D.frozen():", "if True:", "D keeps gradients of this step"),
+    ("frozen", "1.0)", "0.0)", "The loss has the target 0"),
+    ("frozen", "    optimizer.step()\n", "", "G has not moved"),
+    ("frozen", "    return loss", "    D.parameters()[0].trainable = False\n    return loss", "D stays frozen"),
+    ("frozen", "    return loss", "    D.parameters()[0].data += 1\n    return loss", "D's weights have moved"),
+    ("frozen", "    return loss", "    D.parameters()[0].grad = None\n    return loss", "D's own gradients are gone"),
+    ("linear", "def linear_backward", "def backward", "linear.py has no function linear_backward"),
+    ("linear", "return dx, dweight, dbias", "return dx, dweight", "linear_backward returns 2 values, expected 3"),
+    ("linear", "dx = dy @", "dy *= 2; dx = dy @", "linear_backward changes its argument dy: work on a copy"),
+    ("linear", "dbias = dy.sum(axis=0)", "dbias = 'sum'", "dbias is not an array of numbers but a str"),
+    (
+        "linear",
+        "dbias = dy.sum(axis=0)",
+        "dbias = dy.sum(axis=0) * float('nan')",
+        "dbias is not a finite number everywhere",
+    ),
+    ("linear", "dbias = dy.sum(axis=0)", "dbias = dy.sum(axis=0).repeat(7)[:7]", "dbias has shape (7,), expected (1,)"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "sentence"), CHANGED)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_changed_solution_is_told_what_is_wrong(name, old, new, sentence, tmp_path):
+    text = named(name).solution.read_text()
+    assert old in text
+    solved, said = judged(named(name), text.replace(old, new), tmp_path)
+    assert not solved and sentence in said, said
+
+
+def test_a_wrong_backward_pass_fails_the_gradient_check_alone(tmp_path):
+    """A page whose expected values had the reader's mistake would still not call it solved."""
+    puzzle = named("leaky_relu")
+    layer, x = puzzle.page().layer(lambda dy, x, slope: np.where(x > 0, dy, 2 * slope * dy))
+    assert arrays.check_layer(layer, x, np.random.default_rng(0))["dx"] > arrays.LIMIT
+
+
+def test_expected_values_come_from_definitions():
+    """Where a page has no gradient check, its values are compared with the library's."""
+    with backend.use("reference"):
+        for case in named("im2col").page().cases():
+            x, kh, kw, stride, padding = case.args
+            conv = layers.Conv2d(x.shape[3], 1, (kh, kw), stride=stride, padding=padding, bias=False)
+            weight = np.random.default_rng(0).standard_normal(conv.weight.data.shape)
+            conv.weight.data = weight
+            product = named("im2col").page().right(*case.args) @ weight.reshape(-1, 1)
+            np.testing.assert_allclose(product.ravel(), conv.forward(x).ravel(), rtol=1e-12, atol=1e-12)
+        for case in named("paint").page().cases():
+            x, w, stride, padding = case.args
+            conv = layers.ConvTranspose2d(x.shape[1], w.shape[1], (1, len(w)), (1, stride), (0, padding), bias=False)
+            conv.weight.data = w[None]
+            y = named("paint").page().right(*case.args)
+            np.testing.assert_allclose(y, conv.forward(x[None, None])[0, 0], rtol=1e-12, atol=1e-12)
+
+
+def test_the_steps_of_adam_are_those_of_the_optimiser():
+    for case in named("adam").page().cases()[:2]:  # first steps
+        param, g, m, v, t, lr, b1, b2, eps = case.args
+        parameter = layers.parameter.Parameter(param.copy())
+        adam = optim.Adam([parameter], lr=lr, betas=(b1, b2), eps=eps)
+        parameter.add_grad(lambda g=g, out=None: np.add(g, 0, out=out))
+        with backend.use("reference"):
+            adam.step()
+        np.testing.assert_allclose(named("adam").page().right(*case.args)[0], parameter.data, rtol=1e-12)
