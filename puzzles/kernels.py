@@ -70,17 +70,16 @@ def judge(page: ModuleType, path: Path, begin: Callable[[str], None]) -> tuple[b
     stem = str(path.resolve().with_suffix(""))
     _compile(stem, path)
     found, faults = [], []
-    counts: Counts = {}
     for case in page.cases():
         begin(case.said)
-        results, counts, more = _run(page, stem, case)
+        results, seen = _run(page, stem, case)
         found.append(results)
-        faults += more
+        faults += seen.faults
     values_right, lines = _values(page, found)
     wrong = _faults(faults)
     if not values_right:  # a race or an access beyond an array may be the reason; the score can wait
         return False, lines + wrong
-    met, score = _score(page, counts, faults)
+    met, score = _score(page, seen, faults)
     return met and not wrong, [*lines, *wrong, *score, *_registers(stem, page)]
 
 
@@ -111,14 +110,14 @@ def _compile(stem: str, path: Path) -> None:
         raise Stopped(f"{path.name}, line {said[1]}: {said[2]}\n    {text}") from None
 
 
-def _run(page: ModuleType, stem: str, case: Launched) -> tuple[list[np.ndarray], Counts, list[tracer.Fault]]:
+def _run(page: ModuleType, stem: str, case: Launched) -> tuple[list[np.ndarray], tracer.Seen]:
     """Launch a case. Raises Stopped where some threads wait for others that never come."""
     args = tuple(arg.copy() if isinstance(arg, np.ndarray) else arg for arg in case.args)
     try:
-        counts, faults = tracer.watch(lambda launch: launch(f"{stem}.{page.KERNEL}", case.grid, case.block, args))
+        seen = tracer.watch(lambda launch: launch(f"{stem}.{page.KERNEL}", case.grid, case.block, args))
     except RuntimeError as error:
         raise Stopped(f"{case.said}: {str(error).rpartition('): ')[2]}") from None
-    return list(args[: len(page.RESULTS)]), counts, faults
+    return list(args[: len(page.RESULTS)]), seen
 
 
 def _values(page: ModuleType, found: Sequence[list[np.ndarray]]) -> tuple[bool, list[str]]:
@@ -177,16 +176,37 @@ def _words(fault: tracer.Fault) -> str:
     )
 
 
-def _score(page: ModuleType, counts: Counts, faults: list[tracer.Fault]) -> tuple[bool, list[str]]:
+def _score(page: ModuleType, seen: tracer.Seen, faults: list[tracer.Fault]) -> tuple[bool, list[str]]:
     """Return whether the targets are met, and the lines of the score."""
     lines, met = [], True
     for target in page.TARGETS:
-        value = target.value(counts)
+        value = target.value(seen.counts)
         ok = value <= target.most + 1e-9
         met &= ok
         lines.append(f"{target.name}: {value:.4g} (target {target.most:g})" + ("" if ok else f": {target.advice}"))
+        if not ok:
+            lines += _picture(target.name, seen.worst)
     races = sum(fault.number for fault in faults if fault.kind != "outside")
     return met, [*lines, f"races: {races} (target 0)"]
+
+
+def _picture(target: str, worst: dict[str, tracer.Worst]) -> list[str]:
+    """Return a line about what the lanes of the worst request touch, for the targets of sectors and banks."""
+    for name, kind in (("sectors per load", "global load"), ("sectors per store", "global store")):
+        if target == name and kind in worst:
+            one = worst[kind]
+            numbers = [f"{one.array}[{element}]" for element in one.elements]
+            shown = ", ".join(numbers[:3]) + (f" ... {numbers[-1]}" if len(numbers) > 3 else "")
+            return [
+                f"    a warp {'loads' if kind == 'global load' else 'stores'} {shown}: {one.needed} sectors at once"
+            ]
+    shared = [worst[kind] for kind in ("shared load", "shared store") if kind in worst]
+    if target != NO_CONFLICTS.name or not shared:
+        return []
+    most = max(shared)
+    return [
+        f"    the worst request of a warp uses {len(set(most.elements))} of the 32 banks and takes {most.needed} turns"
+    ]
 
 
 def _registers(stem: str, page: ModuleType) -> list[str]:

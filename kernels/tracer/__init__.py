@@ -2,8 +2,9 @@
 
     counts = count(lambda launch: ladder.matmul("naive", a, b, launch=launch))
     counts["global load"]     # Count(requests, bytes, needed, least)
-    counts, faults = watch(lambda launch: launch("/my/kernels.copy", 4, 256, (y, x, x.size)))
-    faults                    # [Fault(kind="outside", ...)]: races, and accesses beyond the ends of arrays
+    seen = watch(lambda launch: launch("/my/kernels.copy", 4, 256, (y, x, x.size)))
+    seen.faults               # [Fault(kind="outside", ...)]: races, and accesses beyond the ends of arrays
+    seen.worst["global load"]  # Worst(needed, array, elements): what the lanes of one of the worst requests touch
 
 A request is one instruction of a warp; its lanes are the warp's 32 threads. Global memory answers in sectors of 32
 bytes, shared memory in wavefronts (trace.cpp). The kernel is compiled as C++ and runs thread by thread, as in the
@@ -96,6 +97,22 @@ class Fault(NamedTuple):
     other_line: int
 
 
+class Worst(NamedTuple):
+    """The first of those requests of a kind that needed most sectors or wavefronts, in all launches."""
+
+    needed: int
+    array: str | None  # the kernel's name of the array; None: shared memory
+    elements: tuple[int, ...]  # of the array, by lane; for shared memory the bank of each lane's first word
+
+
+class Seen(NamedTuple):
+    """What `watch` has seen: counts by NAMES, faults, and the worst request of each kind that there was."""
+
+    counts: dict[str, Count]
+    faults: list[Fault]
+    worst: dict[str, Worst]
+
+
 KINDS = ("outside", "shared race", "global race")
 
 
@@ -104,17 +121,16 @@ def count(run: Callable[[Launch], Any]) -> dict[str, Count]:
 
     `launch` is called like `kernels.launch`, with NumPy arrays. Raises RuntimeError where there is no C++ compiler.
     """
-    return _traced(run, 0)[0]
+    return _traced(run, 0).counts
 
 
-def watch(run: Callable[[Launch], Any]) -> tuple[dict[str, Count], list[Fault]]:
-    """Do what `count` does and also return the faults of the kernels, the first of each kind for each launch."""
+def watch(run: Callable[[Launch], Any]) -> Seen:
+    """Do what `count` does, and also look for faults: the first of each kind for each launch is kept."""
     return _traced(run, MARGIN)
 
 
-def _traced(run: Callable[[Launch], Any], margin: int) -> tuple[dict[str, Count], list[Fault]]:
-    totals = {name: Count(0, 0, 0, 0) for name in NAMES}
-    faults: list[Fault] = []
+def _traced(run: Callable[[Launch], Any], margin: int) -> Seen:
+    seen = Seen({name: Count(0, 0, 0, 0) for name in NAMES}, [], {})
 
     def launch(entry: str, grid: Size, block: Size, args: Sequence[Any], shared: int = 0) -> None:
         stem, _, name = entry.rpartition(".")
@@ -128,15 +144,23 @@ def _traced(run: Callable[[Launch], Any], margin: int) -> tuple[dict[str, Count]
         module.compiled.trace_begin(len(arrays), begins, ends, ctypes.c_size_t(margin), margin > 0)
         module.launch(name, *sizes_of(entry, grid, block, shared), own, shared, whole=False)
         module.compiled.trace_end_of_block()
-        for kind, counted in zip(NAMES, module.compiled.trace_counts().contents, strict=True):
-            totals[kind] += Count(*counted)
-        faults.extend(_faults(module, name, args))
+        _add(seen, module, name, own)
         if margin:
             for array, copy in zip(given, arrays, strict=True):
                 array[...] = copy
 
     run(launch)
-    return totals, faults
+    return seen
+
+
+def _add(seen: Seen, module: cpu.CpuModule, name: str, args: Sequence[Any]) -> None:
+    """Add what the launch that has just ended has shown."""
+    for kind, counted in zip(NAMES, module.compiled.trace_counts().contents, strict=True):
+        seen.counts[kind] += Count(*counted)
+    seen.faults.extend(_faults(module, name, args))
+    for kind, one in _worst(module, name, args).items():
+        if kind not in seen.worst or one.needed > seen.worst[kind].needed:
+            seen.worst[kind] = one
 
 
 def _with_margins(array: np.ndarray, margin: int) -> np.ndarray:
@@ -149,11 +173,28 @@ def _with_margins(array: np.ndarray, margin: int) -> np.ndarray:
     return copy
 
 
+def _arrays(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> list[tuple[str, int]]:
+    """Return name and bytes of an element for each array of a launch."""
+    pairs = zip(module.entries[name].parameters, args, strict=True)
+    return [(p.name, arg.itemsize) for p, arg in pairs if isinstance(arg, np.ndarray)]
+
+
+def _worst(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> dict[str, Worst]:
+    """Return the worst request of each kind in the launch that has just ended."""
+    arrays, found = _arrays(module, name, args), {}
+    begins = [arg.ctypes.data for arg in args if isinstance(arg, np.ndarray)]
+    for kind, (needed, array, lanes, *addresses) in zip(NAMES, module.compiled.trace_worst().contents, strict=True):
+        if needed and array < 0:
+            found[kind] = Worst(needed, None, tuple(address // 4 % 32 for address in addresses[:lanes]))
+        elif needed:
+            first, (own, size) = begins[array] // 32 * 32, arrays[array]
+            found[kind] = Worst(needed, own, tuple((address - first) // size for address in addresses[:lanes]))
+    return found
+
+
 def _faults(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> list[Fault]:
     """Return the faults of the launch that has just ended."""
-    pairs = zip(module.entries[name].parameters, args, strict=True)
-    arrays = [(p.name, arg.itemsize) for p, arg in pairs if isinstance(arg, np.ndarray)]
-    found = []
+    arrays, found = _arrays(module, name, args), []
     for kind, fields in zip(KINDS, module.compiled.trace_faults().contents, strict=True):
         number, block, thread, writes, place, array, byte, *other, other_place = fields
         if number:
@@ -197,6 +238,7 @@ def load(stem: str, dtype: str) -> cpu.CpuModule:
     module = cpu.CpuModule(stem, dtype, library)
     module.library = library  # type: ignore[attr-defined]
     module.compiled.trace_counts.restype = ctypes.POINTER((ctypes.c_int64 * len(Count._fields)) * len(NAMES))
+    module.compiled.trace_worst.restype = ctypes.POINTER((ctypes.c_int64 * 35) * len(NAMES))
     module.compiled.trace_faults.restype = ctypes.POINTER((ctypes.c_int64 * 11) * len(KINDS))
     return module
 

@@ -26,6 +26,7 @@ struct Passes {  // the accesses of one warp at one instruction, in one block
     Space space;
     Kind kind;
     size_t bytes;
+    int array;  // its number among the kernel's arrays, -1 for shared memory
     std::vector<uintptr_t> addresses[32];  // by lane, in the order of its passes
 };
 using Addresses = std::vector<uintptr_t>;
@@ -43,6 +44,9 @@ struct Array {
 };
 static std::map<uintptr_t, Array> global_arrays;  // by the begin, or by that of the margin in front of it
 static Count counts[SPACES][KINDS];
+// Of each kind the first of the requests that needed most: its array, and the addresses of its lanes.
+struct Worst { int64_t needed, array, lanes, addresses[32]; };
+static Worst worst[SPACES][KINDS];
 
 #include "faults.h"
 
@@ -68,21 +72,30 @@ static int wavefronts(const uintptr_t* first, const uintptr_t* last, size_t byte
     return worst;
 }
 
+static void remember_worst(const Passes& pass, const Addresses& request, int64_t needed) {
+    Worst& kept = worst[pass.space][pass.kind];
+    if (needed <= kept.needed) return;
+    kept = {needed, pass.array, int64_t(request.size()), {}};
+    std::copy(request.begin(), request.end(), kept.addresses);
+}
+
 static void count_request(const Passes& pass, const Addresses& request) {
     Count& count = counts[pass.space][pass.kind];
+    const int64_t before = count.needed;
     const uintptr_t *first = request.data(), *last = first + request.size();
     count.requests += 1;
     count.bytes += request.size() * pass.bytes;
     if (pass.space == GLOBAL) {
         count.needed += pieces(first, last, pass.bytes, 32).size();
         count.least += (distinct(request).size() * pass.bytes + 31) / 32;
-        return;
+        return remember_worst(pass, request, count.needed - before);
     }
     const size_t group = 128 / std::max(pass.bytes, size_t(4));
     for (; first < last; first += group) {
         count.needed += wavefronts(first, std::min(first + group, last), pass.bytes);
         count.least += 1;
     }
+    remember_worst(pass, request, count.needed - before);
 }
 
 // At the end of a block, turn its passes into requests.
@@ -118,6 +131,7 @@ EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* en
     words[false].clear();
     forget_block();
     std::fill(&counts[0][0], &counts[0][0] + SPACES * KINDS, Count{});
+    std::fill(&worst[0][0], &worst[0][0] + SPACES * KINDS, Worst{});
     std::fill(faults, faults + FAULTS, FaultsOfKind{});
     margin = margin_bytes;
     watching = watch;
@@ -125,6 +139,7 @@ EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* en
     for (int i = 0; i < arrays; ++i) global_arrays[begins[i] - margin] = {begins[i], ends[i], i};
 }
 EXPORT const Count* trace_counts() { return &counts[0][0]; }
+EXPORT const Worst* trace_worst() { return &worst[0][0]; }
 EXPORT const FaultsOfKind* trace_faults() { return faults; }
 
 static void record(const volatile void* pointer, size_t bytes, Kind kind, const void* place) {
@@ -144,6 +159,7 @@ static void record(const volatile void* pointer, size_t bytes, Kind kind, const 
     pass.space = array ? GLOBAL : SHARED;
     pass.kind = kind;
     pass.bytes = bytes;
+    pass.array = array ? array->number : -1;
     // A GPU's allocator aligns arrays to 32 bytes and more, so count as if this array began at a multiple of 32.
     pass.addresses[thread % 32].push_back(array ? byte + array->begin / 32 * 32 : address);
 }

@@ -139,3 +139,95 @@ def test_convolutions_on_cuda_cores_read_no_bank_twice(which, tile, monkeypatch)
     assert found["shared load"].needed == found["shared load"].least > 0
     store = found["shared store"]
     assert store.least <= store.needed < 1.1 * store.least  # Places are written in the order in which they are read
+
+
+# ---- faults: races, and accesses beyond the ends of arrays
+
+FAULTY = """
+extern "C" __global__ void turn(real* y, const real* x, int barrier) {
+    __shared__ real part[64];
+    part[threadIdx.x] = x[threadIdx.x];
+    if (barrier == 1) __syncthreads();
+    if (barrier == 2) __syncwarp();
+    y[threadIdx.x] = part[threadIdx.x ^ 1];
+}
+extern "C" __global__ void beyond(real* y, const real* x, int first) {
+    y[threadIdx.x] = x[first + (int) threadIdx.x];
+}
+extern "C" __global__ void add_up(real* y, const real* x, int atomic) {
+    if (atomic) atomicAdd(y, x[blockIdx.x]);
+    else y[0] += x[blockIdx.x];
+}
+extern "C" __global__ void bytes(real* y, const real* x, int apart) {
+    __shared__ unsigned char part[256];
+    part[apart * threadIdx.x] = 1;
+    __syncthreads();
+    y[threadIdx.x] = x[threadIdx.x] + part[0];
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    path = tmp_path_factory.mktemp("kernels") / "faulty.cu"
+    path.write_text(FAULTY)
+    return str(path.with_suffix(""))
+
+
+def watched(faulty, kernel, grid, block, number, size):
+    x, y = drawn(size), np.zeros(size, "float32")
+    seen = tracer.watch(lambda launch: launch(f"{faulty}.{kernel}", grid, block, (y, x, number)))
+    return x, y, seen.faults
+
+
+def test_a_race_is_found_with_its_lines(faulty):
+    _, _, (fault,) = watched(faulty, "turn", 1, 32, 0, 32)
+    assert fault.kind == "shared race" and fault.array is None and fault.number == 32
+    assert (fault.block, fault.thread, fault.writes, fault.line) == (0, 1, True, 4)
+    assert (fault.other_block, fault.other_thread, fault.other_writes, fault.other_line) == (0, 0, False, 7)
+
+
+@pytest.mark.parametrize(("barrier", "threads"), [(1, 64), (2, 32)])  # of the block, of the warp
+def test_a_barrier_ends_a_race(faulty, barrier, threads):
+    x, y, faults = watched(faulty, "turn", 1, threads, barrier, threads)
+    assert not faults and np.array_equal(y, x.reshape(-1, 2)[:, ::-1].ravel())
+
+
+@pytest.mark.parametrize(("first", "element"), [(-3, -3), (61, 64), (1000, 1000)])
+def test_an_access_beyond_an_array_is_named_and_harms_nothing(faulty, first, element):
+    x, y, (fault,) = watched(faulty, "beyond", 1, 32, first, 64)
+    assert (fault.kind, fault.array, fault.element, fault.writes, fault.line) == ("outside", "x", element, False, 10)
+    assert fault.number == {-3: 3, 61: 29, 1000: 32}[first]
+    inside = [i for i in range(32) if 0 <= first + i < 64]
+    assert np.array_equal(y[inside], x[[first + i for i in inside]]) and np.isnan(np.delete(y[:32], inside)).all()
+
+
+def test_blocks_that_add_up_without_atomics_race(faulty):
+    x, y, (fault,) = watched(faulty, "add_up", 3, 1, 0, 3)
+    assert (fault.kind, fault.array, fault.element) == ("global race", "y", 0)
+    assert (fault.block, fault.other_block, fault.number) == (1, 0, 4)  # two reads and two writes
+    np.testing.assert_allclose(y[0], x.sum(), rtol=1e-6)
+    assert not watched(faulty, "add_up", 3, 1, 1, 3)[2]
+
+
+@pytest.mark.parametrize(("apart", "kinds"), [(1, []), (0, ["shared race"])])
+def test_neighbouring_bytes_of_a_word_are_no_race(faulty, apart, kinds):
+    assert [fault.kind for fault in watched(faulty, "bytes", 1, 32, apart, 32)[2]] == kinds
+
+
+def test_the_worst_request_is_kept(own):
+    x, y = drawn(64), drawn(64 * 8)
+    seen = tracer.watch(lambda launch: launch(f"{own}.strided", 1, 64, (y, x, 8), 64 * 4 * 8))
+    assert seen.worst["global store"] == (32, "y", tuple(range(0, 256, 8)))
+    assert seen.worst["shared load"].needed == 8 and len(set(seen.worst["shared load"].elements)) == 4
+
+
+@pytest.mark.parametrize("step", [step for step in ladder.CHANNEL_SUM])
+def test_the_ladder_of_sums_has_no_faults(step):
+    assert not tracer.watch(lambda launch: ladder.channel_sum(step, drawn(300, 40), launch)).faults
+
+
+@pytest.mark.parametrize("step", [step for step in ladder.MATMUL])
+def test_the_ladder_of_products_has_no_faults(step):
+    seen = tracer.watch(lambda launch: ladder.matmul(step, drawn(65, 33), drawn(33, 40), launch))
+    assert [fault for fault in seen.faults if step != "epilogue" or fault.kind != "global race"] == []
