@@ -137,8 +137,14 @@ struct Forward {
     }
 
     __device__ Place patch(int n, int i, int j) const { return a.at(n, i * g.SH - g.top, j * g.SW - g.left, 0); }
-    __device__ Place a_row(int m) const { return patch(m / g.OW / g.OH, m / g.OW % g.OH, m % g.OW); }
-    __device__ Place a_k(const Digits& k) const { return a.at(0, k.high, k.middle, k.low); }
+    __device__ Place a_row(int m) const {
+        const int j = m % g.OW, i = m / g.OW % g.OH, n = m / g.OW / g.OH;
+        return patch(n, i, j);
+    }
+    __device__ Place a_k(const Digits& k) const {
+        const int c = k.low, q = k.middle, p = k.high;
+        return a.at(0, p, q, c);
+    }
     __device__ Place b_row(int n) const { return {n, 0, 0}; }
     __device__ Place b_k(const Digits& k) const { return {((k.high * g.KW + k.middle) * g.C + k.low) * g.F, 0, 0}; }
     __device__ int out(int m) const { return m * N; }
