@@ -28,7 +28,7 @@ KILLS ?= 1000
 CUDA ?= cuda13
 
 SETTINGS := setup.cfg pyproject.toml
-.PHONY: help demo browser-page test slow-test fuzz cuda-test lint types bench wheel clean
+.PHONY: help demo browser-page docs notebooks test slow-test fuzz cuda-test lint types bench wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,12 @@ browser-page: $(VENV)/.installed  ## train the demo's G and write docs/browser/i
 	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT \
 	    && $(BIN)/python -m dcgan.train --width $(DEMO_WIDTH) --batch-size $(DEMO_BATCH_SIZE) --steps $(DEMO_STEPS) $(DEMO_ARGS) --out "$$runs" \
 	    && $(BIN)/python -m dcgan.export "$$runs/0001-dcgan64" --to html --out docs/browser/index.html --overwrite
+
+docs: $(VENV)/.installed-docs  ## build the docs site, build/site/index.html; a warning or a dead link is an error
+	$(BIN)/python docs/site/build.py
+
+notebooks: $(VENV)/.installed  ## make a notebook of every lesson in build/notebooks
+	$(BIN)/python docs/lesson_notebooks.py
 
 test: $(VENV)/.installed-$(EXTRAS)  ## run the tests; TESTS=, TEST_ARGS= and EXTRAS= choose which, JOBS= how many at once
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 $(TESTS) $(TEST_ARGS)

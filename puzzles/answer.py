@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+Trying = Callable[[str], AbstractContextManager]  # within the block the reader's code runs, and its time counts
 SMALL = 16  # an array of up to so many numbers is shown whole
 
 
@@ -26,6 +28,23 @@ class Mistake(NamedTuple):
 
     said: str  # goes on after the name of the result: "forgets the sum over the rows"
     value: Callable[..., Any]  # of the case's arguments
+
+
+def wrapped(x: np.ndarray, padding: int, axes: tuple[int, ...]) -> np.ndarray:
+    """Return x with its last `padding` places in front of the first, and zeros behind, along each of these axes.
+
+    That is what x[k] gives to whoever forgets that k may be below 0: Python then counts from the end.
+    """
+    for axis in axes:
+        x = np.pad(x, [(0, padding) if a == axis else (0, 0) for a in range(x.ndim)])
+        front = np.take(x, range(x.shape[axis] - 2 * padding, x.shape[axis] - padding), axis)
+        x = np.concatenate([front, x], axis)
+    return x
+
+
+NEGATIVE = (
+    "at the edge: where an index is below 0, Python counts from the end. There is no such place, so leave it out."
+)
 
 
 def close(found: Any, expected: Any, tolerance: float) -> bool:
@@ -51,6 +70,8 @@ def judge_result(
             return False, f"{name} {mistake.said}{_shown(cases[wrong[0]], found[wrong[0]], right[wrong[0]])}"
     first = wrong[0]
     given, wanted = np.asarray(found[first]), np.asarray(right[first])
+    if words := _in_another_way(found, right, tolerance):
+        return False, f"{name} {words}{_shown(cases[first], given, wanted)}"
     if given.shape != wanted.shape:
         words = f"has shape {given.shape}, expected {wanted.shape}"
     elif not np.isfinite(given.astype("float64")).all() and np.isfinite(wanted).all():
@@ -64,6 +85,25 @@ def judge_result(
 def _explains(mistake: Mistake, cases: Sequence[Case], found: Sequence[Any], tolerance: float) -> bool:
     with np.errstate(all="ignore"):
         return all(close(f, mistake.value(*case.args), tolerance) for f, case in zip(found, cases, strict=True))
+
+
+def _in_another_way(found: Sequence[Any], right: Sequence[Any], tolerance: float) -> str:
+    """Return words for results that are right but for their sign, a factor, or the order of their axes; "" for none."""
+    pairs = [(np.asarray(f, "float64"), np.asarray(r, "float64")) for f, r in zip(found, right, strict=True)]
+    if all(f.size == r.size and close(f.reshape(r.shape), r, tolerance) for f, r in pairs):
+        return f"has the right numbers in another shape: {pairs[0][0].shape}, expected {pairs[0][1].shape}."
+    if all(close(f.T, r, tolerance) for f, r in pairs):
+        return "is right but for the order of its axes: they are the wrong way round (transpose)."
+    if any(f.shape != r.shape or not np.isfinite(f).all() for f, r in pairs):
+        return ""
+    factors = [float((f * r).sum() / (r * r).sum()) if r.any() else 1.0 for f, r in pairs]
+    if not all(close(f, factor * r, tolerance) for factor, (f, r) in zip(factors, pairs, strict=True)):
+        return ""
+    if not np.allclose(factors, factors[0]):
+        if min(f.size for f, _ in pairs) == 1:  # a single number always is a factor times another one
+            return ""
+        return f"is right but for a factor in each case: {', '.join(f'{factor:.4g}' for factor in factors)}."
+    return "has the wrong sign." if np.isclose(factors[0], -1) else f"is {factors[0]:.4g} times what it should be."
 
 
 def _count(given: np.ndarray, wanted: np.ndarray, tolerance: float) -> int:

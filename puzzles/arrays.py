@@ -3,7 +3,7 @@
 A page has a function FUNCTION of the reader's that returns RESULTS for each of its cases; right(*args) returns what is
 expected, from gpunet.loops; MISTAKES holds by result what wrong answers look like. layer(solve), where a page has it,
 makes a layer whose forward pass is the definition and whose backward pass is the reader's: `gpunet.gradcheck` checks
-it. A page that judges in another way has a function `judge(code, begin)` of its own.
+it. A page that judges in another way has a function `judge(code, trying)` of its own.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import numpy as np
 from gpunet.gradcheck import LIMIT, check_layer
 from gpunet.layers import Layer
 from gpunet.layers.parameter import Parameter
-from puzzles.answer import Case, Stopped, judge_result
+from puzzles.answer import Case, Stopped, Trying, judge_result
 
 TOLERANCE = 1e-7  # relative to the largest number: all is float64, in whatever order it is added
-Begin = Callable[[str], None]
 
 
 class Asked(Layer):
@@ -44,15 +43,15 @@ class Asked(Layer):
         return dx
 
 
-def judge(page: ModuleType, code: Any, begin: Begin) -> tuple[bool, list[str]]:
+def judge(page: ModuleType, code: Any, trying: Trying) -> tuple[bool, list[str]]:
     """Return whether a puzzle is solved, and the lines to say."""
     if hasattr(page, "judge"):
-        return page.judge(code, begin)
+        return page.judge(code, trying)
     function, cases = code.function(page.FUNCTION), page.cases()
     found = []
     for case in cases:
-        begin(case.said)
-        found.append(_call(function, page, case))
+        with trying(case.said):
+            found.append(_call(function, page, case))
     right = [_as_tuple(page.right(*case.args)) for case in cases]
     lines, solved = [], True
     for i, name in enumerate(page.RESULTS):
@@ -60,8 +59,8 @@ def judge(page: ModuleType, code: Any, begin: Begin) -> tuple[bool, list[str]]:
         solved &= ok
         lines.append(said)
     if solved and hasattr(page, "layer"):
-        begin("the gradient check")
-        return _gradient_check(page, function, lines)
+        with trying("the gradient check"):
+            return _gradient_check(page, function, lines)
     return solved, lines
 
 
@@ -72,7 +71,11 @@ def _as_tuple(value: Any) -> tuple:
 def _call(function: Callable, page: ModuleType, case: Case) -> tuple:
     """Call the reader's function with copies. Raises Stopped: it changes them, or returns something else."""
     copies = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in case.args]
-    found = _as_tuple(function(*copies))
+    try:
+        found = _as_tuple(function(*copies))
+    except Stopped as stopped:
+        shapes = [f"{name} {arg.shape}" for name, arg in zip(_names(page), case.args, strict=True) if np.ndim(arg)]
+        raise Stopped(f"{stopped}\n    called with {', '.join(shapes)}") from None
     wanted = ", ".join(page.RESULTS)
     if len(found) != len(page.RESULTS):
         raise Stopped(f"{page.FUNCTION} returns {len(found)} values, expected {len(page.RESULTS)}: {wanted}")

@@ -13,13 +13,13 @@ import json
 import linecache
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from puzzles import arrays, kernels
-from puzzles.answer import Stopped
-from puzzles.table import named
+from puzzles.answer import Stopped, Trying
+from puzzles.table import Puzzle, named
 
 MEMORY = 8 << 30  # bytes of addresses that this process may take
 
@@ -27,26 +27,32 @@ MEMORY = 8 << 30  # bytes of addresses that this process may take
 def main(arguments: Sequence[str]) -> int:
     """Judge a file and write the report."""
     name, file, folder, limit = arguments
-    puzzle, path = named(name), Path(file)
     _limit_memory()
     with open(Path(folder, "trace.txt"), "w") as trace:
         faulthandler.enable(trace)
 
-        def begin(at: str) -> None:
+        @contextlib.contextmanager
+        def trying(at: str) -> Iterator[None]:
             """Note what is tried, and give the reader's code its time for it."""
             Path(folder, "at.txt").write_text(at, "utf-8")
             faulthandler.dump_traceback_later(float(limit), exit=True, file=trace)
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
 
-        try:
-            if puzzle.kind == "cuda":
-                solved, lines = kernels.judge(puzzle.page(), path, begin)
-            else:
-                solved, lines = arrays.judge(puzzle.page(), Code(path, begin), begin)
-        except Stopped as stopped:
-            solved, lines = False, [str(stopped)]
-        faulthandler.cancel_dump_traceback_later()
+        solved, lines = _judged(named(name), Path(file), trying)
         Path(folder, "report.json").write_text(json.dumps({"solved": solved, "lines": lines}), "utf-8")
     return 0
+
+
+def _judged(puzzle: Puzzle, path: Path, trying: Trying) -> tuple[bool, list[str]]:
+    try:
+        if puzzle.kind == "cuda":
+            return kernels.judge(puzzle.page(), path, trying)
+        return arrays.judge(puzzle.page(), Code(path, trying), trying)
+    except Stopped as stopped:
+        return False, [str(stopped)]
 
 
 def _limit_memory() -> None:
@@ -59,10 +65,10 @@ def _limit_memory() -> None:
 class Code:
     """The reader's Python file; calls of its functions whose errors become Stopped, with the reader's line."""
 
-    def __init__(self, path: Path, begin: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, trying: Trying) -> None:
         self.path = path
-        begin("")
-        self._module = self.call(self._load)
+        with trying(""):
+            self._module = self.call(self._load)
 
     def function(self, name: str) -> Callable:
         """Return a function of the file. Raises Stopped where it has none of that name."""
@@ -104,4 +110,7 @@ def _quoted(line: str | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # Ctrl-C: the command that started this process says so
+        sys.exit(130)

@@ -18,7 +18,7 @@ import numpy as np
 from gpunet import kernels
 from gpunet.kernels import tracer
 from gpunet.kernels.loader import signature
-from puzzles.answer import Case, Stopped, judge_result
+from puzzles.answer import Case, Stopped, Trying, judge_result
 
 TOLERANCE = 1e-5  # of float32, relative to the largest number: sums of some hundred terms in any order
 ARCHITECTURE = "sm_80"  # whose registers are shown
@@ -62,7 +62,7 @@ SECTORS = [
 NO_CONFLICTS = Target("bank conflicts", conflicts, 0, "lanes of a warp want different words of one bank (word % 32).")
 
 
-def judge(page: ModuleType, path: Path, begin: Callable[[str], None]) -> tuple[bool, list[str]]:
+def judge(page: ModuleType, path: Path, trying: Trying) -> tuple[bool, list[str]]:
     """Return whether a puzzle is solved, and the lines to say."""
     if not kernels.compiler_available():
         raise Stopped("a C++ compiler is needed to run kernels without a GPU: install g++, or set CXX")
@@ -71,8 +71,8 @@ def judge(page: ModuleType, path: Path, begin: Callable[[str], None]) -> tuple[b
     _compile(stem, path)
     found, faults = [], []
     for case in page.cases():
-        begin(case.said)
-        results, seen = _run(page, stem, case)
+        with trying(case.said):
+            results, seen = _run(page, stem, case)
         found.append(results)
         faults += seen.faults
     values_right, lines = _values(page, found)
@@ -101,6 +101,8 @@ def _compile(stem: str, path: Path) -> None:
     """Compile the file. Raises Stopped with the first message of the compiler, its line and the text of that."""
     try:
         tracer.load(stem, "float32")
+    except OSError as error:
+        raise Stopped(f"{path.name} includes a file that is not there: {error.filename}") from None
     except RuntimeError as error:
         said = re.search(rf"{re.escape(path.stem)}\.cu:(\d+):\d+: (?:fatal )?error: (.*)", str(error))
         if not said:
@@ -160,18 +162,19 @@ def _faults(faults: list[tracer.Fault]) -> list[str]:
 def _words(fault: tracer.Fault) -> str:
     does, line = "writes" if fault.writes else "reads", f" (line {fault.line})" if fault.line else ""
     who = f"thread {fault.thread} of block {fault.block}"
+    word = f"word {fault.element} of {fault.array}" if fault.array else "a word of shared memory"
+    what = word if fault.shared else f"{fault.array}[{fault.element}]"
     if fault.kind == "outside":
         side = "before its begin" if fault.element < 0 else "beyond its end"
-        return f"Outside: {who} {does} {fault.array}[{fault.element}]{line}, {side}; {fault.number} such accesses."
+        return f"Outside: {who} {does} {what}{line}, {side}; {fault.number} such accesses."
     other = f"{'writes' if fault.other_writes else 'reads'}{f' (line {fault.other_line})' if fault.other_line else ''}"
     if fault.kind == "shared race" or fault.block == fault.other_block:
-        what = f"{fault.array}[{fault.element}]" if fault.array else "a word of shared memory"
         return (
             f"Race: {who} {does} {what}{line} that thread {fault.other_thread} {other}, and no __syncthreads() stands "
             f"between; {fault.number} such pairs. Here threads run one after another; on a GPU either may come first."
         )
     return (
-        f"Race: {who} {does} {fault.array}[{fault.element}]{line} that block {fault.other_block} {other}; "
+        f"Race: {who} {does} {what}{line} that block {fault.other_block} {other}; "
         f"{fault.number} such pairs. Blocks have no order, and no barrier reaches beyond a block."
     )
 

@@ -49,7 +49,8 @@ class Puzzle(NamedTuple):
         """Return the text of the file that the reader fills in: what is to be done, as a comment, and the code."""
         code = self.page().STUB.lstrip("\n")
         if self.kind == "numpy":
-            return f'"""{self.text}\n"""\n\nimport numpy as np\n\n\n{code}'
+            gap = "\n" if code.startswith("from ") else "\n\n\n"
+            return f'"""{self.text}\n"""\n\nimport numpy as np{gap}{code}'
         return "\n".join(f"// {line}".rstrip() for line in self.text.splitlines()) + f"\n\n{code}"
 
 

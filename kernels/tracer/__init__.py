@@ -15,49 +15,16 @@ shows which sectors and banks the lanes of a warp touch together.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import functools
-import shlex
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpunet.kernels.loader import cpu
 from gpunet.kernels.loader.arguments import Size, sizes_of
-from gpunet.kernels.loader.cpu_source import translate
+from gpunet.kernels.tracer.build import TracedModule, load
 
-TRACER = Path(__file__).with_name("trace.cpp")
-# These flags keep the code simple: every access in the source stays one access. -g1 keeps the numbers of the lines.
-FLAGS = "-O1 -g1 -fno-tree-sra -fno-tree-vectorize -fno-tree-slp-vectorize -fsanitize=thread -c"
-# This code is appended to the kernel. trace_thread returns the running thread's number in its block, or -1 where the
-# address is no memory on a GPU: the thread's stack (registers there), its parameters (constant memory, at most 4 KB)
-# and the variables of the emulation. trace_block returns the number of the running block.
-WHERE = """
-template <class T>
-__attribute__((no_sanitize_thread)) static bool lies_in(const char* p, const T* object, size_t count = 1) {
-    return p >= (const char*) object && p < (const char*) (object + count);
-}
-extern "C" __attribute__((no_sanitize_thread)) int trace_thread(const void* pointer) {
-    const char *p = (const char*) pointer, *here = (const char*) __builtin_frame_address(0);
-    const size_t stacks = MOST_THREADS * STACK_STRIDE;
-    if (!runner || !lies_in(here, runner->stacks, stacks) || lies_in(p, runner->stacks, stacks) || lies_in(p, runner) ||
-        lies_in(p, &runner) || lies_in(p, (const char*) runner->arguments, 4096) || lies_in(p, &threadIdx) ||
-        lies_in(p, &blockIdx) || lies_in(p, &blockDim) || lies_in(p, &gridDim))
-        return -1;
-    return runner->current;
-}
-extern "C" __attribute__((no_sanitize_thread)) long long trace_block() {
-    return blockIdx.x + gridDim.x * (blockIdx.y + (long long) gridDim.y * blockIdx.z);
-}
-"""
-# The heads of the functions in on_cpu/ that tell who comes first, and a call that each gets.
-BARRIERS = {"inline void __syncthreads() {": 1, "inline void __syncwarp(unsigned mask = 0xffffffffu) {": 0}
 MARGIN = 1 << 16  # bytes before and behind each array of `watch`: an access there harms nothing, and is noted
 Launch = Callable[..., None]
 NAMES = ("global load", "global store", "global atomic", "shared load", "shared store", "shared atomic")
@@ -89,8 +56,9 @@ class Fault(NamedTuple):
     thread: int  # its number in the block, counted in the same way
     writes: bool
     line: int  # in the kernel file, 0 where it is not known
-    array: str | None  # the kernel's name of the array; None: shared memory
-    element: int  # of the array's element; behind its end or negative for "outside"
+    shared: bool  # an array in shared memory
+    array: str | None  # the kernel's name of the array; None: shared memory whose names are not known
+    element: int  # of the array, in shared memory a word of 4 bytes's element; behind its end or negative for "outside"
     other_block: int  # the rest: the access that it races with
     other_thread: int
     other_writes: bool
@@ -153,7 +121,7 @@ def _traced(run: Callable[[Launch], Any], margin: int) -> Seen:
     return seen
 
 
-def _add(seen: Seen, module: cpu.CpuModule, name: str, args: Sequence[Any]) -> None:
+def _add(seen: Seen, module: TracedModule, name: str, args: Sequence[Any]) -> None:
     """Add what the launch that has just ended has shown."""
     for kind, counted in zip(NAMES, module.compiled.trace_counts().contents, strict=True):
         seen.counts[kind] += Count(*counted)
@@ -173,13 +141,13 @@ def _with_margins(array: np.ndarray, margin: int) -> np.ndarray:
     return copy
 
 
-def _arrays(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> list[tuple[str, int]]:
+def _arrays(module: TracedModule, name: str, args: Sequence[Any]) -> list[tuple[str, int]]:
     """Return name and bytes of an element for each array of a launch."""
     pairs = zip(module.entries[name].parameters, args, strict=True)
     return [(p.name, arg.itemsize) for p, arg in pairs if isinstance(arg, np.ndarray)]
 
 
-def _worst(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> dict[str, Worst]:
+def _worst(module: TracedModule, name: str, args: Sequence[Any]) -> dict[str, Worst]:
     """Return the worst request of each kind in the launch that has just ended."""
     arrays, found = _arrays(module, name, args), {}
     begins = [arg.ctypes.data for arg in args if isinstance(arg, np.ndarray)]
@@ -192,82 +160,16 @@ def _worst(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> dict[str, W
     return found
 
 
-def _faults(module: cpu.CpuModule, name: str, args: Sequence[Any]) -> list[Fault]:
+def _faults(module: TracedModule, name: str, args: Sequence[Any]) -> list[Fault]:
     """Return the faults of the launch that has just ended."""
-    arrays, found = _arrays(module, name, args), []
+    own: dict[int, tuple[str | None, int]] = {-1: (None, 4)}
+    own |= dict(enumerate(_arrays(module, name, args))) | {-2 - n: (each, 4) for n, each in enumerate(module.shared)}
+    found = []
     for kind, fields in zip(KINDS, module.compiled.trace_faults().contents, strict=True):
         number, block, thread, writes, place, array, byte, *other, other_place = fields
         if number:
-            name_of, size = arrays[array] if array >= 0 else (None, byte + 1)  # of shared memory: element 0
-            lines, first = [_line(module, address) for address in (place, other_place)], (kind, number, block, thread)
-            found.append(
-                Fault(
-                    *first, bool(writes), lines[0], name_of, byte // size, other[0], other[1], bool(other[2]), lines[1]
-                )
-            )
+            name_of, size = own[array]
+            line, other_line = (module.line(address) for address in (place, other_place))
+            who, where = (kind, number, block, thread, bool(writes)), (line, array < 0, name_of, byte // size)
+            found.append(Fault(*who, *where, other[0], other[1], bool(other[2]), other_line))
     return found
-
-
-def _line(module: cpu.CpuModule, address: int) -> int:
-    """Return the line of the kernel file that an address of its library comes from, 0 where it is not known."""
-    program = shutil.which("addr2line")
-    if not address or program is None:
-        return 0
-    command = [program, "-i", "-e", str(module.library), hex(address)]  # type: ignore[attr-defined]
-    said = subprocess.run(command, capture_output=True, text=True).stdout
-    for line in said.splitlines():  # the innermost function first
-        path, _, number = line.partition(" ")[0].rpartition(":")
-        if path.endswith((f"{Path(module.stem).name}.cu", "<stdin>")) and number.isdigit():
-            return int(number)
-    return 0
-
-
-@functools.cache
-def load(stem: str, dtype: str) -> cpu.CpuModule:
-    """Compile a kernel file together with the tracer, and load it.
-
-    Raises RuntimeError with the compiler's message where it does not compile. `count` and `watch` call it themselves.
-    """
-    folder = _folder()
-    kernel, library = folder / "kernel.o", folder / "kernel.so"
-    compiler, *flags = cpu.command(dtype)
-    # No OpenMP: blocks one after the other. Of -O2 and -O1 the last one counts.
-    flags = [flag for flag in flags if flag not in ("-fopenmp", "-shared")]
-    _run([compiler, *flags, *FLAGS.split(), "-x", "c++", "-", "-o", str(kernel)], _with_calls(translate(stem, True)))
-    _run([compiler, "-shared", str(_tracer()), str(kernel), "-o", str(library)], "")
-    module = cpu.CpuModule(stem, dtype, library)
-    module.library = library  # type: ignore[attr-defined]
-    module.compiled.trace_counts.restype = ctypes.POINTER((ctypes.c_int64 * len(Count._fields)) * len(NAMES))
-    module.compiled.trace_worst.restype = ctypes.POINTER((ctypes.c_int64 * 35) * len(NAMES))
-    module.compiled.trace_faults.restype = ctypes.POINTER((ctypes.c_int64 * 11) * len(KINDS))
-    return module
-
-
-@functools.cache
-def _tracer() -> Path:
-    """Compile trace.cpp, once for all kernels of this process."""
-    made = _folder() / "trace.o"
-    _run([cpu.command("float32")[0], "-std=c++17", "-O2", "-fPIC", "-c", str(TRACER), "-o", str(made)], "")
-    return made
-
-
-def _folder() -> Path:
-    """Return a new folder that is deleted when Python ends: a library stays on the disk for its line numbers."""
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
-
-
-def _with_calls(text: str) -> str:
-    """Return the C++ text of a kernel file with a call in each barrier, and with the functions of WHERE."""
-    for head, whole_block in BARRIERS.items():
-        assert head in text, f"on_cpu/ has no {head}"
-        call = f"trace_barrier(runner->current, {whole_block});"
-        text = text.replace(head, f'extern "C" void trace_barrier(int, bool); {head} {call}')
-    return text + WHERE
-
-
-def _run(command: list[str], text: str) -> None:
-    done = subprocess.run(command, input=text, text=True, capture_output=True)
-    if done.returncode:
-        raise RuntimeError(f"{shlex.join(command)}\ncannot build the traced kernel:\n{done.stderr.strip()}")

@@ -11,8 +11,8 @@
 enum Fault { OUTSIDE, SHARED_RACE, GLOBAL_RACE, FAULTS };
 
 // The number of faults of one kind, and the first of them: who touched what, and the thread that it races with.
-// `array` and `byte` say where: of arrays byte 0 is their first one, negative ones lie before them. For shared memory
-// array is -1.
+// `array` and `byte` say where: array is the number of a kernel's array, -2 - n for shared array n of trace_shared, or
+// -1 for other shared memory. Byte 0 is the first one of the array, negative ones lie before it.
 struct FaultsOfKind {
     int64_t count, block, thread, writes, line_address, array, byte, other_block, other_thread, other_writes,
         other_line_address;
@@ -36,6 +36,8 @@ struct Word {
 
 static bool watching = false;
 static size_t margin = 0;  // bytes on either side of each array, which belong to nobody
+static std::vector<std::pair<uintptr_t, uintptr_t>> shared_arrays;  // begin, end
+static uintptr_t shared_begin = 0, shared_end = 0;                  // all that lies here is in one of them, or a fault
 static std::unordered_map<uintptr_t, Word> words[2];  // global, shared
 static int64_t barriers[1024], warp_barriers[1024];   // by thread of the present block
 
@@ -54,6 +56,19 @@ static void note(Fault kind, const Touch& touch, int array, int64_t byte, const 
     found.other_thread = other->thread;
     found.other_writes = other->writes;
     found.other_line_address = line_address(other->place);
+}
+
+// Return the number of the shared array that an address lies in, or else is nearest to, as `array` of a fault has it.
+static int shared_array(uintptr_t address) {
+    int nearest = -1;
+    uintptr_t least = ~uintptr_t(0);
+    if (address < shared_begin || address >= shared_end) return -1;
+    for (size_t n = 0; n < shared_arrays.size(); ++n) {
+        const auto [begin, end] = shared_arrays[n];
+        const uintptr_t far = address < begin ? begin - address : address < end ? 0 : address - end + 1;
+        if (far < least) least = far, nearest = -2 - int(n);
+    }
+    return nearest;
 }
 
 static bool ordered(const Touch& a, const Touch& b) {

@@ -1,4 +1,4 @@
-// Counts the memory requests of warps in kernels compiled as C++. __init__.py builds and calls it.
+// Counts the memory requests of warps in kernels compiled as C++. __init__.py calls it, and build.py builds it.
 //
 // The compiler's race detection (-fsanitize=thread) calls a function before each access to memory, with the address.
 // Usually these functions are in a library of the compiler; here they are at the end of this file. When the lanes of a
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <tuple>
 #include <vector>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -31,7 +32,7 @@ struct Passes {  // the accesses of one warp at one instruction, in one block
 };
 using Addresses = std::vector<uintptr_t>;
 
-// __init__.py adds these two to the kernel: the number of the running thread in its block, or -1 if the address is private
+// build.py adds these two to the kernel: the number of the running thread in its block, or -1 if the address is private
 // to it, and the number of the running block.
 extern "C" int trace_thread(const void* address);
 extern "C" long long trace_block();
@@ -138,6 +139,13 @@ EXPORT void trace_begin(int arrays, const uintptr_t* begins, const uintptr_t* en
     block = -1;
     for (int i = 0; i < arrays; ++i) global_arrays[begins[i] - margin] = {begins[i], ends[i], i};
 }
+// The kernel's arrays in shared memory lie between begin and end, with memory of nobody's between them.
+EXPORT void trace_shared(int arrays, const uintptr_t* begins, const uintptr_t* ends, uintptr_t begin, uintptr_t end) {
+    shared_arrays.clear();
+    for (int i = 0; i < arrays; ++i) shared_arrays.push_back({begins[i], ends[i]});
+    shared_begin = begin;
+    shared_end = end;
+}
 EXPORT const Count* trace_counts() { return &counts[0][0]; }
 EXPORT const Worst* trace_worst() { return &worst[0][0]; }
 EXPORT const FaultsOfKind* trace_faults() { return faults; }
@@ -151,10 +159,12 @@ static void record(const volatile void* pointer, size_t bytes, Kind kind, const 
     const Array* array = after == global_arrays.begin() ? nullptr : &(--after)->second;
     if (array && address >= array->end + margin) array = nullptr;
     const Touch touch = {block, thread, barriers[thread], warp_barriers[thread], 0, kind != LOAD, kind == ATOMIC, place};
-    const int64_t byte = array ? int64_t(address - array->begin) : int64_t(address);
-    if (array && (address < array->begin || address + bytes > array->end))
-        return note(OUTSIDE, touch, array->number, byte, nullptr);
-    if (watching) watch_access(address, bytes, touch, array ? array->number : -1, byte);
+    int number = array ? array->number : watching ? shared_array(address) : -1;
+    uintptr_t begin = array ? array->begin : 0, end = array ? array->end : ~uintptr_t(0);
+    if (number < -1) std::tie(begin, end) = shared_arrays[-2 - number];
+    const int64_t byte = address - begin;
+    if (address < begin || address + bytes > end) return note(OUTSIDE, touch, number, byte, nullptr);
+    if (watching) watch_access(address, bytes, touch, number, byte);
     Passes& pass = passes[{thread / 32, place}];
     pass.space = array ? GLOBAL : SHARED;
     pass.kind = kind;

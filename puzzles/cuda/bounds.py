@@ -24,8 +24,8 @@ extern "C" __global__ void moving_average(real* m, const real* g, int count, rea
 }
 """
 HINT = """
-if (i < count) { ... } around everything that touches m or g. With count = 5 the last number is number 4, so i <=
-count would be one too many.
+`if (i < count)` stands around everything that touches m or g. With count = 5 the last number is number 4, so
+`i <= count` would be one too many.
 """
 
 

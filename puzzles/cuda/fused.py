@@ -5,10 +5,10 @@ batch norm behind it, sums[c] = sum of y over all rows. As three kernels they wo
 each time. Here one kernel does all, and reads x once.
 
 x has `rows` rows of `channels` numbers, bias and sums have one for each channel. A block has 32 x 8 threads and
-takes 32 channels, c = 32 blockIdx.x + threadIdx.x, of all rows: a thread takes the rows threadIdx.y, threadIdx.y +
-8, and so on. channels is a multiple of 32. Each thread adds up its own y; then the 8 threads of a channel put their
-sums together in shared memory, and one of them writes sums[c]. atomicAdd would do it, too, but then the order of
-the additions, and with it the last digits, changes from run to run: the target is none.
+takes 32 channels, c = 32 blockIdx.x + threadIdx.x, of all rows: thread (c, t) takes the rows t, t + 8, t + 16 ...,
+where t is threadIdx.y. channels is a multiple of 32. Each thread adds up its own y; then the 8 threads of a channel
+put their sums together in shared memory, and one of them writes sums[c]. atomicAdd would do it, too. But then the
+order of the additions changes from run to run, and with it the last digits: so the target is none.
 """
 
 from __future__ import annotations
@@ -41,9 +41,12 @@ extern "C" __global__ void bias_activation_sum(real* y, real* sums, const real* 
 }
 """
 HINT = """
-const real own = bias[c]; real sum = 0; then a loop over row = threadIdx.y; row < rows; row += 8 that computes z and
-y[...], writes it and adds it to sum. partial[threadIdx.y][threadIdx.x] = sum; a barrier; and the threads with
-threadIdx.y == 0 add the 8 numbers of their column and write sums[c].
+const real own = bias[c]; and real sum = 0; stand before the loop
+
+    for (int row = threadIdx.y; row < rows; row += 8)
+
+which computes z and y of its row, writes y and adds it to sum. Then partial[threadIdx.y][threadIdx.x] = sum; a barrier;
+and the threads with threadIdx.y == 0 add the 8 numbers of their column and write sums[c].
 """
 
 

@@ -22,8 +22,11 @@ extern "C" __global__ void leaky_relu(real* y, const real* x, real slope) {
 }
 """
 HINT = """
-const int i = blockIdx.x * blockDim.x + threadIdx.x; is the number of this thread among all of them. One more line
-reads x[i] and writes y[i]: condition ? this : that chooses between two numbers.
+The number of this thread among all of them is
+
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+
+One more line reads x[i] and writes y[i]. `condition ? this : that` chooses between two numbers.
 """
 
 

@@ -8,9 +8,12 @@ and t = lane % 4, as (row, column) of the matrix:
     b[0] (t, g)    b[1] (t + 4, g)                                                    k, and columns of b
     d[0] (g, 2t)   d[1] (g, 2t + 1)   d[2] (g + 8, 2t)   d[3] (g + 8, 2t + 1)         rows and columns of d
 
-One warp computes c (16 x 8) = a (16 x K) b (K x 8), all by rows: a[row * K + k], b[k * 8 + column], c[row * 8 +
-column]. K is a multiple of 8: go along it in steps of 8, with the same d. mma_tf32(d, a, b) is the instruction.
-to_tf32(x) makes of a float what it takes: a number with 10 bits behind the point instead of 23.
+One warp computes c (16 x 8) = a (16 x K) b (K x 8). All three lie in memory row by row:
+
+    a[row * K + k]      b[k * 8 + column]      c[row * 8 + column]
+
+K is a multiple of 8: go along it in steps of 8, with the same d. mma_tf32(d, a, b) is the instruction. to_tf32(x)
+makes of a float what it takes: a number with 10 bits behind the point instead of 23.
 """
 
 from __future__ import annotations
@@ -46,9 +49,12 @@ extern "C" __global__ void product(float* c, const float* a, const float* b, int
 }
 """
 HINT = """
-left[0] is to_tf32(a[g * K + k + t]), left[1] the same with row g + 8, left[2] and left[3] with k + t + 4. right[0]
-is to_tf32(b[(k + t) * 8 + g]). d[0] goes to c[g * 8 + 2 * t], d[1] one place further, d[2] and d[3] eight rows
-below.
+In the loop, with r from 0 to 3 for a and from 0 to 1 for b:
+
+    left[0] = to_tf32(a[g * K + k + t]);         left[1] the same in row g + 8; left[2] and left[3] with k + t + 4
+    right[0] = to_tf32(b[(k + t) * 8 + g]);      right[1] with k + t + 4
+
+d[0] goes to c[g * 8 + 2 * t], d[1] one place further, d[2] and d[3] eight rows below.
 """
 
 

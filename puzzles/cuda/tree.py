@@ -38,9 +38,17 @@ extern "C" __global__ void sum_of_products(real* y, const real* a, const real* c
 }
 """
 HINT = """
-real sum = 0; for (int i = t; i < count; i += 256) sum += ...; partial[t] = sum; and then for (int half = 128; half
-> 0; half /= 2) { __syncthreads(); if (t < half) partial[t] += partial[t + half]; } The barrier stands outside of
-the condition, so that all threads reach it. Only thread 0 writes y[b].
+First the sum of each thread, then the tree:
+
+    real sum = 0;
+    for (int i = t; i < count; i += 256) sum += ...;
+    partial[t] = sum;
+    for (int half = 128; half > 0; half /= 2) {
+        __syncthreads();
+        if (t < half) partial[t] += partial[t + half];
+    }
+
+The barrier stands outside of the condition, so that all threads reach it. Only thread 0 writes y[b].
 """
 
 

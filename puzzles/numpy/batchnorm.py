@@ -32,9 +32,11 @@ def batchnorm_backward(dy, x, scale, eps):
     return dx, dscale, dshift
 """
 HINT = """
-dshift = sum of dy over the rows, dscale = sum of dy * x_hat over the rows. The derivative of x_hat_j by x_i is rstd
-([i = j] - 1/M - x_hat_i x_hat_j / M), where [i = j] is 1 if i = j, else 0. Put it into dx_i = sum over j of scale
-dy_j (that), and two of the sums turn out to be dshift and dscale.
+dshift is the sum of dy over the rows, dscale the sum of dy * x_hat over the rows. How x_hat_j moves with x_i:
+
+    d x_hat_j / d x_i = rstd ([i = j] - 1/M - x_hat_i x_hat_j / M)        [i = j] is 1 if i = j, else 0
+
+Put it into dx_i = sum over j of  scale dy_j (d x_hat_j / d x_i). Two of the three sums are dshift and dscale.
 """
 
 

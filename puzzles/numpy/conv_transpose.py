@@ -5,8 +5,9 @@ Every pixel paints: for all n, i, j and all taps p, q
 
     weight[p, q] @ x[n, i, j], which are F numbers, is added to y[n, i stride + p - padding, j stride + q - padding]
 
-if y has such a pixel. Then bias (F,) is added to every pixel. y is (N, OH, OW, F), with OH = (H - 1) stride + KH -
-2 padding, and OW in the same way.
+if y has such a pixel. Then bias (F,) is added to every pixel. y is (N, OH, OW, F):
+
+    OH = (H - 1) stride + KH - 2 padding        OW = (W - 1) stride + KW - 2 padding
 
 Backward: dy (N, OH, OW, F) holds the derivative of the loss by each number of y. Return dx (N, H, W, C), dweight
 (KH, KW, F, C) and dbias (F,). Plain loops are a good first answer. Without loops over pixels: dx is the ordinary
@@ -18,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv_transpose2d_backward", ("dx", "dweight", "dbias")
@@ -30,10 +31,12 @@ def conv_transpose2d_backward(dy, x, weight, stride, padding):
     return dx, dweight, dbias
 """
 HINT = """
-Put the pixels that were cut off back as zeros: padded = np.pad(dy, ((0, 0), (padding, padding), (padding, padding),
-(0, 0))). Tap p, q of all pixels of x fell on seen = padded[:, p : p + H * stride : stride, q : q + W * stride :
-stride], (N, H, W, F). So dx gets seen @ weight[p, q], and dweight[p, q] is the sum over n, i, j of seen (F) times x
-(C).
+Put the pixels that were cut off back as zeros: np.pad(dy, ((0, 0), (padding, padding), (padding, padding), (0, 0))).
+Tap p, q of all pixels of x fell on
+
+    seen = padded[:, p : p + H * stride : stride, q : q + W * stride : stride]        (N, H, W, F)
+
+So dx gets seen @ weight[p, q] by +=, and dweight[p, q] (F, C) is the sum over n, i, j of seen (F) times x (C).
 """
 
 
@@ -63,6 +66,7 @@ def cases() -> list[Case]:
 
 MISTAKES = {
     "dx": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(wrapped(dy, p, (1, 2)), x, w, s, 0)[0]),
         Mistake("has the kernel turned round: dx reads dy through the kernel as it is.",
                 lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
         Mistake("has rows and columns of the kernel mixed up: p counts rows, q counts columns.",
@@ -73,6 +77,7 @@ MISTAKES = {
                 lambda dy, x, w, s, p: right(dy, x, w, s, 0)[0]),
     ],
     "dweight": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(wrapped(dy, p, (1, 2)), x, w, s, 0)[1]),
         Mistake("is that of the first picture alone: all pictures use the weight.",
                 lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
         Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",

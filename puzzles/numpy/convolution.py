@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv2d_backward", ("dx", "dweight", "dbias")
@@ -29,10 +29,16 @@ def conv2d_backward(dy, x, weight, stride, padding):
     return dx, dweight, dbias
 """
 HINT = """
-Pad x first, and make dpadded, zeros of the shape of the padded x. For each tap p, q the pixels that it saw are rows
-= slice(p, p + OH * stride, stride), and columns in the same way. Then weight[p, q] gets the sum over n, i, j of
-padded[:, rows, columns] (N, OH, OW, C) times dy (N, OH, OW, F), and dpadded[:, rows, columns] gets, by +=, dy @
-weight[p, q].T. Windows overlap, so nothing but += is right. At the end the padding of dpadded is cut off.
+Pad x first, and make dpadded, zeros of the shape of the padded x. Tap p, q saw these rows, and columns in the same way:
+
+    rows = slice(p, p + OH * stride, stride)
+
+Then dweight[p, q] (C, F) is the sum over n, i, j of padded[:, rows, columns] (N, OH, OW, C) times dy (N, OH, OW, F),
+and
+
+    dpadded[:, rows, columns] += dy @ weight[p, q].T
+
+Windows overlap, so nothing but += is right. At the end the padding of dpadded is cut off.
 """
 
 
@@ -76,8 +82,19 @@ def _cut(padded: np.ndarray, padding: int) -> np.ndarray:
     return padded[:, padding : padded.shape[1] - padding, padding : padded.shape[2] - padding]
 
 
+def _from_the_end(padded: np.ndarray, padding: int) -> np.ndarray:
+    """Return dx where what belongs to the zeros in front is added to the last rows and columns."""
+    for axis in (1, 2):
+        padded = np.moveaxis(padded, axis, 0)
+        inside = padded[padding : len(padded) - padding].copy()
+        inside[len(inside) - padding :] += padded[:padding]
+        padded = np.moveaxis(inside, 0, axis)
+    return padded
+
+
 MISTAKES = {
     "dx": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: _from_the_end(_dpadded(dy, x, w, s, p), p)),
         Mistake("overwrites: windows overlap, so what a pixel gets from several places adds up. Use +=.",
                 lambda dy, x, w, s, p: _cut(_dpadded(dy, x, w, s, p, add=False), p)),
         Mistake("has the padding on still: cut `padding` rows and columns off each side.", _dpadded),
@@ -87,6 +104,7 @@ MISTAKES = {
                 lambda dy, x, w, s, p: right(dy, x, w[::-1, ::-1], s, p)[0]),
     ],
     "dweight": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: right(dy, wrapped(x, p, (1, 2)), w, s, 0)[1]),
         Mistake("is that of the first picture alone: all pictures use the weight.",
                 lambda dy, x, w, s, p: right(dy[:1], x[:1], w, s, p)[1]),
         Mistake("is divided by the number of pictures. dy comes from a mean over the batch already: take the sum.",

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from gpunet import backend, layers, optim
-from puzzles.answer import Stopped
+from puzzles.answer import Stopped, Trying
 
 FUNCTION, RESULTS = "generator_step", ("loss",)
 STUB = """
@@ -76,13 +76,12 @@ def _same(arrays: Any, others: Any) -> bool:
     return all(np.allclose(a, b, 0, 1e-9) for a, b in zip(arrays, others, strict=True))
 
 
-def judge(code: Any, begin: Any) -> tuple[bool, list[str]]:
+def judge(code: Any, trying: Trying) -> tuple[bool, list[str]]:
     """Return whether the step trains G as it should and leaves D alone, with a sentence about each."""
     function = code.function(FUNCTION)
     G, D, optimizer, z = made()
     before = [(p.data.copy(), p.grad.copy()) for p in D.parameters()]
-    begin("a step of a small G and D")
-    with backend.use("reference"):  # nothing has to be compiled
+    with trying("a step of a small G and D"), backend.use("reference"):  # nothing has to be compiled
         loss = function(G, D, optimizer, z)
     if loss is None:
         raise Stopped("loss is None: the step is still to be written.")

@@ -9,15 +9,16 @@ the whole convolution is a matrix product, columns @ weight.reshape(KH * KW * C,
     columns  (N * OH * OW, KH * KW * C), with OH = (H + 2 padding - KH) // stride + 1, OW in the same way
 
 Rows of the matrix come in the order picture, row, column of the result: n, i, j. The numbers of a patch come in the
-order row, column, channel: p, q, c. So columns[n i j, p q c] = x[n, i stride + p - padding, j stride + q - padding,
-c], or 0 beyond the edge.
+order row, column, channel: p, q, c. So, with 0 beyond the edges of the picture,
+
+    columns[n i j, p q c] = x[n, i stride + p - padding, j stride + q - padding, c]
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 
 FUNCTION, RESULTS = "im2col", ("columns",)
 STUB = """
@@ -26,10 +27,15 @@ def im2col(x, kh, kw, stride, padding):
     return columns
 """
 HINT = """
-np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) puts zeros around the pictures alone. Make an
-array of shape (N, OH, OW, KH, KW, C), and fill it for one pair p, q at a time: the pixels that tap p, q sees at all
-places are padded[:, p : p + OH * stride : stride, q : q + OW * stride : stride]. reshape makes a matrix of it at
-the end.
+np.pad puts zeros around the pictures, and around nothing else, by these widths for the four axes:
+
+    ((0, 0), (padding, padding), (padding, padding), (0, 0))
+
+Make an array of shape (N, OH, OW, KH, KW, C), and fill [:, :, :, p, q] for one pair p, q at a time. Tap p, q sees
+
+    padded[:, p : p + OH * stride : stride, q : q + OW * stride : stride]
+
+at all places. reshape makes a matrix of it at the end.
 """
 
 
@@ -70,6 +76,7 @@ def _matrix(six: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 
 MISTAKES = {
     "columns": [
+        Mistake(f"is wrong {NEGATIVE}", lambda x, kh, kw, s, p: right(wrapped(x, p, (1, 2)), kh, kw, s, 0)),
         Mistake("leaves the padding out.",
                 lambda x, kh, kw, s, p: right(x, kh, kw, s, 0) if min(x.shape[1:3]) >= kh else 0),
         Mistake("has the numbers of a patch in the order channel, row, column; the channel comes last.",

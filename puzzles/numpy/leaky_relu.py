@@ -2,7 +2,8 @@
 
 Forward, for x of any shape and a slope between 0 and 1, element by element:
 
-    y = x where x > 0, else slope * x        (slope 0 is the ReLU)
+    y = x            where x > 0
+    y = slope * x    elsewhere              (slope 0 is the ReLU)
 
 Backward: dy has the shape of y and holds the derivative of the loss by each number of y. Return dx. x may have any
 shape, so write no loop over rows. At x = 0 there is no derivative; take the second line, slope.

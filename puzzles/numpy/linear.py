@@ -46,8 +46,6 @@ def cases() -> list[Case]:
 
 MISTAKES = {
     "dx": [
-        Mistake("multiplies by weight where it needs the transposed one, weight.T.",
-                lambda dy, x, weight: _or_none(dy, weight)),
         Mistake("is the mean over the outputs; the ways through all outputs add up.",
                 lambda dy, x, weight: dy @ weight.T / weight.shape[1]),
     ],
@@ -67,11 +65,6 @@ MISTAKES = {
                 lambda dy, x, weight: dy.sum(0, keepdims=True)),
     ],
 }  # fmt: skip
-
-
-def _or_none(dy: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
-    """Return dy @ weight where the shapes allow it."""
-    return dy @ weight if dy.shape[1] == weight.shape[0] else dy @ weight.T
 
 
 def layer(solve):

@@ -28,10 +28,13 @@ def bce_with_logits(logits, t):
     return loss, dlogits
 """
 HINT = """
-Put p into the formula and simplify: the loss of one answer is log(1 + exp(x)) - t x. For x > 0 write log(1 +
-exp(x)) as x + log(1 + exp(-x)), so that exp never gets a large number: np.maximum(x, 0) +
-np.log1p(np.exp(-np.abs(x))) is both. The derivative of one answer's loss is p - t; p, too, can be had from
-exp(-|x|). A mean over N answers divides each of their derivatives by N.
+Put p into the formula and simplify: the loss of one answer is log(1 + exp(x)) - t x. For x > 0 write log(1 + exp(x))
+as x + log(1 + exp(-x)), so that exp never gets a large number. One line is both:
+
+    np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+The derivative of one answer's loss is p - t; p, too, can be had from exp(-|x|). A mean over N answers divides each of
+their derivatives by N.
 """
 
 

@@ -5,9 +5,10 @@ K places of y, `stride` places further for each next i. Tap p of x[i] falls on t
 
     k = i stride + p - padding
 
-of y, if there is such a place, and adds w[p] @ x[i] there, which are F numbers. Where strokes overlap, they add up.
-All strokes together are (n - 1) stride + K places wide, and `padding` places are cut off at either end, so size =
-(n - 1) stride + K - 2 padding.
+of y, if there is such a place, and adds w[p] @ x[i] there: (F, C) times (C,) gives F numbers. Where strokes overlap,
+they add up. All strokes together are (n - 1) stride + K places wide, and `padding` places are cut off at either end:
+
+    size = (n - 1) stride + K - 2 padding
 
 With one channel, x = [a, b], K = 4, stride 2 and padding 1 that is
 
@@ -23,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake
 
 FUNCTION, RESULTS = "paint", ("y",)
 STUB = """
@@ -33,9 +34,12 @@ def paint(x, w, stride, padding):
     return y
 """
 HINT = """
-Begin with strip = np.zeros(((n - 1) * stride + K, F)), which is not cut yet: so tap p of x[i] falls on its place i
-* stride + p. The stroke of x[i] is w @ x[i], (K, F): np.matmul takes the last axis of w with x[i]. Add it to
-strip[i * stride : i * stride + K]. At the end the places from padding to len(strip) - padding are left.
+Begin with a strip that is not cut yet, so that tap p of x[i] falls on its place i * stride + p:
+
+    strip = np.zeros(((n - 1) * stride + K, F))
+
+The stroke of x[i] is w @ x[i], which is (K, F). Add it to strip[i * stride : i * stride + K]. At the end the places
+from `padding` to len(strip) - padding are left.
 """
 
 
@@ -70,8 +74,17 @@ def strip(x: np.ndarray, w: np.ndarray, stride: int, add: bool = True, apart: in
     return y
 
 
+def _from_the_end(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
+    """Return y where the first places that should be cut off are counted from the end."""
+    whole = strip(x, w, stride)
+    y = whole[padding : len(whole) - padding]
+    y[len(y) - padding :] += whole[:padding]
+    return y
+
+
 MISTAKES = {
     "y": [
+        Mistake(f"is wrong {NEGATIVE}", _from_the_end),
         Mistake("covers paint that is there already: where strokes overlap, they add up. Use +=.",
                 lambda x, w, s, p: strip(x, w, s, add=False)[p : (len(x) - 1) * s + len(w) - p]),
         Mistake("is not cut: take `padding` places off at either end.", lambda x, w, s, p: strip(x, w, s)),

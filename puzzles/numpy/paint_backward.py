@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import Case, Mistake
+from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "paint_backward", ("dx", "dw")
@@ -30,10 +30,13 @@ def paint_backward(dy, x, w, stride, padding):
     return dx, dw
 """
 HINT = """
-da = dy0 w1 + dy1 w2 + dy2 w3: the places that a has painted, each times the number of the kernel that went there.
-That is an ordinary convolution of dy, and the kernel is not turned round. Put the cut places back as zeros,
-np.pad(dy, padding): then x[i] painted on window = padded[i * stride : i * stride + len(w)], dx[i] is window @ w,
-and dw gets x[i] * window from each i.
+da = dy0 w1 + dy1 w2 + dy2 w3: the places that a has painted, each times the number of the kernel that went there. That
+is an ordinary convolution of dy, and the kernel is not turned round. Put the places that were cut off back as zeros:
+
+    padded = np.pad(dy, padding)
+    window = padded[i * stride : i * stride + len(w)]      where x[i] has painted
+
+Then dx[i] is window @ w, and dw gets x[i] * window from each i.
 """
 
 
@@ -69,6 +72,7 @@ def windows(dy: np.ndarray, x: np.ndarray, w: np.ndarray, stride: int, before: i
 
 MISTAKES = {
     "dx": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: windows(wrapped(dy, p, (0,)), x, w, s, 0) @ w),
         Mistake("has the kernel turned round. da = dy0 w1 + dy1 w2 + dy2 w3: the same order as forward.",
                 lambda dy, x, w, s, p: windows(dy, x, w, s, p) @ w[::-1]),
         Mistake("forgets the padding: tap 0 of x[0] falls on place -padding of y.",
@@ -81,6 +85,7 @@ MISTAKES = {
                 lambda dy, x, w, s, p: windows(dy, x, w, s, p).sum(1)),
     ],
     "dw": [
+        Mistake(f"is wrong {NEGATIVE}", lambda dy, x, w, s, p: x @ windows(wrapped(dy, p, (0,)), x, w, s, 0)),
         Mistake("is that of the last x alone: every x uses the kernel, so it adds up. Use +=.",
                 lambda dy, x, w, s, p: x[-1] * windows(dy, x, w, s, p)[-1]),
         Mistake("is that of the first x alone: every x uses the kernel.",

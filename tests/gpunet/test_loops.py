@@ -19,6 +19,7 @@ CONVOLUTIONS = [  # H x W, KH x KW, stride, pads
     ((5, 4), (3, 2), (2, 1), ((1, 1), (0, 0))),
     ((4, 3), (2, 2), (3, 2), ((0, 0), (1, 0))),  # a stride beyond the kernel, one column of zeros
     ((3, 3), (3, 3), (1, 1), ((0, 0), (0, 0))),
+    ((4, 5), (3, 2), (1, 2), ((0, 1), (0, 2))),  # more zeros behind than in front
     ((5, 5), (5, 5), (2, 2), ((2, 2), (2, 2))),
 ]
 
@@ -61,6 +62,8 @@ def test_linear():
 @pytest.mark.parametrize("hw, kernel, stride, pads", CONVOLUTIONS, ids=str)
 def test_conv2d(hw, kernel, stride, pads):
     x, weight, bias = drawn((2, *hw, 2), (*kernel, 2, 3), 3)
+    begins = [range(-front, hw[a] + behind - kernel[a] + 1, stride[a]) for a, (front, behind) in enumerate(pads)]
+    assert loops.conv2d(x, weight, bias, stride, pads).shape == (2, *map(len, begins), 3)
     check(
         lambda: loops.conv2d(x, weight, bias, stride, pads),
         lambda dy: loops.conv2d_backward(dy, x, weight, stride, pads),

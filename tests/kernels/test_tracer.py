@@ -158,6 +158,14 @@ extern "C" __global__ void add_up(real* y, const real* x, int atomic) {
     if (atomic) atomicAdd(y, x[blockIdx.x]);
     else y[0] += x[blockIdx.x];
 }
+extern "C" __global__ void rows(real* y, const real* x, int row) {
+    __shared__ alignas(16) real first[2][32];
+    __shared__ real second[32];
+    first[row][threadIdx.x] = x[threadIdx.x];
+    second[threadIdx.x] = 0;
+    __syncthreads();
+    y[threadIdx.x] = first[row][threadIdx.x] + second[threadIdx.x];
+}
 extern "C" __global__ void bytes(real* y, const real* x, int apart) {
     __shared__ unsigned char part[256];
     part[apart * threadIdx.x] = 1;
@@ -182,7 +190,7 @@ def watched(faulty, kernel, grid, block, number, size):
 
 def test_a_race_is_found_with_its_lines(faulty):
     _, _, (fault,) = watched(faulty, "turn", 1, 32, 0, 32)
-    assert fault.kind == "shared race" and fault.array is None and fault.number == 32
+    assert fault.kind == "shared race" and fault.shared and fault.array == "part" and fault.number == 32
     assert (fault.block, fault.thread, fault.writes, fault.line) == (0, 1, True, 4)
     assert (fault.other_block, fault.other_thread, fault.other_writes, fault.other_line) == (0, 0, False, 7)
 
@@ -213,6 +221,15 @@ def test_blocks_that_add_up_without_atomics_race(faulty):
 @pytest.mark.parametrize(("apart", "kinds"), [(1, []), (0, ["shared race"])])
 def test_neighbouring_bytes_of_a_word_are_no_race(faulty, apart, kinds):
     assert [fault.kind for fault in watched(faulty, "bytes", 1, 32, apart, 32)[2]] == kinds
+
+
+@pytest.mark.parametrize("row", [-1, 0, 1, 2])
+def test_an_access_beyond_an_array_in_shared_memory_is_named(faulty, row):
+    """Words 64 to 95 or -32 to -1 of `first`, which has 64: they are written and read, by 32 threads."""
+    x, y, faults = watched(faulty, "rows", 1, 32, row, 32)
+    outside = [(fault.kind, fault.shared, fault.array, fault.element, fault.writes, fault.number) for fault in faults]
+    assert outside == ([] if row in (0, 1) else [("outside", True, "first", 32 * row, True, 64)])
+    assert row not in (0, 1) or np.array_equal(x, y)
 
 
 def test_the_worst_request_is_kept(own):

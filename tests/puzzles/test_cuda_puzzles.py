@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -28,7 +29,7 @@ def judged(puzzle, text, tmp_path):
     path = tmp_path / puzzle.file_name
     path.write_text(text)
     try:
-        solved, lines = kernels.judge(puzzle.page(), path, lambda at: None)
+        solved, lines = kernels.judge(puzzle.page(), path, contextlib.nullcontext)
     except Stopped as stopped:
         return False, str(stopped)
     return solved, "\n".join(lines)
@@ -86,13 +87,16 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, parts
      "blockDim.x + threadIdx.y, row = blockIdx.y * blockDim.y + threadIdx.x",
      ["y is right.", "sectors per load: 16.5 (target 4): neighbouring threads", "sectors per store: 32 (target 4)"]),
     ("tree", "__syncthreads();", "", 
-     ["Race: thread 1 of block 0 writes a word of shared memory (line 8) that thread 0 reads (line 11)"]),
+     ["Race: thread 1 of block 0 writes word 1 of partial (line 8) that thread 0 reads (line 11)"]),
     ("tree", "if (t < half)", "if (t >= half) return; else",
      ["some threads of a block wait in __syncthreads() that others never reach"]),
+    ("tree", "partial[t + half]", "partial[t + 2 * half]",
+     ["Outside: thread 0 of block 0 reads word 256 of partial (line 11), beyond its end; "]),
+    ("map", "// A solution", '#include "none_such.cuh"\n// A solution', ["map.cu includes a file that is not there: "]),
     ("banks", "[32][33]", "[32][32]", ["y is right.", "bank conflicts: 5952 (target 0): lanes of a warp want"]),
     ("banks", "tile[across][down]", "tile[down][across]", ["no tile is turned: read tile[threadIdx.x][threadIdx.y]"]),
     ("race", "+ 2];\n        __syncthreads();", "+ 2];",
-     ["y is right.", "thread 1 of block 0 writes a word of shared memory (line 7) that thread 0 reads (line 11)"]),
+     ["y is right.", "thread 1 of block 0 writes word 1 of piece (line 7) that thread 0 reads (line 11)"]),
     ("tensor_core", "r % 2 * 8) * K + k + t + r / 2 * 4", "r / 2 * 8) * K + k + t + r % 2 * 4",
      ["c has a[1] and a[2] the wrong way round"]),
     ("fused", "    partial[", "    atomicAdd(&sums[c], real(0));\n    partial[", ["atomics: 16 (target 0)"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def judged(puzzle, text, tmp_path):
     path = tmp_path / puzzle.file_name
     path.write_text(text)
     try:
-        solved, lines = arrays.judge(puzzle.page(), child.Code(path, lambda at: None), lambda at: None)
+        solved, lines = arrays.judge(puzzle.page(), child.Code(path, contextlib.nullcontext), contextlib.nullcontext)
     except Stopped as stopped:
         return False, str(stopped)
     return solved, "\n".join(lines)
@@ -99,6 +101,16 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
         "dbias = dy.sum(axis=0) * float('nan')",
         "dbias is not a finite number everywhere",
     ),
+    ("linear", "dx = dy @", "dx = -dy @", "dx has the wrong sign."),
+    ("linear", "dx = dy @", "dx = 3 * dy @", "dx is 3 times what it should be."),
+    ("linear", "x.T @ dy", "x.T @ dy / dy.shape[1]", "dweight is right but for a factor in each case: 1, 0.3333, 0.5."),
+    ("linear", "weight.T", "weight.T; dx = dx.T", "dx is right but for the order of its axes"),
+    (
+        "linear",
+        "dy.sum(axis=0)",
+        "dy.sum(axis=0)[None, None]",
+        "dbias has the right numbers in another shape: (1, 1, 1)",
+    ),
     ("linear", "dbias = dy.sum(axis=0)", "dbias = dy.sum(axis=0).repeat(7)[:7]", "dbias has shape (7,), expected (1,)"),
 ]
 
@@ -110,6 +122,64 @@ def test_a_changed_solution_is_told_what_is_wrong(name, old, new, sentence, tmp_
     assert old in text
     solved, said = judged(named(name), text.replace(old, new), tmp_path)
     assert not solved and sentence in said, said
+
+
+LOOPS = {  # as one writes them from the pages, without the test that an index is not below 0
+    "paint": """
+def paint(x, w, stride, padding):
+    (n, C), (K, F, _) = x.shape, w.shape
+    y = np.zeros(((n - 1) * stride + K - 2 * padding, F))
+    for i in range(n):
+        for p in range(K):
+            k = i * stride + p - padding
+            if k < len(y):
+                y[k] += w[p] @ x[i]
+    return y
+""",
+    "paint_backward": """
+def paint_backward(dy, x, w, stride, padding):
+    dx, dw = np.zeros(len(x)), np.zeros(len(w))
+    for i in range(len(x)):
+        for p in range(len(w)):
+            k = i * stride + p - padding
+            if k < len(dy):
+                dx[i] += dy[k] * w[p]
+                dw[p] += dy[k] * x[i]
+    return dx, dw
+""",
+    "conv_transpose": """
+def conv_transpose2d_backward(dy, x, weight, stride, padding):
+    dx, dweight = np.zeros(x.shape), np.zeros(weight.shape)
+    for n, k, m in np.ndindex(x.shape[:3]):
+        for p, q in np.ndindex(weight.shape[:2]):
+            i, j = k * stride + p - padding, m * stride + q - padding
+            if i < dy.shape[1] and j < dy.shape[2]:
+                dx[n, k, m] += dy[n, i, j] @ weight[p, q]
+                dweight[p, q] += np.outer(dy[n, i, j], x[n, k, m])
+    return dx, dweight, dy.sum((0, 1, 2))
+""",
+    "convolution": """
+def conv2d_backward(dy, x, weight, stride, padding):
+    dx, dweight = np.zeros(x.shape), np.zeros(weight.shape)
+    for n, k, m in np.ndindex(dy.shape[:3]):
+        for p, q in np.ndindex(weight.shape[:2]):
+            i, j = k * stride + p - padding, m * stride + q - padding
+            if i < x.shape[1] and j < x.shape[2]:
+                dx[n, i, j] += weight[p, q] @ dy[n, k, m]
+                dweight[p, q] += np.outer(x[n, i, j], dy[n, k, m])
+    return dx, dweight, dy.sum((0, 1, 2))
+""",
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_plain_loops_solve_it_and_their_edge_has_its_sentence(name, tmp_path):
+    text = "import numpy as np\n" + LOOPS[name]
+    solved, said = judged(named(name), text, tmp_path)
+    edges = len(named(name).page().RESULTS) - ("dbias" in said)
+    assert not solved and said.count("is wrong at the edge: where an index is below 0") == edges, said
+    mended = text.replace("if k <", "if 0 <= k <").replace("if i <", "if 0 <= i <").replace("and j <", "and 0 <= j <")
+    assert judged(named(name), mended, tmp_path)[0]
 
 
 def test_a_wrong_backward_pass_fails_the_gradient_check_alone(tmp_path):

@@ -112,8 +112,9 @@ def test_a_damaged_list_of_solved_puzzles_ends_in_one_line(text, run, here):
 
 ENDS = [  # a reader's file, parts of what is said of it
     ("def linear_backward(dy, x, weight)\n    pass", ["linear.py, line 1: expected ':'"]),
-    ("def linear_backward(dy, x, weight):\n    print('hello')\n    return dy @ x.T @ x @ x, 0, 0",
-     ["hello\n", "linear.py, line 3: ValueError: matmul", "\n    return dy @ x.T @ x @ x, 0, 0\n"]),
+    ("def linear_backward(dy, x, weight):\n    print('hello')\n    return dy @ x @ x, 0, 0",
+     ["hello\n", "linear.py, line 3: ValueError: matmul",
+      "\n    return dy @ x @ x, 0, 0\n    called with dy (2, 1), x (2, 2), weight (2, 1)\n"]),
     ("import nothing_of_that_name", ["linear.py, line 1: ModuleNotFoundError: No module named 'nothing_of_that_name'"]),
     ("def linear_backward(dy, x, weight):\n    while True:\n        pass",
      ["linear.py did not end within 0.5 s; it was in line ", ": is there an endless loop? (dy = [[1], [2]]"]),
@@ -130,7 +131,8 @@ ENDS = [  # a reader's file, parts of what is said of it
 @pytest.mark.parametrize(("text", "sentences"), ENDS)
 def test_what_the_code_does_ends_in_a_line_about_it(text, sentences, run, here):
     write(here, "linear", text)
-    status, said = run("linear", "--limit", "0.5")
+    limit = ["--limit", "0.5"] if "while" in text else []  # the others may be slow where the machine is
+    status, said = run("linear", *limit)
     assert status == 1 and all(sentence in said for sentence in sentences), said
     assert "Traceback" not in said and not (here / "my-puzzles/solved.json").exists()
 
