@@ -4,7 +4,8 @@ Benchmarks are run from the checkout, in its root folder; they are not part of t
 
     python -m benchmarks.step              time training steps against PyTorch and JAX
     python -m benchmarks.ops               time single operations against PyTorch
-    python -m benchmarks.scaling           plot time and memory over batch, width and picture size
+    python -m benchmarks.scaling           plot time and memory over batch, width and picture size; --ranks: time ranks
+    python -m benchmarks.cluster           a model on paper of many GPUs and machines
     python -m benchmarks.table             turn the JSON file of step or ops into a table
     python -m benchmarks.roofline_plot     plot the operations that ops measured under the machine's peaks
     python -m benchmarks.pipeline          time the reading of pictures, to the first step and per step

@@ -1,6 +1,7 @@
-"""Measure how a step's time and peak memory grow with batch, width and picture size; print a table and draw a plot.
+"""Measure how a step's time and peak memory grow with batch, width and picture size, or its time with ranks.
 
-    python -m benchmarks.scaling --out scaling.png --json scaling.json
+    python -m benchmarks.scaling --out scaling.png --json scaling.json      sizes: a table, and a plot
+    python -m benchmarks.scaling --ranks 1 2 4 --json ranks.json            ranks (benchmarks/over_ranks.py): a table
 
 Each point of each side is a new process, and the processes run one after the other, the sides in turn, some rounds
 long. The time of a process is the median over the steps after the first; that of the fastest round counts, since other
@@ -15,10 +16,12 @@ import importlib.util
 import io
 import json
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import over_ranks
 from benchmarks.measure.machine import described, machine, versions
 from benchmarks.measure.text_table import table
 from benchmarks.measure.workloads import Workload
@@ -109,6 +112,10 @@ def fixed(axis: str, name: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.partition("\n")[0])
+    help = "numbers of ranks that share a batch, instead of sizes that grow"
+    parser.add_argument("--ranks", type=int, nargs="+", metavar="N", help=help)
+    help = "workload of --ranks (dcgan64-nf32-b64)"
+    parser.add_argument("--workload", default="dcgan64-nf32-b64", metavar="NAME", help=help)
     parser.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps of each process (default 6)")
     parser.add_argument(
         "--rounds", type=int, default=2, metavar="N", help="processes of each side and point (default 2)"
@@ -118,6 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to draw the plot in")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     options = parser.parse_args(arguments)
+    if options.ranks:
+        return of_ranks(options)
     if importlib.util.find_spec("torch") is None:
         print("benchmarks.scaling compares with PyTorch: pip install 'gpunet[torch]'", file=sys.stderr)
         return 2
@@ -131,6 +140,34 @@ def main(arguments: list[str] | None = None) -> int:
         content = {"rows": found, "machine": where, "versions": versions()}
         write_atomically(options.json, (json.dumps(content, indent=1) + "\n").encode())
     return 0
+
+
+def of_ranks(options: argparse.Namespace) -> int:
+    """Measure steps on several ranks; return the exit status."""
+    quick.cap(options, steps=1, rounds=1)
+    try:
+        workload = Workload.named(options.workload)
+        require_ranks(options.ranks, workload)
+        found = over_ranks.measured(options.ranks, workload, max(1, options.steps), max(1, options.rounds))
+    except (ValueError, RuntimeError, subprocess.TimeoutExpired) as error:
+        print(f"benchmarks.scaling: {error}", file=sys.stderr)
+        return 2
+    where = machine()
+    print(f"{workload.name}, one thread per rank, on {where['cpu']}, {where['cores']} cores")
+    print(table(over_ranks.HEAD, [over_ranks.cells(row) for row in found], options.markdown))
+    if options.json:
+        content = {"workload": workload.name, "rows": found, "machine": where, "versions": versions()}
+        write_atomically(options.json, (json.dumps(content, indent=1) + "\n").encode())
+    return 0
+
+
+def require_ranks(counts: list[int], workload: Workload) -> None:
+    """Raise ValueError where a batch cannot be shared out among so many ranks, or nothing can start them."""
+    for ranks in counts:
+        if ranks < 1 or workload.batch % ranks:
+            raise ValueError(f"got --ranks {ranks}, expected a divisor of the batch of {workload.batch}")
+    if importlib.util.find_spec("mpi4py") is None or not over_ranks.mpirun():
+        raise ValueError("--ranks starts processes by MPI: pip install 'gpunet[mpi]'")
 
 
 if __name__ == "__main__":

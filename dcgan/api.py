@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import discriminator_features, generate, generate_options, presets, sampling, session, trained
+from dcgan import discriminator_features, generate, generate_options, presets, sampling, session, together, trained
 from dcgan.address import Address
 from dcgan.errors import UserError
 from dcgan.inversion.effort import Effort, Networks
@@ -165,6 +165,7 @@ def train(callback: Callback | None = None, progress: bool = False, **options: A
 
     callback: called with the numbers of each step ({"step": 1, "loss_d": ...}), about once a second for all steps
     since. What it raises ends the training. Ctrl-C saves, and the run as it is then is returned.
+    Within dcgan.launch.on_all_ranks, under mpirun, all ranks train together and return the same run; rank 0 calls back.
     Raises UserError for a bad option or bad data, Diverged where a loss is no longer finite,
     Collapsed where on_collapse="stop" ends a training.
     """
@@ -172,7 +173,7 @@ def train(callback: Callback | None = None, progress: bool = False, **options: A
     if callback:
         trainer.watches.append(lambda records: _call(callback, records))
     session.train(trainer, run, progress)
-    return load(run.path, device=trainer.device)
+    return load(together.spread(run and str(run.path)), device=trainer.device)
 
 
 def _call(callback: Callback, records: Sequence[Mapping[str, Any]]) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from dcgan.config import Config
-from gpunet import backend
+from gpunet import backend, distributed
 from gpunet.backend.augment import BRIGHTNESS, CONTRAST, DOWN, LEFT, NUMBERS, RIGHT, SATURATION, TOP
-from gpunet.backend.devices import Array
+from gpunet.backend.devices import Array, array_module
 from gpunet.backend.launches import contiguous
 from gpunet.backend.noise import keys_of
 
@@ -101,8 +101,18 @@ class View:
             self.newest, self.sets = contiguous(taken).reshape(-1, NUMBERS), self.sets + batches
             x = backend.augment(x, self.newest, *self.how)
         if self.noise is not None:
-            x, self.draw = backend.add_noise(x, self.noise, self.draw), self.draw + self.apart
+            x, self.draw = self._noisy(x, batches), self.draw + self.apart
         return x
+
+    def _noisy(self, x: Array, batches: int) -> Array:
+        """Return x (batches * N, H, W, C) with noise: its share of the noise on the pictures of all ranks."""
+        group = distributed.ranks()
+        if group.size == 1:
+            return backend.add_noise(x, self.noise, self.draw)
+        each = len(x) // batches
+        whole = array_module(x).zeros((batches, group.size, each, *x.shape[1:]), x.dtype)
+        mine = backend.add_noise(whole, self.noise, self.draw)[:, group.rank]  # (batches, N, H, W, C)
+        return x + mine.reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
         """Return the gradient of the x of the newest call; noise does not change it."""

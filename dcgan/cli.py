@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from dcgan import signals, streams
 from dcgan.config import GROUPS, option_name
-from dcgan.errors import Collapsed, UserError
+from dcgan.errors import Collapsed, Failed, UserError
 from dcgan.options import meant
 
 Main = Callable[..., int]
@@ -119,17 +119,25 @@ def guarded(main: Main) -> Main:
                 return main(arguments)
             except KeyboardInterrupt:
                 return _interrupted()
-            except UserError as error:
-                return _interrupted() if interrupted else _report(str(error), MISTAKE)
             except Exception as error:
                 if interrupted:  # a library, or a program that it started, has made another error of Ctrl-C
                     return _interrupted()
-                failure = _failure(error)
-                if failure is None:  # a bug of ours: its traceback helps
+                found = verdict(error)
+                if found is None:  # a bug of ours: its traceback helps
                     raise
-                return _report(failure, MISTAKE if getattr(error, "errno", None) in WRONG_PATH else FAILURE)
+                return report(*found)
 
     return run
+
+
+def verdict(error: BaseException) -> tuple[str, int] | None:
+    """Return the line that says an error, and the exit status; None for an error that is a bug of ours."""
+    if isinstance(error, UserError):
+        return str(error), MISTAKE
+    failure = _failure(error)
+    if failure is None:
+        return None
+    return failure, MISTAKE if getattr(error, "errno", None) in WRONG_PATH else getattr(error, "status", FAILURE)
 
 
 def _interrupted() -> int:
@@ -137,12 +145,12 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
-def _failure(error: Exception) -> str | None:
+def _failure(error: BaseException) -> str | None:
     """Return the line for a failure of the training, the memory or a disk; None for any other error."""
     from gpunet.checkpoint import CheckpointError  # not above: --help loads no networks
     from gpunet.kernels import BuildError
 
-    if isinstance(error, Collapsed | CheckpointError | BuildError):
+    if isinstance(error, Collapsed | CheckpointError | BuildError | Failed):
         return str(error)
     if isinstance(error, MemoryError) or str(error).startswith(TOO_LARGE):
         return f"out of memory ({error}): try a smaller --batch-size, --width, --z-dim, --samples or --image-size"
@@ -156,7 +164,8 @@ def _shown(name: Any) -> str:
     return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else ""
 
 
-def _report(message: str, status: int) -> int:
+def report(message: str, status: int) -> int:
+    """Say an error in one line; return the exit status."""
     print(f"error: {streams.shortened(streams.one_line(message), LONGEST)}", file=sys.stderr)
     return status
 

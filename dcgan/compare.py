@@ -121,6 +121,7 @@ def trained(configs: Sequence[Config], progress: bool) -> tuple[list[Column], in
         trainer, run = session.new_run(config, progress)
         if status := session.train(trainer, run, progress):
             return columns, status
+        assert run  # a process alone has one
         columns.append(column(config.preset, run))
     return columns, 0
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.streams import one_line, shortened
-from gpunet import backend, kernels
+from gpunet import backend, distributed, kernels
 from gpunet.backend import choices, hopper
 from gpunet.layers import Conv2d, ConvTranspose2d, Layer
 
@@ -50,6 +50,7 @@ def _device(config: Config) -> str:
     if config.device == "cpu":
         return "cpu"
     try:
+        _take_gpu_of_rank()
         backend.to_device(np.zeros(1, "float32"), "cuda")
     except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
         if config.device == "cuda":
@@ -58,6 +59,15 @@ def _device(config: Config) -> str:
             print(f"--device auto takes the CPU: {_in_words(error)}", flush=True)
         return "cpu"
     return "cuda"
+
+
+def _take_gpu_of_rank() -> None:
+    """Let this thread use the GPU of its rank on this machine: of three GPUs rank 0 takes the first, rank 3, too."""
+    group = distributed.ranks()
+    if group.size > 1:
+        import cupy
+
+        cupy.cuda.Device(group.local_rank % cupy.cuda.runtime.getDeviceCount()).use()
 
 
 def _in_words(error: Exception) -> str:

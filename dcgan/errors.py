@@ -19,3 +19,11 @@ class Collapsed(ArithmeticError):
 
 class Diverged(Collapsed):
     """A loss, a weight or a moment became NaN or infinite. The exit status is 1."""
+
+
+class Failed(RuntimeError):
+    """A failure of the machine at one of several ranks, as all others learn of it; `status` is the exit status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status

@@ -106,7 +106,8 @@ class GAN:
         real (N, H, W, C), in the range of G's pictures; zs: `draws(number)` arrays z (N, 1, 1, z_dim); labels (N,) of
         the real pictures, int32, if the networks are told them: G then makes pictures of the same classes. view: what D
         sees of pictures; None: them as they are. mix (N,): what WGAN-GP takes (`mixes`). With --accumulate the batch is
-        cut into so many parts of equal size, and every update takes the mean of their gradients.
+        cut into so many parts of equal size, and every update takes the mean of their gradients. Among several ranks
+        all arrays are this rank's share, gradients are means over all ranks, and so are the numbers that are returned.
         """
         (trains_D, g_steps), config = self.plan(number), self.config
         parts, fake, stats = config.accumulate, None, Stats()
@@ -120,7 +121,7 @@ class GAN:
                 ready = fake if i == 0 and not config.fresh_z else None  # else G has changed, or gets another z
                 stats.update(self._train_G(batches, cut(next(next_z), parts), wanted, ready))
         self.G.forget()  # if no generator step used the pictures
-        return stats
+        return over_ranks(stats)
 
     def _train_D(
         self, batches: Sequence[MicroBatch], zs: Sequence[Array], wanted: Objective
@@ -208,6 +209,17 @@ def mean_of(found: Sequence[Stats]) -> Stats:
         return found[0]
     xp = array_module(next(iter(found[0].values())))
     return {name: xp.asarray(sum(stats[name] for stats in found) / len(found)) for name in found[0]}
+
+
+def over_ranks(stats: Stats) -> Stats:
+    """Return the means over all ranks of 0-d arrays."""
+    group = distributed.ranks()
+    if group.size == 1:
+        return stats
+    numbers = backend.join(*(value.reshape(1) for value in stats.values()))
+    group.sum(numbers)
+    numbers /= group.size
+    return dict(zip(stats, numbers, strict=True))
 
 
 def _norm(name: str, optimizer: Adam) -> Stats:

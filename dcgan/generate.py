@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate_options, latent_walks, picture_files, sampling, trained
+from dcgan import cli, generate_options, latent_walks, launch, picture_files, sampling, shares, together, trained
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.generate_options import View
 from dcgan.picture_files import PictureFiles
 from dcgan.trained import Trained
+from gpunet import distributed
 from gpunet.layers import Sequential
 
 EXAMPLES = """\
@@ -48,10 +49,20 @@ Smiling=1,Male=0.
 DIGITS = 6  # of an index in the names of files, so that these sort
 
 
-@cli.guarded
+@launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    path, view, by = launch.everywhere(opened, arguments)
+    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
+        drawn = draw(view, by)
+    cli.say(f"{drawn} by {path}: {view.out}")
+    return 0
+
+
+def opened(arguments: Sequence[str] | None) -> tuple[str, View, Trained]:
+    """Return the path and the generator of a command line, and what it is to draw. Raises UserError."""
     given = vars(parser().parse_args(arguments))
+    given.pop("ranks", None)  # launch.on_all_ranks has taken it
     path, view = given.pop("run"), View.take(given)
     if view.address:
         path = trained.checkpoint_of(view.address, path)
@@ -59,9 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError("expected a run folder or a checkpoint file, such as runs/0001-dcgan64, or --address")
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
-        cli.say(f"{draw(view, trained.load(path, given, view.weights))} by {path}: {view.out}")
-    return 0
+    return path, view, trained.load(path, given, view.weights)
 
 
 def parser() -> cli.Parser:
@@ -73,23 +82,32 @@ def parser() -> cli.Parser:
     parser.add_argument("run", metavar="RUN_OR_CHECKPOINT", nargs="?", help=help)
     generate_options.add_options(parser)
     network: Any = parser.add_argument_group("machine and network")
-    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics")
+    cli.add_options(network, "device", "implementation", "conv", "sampling_statistics", "ranks")
     return parser
 
 
 def draw(view: View, by: Trained) -> str:
-    """Draw and write what is asked for; return what it is, in words. Raises UserError."""
-    config, label = by.config, view.number_of_class(by.config, by.classes)
-    which = latent_walks.dimensions(view.dimensions, config.z_dim)
+    """Draw and write what is asked for; return what it is, in words. Raises UserError.
+
+    All ranks call it: they share the pictures of a grid or a folder; rank 0 draws all else.
+    """
+    label = view.number_of_class(by.config, by.classes)
+    which = latent_walks.dimensions(view.dimensions, by.config.z_dim)
     seeds = ",".join(map(str, view.seeds or [view.seed]))
     texts = {"run": by.run, "step": str(by.step), "weights": by.weights, "seed": seeds}
     if label is not None:
         texts["label"] = by.classes[label] if label < len(by.classes) else str(label)
-    if view.overwrite and (others := picture_files.clear(view.out)):
+    if view.overwrite and (others := together.on_first(picture_files.clear, view.out)):
         print(f"{others:,} other pictures stay in {view.out}", file=sys.stderr)
     files = PictureFiles(view.out, view.scale, view.fps, texts)
     if view.mode == "grid":
         return write_pictures(files, view, by, label)
+    return together.on_first(write_walks, files, view, by, label, which) or ""
+
+
+def write_walks(files: PictureFiles, view: View, by: Trained, label: int | None, which: Sequence[int]) -> str:
+    """Write sweeps of the numbers `which` of z, or ways from z to z; return how many, in words."""
+    config = by.config
     rng = np.random.default_rng(view.seed)
     if view.mode == "interpolation":
         zs = latent_walks.walk(sampling.draw_z(rng, view.rows + 1, config), view.count, config.z_dist)
@@ -115,14 +133,24 @@ def drawn(G: Sequential, z: np.ndarray, label: int | None) -> np.ndarray:
     return np.concatenate([one_class(G, z[start : start + sampling.BATCH], label) for start in starts])
 
 
-def pictures(G: Sequential, config: Config, count: int, seed: int, label: int | None = None) -> Iterator[np.ndarray]:
+def pictures(
+    G: Sequential, config: Config, count: int, seed: int, label: int | None = None, first: int = 0
+) -> Iterator[np.ndarray]:
     """Yield count pictures in batches, uint8 (n, H, W, C); more of the same seed begin with the same ones.
 
-    label: the class of all of them; None: the classes in turn, if the network is told classes.
+    label: the class of all of them; None: the classes in turn, if the network is told classes. first: how many of the
+    count are left out at the beginning, whole batches; the others are the same.
     """
     rng = np.random.default_rng(seed)
-    for done in range(0, count, sampling.BATCH):
+    skip(rng, config, first)
+    for done in range(first, count, sampling.BATCH):
         yield _batch(G, config, rng, done, label)[: count - done]
+
+
+def skip(rng: np.random.Generator, config: Config, first: int) -> None:
+    """Draw the z of the first pictures, whole batches, which nobody asks for."""
+    for _ in range(0, first, sampling.BATCH):
+        sampling.draw_z(rng, sampling.BATCH, config)
 
 
 def _batch(G: Sequential, config: Config, rng: np.random.Generator, done: int, label: int | None) -> np.ndarray:
@@ -136,10 +164,9 @@ def _batch(G: Sequential, config: Config, rng: np.random.Generator, done: int, l
 def picture(G: Sequential, config: Config, seed: int, index: int, label: int | None = None) -> np.ndarray:
     """Return the index-th picture, from 1, that `pictures` draws of a seed: uint8 (H, W, C)."""
     rng = np.random.default_rng(seed)
-    batches, place = divmod(index - 1, sampling.BATCH)
-    for _ in range(batches):
-        sampling.draw_z(rng, sampling.BATCH, config)
-    return _batch(G, config, rng, batches * sampling.BATCH, label)[place]
+    place = (index - 1) % sampling.BATCH
+    skip(rng, config, index - 1 - place)
+    return _batch(G, config, rng, index - 1 - place, label)[place]
 
 
 def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: int | None) -> Iterator[np.ndarray]:
@@ -159,24 +186,42 @@ def first_pictures(G: Sequential, config: Config, seeds: Sequence[int], label: i
 def write_pictures(files: PictureFiles, view: View, by: Trained, label: int | None) -> str:
     """Write pictures as one grid if files.out is a .png file, otherwise each as a file; return how many, in words.
 
-    The files are named after the addresses of their pictures.
+    Each rank draws its share, and writes its own files.
     """
-    if view.address:
-        batches, count = iter([picture(by.G, by.config, view.seed, view.address.index, label)[np.newaxis]]), 1
-    elif view.seeds is None:
-        batches, count = pictures(by.G, by.config, view.count, view.seed, label), view.count
-    else:
-        batches, count = first_pictures(by.G, by.config, view.seeds, label), len(view.seeds)
-    bar = tqdm((image for batch in batches for image in batch), total=count, unit="picture", disable=None)
+    count, ranks = len(view.seeds) if view.seeds else view.count, distributed.ranks()
+    mine = shares.share(count, ranks)
+    bar = tqdm(asked_for(view, by, label, mine), total=len(mine), unit="picture", disable=True if ranks.rank else None)
     if files.out.suffix.lower() == ".png" and count > 1:
-        files.png("", np.stack(list(bar)), index=1 if view.seeds else f"1-{count}")
-        return f"{count:,} pictures"
-    for i, image in enumerate(bar, 1):
+        rows = together.everywhere(lambda: np.stack(list(bar)) if mine else None)
+        sheet = shares.together(rows, count, ranks)
+        together.on_first(lambda: files.png("", sheet, index=1 if view.seeds else f"1-{count}"))
+    else:
+        together.everywhere(write_files, files, view, by, label, mine, bar)
+    return f"{count:,} picture{'s' if count > 1 else ''}"
+
+
+def write_files(
+    files: PictureFiles, view: View, by: Trained, label: int | None, mine: range, found: Iterable[np.ndarray]
+) -> None:
+    """Write pictures, those that `mine` names, each as a file named after its address."""
+    for i, image in zip(mine, found, strict=True):
         first = view.address.index if view.address else 1
-        where = by.address(view.seeds[i - 1], 1, label) if view.seeds else by.address(view.seed, first + i - 1, label)
+        where = by.address(view.seeds[i], 1, label) if view.seeds else by.address(view.seed, first + i, label)
         name = "" if files.out.suffix.lower() == ".png" else f"{where.text(DIGITS)}.png"
         files.png(name, image[np.newaxis], index=where.index, seed=where.seed, address=where.text())
-    return f"{count:,} picture{'s' if count > 1 else ''}"
+
+
+def asked_for(view: View, by: Trained, label: int | None, mine: range) -> Iterator[np.ndarray]:
+    """Yield those of the pictures of a view that `mine` names, uint8 (H, W, C) each."""
+    if not mine:
+        return
+    if view.address:
+        batches = iter([picture(by.G, by.config, view.seed, view.address.index, label)[np.newaxis]])
+    elif view.seeds is None:
+        batches = pictures(by.G, by.config, mine.stop, view.seed, label, mine.start)
+    else:
+        batches = first_pictures(by.G, by.config, view.seeds[mine.start : mine.stop], label)
+    yield from (image for batch in batches for image in batch)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dcgan import cli, options, quick, trained
+from dcgan import cli, launch, options, quick, together, trained
 from dcgan.measuring import quality, results
 from dcgan.measuring.features.onnx_file import RANGES
 from dcgan.measuring.split import SPLITS
@@ -40,24 +41,33 @@ ROWS = (
 )
 
 
-@cli.guarded
+@launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    path, settings = launch.everywhere(asked, arguments)
+    folder = trained.folder_of(Path(path))
+    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
+        result = quality.measure(path, say=cli.say, **settings)
+    if together.is_first():
+        cli.say(table(result))
+    kept = together.on_first(results.append, folder, result)
+    cli.say(f"kept in {kept}")
+    return 0
+
+
+def asked(arguments: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+    """Return the run of a command line, and the arguments of quality.measure. Raises UserError."""
     given = parser().parse_args(arguments)
     for name, kind in KINDS.items():
         if getattr(given, name) is not None:
             setattr(given, name, named(options.option_name(name), kind, getattr(given, name)))
     quick.cap(given, count=16, seeds=2)
     settings: dict[str, Any] = vars(given)
+    settings.pop("ranks", None)  # launch.on_all_ranks has taken it
     path, half = settings.pop("run"), settings.pop("split")
     replaced: dict[str, Any] = {name: settings.pop(name) for name in MACHINE if name in settings}
-    folder = trained.folder_of(trained.require(path))
-    results.read(folder)  # a damaged file is told now, not after minutes
-    with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
-        result = quality.measure(path, half=half, given=replaced, say=cli.say, **settings)
-    cli.say(table(result))
-    cli.say(f"kept in {results.append(folder, result)}")
-    return 0
+    results.read(trained.folder_of(trained.require(path)))  # a damaged file is told now, not after minutes
+    return path, settings | {"half": half, "given": replaced}
 
 
 KINDS: dict[str, options.Kind] = {
@@ -87,7 +97,7 @@ def parser() -> cli.Parser:
     add("--feature-size", metavar="N|HxW", help="size that the .onnx file reads, if it does not say")
     words = "numbers that it reads: unit (0 to 1), signed (-1 to 1), bytes, imagenet or clip (unit)"
     add("--feature-range", metavar="NAME", default="unit", help=words)
-    cli.add_options(parser, *MACHINE)
+    cli.add_options(parser, *MACHINE, "ranks")
     return parser
 
 

@@ -1,6 +1,7 @@
 """From options to a run: choose the device, open the data, make or find the folder, train, say where things are.
 
-A new run is `train(*new_run(config))`, a resumed one `train(*resumed_run(path, options))`.
+A new run is `train(*new_run(config))`, a resumed one `train(*resumed_run(path, options))`. Where several ranks train
+together (gpunet.distributed), all of them go through these functions; rank 0 alone has the folder.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import initial_weights, losses, memory, penalties, presets, quick
+from dcgan import connection, initial_weights, launch, losses, memory, penalties, presets, quick, together
 from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
 from dcgan.data.limits import default_memory_limit
 from dcgan.data.recipe import absolute
+from dcgan.data.share import require_equal
 from dcgan.device import choose_device, described, layers_of_wgmma, precision_of
 from dcgan.errors import UserError
 from dcgan.measuring import best
@@ -32,7 +34,7 @@ from dcgan.run.collapse import to_the_end
 from dcgan.run.folder import RunDir
 from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
-from gpunet import backend
+from gpunet import backend, distributed
 from gpunet.files import write_atomically
 
 
@@ -47,7 +49,9 @@ def check(config: Config) -> None:
     if config.data:
         split(config.data)
     _require_memory(config)
-    if config.batch_size == 1:
+    _require_ranks(config)
+    size = distributed.ranks().size
+    if config.batch_size == size and (size == 1 or not config.sync_bn):
         _require_rows(config)
 
 
@@ -78,6 +82,15 @@ def _require_memory(config: Config) -> None:
         )
 
 
+def _require_ranks(config: Config) -> None:
+    """Raise UserError where there are other ranks than --ranks says, or a batch cannot be shared out among them."""
+    size = distributed.ranks().size
+    if config.ranks == "none" and size > 1:
+        raise UserError("--ranks: a file says none, but several run: give --ranks none or auto on the command line")
+    launch.require_count(config.ranks, size)
+    require_equal(config.batch_size, size)
+
+
 def _batch_text(config: Config) -> str:
     """Return the pictures of a step as the options ask for them: "64", or "64 with --accumulate 4"."""
     more = f" with --accumulate {config.accumulate}" if config.accumulate > 1 else ""
@@ -94,16 +107,29 @@ def _require_rows(config: Config) -> None:
                 net.forward(np.zeros(shape, "float32"))
         except ValueError as error:
             expected = f"with --preset {config.preset} expected 2 or more"
-            raise UserError(f"--batch-size: got 1, {expected}: {error}") from error
+            each = "" if config.batch_size == 1 else f", which is 1 for each of {config.batch_size} ranks"
+            raise UserError(f"--batch-size: got {config.batch_size}{each}, {expected}: {error}") from error
 
 
 def open_trainer(config: Config, progress: bool) -> Trainer:
-    """Open the data and build the networks; say what runs where. Raises UserError."""
-    check(config)
+    """Open the data and build the networks; say what runs where. All ranks call it. Raises UserError."""
+    together.everywhere(check, config)
     _say_quick()
-    device = choose_device(config)
+    device = together.by_turns(choose_device, config)
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
+    if distributed.ranks().size > 1:
+        connection.connect(config, device)
+    source = together.by_turns(_fitting_data, config, progress)
+    together.everywhere(_require_same_data, source, together.spread(source.fingerprint))
+    say(source.description)
+    trainer = together.everywhere(_built, config, source, device)
+    together.on_first(trainer.best.prepare)
+    return trainer
+
+
+def _fitting_data(config: Config, progress: bool) -> Source:
+    """Return the pictures that a config asks for. Raises UserError where they are too few for a step."""
     source = open_data(config, progress)
     if config.accumulate > 1 and len(source) < config.pictures_per_step:
         raise UserError(
@@ -111,14 +137,23 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
             f"{config.pictures_per_step:,}; lower one of them"
         )
     require_batch(source, config.batch_size)
-    say(source.description)
+    return source
+
+
+def _require_same_data(source: Source, first: str) -> None:
+    """Raise UserError where this rank has other pictures than rank 0."""
+    if source.fingerprint != first:
+        raise UserError(f"{source.description}: not the pictures that rank 0 has; all ranks need the same data")
+
+
+def _built(config: Config, source: Source, device: str) -> Trainer:
+    """Return the trainer on opened data, and say what is to be said of its memory and its layers."""
     device_memory = memory.require(replace(config, channels=source.channels), device)
     if device_memory:
         say(device_memory)
     trainer = Trainer(_settled(config, source), source, device)
     if config.conv == "wgmma":
         say(layers_of_wgmma((trainer.gan.G, trainer.gan.D)))
-    trainer.best.prepare()
     return trainer
 
 
@@ -153,26 +188,46 @@ def count_classes(config: Config, source: Source) -> int | None:
     return config.classes or there
 
 
-def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir]:
-    """Return a new run at step 0."""
-    found = initial_weights.find(config.init_from) if config.init_from else None
+def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir | None]:
+    """Return a new run at step 0; without its folder at ranks that write nothing."""
+    found = together.on_first(initial_weights.find, config.init_from) if config.init_from else None
     trainer = open_trainer(config, progress)
-    if found:
-        for line in initial_weights.take(trainer.gan, found):
-            say(line)
-    return trainer, RunDir.create(config.out, config.preset)
+    run = together.on_first(_begun, trainer, found)
+    trainer.spread()
+    return trainer, run
 
 
-def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer, RunDir]:
+def _begun(trainer: Trainer, found: initial_weights.Found | None) -> RunDir:
+    """Give a trainer the weights that --init-from has found; return a new folder."""
+    for line in initial_weights.take(trainer.gan, found) if found else ():
+        say(line)
+    return RunDir.create(trainer.config.out, trainer.config.preset)
+
+
+def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Trainer, RunDir | None]:
     """Return the run of a folder at its newest checkpoint, or of a checkpoint file.
 
     A file that is the newest of its run goes on in place; from any other a new run folder is made, which begins with
-    the old log: nothing is overwritten.
+    the old log: nothing is overwritten. Of several ranks only rank 0 reads and writes there.
     """
-    found = resume.find(path, say)
+    found = together.on_first(resume.find, path, say)
+    config = together.on_first(_changed, found, given, path)
+    config = Config.from_json(together.spread(config.to_json() if config else None))
+    trainer = open_trainer(config, progress)
+    run = together.on_first(_go_on, trainer, found, config, path)
+    trainer.spread()
+    return trainer, run
+
+
+def _changed(found: resume.Found, given: Mapping[str, Any], path: str) -> Config:
+    """Return the config of a resumed run. Raises UserError where it may not change so, or has no steps left."""
     config = resume.changed(found.config, given)
     _require_steps_left(found, config, path)
-    trainer = open_trainer(config, progress)
+    return config
+
+
+def _go_on(trainer: Trainer, found: resume.Found, config: Config, path: str) -> RunDir:
+    """Bring a trainer, and the folder that is returned, to the state of a checkpoint. Raises UserError."""
     if found.state:
         _restore(trainer, found.state, path)
     at = f"step {trainer.step} of {trainer.last_step}"
@@ -187,7 +242,7 @@ def resumed_run(path: str, given: Mapping[str, Any], progress: bool) -> tuple[Tr
         say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer, found, path)
-    return trainer, run
+    return run
 
 
 def _note_changes(trainer: Trainer, before: Config, now: Config) -> None:
@@ -228,30 +283,42 @@ def _restore(trainer: Trainer, state: dict[str, Any], path: str) -> None:
         trainer.restart_epoch()
 
 
-def train(trainer: Trainer, run: RunDir, progress: bool) -> int:
-    """Train in a run folder to the end, or to a signal; return the exit status."""
-    run.complete()
-    say(f"run folder: {run.path}")
-    with live.final(trainer.config.report_every is not None, run, say), run.locked():
+def train(trainer: Trainer, run: RunDir | None, progress: bool) -> int:
+    """Train in a run folder to the end, or to a signal; return the exit status. run: None at ranks that write nothing.
+
+    All ranks call it.
+    """
+    with contextlib.ExitStack() as stack:
         known = len(trainer.source.skipped)
-        write_atomically(run.config, trainer.config.to_json().encode())
-        run.list_skipped(trainer.source.skipped)
-        record, how = _record(trainer, run), "failed"
+        record = together.on_first(_enter, trainer, run, stack)
+        how = "failed"
         try:
             done = to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
         finally:
             _close(trainer.source, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
-                record.end(trainer.step, how)
-    return _say_goodbye(trainer, run, done)
+                if record:
+                    record.end(trainer.step, how)
+    return _say_goodbye(trainer, run, done) if run else 0 if done else INTERRUPTED
+
+
+def _enter(trainer: Trainer, run: RunDir, stack: contextlib.ExitStack) -> Record:
+    """Take a run folder for this process, until the stack is left; return its record."""
+    run.complete()
+    say(f"run folder: {run.path}")
+    stack.enter_context(live.final(trainer.config.report_every is not None, run, say))
+    stack.enter_context(run.locked())
+    write_atomically(run.config, trainer.config.to_json().encode())
+    run.list_skipped(trainer.source.skipped)
+    return _record(trainer, run)
 
 
 def _say_goodbye(trainer: Trainer, run: RunDir, done: bool) -> int:
     """Say where things are and, after a signal, how to go on; return the exit status."""
     if not done:
         say(f"stopped at step {trainer.step} of {trainer.last_step}, everything is saved")
-        say(f"go on with: python -m dcgan.train --resume {shlex.quote(str(run.path))}")
+        say(f"go on with: {together.start_words()}python -m dcgan.train --resume {shlex.quote(str(run.path))}")
         return INTERRUPTED
     say(f"samples: {run.sample(trainer.step)}")
     say(f"run folder: {run.path}")
@@ -271,9 +338,9 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     return record
 
 
-def _close(source: Source, known: int, run: RunDir) -> None:
+def _close(source: Source, known: int, run: RunDir | None) -> None:
     """Close the data; list the files that could not be read, if there are more than the `known` ones."""
-    if len(source.skipped) > known:
+    if run and len(source.skipped) > known:
         run.list_skipped(source.skipped)
         say(f"{len(source.skipped):,} files could not be read: {run.skipped}")
     source.close()

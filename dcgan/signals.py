@@ -21,9 +21,10 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Within the block, the first SIGINT, SIGTERM or SIGHUP only sets the returned Stop; a second one ends the program.
+    """Within the block, the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 only sets the returned Stop; a second ends all.
 
     SIGHUP comes when the terminal or its connection is closed. Where it is ignored, as under nohup, it stays ignored.
+    SIGUSR1 is what Slurm can send before the time of a job is over, and what Open MPI's mpirun hands on to its ranks.
     """
     stop, before = Stop(), dict[int, Any]()
 
@@ -45,7 +46,9 @@ def stop_on_signal() -> Iterator[Stop]:
 
 def _heeded() -> list[int]:
     hangup = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # not on Windows
-    return [signal.SIGINT, signal.SIGTERM, *(number for number in hangup if signal.getsignal(number) != signal.SIG_IGN)]
+    user = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
+    heeded = [number for number in hangup if signal.getsignal(number) != signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *heeded, *user]
 
 
 @contextlib.contextmanager

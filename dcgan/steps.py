@@ -36,7 +36,9 @@ def discriminator_step(
     fake, seen = both(G, D, real, z, see, bool(objective.penalties))  # (N, H, W, C), (2 N, H, W, C): real, then fake
     optimizer.zero_grad()
     asked = objective.loss.of_D(objective.targets)
-    with D.joined_batches(2), D.answering(asked):  # one pass over both; batch norm keeps their statistics apart
+    summing = optimizer.summing(D, last=not objective.penalties)
+    # One pass goes over both halves; batch norm keeps their statistics apart.
+    with D.joined_batches(2), D.answering(asked), summing:
         # ns: the mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
         loss, means, dlogits = asked.of(D.forward(seen))
         D.backward(optimizer.scaled(dlogits), input_grad=False)
@@ -59,7 +61,7 @@ def generator_step(
     see = view or View()
     optimizer.zero_grad()
     asked = objective.loss.of_G(objective.generator_target)
-    with D.frozen(), handing_back(D, fake), D.answering(asked):
+    with D.frozen(), handing_back(D, fake), D.answering(asked), optimizer.summing(G):
         loss, _, dlogits = asked.of(D.forward(see(fake)))  # ns: the mean of -log D(G(z))
         G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)
     optimizer.step()

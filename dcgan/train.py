@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from dcgan import cli
+from dcgan import cli, launch
 
 EXAMPLES = """\
 examples:
@@ -42,10 +42,11 @@ def parser() -> cli.Parser:
     return parser
 
 
-@cli.guarded
+@launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    given = vars(parser().parse_args(arguments))
+    everywhere = launch.everywhere
+    given = vars(everywhere(parser().parse_args, arguments))
     file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
     progress = not given.pop("no_progress")
     from dcgan import config_file, presets, session, summary  # not above: --help loads no networks
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.pop("list_presets"):
         print(summary.listing())
         return 0
-    given = given if file is None else config_file.merged(file, given, resumed=path is not None)
+    given = given if file is None else everywhere(config_file.merged, file, given, path is not None)
     if dry:
         config = resume.changed(resume.find(path).config, given) if path else presets.config_of(given)
         print(session.resolved(config).to_json(), end="")
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if path:
         trainer, run = session.resumed_run(path, given, progress)
     else:
-        trainer, run = session.new_run(presets.config_of(given), progress)
+        trainer, run = session.new_run(everywhere(presets.config_of, given), progress)
     return session.train(trainer, run, progress)
 
 

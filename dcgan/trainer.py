@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dcgan import augment, images
+from dcgan import augment, heartbeat, images
 from dcgan.config import Config
 from dcgan.data import Batch, Loader, Source
+from dcgan.data.share import Share
 from dcgan.gan import GAN
 from dcgan.measuring.best import Best
 from dcgan.options import due
@@ -27,9 +28,12 @@ from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
 from dcgan.run.watch import Watch
 from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
-from dcgan.signals import stop_on_signal
+from dcgan.signals import Stop, stop_on_signal
 from dcgan.stepper import Inputs, Stepper
-from gpunet import checkpoint
+from dcgan.steps import Stats
+from dcgan.together import Agreement, alone, is_first, spread
+from gpunet import checkpoint, distributed
+from gpunet.distributed.digest import drifted
 
 # These warnings of NumPy are silenced while a run trains: the log reports divergence, once.
 OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
@@ -50,6 +54,9 @@ class Trainer:
 
     One generator draws weights, z and mirrorings; the order of the data is a function of (seed, epoch). So a run that
     was stopped and resumed does what the uninterrupted one does, bit for bit.
+
+    Of several ranks (gpunet.distributed) each has a trainer. All draw the same numbers and go through the same steps,
+    each with its share of every batch; rank 0's alone writes files and says what is to be said.
     """
 
     def __init__(self, config: Config, source: Source, device: str) -> None:
@@ -57,7 +64,9 @@ class Trainer:
         self.rng = np.random.default_rng(config.seed)
         self.fixed_z = draw_z(self.rng.spawn(1)[0], whole_batches(config.samples), config)
         self.gan = GAN(config, self.rng, device)
-        self.stepper = Stepper(self.gan, device, config.graph)
+        group = distributed.ranks()
+        self.share, self.agreement = Share(group.rank, group.size, config.accumulate), Agreement()
+        self.stepper = Stepper(self.gan, device, config.graph and group.captures)
         self.best = Best(config, source, device)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
@@ -117,30 +126,55 @@ class Trainer:
         """Go back to the beginning of the epoch, because the data is no longer what the position was counted in."""
         self.start = (self.start[0], 0)
 
-    def train(self, run: RunDir, progress: bool = True) -> bool:
+    def spread(self) -> None:
+        """Bring all ranks to the state of rank 0."""
+        state = spread(self.state_dict() if is_first() else None)
+        if not is_first():
+            self.load_state_dict(state)
+
+    def train(self, run: RunDir | None, progress: bool = True) -> bool:
         """Train to the last step; return False if a signal came before. Either way the last step is saved.
 
-        Raises Diverged when a loss or a weight is no longer finite (earlier checkpoints stay), Collapsed when the watch
-        says that the run shall not go on (then nothing is saved yet), CheckpointError when one cannot be written.
+        run: where; None for a rank that writes nothing. Raises Diverged when a loss or a weight is no longer finite
+        (earlier checkpoints stay), Collapsed when the watch says that the run shall not go on (then nothing is saved
+        yet), CheckpointError when one cannot be written.
         """
         with (
             opened(self.config.tensorboard, run, self.step) as board,
             self.stepper.running(),
             stop_on_signal() as stop,
             self._loader() as loader,
-            step_bar(self.step, self.last_step, progress) as bar,
+            step_bar(self.step, self.last_step, progress and run is not None) as bar,
             warnings.catch_warnings(),
         ):
-            output = self._output(run, board, bar.write)
+            self.agreement = Agreement()
+            output = self._output(run, board, bar.write) if run else None
             self.first_save = Early(self.config.checkpoint_minutes)
             warnings.filterwarnings("ignore", OVERFLOWS, RuntimeWarning)
-            while self.step < self.last_step and not stop:
-                if self._step(next(loader), output):
-                    more = step_text(output.log.newest, output.log.speed, self.source.progress())
-                    bar.set_postfix_str(more, refresh=False)
-                bar.update()
-            self._finish(output)
+            with heartbeat.watched():
+                while self.step < self.last_step and (batch := self._next(loader, stop)):
+                    if self._step(batch, output) and output:
+                        more = step_text(output.log.newest, output.log.speed, self.source.progress())
+                        bar.set_postfix_str(more, refresh=False)
+                    bar.update()
+            self._end(output)
         return self.step == self.last_step
+
+    def _next(self, loader: Loader, stop: Stop) -> Batch | None:
+        """Return the next batch; None where a signal has come, at whichever rank. Raises what any rank has kept."""
+        if distributed.ranks().size == 1:
+            return None if stop else next(loader)
+        heartbeat.begin_step()
+        batch = self.agreement.attempt(next, loader)
+        return None if self.agreement.settle(bool(stop)) else batch
+
+    def _end(self, output: Output | None) -> None:
+        """Save the last step, unless it is saved; all ranks wait for it."""
+        self.agreement.settle()
+        self._compare_ranks(output)
+        if output:
+            self.agreement.attempt(alone, self._finish, output)
+        self.agreement.settle()
 
     def _output(self, run: RunDir, board: Board | None, say: Callable[[str], None]) -> Output:
         self.watch.say = say
@@ -161,16 +195,33 @@ class Trainer:
     def _loader(self) -> Loader:
         config = self.config
         wrap = config.last_batch == "wrap"
-        return Loader(self.source, config.pictures_per_step, config.seed, self.start, wrap=wrap)
+        return Loader(self.source, config.pictures_per_step, config.seed, self.start, wrap=wrap, share=self.share)
 
-    def _step(self, batch: Batch, output: Output) -> bool:
+    def _step(self, batch: Batch, output: Output | None) -> bool:
         """Train on a batch, with the sample grid and checkpoint that are due; return whether the log was fetched."""
-        config = self.config
         inputs = self._inputs(batch)
         self._set_learning_rates(batch.epoch + 1)
         stats = self.stepper(self.step + 1, inputs)
+        heartbeat.end_step()
         self.step, self.start = self.step + 1, batch.next_start
         finished = self.start[0] if self.start[0] > batch.epoch else None
+        if due(self.config.checkpoint_every, self.step, finished):
+            self._compare_ranks(output)
+        given = batch, inputs, stats, finished, output
+        return bool(output and self.agreement.attempt(alone, self._write_what_is_due, *given))
+
+    def _compare_ranks(self, output: Output | None) -> None:
+        """Say where ranks have drifted apart: all of them shall have the same weights and moments, bit for bit."""
+        apart = drifted((self.gan.adam_G, self.gan.adam_D))
+        if apart and output:
+            some = ", ".join(map(str, apart))
+            self.watch.say(f"step {self.step}: the weights of rank {some} are not those of rank 0, which are saved")
+
+    def _write_what_is_due(
+        self, batch: Batch, inputs: Inputs, stats: Stats, finished: int | None, output: Output
+    ) -> bool:
+        """Write what a step calls for: its numbers, grids, checkpoints; return whether the log was fetched."""
+        config = self.config
         numbers = self.best.numbers(self.gan, self.step, finished)
         if self.rollbacks and self.rollbacks[-1][1] == self.step - 1:
             output.log.note(self.step, rollbacks=len(self.rollbacks), rate=self.rate)
@@ -192,14 +243,16 @@ class Trainer:
         return fetched
 
     def _inputs(self, batch: Batch) -> Inputs:
-        """Return what the next step takes: a batch, and random numbers."""
+        """Return what the next step takes: a batch, and random numbers; of those for all ranks, this rank's share."""
         config, number, count = self.config, self.step + 1, self.config.pictures_per_step
-        flip = self.rng.random(count) < 0.5 if config.flip else None
-        zs = [draw_z(self.rng, count, config) for _ in range(self.gan.draws(number))]
+        mine = self.share.of
+        flip = mine(self.rng.random(count) < 0.5) if config.flip else None
+        zs = [mine(draw_z(self.rng, count, config)) for _ in range(self.gan.draws(number))]
         changes = augment.draw(self.rng, config, self.gan.views(number))
         noise = augment.noise_of(config, number, self.step / self.last_step)
-        mix = draw_mix(self.rng, count) if self.gan.mixes(number) else None
-        return Inputs(batch.images, zs, flip, batch.labels if config.classes else None, changes, noise, mix)
+        mix = mine(draw_mix(self.rng, count)) if self.gan.mixes(number) else None
+        labels = batch.labels if config.classes else None
+        return Inputs(batch.images, zs, flip, labels, None if changes is None else mine(changes, 1), noise, mix)
 
     def _set_learning_rates(self, epoch: int) -> None:
         """Set the rates of this step, where they are not what they were: setting them costs two copies to a GPU."""
@@ -219,10 +272,10 @@ class Trainer:
             pictures = sample(self.gan.G, self.fixed_z, labels)
         images.save_png(run.sample(self.step), images.grid(pictures[:count]))
         if self.config.real_grids:
-            shown = self.source.first(count) if self.config.real_first else batch.images[:count]
+            shown = self.source.first(count) if self.config.real_first else self._shown(batch, count)
             images.save_png(run.real_sample(self.step), images.grid(shown))
         if board:
-            board.pictures(self.step, pictures[:count], batch.images[:count])
+            board.pictures(self.step, pictures[:count], self._shown(batch, count))
             first = slice(self.config.batch_size)  # of a step's batches: more may not fit into memory at once
             of_real = batch.labels[first] if self.config.classes and batch.labels is not None else None
             board.histograms(self.step, self.gan, z[first], (batch.images[first], of_real), (pictures, labels))
@@ -231,6 +284,10 @@ class Trainer:
             images.save_png(real, images.grid(self.source.spread(count)))
         if regular:
             self.watch.pictures(self.step, pictures[:count], real)
+
+    def _shown(self, batch: Batch, count: int) -> np.ndarray:
+        """Return the first pictures of a batch, also those that other ranks have trained on."""
+        return batch.images[:count] if self.share.size == 1 else self.source.batch(batch.indices[:count])
 
     def keep(self, run: RunDir) -> None:
         """Save the step that `train` has left. Raises Diverged, CheckpointError."""

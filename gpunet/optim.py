@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunet import backend, flat
+from gpunet import backend, distributed, flat
 from gpunet.backend import factors
 from gpunet.backend.adam import LR, STATE
 from gpunet.backend.average import STEP, Averages
@@ -16,7 +16,10 @@ from gpunet.backend.devices import Array, array_module, device_of, to_device
 from gpunet.backend.factors import DTYPES, Factor
 from gpunet.backend.gradient_norm import NORM
 from gpunet.backend.loss_scale import GOOD_STEPS, SCALE, new_scaling
+from gpunet.distributed.gradients import GradientSums
+from gpunet.layers.base import Layer
 from gpunet.layers.parameter import Parameter
+from gpunet.layers.sequential import Sequential
 
 SCALING = {"loss_scale", "good_steps"}  # what a state has besides, if the loss is scaled
 
@@ -30,6 +33,8 @@ class Adam:
     accumulate: how many backward passes an update takes: of as many calls of `step` the last one updates, by the mean
     of their gradients, and `zero_grad` clears them before the first. A batch of 64 as four of 16 needs a fourth of the
     memory.
+
+    An optimiser that is made among several ranks (gpunet.distributed) updates by the mean of their gradients.
 
     Their values and gradients move into flat buffers (gpunet.flat), of which `parameter.data` and `parameter.grad`
     become views: one pass updates all matrices of a network, another all vectors. So make the optimiser after
@@ -63,7 +68,9 @@ class Adam:
             None if clip_grad is None else to_device(np.zeros(2), device_of(first))
         )  # see backend.gradient_norm
         self.accumulate, self.gathered = accumulate, 0  # backward passes per update, and those so far
-        self.share = to_device(np.array([1 / accumulate]), device_of(first))
+        group = distributed.ranks()
+        self.sums = GradientSums(group, self.grad, self.parameters) if group.size > 1 else None
+        self.share = to_device(np.array([1 / (accumulate * group.size)]), device_of(first))
         self.rounded: Factor | None = None  # the parameters for tensor cores: see `rounding`
         self.averages: Averages | None = None  # what moves in every step: see gpunet.average
         self._views = flat.views(self.data, values)
@@ -107,15 +114,26 @@ class Adam:
 
     def _finish_gradients(self) -> None:
         """Make of what backward has left the gradient of the loss: unscaled, the mean of the batches, clipped."""
+        if self.sums is not None:
+            self.sums.finish()
         if self.scaling is not None:
             backend.unscale_gradients(self.scaling, *self.grad)
-        if self.accumulate > 1:
+        if self.accumulate > 1 or self.sums is not None:
             for grad in self.grad:
                 backend.scale_gradient(grad, self.share)
         if self.clip_grad is not None:
             backend.gradient_norm(self.clipping, self.clip_grad, *self.grad, scaling=self.scaling)
             for grad in self.grad:
                 backend.scale_gradient(grad, self.clipping)
+
+    def summing(self, net: Layer, last: bool = True) -> contextlib.AbstractContextManager[None]:
+        """Within the block backward of a network begins the sums of its gradients over ranks, where there are several.
+
+        last: whether nothing adds to these gradients after the block. `step` waits for the sums.
+        """
+        if self.sums is None or not last or self.gathered + 1 < self.accumulate or not isinstance(net, Sequential):
+            return contextlib.nullcontext()
+        return self.sums.early(net)
 
     def clip(self, limit: float) -> None:
         """Bring every parameter into [-limit, limit], for a critic whose slope shall be bounded (WGAN)."""

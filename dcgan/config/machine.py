@@ -13,6 +13,12 @@ IMPLEMENTATIONS = ("kernels", "reference")  # of gpunet.backend, as the next two
 PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 CONVOLUTIONS = ("auto", "direct", "winograd2", "winograd4", "wgmma")
 
+
+def _is_count(text: str) -> bool:
+    """Return whether a text is a number of ranks."""
+    return text.isdecimal() and len(text) < 7 and int(text) > 0
+
+
 @dataclass(frozen=True)
 class Machine:
     """The options that --help shows as "machine"."""
@@ -44,3 +50,10 @@ class Machine:
         "NAME",
     )
     graph: bool = option(True, options.flag, "replay the training step as one CUDA graph, on a GPU")
+    ranks: str = option(
+        "auto",
+        options.Word(("auto", "none"), also=_is_count, other="their number, which is checked"),
+        "processes that train together, each with a part of every batch: auto (as many as mpirun or srun has started), "
+        "none (each trains on its own)",
+        "NAME|N",
+    )

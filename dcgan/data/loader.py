@@ -12,19 +12,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dcgan.data.share import WHOLE, Share
 from dcgan.data.source import Source, require_batch
 
 Start = tuple[int, int]  # (epoch, position in its order)
 
 
 class Batch(NamedTuple):
-    """One batch of images, and where it stands in the order of its epoch.
+    """One batch of images, or a rank's share of it, and where the batch stands in the order of its epoch.
 
     epoch       the epoch it begins in, from 0 on
     position    the place of its first image in that epoch's order
     images      uint8 (N, H, W, C)
     labels      int32 (N,), or None where the data has none
     next_start  (epoch, position) of the batch after it: the `start` of a loader that goes on from here
+    indices     int64: which images of the source the whole batch has
     """
 
     epoch: int
@@ -32,6 +34,7 @@ class Batch(NamedTuple):
     images: np.ndarray
     labels: np.ndarray | None
     next_start: Start
+    indices: np.ndarray
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -39,8 +42,10 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def batches(source: Source, batch_size: int, seed: int, start: Start, wrap: bool = False) -> Iterator[Batch]:
-    """Endless batches, the first at `start`.
+def batches(
+    source: Source, batch_size: int, seed: int, start: Start, wrap: bool = False, share: Share = WHOLE
+) -> Iterator[Batch]:
+    """Endless batches, the first at `start`; of each batch only the images of a rank's share are read.
 
     An epoch's last images may be too few for a batch. They are left out; with `wrap` they form a batch together with
     the first images of the next epoch.
@@ -54,10 +59,10 @@ def batches(source: Source, batch_size: int, seed: int, start: Start, wrap: bool
         chosen = order(epoch)[position : position + batch_size]
         if len(chosen) < batch_size:
             chosen = np.concatenate([chosen, order(epoch + 1)[: batch_size - len(chosen)]])
-        start = _behind(epoch, position, batch_size, count, wrap)
-        images = source.batch(chosen)  # before the labels: a file found damaged now takes another's picture and label
-        labels = None if source.labels is None else np.asarray(source.labels)[chosen].astype("int32")
-        yield Batch(epoch, position, images, labels, start)
+        start, mine = _behind(epoch, position, batch_size, count, wrap), share.of(chosen)
+        images = source.batch(mine)  # before the labels: a file found damaged now takes another's picture and label
+        labels = None if source.labels is None else np.asarray(source.labels)[mine].astype("int32")
+        yield Batch(epoch, position, images, labels, start, chosen)
 
 
 def _behind(epoch: int, position: int, batch_size: int, count: int, wrap: bool) -> Start:
@@ -77,22 +82,31 @@ class Loader:
     start  (epoch, position) of the first batch. A loader that starts at a batch's `next_start` gives exactly the
            batches that came after that batch
     wrap   whether an epoch's last images, too few for a batch, form one with the next epoch's first
+    share  the part of each batch that is read; all ranks together read every batch once
     Raises UserError where the source holds less than one batch, ValueError for a start outside the data. An error in
     the thread is raised by the next step of the iteration. `close()`, or the end of a `with` block, stops the thread.
     """
 
     def __init__(
-        self, source: Source, batch_size: int, seed: int, start: Start = (0, 0), ahead: int = 4, wrap: bool = False
+        self,
+        source: Source,
+        batch_size: int,
+        seed: int,
+        start: Start = (0, 0),
+        ahead: int = 4,
+        wrap: bool = False,
+        share: Share = WHOLE,
     ):
         require_batch(source, batch_size)
         epoch, position = start
         if epoch < 0 or not 0 <= position <= len(source):
             raise ValueError(f"start {start}: expected an epoch of 0 or more and a position from 0 to {len(source)}")
         self.batches_per_epoch = len(source) // batch_size
-        source.expect(epoch_order(seed, epoch, len(source))[position:])
+        order = epoch_order(seed, epoch, len(source))[position:]
+        source.expect(order if share.size == 1 else share.order(order, batch_size))
         self._ready: queue.Queue = queue.Queue(maxsize=ahead)
         stop = threading.Event()
-        work = batches(source, batch_size, seed, (epoch, position), wrap)
+        work = batches(source, batch_size, seed, (epoch, position), wrap, share)
         # The thread refers to the queue and not to the loader, so that a loader nobody uses is collected and its thread
         # stopped.
         thread = threading.Thread(target=_fill, args=(self._ready, work, stop), name="image loader", daemon=True)

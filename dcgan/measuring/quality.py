@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import generate, trained
+from dcgan import generate, shares, together, trained
 from dcgan.config import Config
 from dcgan.data import Source, open_source
 from dcgan.errors import UserError
@@ -21,7 +22,7 @@ from dcgan.measuring.neighbours import NEAREST_OF_COVERAGE, neighbours
 from dcgan.options import Size, size_text
 from dcgan.sampling import BATCH, balanced_labels
 from dcgan.trained import Trained
-from gpunet import backend
+from gpunet import backend, distributed
 from gpunet.layers import Sequential
 
 LEAST = NEAREST_OF_COVERAGE + 1  # pictures: each needs so many neighbours
@@ -62,23 +63,44 @@ def measure(
     split.SPLITS. count: pictures of either side, fewer where the data has fewer. features: discriminator, classifier or
     the path of an .onnx file, which reads pictures of feature_size in feature_range (onnx_file.RANGES). seeds: how
     often pictures are drawn, each time from other z. given: options of the run to replace. Raises UserError.
+
+    Ranks (gpunet.distributed) share the pictures of both sides; all call it, and the numbers are in rank 0's result.
     """
-    by = trained.load(path, given or {}, weights, with_D=features == "discriminator")
-    source = _opened(by.config, data, half)
+    by = together.everywhere(trained.load, path, given or {}, weights, features == "discriminator")
+    source, taken = together.everywhere(_real, by.config, data, half, count)
     say(f"real pictures: {source.description}")
-    taken = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)  # spread over the data
-    require_enough(len(taken), source.description)
-    found = chosen(features, by, source, (feature_size, feature_range), say)
-    reference = Reference(found.of(real_batches(source, taken, by.config)))
-    made = (found.of(made_batches(by.G, by.config, count, seed)) for seed in range(seeds))
-    each = [reference.numbers(rows, seed) for seed, rows in enumerate(made)]
+    found = together.by_turns(chosen, features, by, source, (feature_size, feature_range), say)
+    mine, own = (shares.share(number, distributed.ranks()) for number in (len(taken), count))
+    real = _features(found, real_batches(source, taken[mine.start : mine.stop], by.config), len(taken))
+    reference, each = Reference(real), []
+    for seed in range(seeds):
+        made = _features(found, made_batches(by.G, by.config, own.stop, seed, own.start), count)
+        each.append(together.on_first(reference.numbers, made, seed))
     source.close()
     return {
         "run": by.run, "step": by.step, "weights": by.weights, "count": count, "seeds": list(range(seeds)),
         **_of_data(by, source, data, half, len(taken)),
         **_of_features(found, reference, min(count, len(taken))),
-        "result": {name: results.interval([one[name] for one in each]) for name in each[0]},
+        "result": {name: results.interval([one[name] for one in each]) for name in each[0] or ()},
     }  # fmt: skip
+
+
+def _real(config: Config, data: str | None, half: str, count: int) -> tuple[Source, np.ndarray]:
+    """Return the opened real pictures, and the indices of those to take, spread over all. Raises UserError."""
+    source = _opened(config, data, half)
+    taken = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
+    require_enough(len(taken), source.description)
+    return source, taken
+
+
+def _features(found: Features, batches: Iterator[Labelled], count: int) -> np.ndarray:
+    """Return the features (count, F) of all ranks' pictures; batches: those of this rank, perhaps none."""
+
+    def own() -> np.ndarray | None:
+        first = next(batches, None)
+        return None if first is None else found.of(itertools.chain([first], batches))
+
+    return shares.together(together.everywhere(own), count, distributed.ranks())
 
 
 def chosen(name: str, by: Trained, source: Source, reads: tuple, say: Say) -> Features:
@@ -118,10 +140,10 @@ def real_batches(source: Source, indices: np.ndarray, config: Config) -> Iterato
         yield images, np.asarray(source.labels)[cut].astype("int32") if config.classes else None
 
 
-def made_batches(G: Sequential, config: Config, count: int, seed: int) -> Iterator[Labelled]:
-    """Yield count pictures of G from z of a seed, and their labels, which are the classes in turn."""
-    done = 0
-    for images in generate.pictures(G, config, count, seed):
+def made_batches(G: Sequential, config: Config, count: int, seed: int, first: int = 0) -> Iterator[Labelled]:
+    """Yield count pictures of G from z of a seed, and their labels, the classes in turn; the first are left out."""
+    done = first
+    for images in generate.pictures(G, config, count, seed, first=first):
         yield images, balanced_labels(len(images), config, done)
         done += len(images)
 

@@ -16,6 +16,7 @@ from dcgan.doctoring.networks import first_not_finite
 from dcgan.errors import Collapsed, Diverged
 from dcgan.run import log
 from dcgan.run.record import Record
+from dcgan.together import on_first
 from gpunet import checkpoint
 from gpunet.checkpoint import CheckpointError
 from gpunet.files import write_atomically
@@ -29,20 +30,29 @@ if TYPE_CHECKING:
 MOST = 3  # rollbacks: an eighth of the learning rate that still collapses says that something else is wrong
 
 
-def to_the_end(trainer: Trainer, run: RunDir, record: Record, progress: bool) -> bool:
-    """Train to the last step, through rollbacks; return False after a signal. Raises Collapsed where it stops."""
+def to_the_end(trainer: Trainer, run: RunDir | None, record: Record | None, progress: bool) -> bool:
+    """Train to the last step, through rollbacks; return False after a signal. Raises Collapsed where it stops.
+
+    All ranks come here; run, record: None for those that write nothing.
+    """
     while True:
         try:
             return trainer.train(run, progress)
         except Collapsed as seen:
-            error = _root(trainer, seen)
-            if isinstance(error, Diverged):
-                record.write(not_finite=first_not_finite(trainer))
-            wanted = trainer.config.on_collapse == "rollback"
-            why_not = _go_back(trainer, run, error, record) if wanted else "training stopped"
-            if why_not:
-                record.write(why=str(error))
-                raise _stopped(trainer, run, error, why_not) from None
+            on_first(_answer, trainer, run, record, seen)
+            trainer.spread()
+
+
+def _answer(trainer: Trainer, run: RunDir, record: Record, seen: Collapsed) -> None:
+    """Take the run back to before a collapse. Raises Collapsed where that is not wanted or cannot be."""
+    error = _root(trainer, seen)
+    if isinstance(error, Diverged):
+        record.write(not_finite=first_not_finite(trainer))
+    wanted = trainer.config.on_collapse == "rollback"
+    why_not = _go_back(trainer, run, error, record) if wanted else "training stopped"
+    if why_not:
+        record.write(why=str(error))
+        raise _stopped(trainer, run, error, why_not) from None
 
 
 def _root(trainer: Trainer, error: Collapsed) -> Collapsed:

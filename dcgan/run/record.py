@@ -21,7 +21,7 @@ from dcgan import quick
 from dcgan.device import precision_of
 from dcgan.options import LARGEST
 from dcgan.run.folder import RunDir
-from gpunet import __version__, backend
+from gpunet import __version__, backend, distributed
 from gpunet.files import write_atomically
 from gpunet.kernels.loader import machine
 
@@ -34,6 +34,8 @@ class Record:
     def __init__(self, run: RunDir, device: str, step: int, last_step: int, data: dict[str, Any]) -> None:
         self.run, earlier = run, read(run)
         self.start: dict[str, Any] = {"from_step": step, "started": _now(), **_surroundings(device)}
+        size = distributed.ranks().size
+        self.start |= {"ranks": size} if size > 1 else {}
         self.start |= {"quick": quick.notice()} if quick.notice() else {}
         starts = earlier.get("starts")
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]

@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 HARMLESS = (
     "data", "epochs", "steps", "device", "implementation", "precision", "conv", "graph", "out", "real_grids",
     "real_first", "tensorboard", "sample_every", "report_every", "checkpoint_every", "keep", "measure_every",
-    "measure_count", "measure_features", "checkpoint_minutes", "on_collapse",
+    "measure_count", "measure_features", "checkpoint_minutes", "on_collapse", "ranks",
 )  # fmt: skip
 COURSE = (
     "lr", "beta1", "beta2", "lr_schedule", "lr_decay", "lr_period", "l2", "batch_size", "last_batch", "flip", "ratio",

@@ -41,9 +41,9 @@ def require() -> Any:
 
 
 @contextlib.contextmanager
-def opened(wanted: bool, run: RunDir, step: int) -> Iterator[Board | None]:
-    """Open the event file of a run at a step for the block; give None if none is wanted."""
-    if not wanted:
+def opened(wanted: bool, run: RunDir | None, step: int) -> Iterator[Board | None]:
+    """Open the event file of a run at a step for the block; give None if none is wanted, or there is no run."""
+    if not wanted or run is None:
         yield None
         return
     board = Board(run.path, step, log.read(run.log) if run.log.exists() else [])

@@ -28,6 +28,12 @@ def ranks() -> Ranks:
     return _now
 
 
+def use(group: Ranks) -> None:
+    """Let `ranks` return this group until the block of `among` around it ends."""
+    global _now
+    _now = group
+
+
 @contextlib.contextmanager
 def among(group: Ranks) -> Iterator[Ranks]:
     """Within the block `ranks` returns this group."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gpunet.backend.devices import Array
+if TYPE_CHECKING:
+    from gpunet.backend.devices import Array
 
 
 class Handle:
@@ -26,11 +27,15 @@ class Ranks:
     rank, size                this process's number, from 0, and how many there are
     local_rank, local_size    the same among the processes of this machine: local rank 1 takes the second GPU
     captures                  whether sums of arrays on the GPU can be captured in a CUDA graph
+    threads                   whether any thread may call `beat`, `heard` and `abort` while another one waits
+    waiting                   whether this process waits for other ranks now
     """
 
     rank, size = 0, 1
     local_rank, local_size = 0, 1
     captures = True
+    threads = False
+    waiting = False
 
     def sum(self, array: Array) -> None:
         """Add up a C-contiguous array over all ranks, in place; on a GPU in order with the current stream.

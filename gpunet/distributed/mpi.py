@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Mpi(Ranks):
         from mpi4py import MPI
 
         self.mpi, self.world = MPI, world
+        self.threads, self.waiting = MPI.Query_thread() == MPI.THREAD_MULTIPLE, False
         self.beats = world.Dup()  # signs of life must not meet other messages
         self.rank, self.size = world.rank, world.size
         here = world.Split_type(MPI.COMM_TYPE_SHARED)
@@ -64,24 +66,27 @@ class Mpi(Ranks):
 
     def sum(self, array: Array) -> None:
         numbers = to_numpy(_contiguous(array))
-        self.world.Allreduce(self.mpi.IN_PLACE, numbers)
+        with self._waiting():
+            self.world.Allreduce(self.mpi.IN_PLACE, numbers)
         if on_cuda(array):
             array.set(numbers)
 
     def begin_sum(self, array: Array) -> Handle:
         numbers = to_numpy(_contiguous(array))
-        return _Sum(self.world.Iallreduce(self.mpi.IN_PLACE, numbers), array, numbers)
+        return _Sum(self, self.world.Iallreduce(self.mpi.IN_PLACE, numbers), array, numbers)
 
     def broadcast(self, array: Array, root: int = 0) -> None:
         numbers = to_numpy(_contiguous(array))
-        self.world.Bcast(numbers, root)
+        with self._waiting():
+            self.world.Bcast(numbers, root)
         if on_cuda(array):
             array.set(numbers)
 
     def gather(self, value: Any) -> list[Any] | None:
         text = np.frombuffer(json.dumps(value).encode(), np.uint8)
         lengths = np.empty(self.size, np.int64)
-        self.world.Allgather(np.array([len(text)], np.int64), lengths)
+        with self._waiting():
+            self.world.Allgather(np.array([len(text)], np.int64), lengths)
         room = np.empty(int(lengths.sum()), np.uint8) if self.rank == 0 else None
         self.world.Gatherv(text, None if room is None else (room, lengths))
         if room is None:
@@ -92,22 +97,32 @@ class Mpi(Ranks):
     def tell(self, value: Any) -> Any:
         text = json.dumps(value).encode() if self.rank == 0 else b""
         length = np.array([len(text)], np.int64)
-        self.world.Bcast(length)
+        with self._waiting():
+            self.world.Bcast(length)
         room = np.frombuffer(text, np.uint8).copy() if self.rank == 0 else np.empty(int(length[0]), np.uint8)
         self.world.Bcast(room)
         return json.loads(room.tobytes())
 
     def barrier(self) -> None:
-        self.world.Barrier()
+        with self._waiting():
+            self.world.Barrier()
 
     def finish(self) -> None:
         """Wait for all ranks and end MPI: behind this no rank is killed because another one has ended."""
         self.world.Barrier()
-        if not self.mpi.Is_finalized():
-            self.mpi.Finalize()
+        self.heard()  # a message that nobody takes would keep MPI from ending
+        self.mpi.Finalize()
 
     def abort(self, status: int) -> None:
         self.world.Abort(status)
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self.waiting = True
+        try:
+            yield
+        finally:
+            self.waiting = False
 
     def beat(self, state: int) -> None:
         self.sent = [(request, number) for request, number in self.sent if not request.Test()]
@@ -126,13 +141,14 @@ class Mpi(Ranks):
 class _Sum(Handle):
     """A sum that MPI has begun; numbers: the array itself, or its copy on the host."""
 
-    def __init__(self, request: Any, array: Array, numbers: np.ndarray) -> None:
-        self.request, self.array, self.numbers = request, array, numbers
+    def __init__(self, group: Mpi, request: Any, array: Array, numbers: np.ndarray) -> None:
+        self.group, self.request, self.array, self.numbers = group, request, array, numbers
         self.done = False
 
     def wait(self) -> None:
         if not self.done:
-            self.request.Wait()
+            with self.group._waiting():
+                self.request.Wait()
             if on_cuda(self.array):
                 self.array.set(self.numbers)
         self.done = True

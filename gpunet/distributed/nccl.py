@@ -47,7 +47,13 @@ class Nccl(Ranks):
         self.control, self.communicator = control, communicator
         self.rank, self.size = control.rank, control.size
         self.local_rank, self.local_size = control.local_rank, control.local_size
+        self.threads = control.threads
         self.stream = computing_stream()  # of sums that were begun
+
+    @property
+    def waiting(self) -> bool:  # type: ignore[override]
+        """Whether this process waits by `control`; sums on the GPU are waited for by the GPU."""
+        return self.control.waiting
 
     def sum(self, array: Array) -> None:
         import cupy

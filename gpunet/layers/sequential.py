@@ -34,6 +34,7 @@ class Sequential(Layer):
         super().__init__()
         self.layers = list(layers)
         self._steps: list[Layer] = []  # the layers that still do work of their own
+        self.finished: Callable[[Layer], None] | None = None  # is called with each layer that backward has left
         for layer in layers:
             _set_alone(_inner(layer))
             before = _inner(self._steps[-1]) if self._steps else None
@@ -80,6 +81,8 @@ class Sequential(Layer):
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         for layer in reversed(self._steps[1:]):
             dy = layer.backward(dy)
+            if self.finished:
+                self.finished(layer)
         return self._steps[0].backward(dy, input_grad)
 
     # ---- pictures as cells, between two networks (gpunet.backend.cells) ----

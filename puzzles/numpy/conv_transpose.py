@@ -10,8 +10,8 @@ if y has such a pixel. Then bias (F,) is added to every pixel. y is (N, OH, OW, 
     OH = (H - 1) stride + KH - 2 padding        OW = (W - 1) stride + KW - 2 padding
 
 Backward: dy (N, OH, OW, F) holds the derivative of the loss by each number of y. Return dx (N, H, W, C), dweight
-(KH, KW, F, C) and dbias (F,). Plain loops are a good first answer. Without loops over pixels: dx is the ordinary
-convolution of dy with the same weight.
+(KH, KW, F, C) and dbias (F,). Loops over all pixels give the right answer, and are on the page of lesson 4. Try it with
+a loop over the taps alone: for one tap, all pixels of x have painted at once, `stride` places apart. Read dy there.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ def test_going_on_from_anywhere_gives_what_would_have_come(batch_size):
 def test_a_batch_is_epoch_position_and_a_fresh_array():
     source = numbered(6)
     with Loader(source, 3, seed=0) as loader:
-        epoch, position, images, labels, next_start = next(loader)
+        epoch, position, images, labels, next_start, indices = next(loader)
+        assert images.ravel().tolist() == indices.tolist() == np.random.default_rng([0, 0]).permutation(6)[:3].tolist()
         assert (epoch, position, labels) == (0, 0, None)
         assert images.dtype == np.uint8 and images.shape == (3, 1, 1, 1)
         images[:] = 99

@@ -16,6 +16,7 @@ import pytest
 
 from cases import IMPLEMENTATIONS
 from dcgan.__main__ import COMMANDS
+from gpunet import kernels
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gpunet", "dcgan", "puzzles")
@@ -101,6 +102,16 @@ def test_the_package_lists_its_commands(site, tmp_path):
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_wheel_works_from_another_folder(site, tmp_path, implementation):
     check_use(python(USE.format(root=str(site), implementation=implementation), site, folder=tmp_path))
+
+
+def test_puzzles_work_from_another_folder(site, tmp_path):
+    """In NumPy, and in CUDA C++ with the tracer, whose C++ files have to be there, too."""
+    (tmp_path / "my-puzzles").mkdir()
+    for name in ("linear.py", "map.cu") if kernels.compiler_available() else ("linear.py",):
+        shutil.copy(site / "puzzles/solutions" / name, tmp_path / "my-puzzles")
+        program = f"import sys; from puzzles.__main__ import main; sys.exit(main([{name.partition('.')[0]!r}]))"
+        ended = python(program, site, folder=tmp_path)
+        assert ended.returncode == 0 and "Solved." in ended.stdout, ended.stdout + ended.stderr
 
 
 @pytest.fixture(params=["package", "folder"])

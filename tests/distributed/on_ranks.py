@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 
@@ -93,7 +94,7 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         group.abort(1)
-    print(f"rank {group.rank} is done", flush=True)
+    sys.stdout.write(f"rank {group.rank} is done\n")  # at once: those of other ranks come between two writes
     group.finish()
 
 

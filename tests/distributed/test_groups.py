@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ranks
 from gpunet import distributed
 from gpunet.distributed import ALONE, Place, find
+from mpirun import mpirun, needs_mpi
 
 
+@needs_mpi
 @pytest.mark.parametrize("count", [2, 4])
 def test_groups_of_ranks_by_mpi(count):
-    done = ranks.run(count, Path(__file__).parent / "on_ranks.py")
+    done = mpirun(count, Path(__file__).parent / "on_ranks.py")
     assert done.returncode == 0, done.stderr
     assert sorted(line for line in done.stdout.splitlines() if line) == [f"rank {i} is done" for i in range(count)]
 

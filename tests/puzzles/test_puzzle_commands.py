@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from gpunet import kernels as loader
 from puzzles.__main__ import main
 from puzzles.table import PUZZLES, named
+from running import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +122,7 @@ ENDS = [  # a reader's file, parts of what is said of it
       "\n    return dy @ x @ x, 0, 0\n    called with dy (2, 1), x (2, 2), weight (2, 1)\n"]),
     ("import nothing_of_that_name", ["linear.py, line 1: ModuleNotFoundError: No module named 'nothing_of_that_name'"]),
     ("def linear_backward(dy, x, weight):\n    while True:\n        pass",
-     ["linear.py did not end within 0.5 s; it was in line ", ": is there an endless loop? (dy = [[1], [2]]"]),
+     ["linear.py did not end within 2 s; it was in line ", ": is there an endless loop? (dy = [[1], [2]]"]),
     ("import ctypes\ndef linear_backward(dy, x, weight):\n    ctypes.string_at(0)",
      ["linear.py crashed: Segmentation fault; it was in line 3 (dy = [[1], [2]]"]),
     ("def linear_backward(dy, x, weight):\n    exit()", ["linear.py, line 2: SystemExit"]),
@@ -131,7 +136,7 @@ ENDS = [  # a reader's file, parts of what is said of it
 @pytest.mark.parametrize(("text", "sentences"), ENDS)
 def test_what_the_code_does_ends_in_a_line_about_it(text, sentences, run, here):
     write(here, "linear", text)
-    limit = ["--limit", "0.5"] if "while" in text else []  # the others may be slow where the machine is
+    limit = ["--limit", "2"] if "while" in text else []  # the others may be slow where the machine is
     status, said = run("linear", *limit)
     assert status == 1 and all(sentence in said for sentence in sentences), said
     assert "Traceback" not in said and not (here / "my-puzzles/solved.json").exists()
@@ -141,11 +146,27 @@ def test_what_the_code_does_ends_in_a_line_about_it(text, sentences, run, here):
 def test_kernels_that_hang_or_crash(run, here):
     solution = named("map").solution.read_text()
     write(here, "map", solution.replace("y[i]", "while (i >= 0) y[0] = 1;\n    y[i]"))
-    status, said = run("map", "--limit", "0.5")
-    assert status == 1 and "map.cu did not end within 0.5 s: is there an endless loop? (x = [1, -1" in said
+    status, said = run("map", "--limit", "2")
+    assert status == 1 and "map.cu did not end within 2 s: is there an endless loop? (x = [1, -1" in said
     write(here, "map", solution.replace("y[i]", "y[i + 100000000000000]"))
     status, said = run("map")
     assert status == 1 and "map.cu crashed: Segmentation fault (x = [1, -1" in said
     write(here, "map", solution)
     status, said = run("map")
     assert status == 0 and "y is right.\nsectors per load: 4 (target 4)" in said and "Solved. Next: " in said
+
+
+def test_interruption_ends_in_one_word(here):
+    """Ctrl-C reaches the command and the process of the reader's code."""
+    write(here, "linear", "print('begun', flush=True)\nwhile True:\n    pass\n")
+    command = [sys.executable, "-m", "puzzles", "linear"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        for line in process.stdout:
+            if line == "begun\n":
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.read() == "interrupted\n"
+    assert process.returncode == 130

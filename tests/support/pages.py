@@ -19,7 +19,7 @@ from dcgan.data.faces.source import draw_face
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARKDOWN = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "kernels").rglob("*.md"))]
-PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", ".", ".venv/bin/", "dcgan-")
+PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", "mpirun", ".", ".venv/bin/", "dcgan-")
 RUN = re.compile(r"(?:(?P<folder>.+)/)?\d{4}-(?P<preset>[a-z0-9-]+?)(?P<inside>/.*)?")  # as runs/0001-dcgan64
 
 
@@ -83,6 +83,8 @@ def left_out(command: Command) -> str:
     lacks_nvrtc = re.match(r"python -m benchmarks\.(kernels|first_start|ladder --write)", command.text) and not (
         installed("cupy") and installed("nvidia.cuda_nvrtc")
     )
+    if "benchmarks.scaling --ranks" in command.text:
+        return "" if installed("mpi4py") else "needs MPI"
     if "--to onnx" in command.text and not installed("onnx"):
         return "needs the package onnx"
     if " --svm" in command.text and not installed("sklearn"):
@@ -98,14 +100,16 @@ LEFT_OUT = {
     r"\.venv/bin/pre-commit install": "changes the git repository",
     r"dcgan-": "needs an installation (that the package has the command is tested)",
     r"python -m benchmarks\.launches --write": "writes into the checkout; tests/benchmarks/test_launches.py tests it",
+    r"python -m benchmarks\.cluster --write": "writes into the checkout; tests/benchmarks/test_cluster.py tests it",
     r"python docs/": "writes into the checkout; tests/docs/test_pictures.py tests it",
     r"python -m dcgan\.measure .*\.onnx": "needs a file that PyTorch makes",
     r"tensorboard": "is a server, and a program of others",
+    r"mpirun .*--hostfile": "needs several machines",
+    r"mpirun": "needs MPI (tests/docs/test_ranks_page.py runs those of blocks where it is)",
     r"ncu|nvidia-smi": "needs a GPU",
     r".*--device cuda": "needs a GPU",
     r"python -m benchmarks\.gpu(?!.*--help)": "needs a GPU (a scaled run is tested where there is one)",
     r"python -m pytest": "is these tests themselves",
-    r"python -m puzzles (?!--start)": "ends with status 1 until the reader has solved it (tests/puzzles)",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
 # These take over a few seconds each.

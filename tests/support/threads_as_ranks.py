@@ -1,7 +1,8 @@
 """Ranks of one process: threads that take turns, so that sums over ranks are tested in every cell, and without MPI.
 
-A single thread runs at a time, until it sends a message; then the next one does. So code that is not made for threads
-runs as on ranks that are processes. A rank that fails, or that ends while others wait for its message, ends them all.
+A single thread runs at a time, until it sends a message; then the next one does. `distributed.ranks()` is the rank of
+the thread that runs. So code that is not made for threads runs as on ranks that are processes. A rank that fails, or
+that ends while others wait for its message, ends them all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from gpunet import distributed
 from gpunet.backend.devices import Array, array_module
 from gpunet.distributed.base import DONE, Handle, Ranks
 
@@ -29,7 +31,7 @@ class Thread(Ranks):
         meeting = self.meeting
         assert array.flags.c_contiguous, "a message is one piece of memory"
         meeting.given[self.rank] = array.copy()
-        meeting.wait()
+        self.barrier()
         kinds = {(each.shape, each.dtype, array_module(each)) for each in meeting.given}
         assert len(kinds) == 1, f"ranks sum different arrays: {kinds}"
         total = meeting.given[0].copy()
@@ -38,7 +40,7 @@ class Thread(Ranks):
         array[...] = total
         if self.rank == 0:
             meeting.messages.append(array.shape)
-        meeting.wait()
+        self.barrier()
 
     def begin_sum(self, array: Array) -> Handle:
         self.sum(array)
@@ -46,6 +48,7 @@ class Thread(Ranks):
 
     def barrier(self) -> None:
         self.meeting.wait()
+        distributed._now = self
 
 
 class Waiting(RuntimeError):
@@ -85,18 +88,21 @@ def on_ranks(size: int, work: Callable[[Any], Any], messages: list | None = None
 
     def run(rank: int) -> None:
         with meeting.turn:
+            distributed._now = ranks = Thread(meeting, rank)
             try:
-                results[rank] = work(Thread(meeting, rank))
+                results[rank] = work(ranks)
             except BaseException as error:
                 errors.append((isinstance(error, Waiting), rank, error))
             finally:
                 meeting.end()
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    before = distributed._now
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    distributed._now = before
     if errors:
         raise min(errors, key=lambda error: error[:2])[2]
     if messages is not None:

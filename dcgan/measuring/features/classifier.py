@@ -23,8 +23,9 @@ from dcgan.data.formats.listing import digest
 from dcgan.data.storage.cache import cache_folder
 from dcgan.measuring.features import Features
 from dcgan.sampling import BATCH
-from gpunet import backend, checkpoint, init
+from gpunet import backend, checkpoint, distributed, init
 from gpunet.checkpoint import CheckpointError
+from gpunet.distributed import ALONE
 from gpunet.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, ReLU, Sequential
 from gpunet.optim import Adam
 
@@ -46,7 +47,8 @@ def features_of(source: Source, device: str, say: Say = print) -> Features:
     accuracy = _read(kept, settings, net)
     if accuracy is None:
         say(f"training a classifier of {classes} {learns} on the data, which is done once: {settings['steps']:,} steps")
-        accuracy = train(net, _task(source, settings), len(source), settings)
+        with distributed.among(ALONE):  # where there are several ranks, they do not train it together
+            accuracy = train(net, _task(source, settings), len(source), settings)
         _write(kept, {"settings": settings, "accuracy": accuracy, "net": _on_host(net)}, say)
     net.eval()
     say(f"the classifier is right about {accuracy:.1%} of pictures that it has not learnt from")

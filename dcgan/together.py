@@ -1,0 +1,150 @@
+"""What several ranks do together between their steps: agree about errors and signals, and take rank 0's state.
+
+An error of one rank is an error of all. Where ranks meet anyway, between two steps and between two stages of the start,
+they agree on it: all raise it, and dcgan/launch.py ends all of them in the same way. A process alone goes through the
+same functions, which then do nothing but call what they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dcgan import cli
+from dcgan.errors import Collapsed, Diverged, Failed, UserError
+from gpunet import distributed
+from gpunet.distributed import Ranks
+
+KINDS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (UserError, Collapsed, Diverged)}
+
+
+class Agreement:
+    """Keeps an error of this rank until the ranks meet. Alone nothing is kept: errors are raised where they are."""
+
+    def __init__(self) -> None:
+        self.group = distributed.ranks()
+        self.error: Exception | None = None
+
+    def attempt(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Return function(*args); None after an error that a line can say, which is kept for `settle`."""
+        if self.group.size == 1 or self.error:
+            return None if self.error else function(*args)
+        try:
+            return function(*args)
+        except Exception as error:
+            if cli.verdict(error) is None:
+                raise  # a bug of ours
+            self.error = error
+            return None
+
+    def settle(self, stop: bool = False) -> bool:
+        """Return whether any rank wants to stop; raise the error that any rank has kept. All ranks call it."""
+        if self.group.size == 1:
+            return stop
+        flags = np.array([stop, self.error is not None], "int64")
+        self.group.sum(flags)
+        if flags[1]:
+            raise self._agreed()
+        return bool(flags[0])
+
+    def _agreed(self) -> Exception:
+        """Return the error of the first rank that has one, at all ranks."""
+        told = self.group.gather(None if self.error is None else _described(self.error))
+        first = None
+        if told is not None:
+            rank, first = next((i, each) for i, each in enumerate(told) if each)
+            alike = all(each and each["text"] == first["text"] for each in told)
+            if rank and not alike:
+                first = first | {"text": f"rank {rank}: {first['text']}"}
+        error, self.error = _restored(self.group.tell(first)), None
+        vars(error)["agreed"] = True  # all ranks raise it: nobody has to be killed
+        return error
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    found = cli.verdict(error)
+    assert found
+    steps = {name: int(getattr(error, name, 0)) for name in ("step", "good_step")}
+    return {"kind": type(error).__name__, "text": found[0], "status": found[1], **steps}
+
+
+def _restored(told: dict[str, Any]) -> Exception:
+    kind = KINDS.get(told["kind"])
+    if kind is None:
+        return Failed(told["text"], told["status"])
+    return kind(told["text"], told["step"], told["good_step"]) if issubclass(kind, Collapsed) else kind(told["text"])
+
+
+def everywhere(function: Callable[..., Any], *args: Any) -> Any:
+    """Return function(*args), called by all ranks; an error of any of them is raised by all."""
+    agreement = Agreement()
+    value = agreement.attempt(function, *args)
+    agreement.settle()
+    return value
+
+
+def on_first(function: Callable[..., Any], *args: Any) -> Any:
+    """Return function(*args) at rank 0, which alone calls it, None at all others; they wait. Errors are for all."""
+    return everywhere(alone if is_first() else _nothing, function, *args)
+
+
+def alone(function: Callable[..., Any], *args: Any) -> Any:
+    """Return function(*args), which finds no other ranks: a network that it trains, say, sends no gradients."""
+    with distributed.among(distributed.ALONE):
+        return function(*args)
+
+
+def by_turns(function: Callable[..., Any], *args: Any) -> Any:
+    """Return function(*args), called by one rank of each machine first, which leaves caches for the others."""
+    leads = distributed.ranks().local_rank == 0
+    value = everywhere(function if leads else _nothing, *args)
+    later = everywhere(_nothing if leads else function, *args)
+    return value if leads else later
+
+
+def is_first() -> bool:
+    """Return whether this is rank 0, which writes all files and says what is to be said; so is a process alone."""
+    return distributed.ranks().rank == 0
+
+
+def start_words() -> str:
+    """Return what stands in front of a command that runs on as many ranks: "mpirun -n 4 ", or ""."""
+    size = distributed.ranks().size
+    return f"mpirun -n {size} " if size > 1 else ""
+
+
+def _nothing(*_: Any) -> None:
+    """Do nothing."""
+
+
+def spread(tree: Any) -> Any:
+    """Return rank 0's tree of dictionaries, arrays and what JSON holds, at all ranks; trees of others do not count."""
+    group, arrays = distributed.ranks(), list[np.ndarray]()
+    if group.size == 1:
+        return tree
+    plan = group.tell(_without_arrays(tree, arrays) if group.rank == 0 else None)
+    return _with_arrays(plan, group, iter(arrays))
+
+
+def _without_arrays(tree: Any, arrays: list[np.ndarray]) -> Any:
+    """Return a tree in which each array is its dtype and shape; append the arrays in their order."""
+    if isinstance(tree, dict):
+        return {name: _without_arrays(value, arrays) for name, value in tree.items()}
+    if isinstance(tree, np.ndarray):
+        arrays.append(tree)
+        return {"dtype of an array": tree.dtype.str, "shape": tree.shape}
+    return tree.item() if isinstance(tree, np.generic) else tree
+
+
+def _with_arrays(plan: Any, group: Ranks, arrays: Iterator[np.ndarray]) -> Any:
+    if not isinstance(plan, dict):
+        return plan
+    if "dtype of an array" not in plan:
+        return {name: _with_arrays(value, group, arrays) for name, value in plan.items()}
+    array = np.empty(plan["shape"], plan["dtype of an array"])
+    if group.rank == 0:
+        array[...] = next(arrays)
+    group.broadcast(array.reshape(-1).view(np.uint8))
+    return array
