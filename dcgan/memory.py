@@ -24,7 +24,7 @@ from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.presets import find
 from dcgan.sampling import BATCH
-from gpunet import backend
+from gpunet import backend, distributed
 from gpunet.backend.factors import STORED
 from gpunet.layers import Sequential
 from gpunet.layers.base import same_defaults
@@ -102,19 +102,22 @@ def require(config: Config, device: str) -> str:
     """Return a warning where memory will be tight, "" where it will not.
 
     Raises UserError, with the largest batch that fits, where even the least that the training takes is more than there
-    is.
+    is. Each of several ranks needs the memory of its part of a batch; those of a machine share its memory on the CPU.
     """
-    needed = need(config)
-    free, total = available(device)
-    expected, batch = needed.of(config.batch_size), needed.largest(TIGHT * free)
+    group = distributed.ranks()
+    mine, sharing = config.batch_size // group.size, group.local_size if device == "cpu" else 1
+    needed = need(replace(config, batch_size=mine))
+    free, total = (whole / sharing for whole in available(device))
+    expected, batch = needed.of(mine), group.size * needed.largest(TIGHT * free)
+    each = f" for each of {group.size} ranks" if group.size > 1 else ""
     fits = f"the largest batch that fits is about {batch}" if batch else "not even one picture fits: a smaller --width"
     if needed.least > total:
         raise UserError(
-            f"--batch-size: got {config.batch_size}, which takes about {_gib(expected)} of memory on {device}, and "
-            f"{_gib(needed.least)} at the very least; here are {_gib(total)}: {fits}"
+            f"--batch-size: got {config.batch_size}, which takes about {_gib(expected)} of memory on {device}{each}, "
+            f"and {_gib(needed.least)} at the very least; here are {_gib(total)}: {fits}"
         )
     if expected > TIGHT * free:
-        return f"memory: about {_gib(expected)} are needed, {_gib(free)} are free on {device}; {fits}"
+        return f"memory: about {_gib(expected)} are needed{each}, {_gib(free)} are free on {device}; {fits}"
     return ""
 
 

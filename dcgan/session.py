@@ -22,7 +22,7 @@ from dcgan.cli import INTERRUPTED, say
 from dcgan.config import Config
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.formats.recognise import split
-from dcgan.data.limits import default_memory_limit
+from dcgan.data.limits import available_cores, default_memory_limit
 from dcgan.data.recipe import absolute
 from dcgan.data.share import require_equal
 from dcgan.device import choose_device, described, layers_of_wgmma, precision_of
@@ -167,10 +167,11 @@ def _settled(config: Config, source: Source) -> Config:
 
 
 def open_data(config: Config, progress: bool) -> Source:
-    """Return the pictures that a config asks for."""
-    c = config
+    """Return the pictures that a config asks for; the ranks of a machine share its memory and its cores."""
+    c, here = config, distributed.ranks().local_size
+    limit, workers = (None, None) if here == 1 else (default_memory_limit() // here, max(1, available_cores() // here))
     return open_source(
-        c.data, c.image_size, c.crop, c.channels, c.seed, progress=progress,
+        c.data, c.image_size, c.crop, c.channels, c.seed, memory_limit=limit, workers=workers, progress=progress,
         pattern=c.pattern, labels=c.labels, train_size=c.train_size, crop_larger=c.crop_larger,
     )  # fmt: skip
 
@@ -330,6 +331,7 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     data = {"data": trainer.source.description, "classes": trainer.source.classes}
     data |= {"init_from": trainer.config.init_from} if trainer.config.init_from else {}
     record = Record(run, trainer.device, trainer.step, trainer.last_step, data)
+    record.by_ranks(trainer.share.size)
     record.changed(trainer.changes)
     record.write()
     trainer.best.tell = record.best

@@ -21,7 +21,7 @@ from dcgan import quick
 from dcgan.device import precision_of
 from dcgan.options import LARGEST
 from dcgan.run.folder import RunDir
-from gpunet import __version__, backend, distributed
+from gpunet import __version__, backend
 from gpunet.files import write_atomically
 from gpunet.kernels.loader import machine
 
@@ -34,12 +34,14 @@ class Record:
     def __init__(self, run: RunDir, device: str, step: int, last_step: int, data: dict[str, Any]) -> None:
         self.run, earlier = run, read(run)
         self.start: dict[str, Any] = {"from_step": step, "started": _now(), **_surroundings(device)}
-        size = distributed.ranks().size
-        self.start |= {"ranks": size} if size > 1 else {}
         self.start |= {"quick": quick.notice()} if quick.notice() else {}
         starts = earlier.get("starts")
         self.starts = [*(starts if isinstance(starts, list) else []), self.start]
         self.head = {**data, "last_step": last_step}
+
+    def by_ranks(self, size: int) -> None:
+        """Note how many processes train, where there are several."""
+        self.start |= {"ranks": size} if size > 1 else {}
 
     def changed(self, changes: list[str]) -> None:
         """Note the options that this start changes."""

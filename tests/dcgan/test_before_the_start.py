@@ -1,6 +1,7 @@
 """What a training says before and at its start: whether its batch fits into memory, and how long it will take."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from dcgan import memory
 from dcgan.config import Config
 from dcgan.presets import PRESETS, config_of
 from dcgan.run import log, pace
+from gpunet import distributed
 from gpunet.layers import base
 from running import run_train
 
@@ -82,6 +84,20 @@ def test_a_batch_that_surely_does_not_fit(here, tiny, runs, capsys):
     with pytest.raises(memory.UserError, match="not even one picture fits: a smaller --width$"):
         memory.require(BATCH, "cpu")
     assert not runs.exists()
+
+
+def test_each_rank_needs_memory_for_its_part_of_a_batch(here):
+    """Four ranks on one machine share its memory; those on a GPU each have one of their own."""
+    group = distributed.Ranks()
+    group.size = group.local_size = 4
+    here(16, 100)
+    for device, free in (("cpu", 16 / 4), ("cuda", 16)):
+        with distributed.among(group):
+            words = memory.require(replace(BATCH, batch_size=4 * 4096), device)
+        assert words.startswith("memory: about 21")
+        assert f"are needed for each of 4 ranks, {free:.1f} GiB are free" in words
+        most = int(words.rsplit(" ", 1)[1])
+        assert most == 4 * memory.need(BATCH).largest(memory.TIGHT * free * GIB)
 
 
 def test_an_estimate_leaves_the_run_as_it_is():

@@ -8,8 +8,11 @@ import traceback
 
 import numpy as np
 
-from gpunet import distributed
+from gpunet import backend, distributed, layers
+from gpunet.backend.loss_scale import SCALE
+from gpunet.distributed.digest import drifted
 from gpunet.distributed.mpi import join
+from gpunet.optim import Adam
 
 
 def sums(group: distributed.Ranks) -> None:
@@ -69,6 +72,23 @@ def beats(group: distributed.Ranks) -> None:
     assert group.heard() is None
 
 
+def overflow(group: distributed.Ranks) -> None:
+    """Gradients of a scaled loss that are infinite at one rank are skipped at all, and all halve the scale."""
+    layer = layers.Linear(3, 2)
+    adam = Adam(layer.parameters(), lr=0.1, loss_scale=16.0)
+    for gradient, scale in ((np.inf, 8), (1 + group.rank, 8)):
+        before = layer.weight.data.copy()
+        for parameter in layer.parameters():
+            parameter.grad = np.full_like(parameter.data, gradient if group.rank == group.size - 1 else 1)
+        adam.step()
+        assert adam.scaling is not None and adam.scaling[SCALE] == scale
+        assert (layer.weight.data == before).all() == np.isinf(gradient)
+        adam.zero_grad()
+    assert drifted([adam]) == []
+    adam.v[0][0] += group.rank == 1
+    assert drifted([adam]) == ([1] if group.rank == 0 else [])
+
+
 def misuse(group: distributed.Ranks) -> None:
     """An array whose numbers lie apart is refused: its copy would be summed, and the sum lost."""
     for use in (group.sum, group.begin_sum, group.broadcast):
@@ -86,9 +106,9 @@ def main() -> None:
     group = join(place)
     try:
         assert (group.rank, group.size) == place[:2]
-        with distributed.among(group):
+        with distributed.among(group), backend.use("reference"):
             assert distributed.ranks() is group
-            for check in (sums, same_bits, objects, beats, misuse):
+            for check in (sums, same_bits, objects, beats, overflow, misuse):
                 check(group)
         assert distributed.ranks() is distributed.ALONE
     except BaseException:
