@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -41,7 +42,6 @@ LINKS = (NVLINK, INFINIBAND, ETHERNET, GIGABIT)
 BATCHES = (16, 64, 256, 1024)  # pictures of a rank
 WHOLE = (1024, 4096, 16384)  # pictures of all ranks
 KEPT, MOST = 0.9, 2**20  # the efficiency that is asked for, and the largest batch that is tried
-SYNC_BN_BYTES = 4096  # of one of its sums: two float32 numbers for each of 512 channels, where there are most
 SHOWN_DIGITS = 3
 
 GPU_CLUSTERS = (
@@ -171,13 +171,19 @@ def gradient_bytes() -> list[int]:
     return [round(sum(layer.bytes + layer.vectors for layer in each)) for each in step(64).backward]
 
 
-def sync_bn_sums() -> int:
-    """Return how many sums over ranks --sync-bn adds to a step: one per batch norm, forward and backward.
+def sync_bn_bytes(ranks: int) -> list[int]:
+    """Return the bytes of each sum that --sync-bn adds to a step: one per batch norm, forward and backward.
 
-    G goes through once, D twice: in its own update, where real and drawn pictures go through together, and in G's.
+    G goes through once, D twice: in its own update, where real and drawn pictures go through together as two batches,
+    and in G's. Forward there are two float32 numbers per channel for each rank, backward two in all
+    (gpunet/backend/batchnorm_ranks.py).
     """
-    g, d = (sum(isinstance(layer, BatchNorm) for layer in net) for net in networks())
-    return 2 * g + 4 * d
+    found = []
+    for net, passes in zip(networks(), ((1,), (2, 1)), strict=True):  # batches that go through together
+        for batches, layer in itertools.product(passes, net):
+            if isinstance(layer, BatchNorm):
+                found += [8 * layer.channels * batches * places for places in (ranks, 1)]
+    return found
 
 
 def cost_table(clusters: Sequence[Cluster], cpu_ms: float, markdown: bool) -> str:
@@ -189,7 +195,7 @@ def cost_table(clusters: Sequence[Cluster], cpu_ms: float, markdown: bool) -> st
         alone = 1e3 * sum(map(cluster.all_reduce, gradient_bytes()))
         shares = [f"{efficiency(cluster, batch, cpu_ms):.0%}" for batch in BATCHES]
         least = batch_that_keeps(KEPT, cluster, cpu_ms)
-        norms = 1e3 * sync_bn_sums() * cluster.all_reduce(SYNC_BN_BYTES)
+        norms = 1e3 * sum(map(cluster.all_reduce, sync_bn_bytes(cluster.ranks)))
         rows.append([cluster.name, shown(alone), shown(norms), *shares, f"{least:,}", f"{least * cluster.ranks:,}"])
     return table(head, rows, markdown)
 

@@ -19,6 +19,7 @@ from dcgan.stepper import Inputs, Stepper
 from gpunet import distributed
 from gpunet.distributed import Ranks
 from gpunet.distributed.base import DONE
+from threads_as_ranks import on_ranks
 
 SLOW = Link("a link for the tests", 1e-9, 0.5)  # a byte and a message take 1 s and 0.5 s
 CLUSTERS = (*GPU_CLUSTERS, *CPU_CLUSTERS)
@@ -175,3 +176,17 @@ def test_a_time_that_is_none_is_refused(capsys):
         with pytest.raises(SystemExit):
             command.main(["--cpu-ms", text])
         assert "expected a time above 0" in capsys.readouterr().err
+
+
+def test_bytes_of_sync_bn_are_those_that_a_training_sums(monkeypatch):
+    """One step of two ranks; sums of gradients and of the log's numbers are flat."""
+    config, shapes, nets = Config(width=2, image_size=16, batch_size=4, z_dim=3, sync_bn=True), [], []
+
+    def step(ranks):
+        gan = GAN(config, np.random.default_rng(0), "cpu")
+        nets.append((gan.G.layers, gan.D.layers))
+        Stepper(gan, "cpu", graph=False)(1, Inputs(np.zeros((2, 16, 16, 3), "uint8"), [np.ones((2, 1, 1, 3), "f4")]))
+
+    on_ranks(2, step, shapes)
+    monkeypatch.setattr(command, "networks", lambda: nets[0])
+    assert sorted(command.sync_bn_bytes(2)) == sorted(4 * int(np.prod(shape)) for shape in shapes if len(shape) > 1)

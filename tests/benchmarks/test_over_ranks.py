@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import over_ranks, scaling
-from benchmarks.cluster import sync_bn_sums
+from benchmarks.cluster import sync_bn_bytes
 from benchmarks.measure.workloads import Workload
 from benchmarks.over_ranks import Point, require_same, row
 from dcgan.gan import GAN
@@ -58,7 +58,7 @@ def test_two_ranks_are_verified_and_counted(tmp_path, capsys):
     assert scaling.main(given) == 0, capsys.readouterr().err
     rows = json.loads((tmp_path / "ranks.json").read_text())["rows"]
     assert [(each["ranks"], each["sync_bn"]) for each in rows] == [(1, False), (2, False), (2, True)]
-    assert [each["sums"] for each in rows] == [0, 5, 5 + sync_bn_sums()]
+    assert [each["sums"] for each in rows] == [0, 5, 5 + len(sync_bn_bytes(2))]
     assert rows[0]["efficiency"] == 1 and rows[2]["off"]["D"] < 1e-4
     assert "as one rank, to" in capsys.readouterr().out
 

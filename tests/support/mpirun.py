@@ -78,7 +78,7 @@ def mpi() -> None:
 needs_mpi = pytest.mark.usefixtures("mpi")
 
 
-def mpirun(ranks: int, *arguments: object, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:
+def mpirun(ranks: int, *arguments: object, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess:
     """Run `python ARGUMENTS` on so many ranks and wait; return the exit status, and the ranks' output mixed.
 
     Raises subprocess.TimeoutExpired after timeout seconds. No process of it is left in either case.
