@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,9 @@ from dcgan.measuring.best import Best
 from dcgan.options import due
 from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
-from dcgan.reporting.live import Live
 from dcgan.run import log
-from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
+from dcgan.run.output import Output, output_of
 from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
 from dcgan.run.watch import Watch
@@ -36,16 +35,6 @@ from gpunet.distributed.digest import drifted
 
 # These warnings of NumPy are silenced while a run trains: the log reports divergence, once.
 OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
-
-
-class Output(NamedTuple):
-    """Where a training writes: its folder, log, plot, with --tensorboard event file, with --report-every report."""
-
-    run: RunDir
-    log: log.Log
-    board: Board | None = None
-    plot: LossPlot | None = None
-    report: Live | None = None
 
 
 class Trainer:
@@ -180,9 +169,7 @@ class Trainer:
         pace = Pace(self.step, self.last_step, self.config.pictures_per_step, say)
         others = [*self.watches, *([board.scalars] if board else [])]
         watches: list[log.Watch] = [*others, pace, self.watch.records]  # the watch last: it may raise
-        written = log.Log(run.path, self.config.pictures_per_step, watches)
-        report = Live(run, say) if self.config.report_every else None
-        return Output(run, written, board, LossPlot(run, self.config.preset), report)
+        return output_of(run, self.config, watches, board, say)
 
     def _finish(self, output: Output) -> None:
         """Save the last step, unless it is saved, and draw the plot with it."""
