@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +18,14 @@ from dcgan.measuring.best import Best
 from dcgan.options import due
 from dcgan.penalties import draw_mix
 from dcgan.progress import step_bar, step_text
-from dcgan.reporting.live import Live
 from dcgan.run import log
-from dcgan.run.curves import LossPlot
 from dcgan.run.folder import RunDir
+from dcgan.run.output import Output, output_of
 from dcgan.run.pace import Pace
 from dcgan.run.tensorboard import Board, opened
 from dcgan.run.watch import Watch
 from dcgan.sampling import BATCH, balanced_labels, draw_z, sample, whole_batches
+from dcgan.schedule import Early, last_step, learning_rate
 from dcgan.signals import Stop, stop_on_signal
 from dcgan.stepper import Inputs, Stepper
 from dcgan.steps import Stats
@@ -37,16 +35,6 @@ from gpunet.distributed.digest import drifted
 
 # These warnings of NumPy are silenced while a run trains: the log reports divergence, once.
 OVERFLOWS = "(overflow|invalid value|divide by zero) encountered"
-
-
-class Output(NamedTuple):
-    """Where a training writes: its folder, log, plot, with --tensorboard event file, with --report-every report."""
-
-    run: RunDir
-    log: log.Log
-    board: Board | None = None
-    plot: LossPlot | None = None
-    report: Live | None = None
 
 
 class Trainer:
@@ -181,9 +169,7 @@ class Trainer:
         pace = Pace(self.step, self.last_step, self.config.pictures_per_step, say)
         others = [*self.watches, *([board.scalars] if board else [])]
         watches: list[log.Watch] = [*others, pace, self.watch.records]  # the watch last: it may raise
-        written = log.Log(run.path, self.config.pictures_per_step, watches)
-        report = Live(run, say) if self.config.report_every else None
-        return Output(run, written, board, LossPlot(run, self.config.preset), report)
+        return output_of(run, self.config, watches, board, say)
 
     def _finish(self, output: Output) -> None:
         """Save the last step, unless it is saved, and draw the plot with it."""
@@ -312,45 +298,3 @@ class Trainer:
         state = self.state_dict()
         log.require_finite(state["gan"], self.step)
         checkpoint.save(path, state)
-
-
-class Early:
-    """Says once that the first minutes have passed, with no checkpoint so far; of 0 minutes never.
-
-    A run that ends in its first minutes, before the first checkpoint is due, would otherwise lose all. The checkpoint
-    that is saved then is removed when the next one is saved. So a run that goes to its end keeps the same steps with
-    and without it; a run that was killed in between has one more, as after Ctrl-C.
-    """
-
-    def __init__(self, minutes: float) -> None:
-        self.at = time.monotonic() + 60 * minutes if minutes else math.inf
-
-    def due(self) -> bool:
-        """Return whether the time has come."""
-        return time.monotonic() >= self.at
-
-
-def learning_rate(config: Config, epoch: int, done: float, first: float | None = None) -> float:
-    """Return Adam's learning rate in an epoch (counted from 1), when a part `done` of the run, 0 to 1, lies behind.
-
-        constant   first
-        step       first * decay^floor(epoch / period)          fabulousjeong/dcgan-tensorflow: 0.2 and 3
-        linear     first * (1 - done)
-
-    first: the rate that the network begins with; None: --lr.
-    """
-    rate = config.lr if first is None else first
-    if config.lr_schedule == "step":
-        return rate * config.lr_decay ** (epoch // config.lr_period)
-    if config.lr_schedule == "linear":
-        return rate * (1 - done)
-    return rate
-
-
-def last_step(config: Config, count: int) -> int:
-    """Return the steps of a whole run over so many pictures."""
-    if config.steps:
-        return config.steps
-    if config.last_batch == "wrap":
-        return -(-config.epochs * count // config.pictures_per_step)
-    return config.epochs * (count // config.pictures_per_step)

@@ -6,7 +6,7 @@ from typing import Any
 
 # Guides in an order for reading; a page of docs/ that is not named stands behind them, by its name.
 GUIDES = ["asked", "data", "presets", "training", "doctor", "broken", "measure", "exchange", "invert", "python"]
-GUIDES += ["compare", "glossary", "convolution", "batchnorm", "gradient-penalty", "kernels", "speed", "scaling"]
+GUIDES += ["compare", "glossary", "convolution", "batchnorm", "gradient-penalty", "kernels", "speed", "ranks"]
 API = ["layers", "backend", "optim", "loops", "dcgan"]
 
 

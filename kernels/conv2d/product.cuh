@@ -75,9 +75,15 @@ __device__ void convolve(const Pass& pass, real* out, const real* bias, real* pa
     const int all = (pass.K + DEPTH - 1) / DEPTH, share = (all + splits - 1) / splits;
     const int begin = min(all, int(blockIdx.z) * share), end = min(all, begin + share);  // this block's tiles along k
 
+    // DEPTH threads follow the k's, and find their Places one turn before all threads need them.
+    Digits k;
+    if (threadIdx.x < DEPTH) k = pass.order.at(begin * DEPTH + threadIdx.x);
     const auto place_ks = [&](int tile) {
-        a.place_ks(threadIdx.x, tile, pass.K, [&](int k) { return pass.a_k(k); });
-        b.place_ks(threadIdx.x - DEPTH, tile, pass.K, [&](int k) { return pass.b_k(k); });
+        if (threadIdx.x >= DEPTH) return;
+        const bool any = tile * DEPTH + threadIdx.x < pass.K;
+        a.place_k(tile, threadIdx.x, any ? pass.a_k(k) : NOWHERE);
+        b.place_k(tile, threadIdx.x, any ? pass.b_k(k) : NOWHERE);
+        pass.order.next(k);
     };
     a.place_rows(m0, pass.M, [&](int m) { return pass.a_row(m); });
     b.place_rows(n0, pass.N, [&](int n) { return pass.b_row(n); });

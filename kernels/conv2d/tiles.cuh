@@ -53,36 +53,36 @@ struct Stream {
         for (int r = threadIdx.x; r < ROWS; r += THREADS)
             rows[row_slot(r)] = first + r < end ? place_of(first + r) : NOWHERE;
     }
-    // Find the Places of a tile's k's, one turn before they are needed: DEPTH threads find them for all.
-    template <class PlaceOf>
-    __device__ void place_ks(int thread, int tile, int end, PlaceOf place_of) {
-        if (0 <= thread && thread < DEPTH) {
-            const int k = tile * DEPTH + thread;
-            ks[tile & 1][k_slot(thread)] = k < end ? place_of(k) : NOWHERE;
-        }
+    __device__ void place_k(int tile, int k, const Place& place) { ks[tile & 1][k_slot(k)] = place; }
+
+    // Start to fill a stage with a tile of an Image or a Matrix.
+    template <class Factor>
+    __device__ void fetch(int stage, int tile, const Factor& factor) {
+        if (factor.wide) fill<VEC>(tiles[stage], ks[tile & 1], factor);
+        else fill<1>(tiles[stage], ks[tile & 1], factor);
     }
 
-    // Start to fill a stage with a tile. Wide copies need an aligned array and channels that VEC divides.
-    __device__ void fetch(int stage, int tile, const Image& image) {
-        const bool wide = image.C % VEC == 0 && reinterpret_cast<size_t>(image.data) % 16 == 0;
-        if (wide) fill<VEC>(tiles[stage], ks[tile & 1], image);
-        else fill<1>(tiles[stage], ks[tile & 1], image);
-    }
-
-    // Copy WIDTH neighbouring numbers at a time; neighbouring threads copy from neighbouring addresses.
-    template <int WIDTH>
-    __device__ void fill(SharedTile<ROWS, ALONG_K>& tile, const Place* ks, const Image& image) {
-        constexpr int COPIES = ROWS * DEPTH / WIDTH;
-#pragma unroll 1  // unrolled, the addresses would fill the registers that the sums need
-        for (int first = 0; first < COPIES; first += THREADS) {
-            const int copy = first + threadIdx.x;
-            if (COPIES % THREADS && copy >= COPIES) break;
-            const int row = ALONG_K ? copy / (DEPTH / WIDTH) : copy % (ROWS / WIDTH) * WIDTH;
-            const int k = ALONG_K ? copy % (DEPTH / WIDTH) * WIDTH : copy / (ROWS / WIDTH);
-            const Place place = rows[row_slot(row)] + ks[k_slot(k)];
-            const bool inside = image.holds(place);
-            real* const to = &tile.numbers[tile.index(row, k)];
-            copy_async<WIDTH * sizeof(real)>(to, image.data + (inside ? place.offset : 0), inside);
+    // Copy WIDTH neighbouring numbers at a time; neighbouring threads copy from neighbouring addresses. A line of the
+    // tile (a row with ALONG_K, otherwise a k) takes ACROSS copies; a thread copies the same part of lines STEP apart.
+    template <int WIDTH, class Factor>
+    __device__ void fill(SharedTile<ROWS, ALONG_K>& tile, const Place* ks, const Factor& shared_factor) {
+        using Tile = SharedTile<ROWS, ALONG_K>;
+        constexpr int COPIES = ROWS * DEPTH / WIDTH, EACH = (COPIES + THREADS - 1) / THREADS;
+        constexpr int ACROSS = (ALONG_K ? DEPTH : ROWS) / WIDTH, STEP = THREADS / ACROSS;
+        int thread = threadIdx.x;
+        keep(thread);  // otherwise what follows from it would stay in registers that the sums need
+        if (COPIES < THREADS && thread >= COPIES) return;
+        const int line = unsigned(thread) / ACROSS, part = unsigned(thread) % ACROSS * WIDTH;
+        const int first = ALONG_K ? Tile::index(line, part) : Tile::index(part, line);
+        const Place same = ALONG_K ? ks[k_slot(part)] : rows[row_slot(part)];
+        const Place* const lines = (ALONG_K ? rows : ks) + line;
+        const Factor factor = shared_factor;  // read once: copies change memory, for all that the compiler knows
+        constexpr int UNROLL = WIDTH == 1 ? 1 : EACH;
+#pragma unroll UNROLL
+        for (int i = 0; i < EACH; ++i) {
+            const Place place = lines[i * STEP] + same;
+            real* const to = &tile.numbers[Tile::index_from(first, ALONG_K ? i * STEP : 0, ALONG_K ? 0 : i * STEP)];
+            copy_async<WIDTH * sizeof(real)>(to, element(factor.data, place.offset), factor.holds(place));
         }
     }
 };

@@ -33,31 +33,44 @@ def options_of_nvrtc(dtype: str) -> tuple[str, ...]:
 
 
 class CudaModule:
-    """A kernel file compiled for one dtype; `launch` starts one of its kernels on CuPy arrays."""
+    """A kernel file compiled for one dtype; `launch` starts one of its kernels on CuPy arrays.
+
+    A file of source.APART is compiled kernel by kernel, each when it is first launched.
+    """
 
     def __init__(self, stem: str, dtype: str) -> None:
         self.stem, self.dtype = stem, dtype
-        text = source.text_of(stem)
-        self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
-        if stem.startswith(source.HOPPER):
-            self._module = cupy.RawModule(path=str(cubin(stem, dtype)))
-        else:
-            self._module = cupy.RawModule(code=text, options=options(dtype))
+        self.entries = {entry.name: entry for entry in entries(source.text_of(stem), np.dtype(dtype))}
+        self._parts: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
 
-    def figures(self) -> dict[str, dict[str, int]]:
-        """Compile the file now, not at its first launch; return what the driver says of each kernel."""
+    def figures(self, part: str = "") -> dict[str, dict[str, int]]:
+        """Compile the file, or a part of it, at once; return what the driver says of each kernel."""
         names = {"registers": "num_regs", "local_bytes": "local_size_bytes", "shared_bytes": "shared_size_bytes"}
         names |= {"most_threads": "max_threads_per_block"}
-        found = {name: self._module.get_function(name) for name in self.entries}
+        found = {name: self._function(name) for name in ([part] if part else self.entries)}
         return {name: {word: getattr(kernel, own) for word, own in names.items()} for name, kernel in found.items()}
+
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            part = name if self.stem.startswith(source.APART) else ""
+            if part not in self._parts:
+                self._parts[part] = self._compiled(part)
+            self._functions[name] = self._parts[part].get_function(name)
+        return self._functions[name]
+
+    def _compiled(self, part: str) -> Any:
+        if self.stem.startswith(source.HOPPER):
+            return cupy.RawModule(path=str(cubin(self.stem, self.dtype)))
+        text = source.text_with(self.stem, part) if part else source.text_of(self.stem)
+        return cupy.RawModule(code=text, options=options(self.dtype))
 
     def launch(self, name: str, grid: Grid, block: Grid, args: Sequence[Any], shared: int, whole: bool) -> None:
         """Start a kernel on CuPy's current stream, without waiting."""
         entry = self.entries[name]
         values = convert(self.stem, entry, args, "cuda")
         typed = [_typed(p, value, arg) for p, value, arg in zip(entry.parameters, values, args, strict=True)]
-        function = self._functions.get(name) or self._functions.setdefault(name, self._module.get_function(name))
+        function = self._function(name)
         if shared > STATIC_SHARED_LIMIT and function.max_dynamic_shared_size_bytes < shared:
             function.max_dynamic_shared_size_bytes = shared
         try:

@@ -96,6 +96,12 @@ def entries(text: str, real: np.dtype) -> list[Entry]:
     ]
 
 
+def spans(text: str) -> dict[str, tuple[int, int]]:
+    """Return where each kernel of a source text lies, head and body, in the order of the text."""
+    text = without_comments(text)
+    return {m["name"]: (m.start(), matching_brace(text, m.end() - 1)) for m in ENTRY.finditer(text)}
+
+
 def parameter(declaration: str, entry: str, real: np.dtype) -> Parameter:
     """Parse one declaration, such as `optional const real* bias` or `int rows`."""
     words = declaration.replace("*", " * ").replace("__restrict__", " ").split()

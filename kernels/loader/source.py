@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gpunet.kernels.loader.signature import matching_brace, without_comments
+from gpunet.kernels.loader.signature import matching_brace, spans, without_comments
 
 FOLDER = Path(__file__).resolve().parents[1]  # kernels/
+APART = ("conv2d_mma/",)  # files whose kernels take NVRTC seconds each: on a GPU each kernel is compiled by itself
 HOPPER = "conv2d_wgmma/"  # files for Hopper GPUs (sm_90a) alone: no other GPU and no CPU compiles them
 
 # Words that only the exact path can run: threads that wait for each other, talk to each other or share memory.
@@ -62,6 +63,20 @@ def libraries() -> list[str]:
 def text_of(stem: str) -> str:
     """Return what NVRTC compiles, and the CPU path translates: common.cuh, then the file."""
     return read(FOLDER / "common.cuh") + read(path_of(stem))
+
+
+def parts_of(stem: str) -> list[str]:
+    """Return what of a file is compiled at a time on a GPU: the names of its kernels, or "" for the whole file."""
+    return list(spans(text_of(stem))) if stem.startswith(APART) else [""]
+
+
+def text_with(stem: str, kernel: str) -> str:
+    """Return the text of a file without its other kernels; line numbers stay right."""
+    text = text_of(stem)
+    for name, (start, end) in reversed(spans(text).items()):
+        if name != kernel:
+            text = text[:start] + "\n" * text.count("\n", start, end) + text[end:]
+    return text
 
 
 def read(path: Path, seen: set[Path] | None = None) -> str:

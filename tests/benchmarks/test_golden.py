@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.static import golden, machine_code
 from benchmarks.static.golden import ARCHITECTURES, Row
-from benchmarks.static.instructions import main_loop
+from benchmarks.static.instructions import disassembled, main_loop
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
 
 FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
@@ -160,3 +160,18 @@ def test_the_command_makes_the_file(rows, tmp_path, monkeypatch, capsys):
     assert golden.read() == before and target.read_bytes() == golden.FILE.read_bytes()
     assert golden.main(["nothing"]) == 2
     assert "got nothing" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_loop_on_the_cuda_cores_divides_nothing(rows, arch):
+    """A division by a number that is no constant takes I2F and MUFU.RCP. They stand before the loop, and behind it."""
+    found = disassembled(machine_code.compile_file("conv2d/conv2d", "float32", arch).cubin)
+    assert len(found) == 12
+    for name, text in found.items():
+        before, start, loop = text.partition("DEPBAR.LE SB0")  # the loop begins by waiting for copies
+        loop = loop[: loop.rindex("FFMA") + 4]
+        assert start and loop.count("FFMA") >= 32 and "LDGSTS.E.128" in loop, name
+        assert "MUFU" in before, name
+        assert not re.search(r"MUFU|I2F|IABS", loop), name

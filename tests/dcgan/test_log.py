@@ -10,7 +10,8 @@ from dcgan.data import ArraySource
 from dcgan.errors import Diverged
 from dcgan.run import log
 from dcgan.run.folder import RunDir
-from dcgan.trainer import Output, Trainer
+from dcgan.run.output import Output
+from dcgan.trainer import Trainer
 from gpunet import checkpoint
 from running import (
     run_train,

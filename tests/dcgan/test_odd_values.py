@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from dcgan import session, trainer
+from dcgan import checks, trainer
 from dcgan.run import log
 from gpunet import checkpoint
 from running import TINY, run_generate, run_train, write_pictures
@@ -36,7 +36,7 @@ def test_numbers_far_too_large(option, number, capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize("options", ["--image-size 57344", "--z-dim 2000000000", "--samples 2000000000"])
 def test_numbers_that_no_memory_holds(options, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session, "default_memory_limit", lambda: 2**30)
+    monkeypatch.setattr(checks, "default_memory_limit", lambda: 2**30)
     assert run_train(*TINY, options) == 2
     assert "GiB of memory" in one_line(capsys) and not list(tmp_path.iterdir())
 

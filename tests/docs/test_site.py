@@ -19,7 +19,6 @@ from pages import MARKDOWN, ROOT
 SITE = ROOT / "docs/site"
 MISSING = [name for name in ("sphinx", "myst_parser", "furo", "latex2mathml") if not importlib.util.find_spec(name)]
 needs_sphinx = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install '.[docs]'")
-in_chromium = pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium")
 
 
 def module(name):
@@ -30,17 +29,21 @@ def module(name):
     return found
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Build the site as `make docs` does; return its folder."""
-    out = tmp_path_factory.mktemp("docs") / "site"
-    done = subprocess.run([sys.executable, SITE / "build.py", "--out", out], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out
-
-
 @needs_sphinx
-def test_every_page_is_there(site):
+@pytest.mark.timeout(1200)
+def test_the_site(tmp_path):
+    """Build the site as `make docs` does, once, and look at it from all sides."""
+    site = tmp_path / "site"
+    done = subprocess.run([sys.executable, SITE / "build.py", "--out", site], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    every_page_is_there(site)
+    code_and_reference_are_there(site)
+    if chromium.PROGRAM:
+        for served in (False, True):
+            in_chromium(site, tmp_path / f"browser-{served}", served)
+
+
+def every_page_is_there(site):
     """The test of links is a part of the build (check.py): what it finds ends the build with status 1."""
     for page in MARKDOWN:
         assert (site / page.relative_to(ROOT).with_suffix(".html")).exists(), page
@@ -50,8 +53,7 @@ def test_every_page_is_there(site):
     assert (site / "docs/browser/index.html").read_bytes() == (ROOT / "docs/browser/index.html").read_bytes()
 
 
-@needs_sphinx
-def test_code_and_reference_are_there(site):
+def code_and_reference_are_there(site):
     source = (site / "source/kernels/activations.cu.html").read_text(encoding="utf-8")
     assert 'id="L-1"' in source and "leaky_relu_backward" in source
     for name, some in {"layers": "ConvTranspose2d", "backend": "batchnorm_backward", "optim": "Adam"}.items():
@@ -69,13 +71,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@needs_sphinx
-@in_chromium
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("served", [False, True], ids=["file", "http"])
-def test_in_chromium(site, tmp_path, served):
+def in_chromium(site, folder, served):
     """Pages fit into windows of 1280 and 400 pixels, ask no other host, and the search finds a page."""
-    browser = chromium.Browser(tmp_path)
+    browser = chromium.Browser(folder)
     handler = partial(Quiet, directory=site)
     try:
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

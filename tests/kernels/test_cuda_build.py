@@ -12,7 +12,8 @@ from dcgan.errors import UserError
 from gpunet import kernels
 from gpunet.backend import choices
 from gpunet.kernels import __main__ as command
-from gpunet.kernels.loader import cuda_build
+from gpunet.kernels.loader import cuda_build, source
+from gpunet.kernels.loader.signature import spans
 
 FEW = ["arrays", "columns", "average"]
 
@@ -29,11 +30,11 @@ def own_caches(tmp_path, monkeypatch):
 def test_files_that_take_long_come_first_and_several_compile_at_once(monkeypatch):
     started, both = [], threading.Barrier(2, timeout=20)
 
-    def compiled(job):
+    def compiled(job):  # file, dtype, part
         started.append(job[0])
-        if job[0].startswith("conv2d"):
+        if job[0] == "conv2d/conv2d" or job[2] == "conv2d_forward_huge":
             both.wait()  # only two that run at the same time get past this
-        return {"file": job[0]}
+        return {"file": job[0], "seconds": 1, "entries": {f"{job[0]} {job[2]}": {}}}
 
     monkeypatch.setattr(cuda_build, "_in_a_process", compiled)
     monkeypatch.setattr(cuda_build, "threads", lambda: 2)
@@ -41,12 +42,28 @@ def test_files_that_take_long_come_first_and_several_compile_at_once(monkeypatch
 
     def watch(rows):
         for row in rows:
-            seen.append(row["file"])
+            seen.append(row)
             yield row
 
     kernels.build(["adam", "conv2d/conv2d", "losses", "conv2d_mma/forward_tf32"], watch=watch, device="cuda")
-    assert set(started[:2]) == {"conv2d/conv2d", "conv2d_mma/forward_tf32"} and len(started) == 4
-    assert seen == ["conv2d/conv2d", "conv2d_mma/forward_tf32", "adam", "losses"]
+    tiles = [f"conv2d_mma/forward_tf32 conv2d_forward_{tile}" for tile in ("huge", "wide", "tall", "small")]
+    assert set(started[:2]) == {"conv2d/conv2d", "conv2d_mma/forward_tf32"} and len(started) == 7
+    assert [row["file"] for row in seen] == ["conv2d/conv2d", "conv2d_mma/forward_tf32", "adam", "losses"]
+    assert seen[1]["seconds"] == 4 and list(seen[1]["entries"]) == tiles
+    assert list(seen[0]["entries"]) == ["conv2d/conv2d "]  # all of its kernels at a time
+
+
+def test_a_part_of_a_file_has_one_kernel_and_the_lines_of_the_whole():
+    parts = source.parts_of("conv2d_mma/of_cells_bf16")
+    assert len(parts) == 6 and source.parts_of("adam") == [""]
+    whole = source.text_of("conv2d_mma/of_cells_bf16")
+    for part in parts:
+        text = source.text_with("conv2d_mma/of_cells_bf16", part)
+        assert list(spans(text)) == [part]
+        assert text.count("\n") == whole.count("\n")
+        start, end = spans(text)[part]
+        there = whole.index(text[start:end])  # ValueError: the kernel has changed
+        assert text.count("\n", 0, start) == whole.count("\n", 0, there)
 
 
 def test_without_a_gpu_one_line_says_so(monkeypatch, capsys):

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from conv_shapes import MMA_TILES, PASSES, Shape, arrays, multiplied, on, rounded
+from conv_shapes import CUTS, MMA_TILES, PASSES, Shape, arrays, computed, multiplied, on, rounded
 from gpunet import kernels
 from gpunet.backend import tensor_cores
 from gpunet.kernels import ladder, tracer
@@ -122,6 +122,23 @@ def test_convolutions_on_tensor_cores_meet_no_bank_twice(n, size, which, tile, p
     assert store.needed == store.least > 0
     by_words = precision == "tf32" and which != "input_grad"  # nothing turns matrices of 32 bits
     assert (load.bytes < load.requests * 32 * 16) == by_words
+
+
+@pytest.mark.parametrize("tile", ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wide", "tall"))])
+@pytest.mark.parametrize("which", PASSES)
+def test_convolutions_on_cuda_cores_read_no_bank_twice(which, tile, monkeypatch):
+    """Neither factors, 16 bytes of a lane at once, nor Places."""
+    shape = Shape(2, 16, 16, 64, 64, (4, 4), (2, 2), ((1, 1), (1, 1)))
+    there, cut = on("cpu", arrays(shape)), next(cut for cut in CUTS if cut.tile.name == tile and cut.splits == 1)
+
+    def run(launch):
+        monkeypatch.setattr(kernels, "launch", launch)
+        computed(which, shape, there, cut)
+
+    found = tracer.count(run)
+    assert found["shared load"].needed == found["shared load"].least > 0
+    store = found["shared store"]
+    assert store.least <= store.needed < 1.1 * store.least  # Places are written in the order in which they are read
 
 
 # ---- faults: races, and accesses beyond the ends of arrays

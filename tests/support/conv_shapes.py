@@ -61,6 +61,8 @@ SHAPES = [
     Shape(1, 4, 3, 6, 130, (3, 3), (1, 1), ((1, 1), (1, 1))),  # ... and no multiple of 16 bytes
     Shape(70, 2, 3, 4, 7, (2, 3)),  # the kernel covers the image: a plain matrix product
     Shape(9, 1, 1, 33, 2, (1, 1)),  # Linear
+    Shape(1, 8, 9, 5, 12, (17, 18), (2, 1), ((6, 5), (8, 7))),  # more taps than a mask of 16 bits has
+    Shape(2, 6, 5, 48, 64, (3, 3), (2, 1), ((1, 1), (0, 1))),  # three and four tiles of channels
 ]
 
 EIGHTS = [  # channels are multiples of 8; a tile holds 16 numbers of tf32 along K, or 32 of 16 bits

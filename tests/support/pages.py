@@ -80,7 +80,7 @@ def left_out(command: Command) -> str:
         if re.match(pattern, command.text):
             return reason
     lacks_torch = re.match(r"python -m benchmarks\.(step|ops|scaling)", command.text) and not installed("torch")
-    lacks_nvrtc = re.match(r"python -m benchmarks\.(kernels|ladder --write)", command.text) and not (
+    lacks_nvrtc = re.match(r"python -m benchmarks\.(kernels|first_start|ladder --write)", command.text) and not (
         installed("cupy") and installed("nvidia.cuda_nvrtc")
     )
     if "benchmarks.scaling --ranks" in command.text:
@@ -113,7 +113,7 @@ LEFT_OUT = {
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
 }
 # These take over a few seconds each.
-SLOW = r"python -m benchmarks\.(step|ops|scaling|ladder|kernels|losses|memory|options|pipeline)(?!.*--help)"
+SLOW = r"python -m benchmarks\.(step|ops|scaling|first_start|ladder|kernels|losses|memory|options|pipeline)(?!.*--help)"
 
 
 def provide(words: list[str]) -> None:
