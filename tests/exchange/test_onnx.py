@@ -4,7 +4,6 @@ import copy
 import json
 import re
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -121,10 +120,10 @@ def test_a_layer_that_is_not_known():
 def test_the_example_of_the_page(runtime, tmp_path, monkeypatch):
     """The block of docs/exchange.md, with a G of its sizes."""
     page = (pages.ROOT / "docs/exchange.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^    import numpy.*?(?=^\S)", page, re.M | re.S)
+    (block,) = re.findall(r"^```python\n(.*?import onnxruntime.*?)^```", page, re.M | re.S)
     run = made_run("dcgan64", {"z_dim": 100, "image_size": 64})
     onnx_file.write(tmp_path / "onnx", run)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(textwrap.dedent(block), names)
+    exec(block, names)
     assert names["pictures"].shape == (16, 3, 64, 64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -165,9 +166,9 @@ def test_interruption_ends_in_one_word(here):
     write(here, "linear", "print('begun', flush=True)\nwhile True:\n    pass\n")
     command = [sys.executable, "-m", "puzzles", "linear"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    ) as process:
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
+    pipes = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=heeding, **pipes) as process:
         for line in process.stdout:
             if line == "begun\n":
                 break
