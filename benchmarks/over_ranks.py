@@ -2,9 +2,12 @@
 
 Each point is a new mpirun (benchmarks/each_rank.py), and the points take turns, some rounds long. All train the same
 whole batch, with one thread per rank. Before its times count, a point is verified: its ranks have the same weights and
-moments, bit for bit, and with --sync-bn its first gradients are those of one rank to rounding. D's are compared to
-1e-4 of their root mean square. G's come after an update of D, in which Adam makes a whole step out of a gradient that
-is nearly zero, of either sign; so they are compared to 1e-2. Without --sync-bn each rank normalises by its own share,
+moments, bit for bit, and with --sync-bn its first gradients are those of one rank to rounding. How large rounding is
+shows a batch in another order, on one rank: D's gradients of dcgan64-nf32-b64 then differ by up to 9e-4 of their root
+mean square, since an activation near 0 may change its sign. G's come after an update of D, in which Adam makes a whole
+step out of a gradient that is nearly zero, of either sign, and differ by 3e-2. The limits are five and three times
+that; statistics of a rank's own share would miss them by far (tests/distributed compares in float64, to 1e-12).
+Without --sync-bn each rank normalises by its own share,
 and gradients are others.
 
 Bytes are those of the arrays that are summed. What a rank sends for them is the library's choice; a ring sends
@@ -32,7 +35,7 @@ from dcgan.gan import GAN
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 600  # seconds of one mpirun
-NEAR = {"D": 1e-4, "G": 1e-2}  # root mean square of a difference, relative
+NEAR = {"D": 5e-3, "G": 1e-1}  # root mean square of a difference, relative
 HEAD = ("ranks", "--sync-bn", "step ms", "spread", "faster", "efficiency", "sums", "MB summed", "MB sent by a ring",
         "verified")  # fmt: skip
 # Open MPI refuses root and more ranks than cores unless it is told; MPICH does neither.
