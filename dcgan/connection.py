@@ -14,6 +14,7 @@ from gpunet.distributed import nccl
 
 SHOWN = 16  # ranks whose processes are named
 
+
 def connect(config: Config, device: str) -> None:
     """Choose what sums gradients on the device that was chosen, and say so. All ranks call it."""
     group = distributed.ranks()

@@ -23,7 +23,7 @@ from dcgan.errors import UserError
 if TYPE_CHECKING:
     from gpunet.distributed import Place, Ranks
 
-# What launchers put into the environment (gpunet/distributed/environment.py). Without any of them nothing is imported.
+# Launchers put these names into the environment (gpunet/distributed/environment.py); without them nothing is imported.
 HINTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 LATER = 2.0  # seconds that other ranks let rank 0 speak first, where all may have the same error
 LAST_WORDS = 0.3  # seconds that a line takes to pass through mpirun before all is killed

@@ -45,7 +45,7 @@ struct Array {
 };
 static std::map<uintptr_t, Array> global_arrays;  // by the begin, or by that of the margin in front of it
 static Count counts[SPACES][KINDS];
-// Of each kind the first of the requests that needed most: its array, and the addresses of its lanes.
+// The worst request of each kind, the first where several needed as much: its array, and the addresses of its lanes.
 struct Worst { int64_t needed, array, lanes, addresses[32]; };
 static Worst worst[SPACES][KINDS];
 

@@ -54,7 +54,7 @@ def counts(name: str, step: str) -> dict[str, tracer.Count]:
     return tracer.count(run[name])
 
 
-# What the headers promise: (sectors per load, sectors per store, bank conflicts).
+# The headers promise these counts: (sectors per load, sectors per store, bank conflicts).
 PROMISED = {
     ("channel_sum", "atomics"): (4, 0, 0),
     ("channel_sum", "thread_per_channel"): (4, 4, 0),
