@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.gpu import predictions
-from benchmarks.measure.text_table import table, write_between
+from benchmarks.measure.text_table import show, table
 from benchmarks.measure.work import FLOAT, Work, training_step
 from benchmarks.static.all_reduce import ETHERNET, GIGABIT, INFINIBAND, NVLINK, Cluster, Layer, exposed
 from benchmarks.static.gpus import GPUS
@@ -260,10 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not 0 < options.cpu_ms < math.inf:
         parser.error(f"got --cpu-ms {options.cpu_ms}, expected a time above 0")
     try:
-        if options.write:
-            write_between(options.write, "cluster", report(options.cpu_ms, markdown=True))
-        else:
-            print(report(options.cpu_ms))
+        show(lambda markdown: report(options.cpu_ms, markdown), "cluster", options.write)
     except (OSError, ValueError) as error:
         print(f"benchmarks.cluster: {error}", file=sys.stderr)
         return 2

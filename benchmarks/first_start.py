@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.measure.text_table import table, write_between
+from benchmarks.measure.text_table import show, table
 from benchmarks.static import machine_code
 from benchmarks.static.gpus import ARCHITECTURES
 from gpunet import kernels
@@ -99,11 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.cores < 1:
         parser.error(f"got --cores {options.cores}, expected at least 1")
     try:
-        text = report(options.precision, options.cores, options.arch, bool(options.write))
-        if options.write:
-            write_between(options.write, "first start", text)
-        else:
-            print(text)
+        given = options.precision, options.cores, options.arch
+        show(lambda markdown: report(*given, markdown), "first start", options.write)
     except (OSError, ValueError, RuntimeError, kernels.BuildError) as error:
         print(f"benchmarks.first_start: {error}", file=sys.stderr)
         return 2

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.predictions import GAP, KERNELS
-from benchmarks.measure.text_table import table, write_between
+from benchmarks.measure.text_table import show, table
 from benchmarks.measure.work import training_step
 from benchmarks.static.dry_run import Launch, launches_of_a_step
 from benchmarks.static.gpu_limits import limit
@@ -117,10 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.batch < 1:
         parser.error(f"got --batch {options.batch}, expected at least 1")
     try:
-        if options.write:
-            write_between(options.write, "launches", report(options.precision, options.batch, markdown=True))
-        else:
-            print(report(options.precision, options.batch))
+        show(lambda markdown: report(options.precision, options.batch, markdown), "launches", options.write)
     except (OSError, ValueError) as error:
         print(f"benchmarks.launches: {error}", file=sys.stderr)
         return 2

@@ -30,6 +30,11 @@ class Mistake(NamedTuple):
     value: Callable[..., Any]  # of the case's arguments
 
 
+def both_sides(padding: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return ((top, bottom), (left, right)) as gpunet.loops takes it, for as many zeros at all four sides."""
+    return (padding, padding), (padding, padding)
+
+
 def wrapped(x: np.ndarray, padding: int, axes: tuple[int, ...]) -> np.ndarray:
     """Return x with its last `padding` places in front of the first, and zeros behind, along each of these axes.
 

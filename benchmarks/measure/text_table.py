@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], markdown: bool = F
         return "\n".join("  ".join(line).rstrip() for line in padded)
     rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     return "\n".join("| " + " | ".join(line) + " |" for line in [padded[0], rule, *padded[1:]])
+
+
+def show(report: Callable[[bool], str], name: str, page: Path | None) -> None:
+    """Print report(False), or write report(True), which is Markdown, into a page by `write_between`.
+
+    name: of the comments in the page; page: None to print.
+    """
+    if page:
+        write_between(page, name, report(True))
+    else:
+        print(report(False))
 
 
 def write_between(page: Path, name: str, text: str) -> None:

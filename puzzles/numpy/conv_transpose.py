@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import NEGATIVE, Case, Mistake, wrapped
+from puzzles.answer import NEGATIVE, Case, Mistake, both_sides, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv_transpose2d_backward", ("dx", "dweight", "dbias")
@@ -40,13 +40,9 @@ So dx gets seen @ weight[p, q] by +=, and dweight[p, q] (F, C) is the sum over n
 """
 
 
-def _pads(padding: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (padding, padding), (padding, padding)
-
-
 def right(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> tuple:
     """Return the three derivatives by loops."""
-    return loops.conv_transpose2d_backward(dy, x, weight, (stride, stride), _pads(padding))
+    return loops.conv_transpose2d_backward(dy, x, weight, (stride, stride), both_sides(padding))
 
 
 def cases() -> list[Case]:
@@ -129,7 +125,7 @@ def layer(solve):
     """Return the layer and the x for the gradient check: k4 s2 p1."""
     rng = np.random.default_rng(2)
     return Asked(
-        lambda x, weight, bias: loops.conv_transpose2d(x, weight, bias, (2, 2), _pads(1), (4, 6)),
+        lambda x, weight, bias: loops.conv_transpose2d(x, weight, bias, (2, 2), both_sides(1), (4, 6)),
         lambda dy, x, weight, bias: solve(dy, x, weight, 2, 1),
         weight=rng.standard_normal((4, 4, 2, 3)),
         bias=rng.standard_normal(2),

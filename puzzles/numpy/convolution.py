@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunet import loops
-from puzzles.answer import EMPTY_SLICE, NEGATIVE, Case, Mistake, wrapped
+from puzzles.answer import EMPTY_SLICE, NEGATIVE, Case, Mistake, both_sides, wrapped
 from puzzles.arrays import Asked
 
 FUNCTION, RESULTS = "conv2d_backward", ("dx", "dweight", "dbias")
@@ -42,13 +42,9 @@ Windows overlap, so nothing but += is right. At the end the padding of dpadded i
 """
 
 
-def _pads(padding: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (padding, padding), (padding, padding)
-
-
 def right(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> tuple:
     """Return the three derivatives by loops."""
-    return loops.conv2d_backward(dy, x, weight, (stride, stride), _pads(padding))
+    return loops.conv2d_backward(dy, x, weight, (stride, stride), both_sides(padding))
 
 
 def cases() -> list[Case]:
@@ -128,7 +124,7 @@ def layer(solve):
     """Return the layer and the x for the gradient check."""
     rng = np.random.default_rng(2)
     return Asked(
-        lambda x, weight, bias: loops.conv2d(x, weight, bias, (2, 2), _pads(1)),
+        lambda x, weight, bias: loops.conv2d(x, weight, bias, (2, 2), both_sides(1)),
         lambda dy, x, weight, bias: solve(dy, x, weight, 2, 1),
         weight=rng.standard_normal((4, 4, 2, 2)),
         bias=rng.standard_normal(2),
