@@ -1,4 +1,7 @@
-"""Batch norm over ranks: R ranks of n rows give what one rank with all R n rows gives, forward and backward."""
+"""Batch norm over ranks: R ranks of n rows give what one rank with all R n rows gives, forward and backward.
+
+Over 300 lines: every test makes the same passes, on ranks and on one, and compares them.
+"""
 
 from __future__ import annotations
 
