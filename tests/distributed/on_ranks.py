@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import traceback
 
@@ -114,7 +113,7 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         group.abort(1)
-    sys.stdout.write(f"rank {group.rank} is done\n")  # at once: those of other ranks come between two writes
+    print(f"rank {group.rank} is done")
     group.finish()
 
 

@@ -6,7 +6,6 @@ alone. Weights, moments, averages and the numbers of the log have to be the same
 
 from __future__ import annotations
 
-import sys
 import traceback
 from typing import Any
 
@@ -125,7 +124,7 @@ def main() -> None:
         for name in CASES:
             before = counting.begun
             compare(name, group)
-            sys.stdout.write(f"rank {group.rank}: {name}: {counting.begun - before} sums\n")
+            print(f"rank {group.rank}: {name}: {counting.begun - before} sums")
     except BaseException:
         traceback.print_exc()
         group.abort(1)
