@@ -191,7 +191,8 @@ def room_for_splits(like: Array, cut: Plan, tiles: int) -> tuple[Array | None, A
     tile, splits = cut
     if splits == 1:
         return None, None
-    parts = empty(like, tiles * splits * tile.rows * tile.columns, dtype="float32")
+    places = -(-splits // 2)  # of two splits, one leaves its sums in memory
+    parts = empty(like, tiles * places * tile.rows * tile.columns, dtype="float32")
     return parts, arrivals(like, tiles * splits, "pairs")
 
 

@@ -7,8 +7,8 @@
 // lists from this text.
 //
 // dx is null where `rounded` takes the result, and the other way round; bias, mask and slope: Result in loop.cuh.
-// parts (tiles, splits, numbers of a tile): room for partial sums. counters (tiles * splits): zeros, and zeros
-// afterwards. Both may be null if splits is 1 (splits.cuh). NORM_PARAMETERS: norm.cuh.
+// parts (tiles, ceil(splits / 2), numbers of a tile): room for partial sums. counters (tiles * splits): zeros, and
+// zeros afterwards. Both may be null if splits is 1 (splits.cuh). NORM_PARAMETERS: norm.cuh.
 #include "shapes.cuh"
 
 template <class Shape>

@@ -4,8 +4,8 @@
 // say, and STAGES stages of both factors in shared memory. There is a kernel for each shape of tile; the repetition is
 // needed, because the loader reads the parameter lists from this text.
 //
-// parts (tiles, splits, numbers of a tile): room for partial sums. counters (tiles * splits): zeros, and zeros
-// afterwards. Both may be null if splits is 1 (splits.cuh).
+// parts (tiles, ceil(splits / 2), numbers of a tile): room for partial sums. counters (tiles * splits): zeros, and
+// zeros afterwards. Both may be null if splits is 1 (splits.cuh).
 #include "shapes.cuh"
 
 template <class Shape>

@@ -19,9 +19,9 @@
 //
 // Read squares.cuh first: what lies in a square. device/hopper.cuh has the instructions.
 //
-// Result: as in conv2d_mma/loop.cuh. parts (tiles, splits, numbers of a tile) and counters (tiles * splits) add up
-// splits as in conv2d_mma/splits.cuh; both may be null if splits is 1. a: the im2col map of the left factor, b: the
-// tiled map of the right one (gpunet/backend/tensor_maps.py).
+// Result: as in conv2d_mma/loop.cuh. parts (tiles, ceil(splits / 2), numbers of a tile) and counters (tiles * splits)
+// add up splits as in conv2d_mma/splits.cuh; both may be null if splits is 1. a: the im2col map of the left factor, b:
+// the tiled map of the right one (gpunet/backend/tensor_maps.py).
 #include "device/factor.cuh"
 #define UNROLL_ALL _Pragma("unroll")
 #include "conv2d_mma/splits.cuh"
