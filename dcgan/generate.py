@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dcgan import cli, generate_options, latent_walks, launch, picture_files, sampling, shares, together, trained
+from dcgan import cli, generate_options, latent_walks, launch, picture_files, sampling, together, trained
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.generate_options import View
 from dcgan.picture_files import PictureFiles
+from dcgan.sampling_ranks import put_together, share
 from dcgan.trained import Trained
 from gpunet import distributed
 from gpunet.layers import Sequential
@@ -189,11 +190,11 @@ def write_pictures(files: PictureFiles, view: View, by: Trained, label: int | No
     Each rank draws its share, and writes its own files.
     """
     count, ranks = len(view.seeds) if view.seeds else view.count, distributed.ranks()
-    mine = shares.share(count, ranks)
+    mine = share(count, ranks)
     bar = tqdm(asked_for(view, by, label, mine), total=len(mine), unit="picture", disable=True if ranks.rank else None)
     if files.out.suffix.lower() == ".png" and count > 1:
         rows = together.everywhere(lambda: np.stack(list(bar)) if mine else None)
-        sheet = shares.together(rows, count, ranks)
+        sheet = put_together(rows, count, ranks)
         together.on_first(lambda: files.png("", sheet, index=1 if view.seeds else f"1-{count}"))
     else:
         together.everywhere(write_files, files, view, by, label, mine, bar)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan import generate, shares, together, trained
+from dcgan import generate, together, trained
 from dcgan.config import Config
 from dcgan.data import Source, open_source
 from dcgan.errors import UserError
@@ -21,6 +21,7 @@ from dcgan.measuring.kernel_distance import kernel_distance
 from dcgan.measuring.neighbours import NEAREST_OF_COVERAGE, neighbours
 from dcgan.options import Size, size_text
 from dcgan.sampling import BATCH, balanced_labels
+from dcgan.sampling_ranks import put_together, share
 from dcgan.trained import Trained
 from gpunet import backend, distributed
 from gpunet.layers import Sequential
@@ -70,7 +71,7 @@ def measure(
     source, taken = together.everywhere(_real, by.config, data, half, count)
     say(f"real pictures: {source.description}")
     found = together.by_turns(chosen, features, by, source, (feature_size, feature_range), say)
-    mine, own = (shares.share(number, distributed.ranks()) for number in (len(taken), count))
+    mine, own = (share(number, distributed.ranks()) for number in (len(taken), count))
     real = _features(found, real_batches(source, taken[mine.start : mine.stop], by.config), len(taken))
     reference, each = Reference(real), []
     for seed in range(seeds):
@@ -100,7 +101,7 @@ def _features(found: Features, batches: Iterator[Labelled], count: int) -> np.nd
         first = next(batches, None)
         return None if first is None else found.of(itertools.chain([first], batches))
 
-    return shares.together(together.everywhere(own), count, distributed.ranks())
+    return put_together(together.everywhere(own), count, distributed.ranks())
 
 
 def chosen(name: str, by: Trained, source: Source, reads: tuple, say: Say) -> Features:

@@ -29,8 +29,8 @@ __device__ int first_place(int first, const Pass& pass) {
 
 // Read rows 16 i to 16 i + 15 of the warp (or columns, for operand b) into the four registers of a fragment, with the
 // k's of product number `step` of the tile. `first`: from first_place. Where lines are rows, the next product's k's lie
-// two chunks further along the line (first ^ 2 CHUNK), and 16 rows further on are 16 lines. Where lines are k's, it is
-// the other way round.
+// two chunks further along the line (first xor 2 CHUNK), and 16 rows further on are 16 lines. Where lines are k's, it
+// is the other way round.
 template <class Tile, bool A>
 __device__ void read_16(unsigned (&r)[4], SharedAddress tile, int first, int i, int step) {
     if constexpr (Tile::ALONG_K && A) load_matrices(r, tile + first + step * 2 * Tile::PLANE);

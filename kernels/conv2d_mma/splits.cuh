@@ -19,9 +19,9 @@ struct WholeBlock {
 // Add up the sums of all splits; true in the block that holds the total. The first THREADS threads of the block call
 // this; `together` is their barrier.
 //
-// parts (tiles, ceil(splits / 2), COUNT, THREADS): a place for each of the first pairs. Splits 0 and 1 have place 0. The
-// earlier of them leaves its sums there. Once the later one has read them, the place is free: if it is the earlier one
-// of the next pair, it leaves its own sums there.
+// parts (tiles, ceil(splits / 2), COUNT, THREADS): a place for each of the first pairs. Splits 0 and 1 have place 0.
+// The earlier of them leaves its sums there. Once the later one has read them, the place is free: if it is the earlier
+// one of the next pair, it leaves its own sums there.
 //
 // counters (tiles * splits): zeros, and zeros afterwards. A pair has the number of the first split of its right half:
 // 0 + 1 is pair 1, (0 + 1) + (2 + 3) is pair 2. Its counter grows by 1 for each of its two blocks, and by 2 when the

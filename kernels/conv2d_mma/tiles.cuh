@@ -11,8 +11,8 @@
 // chunk's number with a number that depends on the line puts these chunks into different banks:
 //
 //   AlongK: 2 lines fill the banks                             AlongRows: a line fills them once or more
-//     line 0 | c0 c1 c2 c3   line 1 | c0 c1 c2 c3                32 bits   chunk c of line k lies at c ^ 2 (k & 3)
-//     line 2 | c1 c0 c3 c2   line 3 | c1 c0 c3 c2                16 bits   at c ^ s, and s repeats every 8 lines:
+//     line 0 | c0 c1 c2 c3   line 1 | c0 c1 c2 c3                32 bits   chunk c of line k lies at c xor 2 (k & 3)
+//     line 2 | c1 c0 c3 c2   line 3 | c1 c0 c3 c2                16 bits   at c xor s, and s repeats every 8 lines:
 //     line 4 | c2 c3 c0 c1   line 5 | c2 c3 c0 c1                  line k | 0 1 2 3 4 5 6 7
 //     line 6 | c3 c2 c1 c0   line 7 | c3 c2 c1 c0                  s      | 0 4 1 5 2 6 3 7
 //
@@ -27,7 +27,7 @@
 // the 4 chunks of 2 lines at once: planes begin 2 lines apart, modulo 8, so that these lie in different banks, too.
 //
 // The xor repeats every 8 lines. So a place 8 lines further on is a constant number of bytes further on, and a place 1,
-// 2 or 4 chunks to the right is `place ^ that many chunks`. Threads work out one place, before the loop.
+// 2 or 4 chunks to the right is place xor that many chunks. Threads work out one place, before the loop.
 //
 // Neighbouring threads copy neighbouring chunks. Thread t copies chunk t % CHUNKS of line t / CHUNKS, and of EACH - 1
 // more lines, STEP apart. With PER_LINE = 2 it copies a second chunk of each of these lines, CHUNKS to the right of the

@@ -16,11 +16,12 @@ constexpr int SIDE = 64, SQUARE = SIDE * SIDE * 2;  // numbers; bytes
 constexpr int ROWS = 4 * SIDE;                      // of a tile
 constexpr int DEPTH = 16;                           // k's of a product
 
-// The TMA writes lines one after another, but exchanges the 16-byte chunks of a line: chunk c of line l lies at c ^ l %
-// 8, so that 8 lines' chunks c lie in different banks. wgmma does the same when it reads. It is told the address of the
-// first number and two distances: from 8 lines to the next 8, 1024 bytes, and, where a square is turned, from square to
-// square; else 1. Bits 0-13, 16-29 and 32-45 of a description: address, the second distance, the first, each in units
-// of 16 bytes. Bits 62-63: 1, chunks are exchanged within 128 bytes. (PTX ISA, "Matrix Descriptor Format")
+// The TMA writes lines one after another, but exchanges the 16-byte chunks of a line: chunk c of line l lies at
+// c xor (l % 8), so that 8 lines' chunks c lie in different banks. wgmma does the same when it reads. It is told the
+// address of the first number and two distances: from 8 lines to the next 8, 1024 bytes, and, where a square is turned,
+// from square to square; else 1. Bits 0-13, 16-29 and 32-45 of a description: address, the second distance, the first,
+// each in units of 16 bytes. Bits 62-63: 1, chunks are exchanged within 128 bytes. (PTX ISA, "Matrix Descriptor
+// Format")
 template <bool TURNED>
 __device__ unsigned long long description(unsigned address) {
     const unsigned long long next_lines = 1024 >> 4, next_square = TURNED ? SQUARE >> 4 : 1;

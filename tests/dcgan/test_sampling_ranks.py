@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import measure, shares
+from dcgan import measure, sampling_ranks
 from dcgan.data.storage.cache import cache_folder
 from dcgan.sampling import BATCH
 from gpunet.distributed import ALONE, Ranks
@@ -29,7 +29,7 @@ class One(Ranks):
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1, 10 * BATCH - 1])
 def test_every_picture_has_one_rank_and_shares_begin_with_a_batch(count, size):
-    parts = [shares.share(count, One(rank, size)) for rank in range(size)]
+    parts = [sampling_ranks.share(count, One(rank, size)) for rank in range(size)]
     assert [i for part in parts for i in part] == list(range(count))
     assert all(part.start % BATCH == 0 or not part for part in parts)
     batches = [-(-len(part) // BATCH) for part in parts]
@@ -37,13 +37,13 @@ def test_every_picture_has_one_rank_and_shares_begin_with_a_batch(count, size):
 
 
 def test_the_example_of_the_page():
-    parts = [shares.share(1000, One(rank, 3)) for rank in range(3)]
+    parts = [sampling_ranks.share(1000, One(rank, 3)) for rank in range(3)]
     assert parts == [range(0, 384), range(384, 768), range(768, 1000)]
 
 
 def test_alone_rows_are_what_they_were():
     rows = np.ones((3, 2))
-    assert shares.together(rows, 3, ALONE) is rows
+    assert sampling_ranks.put_together(rows, 3, ALONE) is rows
 
 
 @pytest.fixture(scope="module")

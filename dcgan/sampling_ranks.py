@@ -19,7 +19,7 @@ def share(count: int, ranks: Ranks) -> range:
     return range(min(begin, count), min(end, count))
 
 
-def together(rows: np.ndarray | None, count: int, ranks: Ranks) -> np.ndarray:
+def put_together(rows: np.ndarray | None, count: int, ranks: Ranks) -> np.ndarray:
     """Return the rows (count, ...) of all ranks at every rank; rows: those of this rank's share, None: it has none.
 
     Each rank puts its rows among zeros, and the sum over ranks is all of them: x + 0 = x exactly.
