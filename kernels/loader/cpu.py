@@ -152,6 +152,9 @@ def _compile(file: str, text: str, line: list[str], library: Path) -> None:
 
 def open_library(path: Path) -> ctypes.CDLL:
     """Load a shared library. Raises BuildError, where the file system forbids to run programs from it, for one."""
+    # An OpenMP thread without work waits in a busy loop. Keep that short: on a busy machine it would hold the core that
+    # the others need. OpenMP reads this variable once, when the first library is loaded, whichever that is.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
@@ -168,8 +171,6 @@ class CpuModule:
         self.stem, self.dtype = stem, dtype
         text = source.read(source.path_of(stem))
         self.entries = {entry.name: entry for entry in entries(text, np.dtype(dtype))}
-        # An OpenMP thread without work waits in a busy loop. Keep that short: others need the core.
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         self.compiled = open_library(library or build(stem, dtype))
         self._calls: dict[str, Any] = {}
         for entry in self.entries.values():

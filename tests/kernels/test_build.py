@@ -208,6 +208,17 @@ def test_thread_count_respects_omp_affinity_and_quota(omp, quota, cores, monkeyp
     assert machine.threads.__wrapped__() == cores
 
 
+@pytest.mark.parametrize("first", ["backend.leaky_relu(x, 0.2)", "backend.matmul(x, x)"])
+def test_threads_without_work_do_not_wait_in_a_busy_loop_for_long(first):
+    """Whatever is called first, and loads the first library: a file of kernels, or one of functions (products.cpp)."""
+    script = f"import numpy; from gpunet import backend; x = numpy.ones((64, 64), 'float32'); {first}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT,
+                          env=os.environ | {"OMP_DISPLAY_ENV": "VERBOSE", "PYTHONPATH": str(ROOT)})  # fmt: skip
+    if "GOMP" not in done.stderr:
+        pytest.skip("the compiler's OpenMP is another one than GCC's")
+    assert "GOMP_SPINCOUNT = '1000'" in done.stderr
+
+
 def test_which_kernels_need_the_exact_path():
     text = """
     #define WAIT __syncthreads()
