@@ -1,8 +1,9 @@
 """Time what options of a training cost per step, against a step without them.
 
     python -m benchmarks.options                                      every row of the table below
-    python -m benchmarks.options --only r1 wgan-gp --markdown         the rows whose options hold one of these words
+    python -m benchmarks.options --only r1 wgan-gp                    the rows whose options hold one of these words
     python -m benchmarks.options --processor                          by the time of the processor, where others use it
+    python -m benchmarks.options --processor --write docs/training.md  the table of that page
 
 Every side is a training of its own on the built-in faces, dcgan64 at width 24 with batches of 32 on the CPU. The sides
 take turns in one process. A turn is sixteen steps, so that an option that works at every sixteenth step is in it once.
@@ -16,6 +17,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import text_table
@@ -126,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=24, metavar="N", help="filters next to the pictures (24)")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pictures per step (32)")
     parser.add_argument("--processor", action="store_true", help="measure the time of all cores, not the clock's")
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the table into this page")
     options = parser.parse_args(arguments)
     quick.cap(options, rounds=1, width=4, batch_size=4)
     rows = [row for row in ROWS if not options.only or any(word in row for word in options.only)]
@@ -136,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     timed = measure(configs, options.rounds, time.process_time if options.processor else time.perf_counter)
     usual = timed[DEFAULT].median
     lines = [(name, t.median, f"{t.least:.0f}-{t.most:.0f}", f"{t.median / usual:.2f}") for name, t in timed.items()]
-    print(text_table.table(("options", "ms per step", "spread", "ratio"), lines, options.markdown))
+    head = "options", "ms per step", "spread", "ratio"
+    text_table.show(lambda markdown: text_table.table(head, lines, markdown), "options", options.write)
     return 0
 
 
