@@ -19,6 +19,7 @@ from benchmarks.gpu import findings, predictions
 from benchmarks.gpu.environment import nvidia_smi
 from benchmarks.gpu.tables import report
 from gpunet.backend import use_precision
+from gpunet.kernels.loader.machine import why_no_gpu
 
 ROOT = Path(__file__).parents[2]
 MINUTES = 9.0
@@ -93,7 +94,7 @@ def require_gpu() -> None:
         cupy.cuda.runtime.getDevice()
         cupy.cuda.Device().compute_capability  # noqa: B018  # raises where there is none
     except Exception as error:
-        raise RuntimeError(f"no GPU that CuPy can use: {error}") from error
+        raise RuntimeError(f"no GPU that CuPy can use: {why_no_gpu(error)}") from error
 
 
 def run_here(options: argparse.Namespace) -> int:
