@@ -66,7 +66,6 @@ def prepare(options: argparse.Namespace) -> None:
     import torch
 
     require_device(options)
-
     torch.set_num_threads(kernels.threads())
     if options.precision:
         backend.use_precision(options.precision)
