@@ -175,13 +175,16 @@ def _static_report(name: str, arch: str, blocks: list[Blocks], markdown: bool) -
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ladder", description=__doc__.partition("\n")[0])
-    parser.add_argument("ladder", nargs="*", choices=[[], *STEPS], help="ladders to measure (default: both)")
+    help = f"ladders to measure: {', '.join(STEPS)} (default: both)"
+    parser.add_argument("ladder", nargs="*", metavar="LADDER", help=help)
     help = f"GPU architecture: {', '.join(ARCHITECTURES)} (sm_80)"
     parser.add_argument("--arch", default="sm_80", choices=list(ARCHITECTURES), metavar="NAME", help=help)
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the tables into this page")
     options = parser.parse_args(arguments)
     try:
+        if unknown := [name for name in options.ladder if name not in STEPS]:
+            raise ValueError(f"got ladder {unknown[0]!r}, expected {' or '.join(STEPS)}")
         for name in options.ladder or STEPS:
             text = report(name, options.arch, options.markdown or options.write is not None)
             if options.write:

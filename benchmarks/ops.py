@@ -18,7 +18,7 @@ import argparse
 import contextlib
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,10 @@ import numpy as np
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
 from benchmarks.measure.replays import ours_replayed, torch_replayed
-from benchmarks.measure.settings import add_options, prepare, without_torch
+from benchmarks.measure.settings import add_options, at_least, prepare, without_torch
 from benchmarks.measure.timing import alternate, on_cpu
-from dcgan import quick
+from dcgan import cli, quick
+from dcgan.errors import UserError
 from gpunet import backend
 from gpunet.backend.graph import computing_stream, working_on
 
@@ -41,6 +42,7 @@ except ImportError as error:
 
 # Relative root mean square errors.
 TOLERANCES = {"fp32": 1e-5, "tf32x3": 1e-5, "tf32": 3e-3, "fp16": 3e-3, "bf16": 2e-2}
+LIKE = "conv-k4, weight-grad, batchnorm or adam"  # parts of names of operations
 COPIES = 20  # of an operation in a graph
 
 
@@ -96,26 +98,42 @@ def _error(found: list[np.ndarray], exact: list[np.ndarray]) -> float:
     return float(np.max([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs]))
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ops", description=__doc__.partition("\n")[0])
-    parser.add_argument("--width", type=int, default=64, help="filters of the networks' first layer (default 64)")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures per batch (default 64)")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="parts of names of operations (all)")
-    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds of one run per side (default 15)")
+    parser = cli.Parser(prog="python -m benchmarks.ops", description=(__doc__ or "").partition("\n")[0])
+    add, number = parser.add_argument, at_least(1)
+    add("--width", type=number, default=64, metavar="N", help="filters of the networks' first layer (default 64)")
+    add("--batch-size", type=number, default=64, metavar="N", help="pictures per batch (default 64)")
+    add("--only", nargs="+", default=[], metavar="TEXT", help="parts of names of operations (default: all operations)")
+    add("--repeats", type=number, default=15, metavar="N", help="rounds of one run per side (default 15)")
     add_options(parser)
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def every_case(make: Maker, batch: int, width: int) -> Iterator[Case]:
+    """Yield all operations, each with its arrays."""
+    return itertools.chain(*(cases(make, batch, width) for cases in (convolutions, batch_norms, others)))
+
+
+def require_names(parts: list[str], width: int) -> None:
+    """Raise UserError for a text that no operation has in its name. The batch is in no name, so one picture will do."""
+    names = [case.name for case in every_case(Maker("cpu"), 1, width)] if parts else []
+    for text in parts:
+        if not any(text in name for name in names):
+            raise UserError(f"--only: no operation has {text!r} in its name, expected a part such as {LIKE}")
+
+
+@cli.guarded
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 1 where a row was not verified."""
     options = parse(arguments)
     quick.cap(options, width=4, batch_size=2, repeats=1)
+    require_names(options.only, options.width)
     prepare(options)
     make, sizes = Maker(options.device), (options.batch_size, options.width)
     found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}
-    for case in itertools.chain(*(cases(make, *sizes) for cases in (convolutions, batch_norms, others))):
-        if any(text in case.name for text in options.only):
+    for case in every_case(make, *sizes):
+        if not options.only or any(text in case.name for text in options.only):
             found["rows"].append(report.say(row(case, options.device, options.repeats)))
             report.keep("ops", found, options)
     return report.finish("ops", found, options)

@@ -19,16 +19,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import processes
 from benchmarks.measure import report
 from benchmarks.measure.machine import machine, versions
-from benchmarks.measure.settings import add_options, prepare, without_torch
+from benchmarks.measure.settings import add_options, at_least, prepare, without_torch
 from benchmarks.measure.timing import Timed, alternate, timers, within
 from benchmarks.measure.workloads import ALL, DEFAULT, Ours, Workload
 from benchmarks.rivals.names import ON_CUDA, RIVALS, Rival
-from dcgan import quick
+from dcgan import cli, quick
+from dcgan.errors import UserError
 from gpunet import backend
 
 try:
@@ -92,19 +94,20 @@ class Race:
             return alternate(sides, rounds)
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
+    parser = cli.Parser(prog="python -m benchmarks.step", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    add("--workloads", nargs="+", metavar="NAME", help=f"workloads, as PRESET-nfWIDTH-bBATCH (default: {DEFAULT})")
+    text = f"workloads, as PRESET-nfWIDTH-bBATCH (default: {' '.join(DEFAULT)})"
+    add("--workloads", nargs="+", metavar="NAME", help=text)
     add("--all", action="store_true", help="measure dcgan64 at every width and batch size, and every preset")
-    names, on_cuda = ([rival.name for rival in rivals] for rivals in (RIVALS, ON_CUDA))
-    text = f"ways to run PyTorch, or jax (default: {names}, and jax; on cuda {on_cuda})"
+    names, on_cuda = (" ".join(rival.name for rival in rivals) for rivals in (RIVALS, ON_CUDA))
+    text = f"ways to run PyTorch, or jax (default: {names} and, where it is installed, jax; on cuda: {on_cuda})"
     add("--rivals", nargs="+", metavar="NAME", help=text)
-    add("--repeats", type=int, default=7, metavar="N", help="rounds of one run per side (default 7)")
+    add("--repeats", type=at_least(1), default=7, metavar="N", help="rounds of one run per side (default 7)")
     add("--start-up", action="store_true", help="also time new processes to the end of their first step")
     add("--memory", action="store_true", help="also measure the peak memory of processes that train")
-    add("--generate", type=int, default=0, metavar="N", help="also time the drawing of N pictures")
+    add("--generate", type=at_least(0), default=0, metavar="N", help="also time the drawing of N pictures")
     add_options(parser)
     options = parser.parse_args(arguments)
     options.workloads = options.workloads or (ALL if options.all else DEFAULT)
@@ -112,11 +115,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def require_cpu(options: argparse.Namespace) -> None:
-    """Raise ValueError where a GPU's run asks for what is measured on the CPU alone."""
+    """Raise UserError where a GPU's run asks for what is measured on the CPU alone."""
     asked = {"--start-up": options.start_up, "--memory": options.memory, "--generate": options.generate}
     if options.device == "cuda" and any(asked.values()):
         names = " and ".join(name for name, value in asked.items() if value)
-        raise ValueError(f"got {names} with --device cuda, expected --device cpu: they measure the CPU's processes")
+        raise UserError(f"got {names} with --device cuda, expected --device cpu: they measure the CPU's processes")
 
 
 def row_of(workload: Workload, rivals: tuple[Rival | Jax, ...], options: argparse.Namespace) -> dict[str, Any]:
@@ -129,8 +132,9 @@ def row_of(workload: Workload, rivals: tuple[Rival | Jax, ...], options: argpars
         return report.failed(workload.name, error)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return its exit status: 1 where a row was not verified, 2 for a wrong name."""
+@cli.guarded
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status: 1 where a row was not verified."""
     options = parse(arguments)
     quick.cap(options, repeats=1, generate=8, start_up=False, memory=False)
     if quick.notice():
@@ -138,11 +142,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         workloads = [Workload.named(name) for name in options.workloads]
         rivals = chosen(options.rivals, options.device, options.precision)
-        require_cpu(options)
-        prepare(options)
-    except (ValueError, RuntimeError) as error:
-        print(f"benchmarks.step: {error}", file=sys.stderr)
-        return 2
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    require_cpu(options)
+    prepare(options)
     found: dict[str, Any] = {"machine": machine(options.device), "versions": versions(), "rows": []}
     for workload in workloads:
         found["rows"].append(report.say(row_of(workload, rivals, options)))

@@ -15,12 +15,8 @@ from dcgan.errors import UserError
 from dcgan.streams import one_line, shortened
 from gpunet import backend, distributed, kernels
 from gpunet.backend import choices, hopper
+from gpunet.kernels.loader.machine import why_no_gpu
 from gpunet.layers import Conv2d, ConvTranspose2d, Layer
-
-NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
-    "cudaErrorInsufficientDriver": "no NVIDIA driver found, or one too old for CuPy (nvidia-smi shows it)",
-    "cudaErrorNoDevice": "no NVIDIA GPU found",
-}
 
 
 def choose_device(config: Config, build: bool = True) -> str:
@@ -54,9 +50,9 @@ def _device(config: Config) -> str:
         backend.to_device(np.zeros(1, "float32"), "cuda")
     except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
         if config.device == "cuda":
-            raise UserError(f"--device cuda: {_in_words(error)}") from error
+            raise UserError(f"--device cuda: {one_line(why_no_gpu(error))}") from error
         if importlib.util.find_spec("cupy"):  # whoever installed CuPy expects the GPU
-            print(f"--device auto takes the CPU: {_in_words(error)}", flush=True)
+            print(f"--device auto takes the CPU: {one_line(why_no_gpu(error))}", flush=True)
         return "cpu"
     return "cuda"
 
@@ -68,12 +64,6 @@ def _take_gpu_of_rank() -> None:
         import cupy
 
         cupy.cuda.Device(group.local_rank % cupy.cuda.runtime.getDeviceCount()).use()
-
-
-def _in_words(error: Exception) -> str:
-    """Return why there is no GPU: in plain words where CUDA's own text is a riddle, else as CuPy says it."""
-    text = one_line(str(error))
-    return next((words for name, words in NO_GPU.items() if name in text), text)
 
 
 def _build_kernels(asked: bool) -> None:
@@ -89,7 +79,7 @@ def _build_kernels(asked: bool) -> None:
             kernels.build(missing, watch=bar)
         kernels.load("adam")  # a cache folder may forbid to run what lies there
     except kernels.BuildError as error:
-        reason = _in_short(str(error)) if kernels.compiler_available() else "no C++ compiler found"
+        reason = _in_short(error) if kernels.compiler_available() else "no C++ compiler found"
         if asked:
             raise UserError(f"--implementation kernels: {reason}") from error
         print(f"{reason}: running the NumPy reference instead of the kernels", file=sys.stderr)
@@ -109,14 +99,11 @@ def _build_for_gpu(config: Config) -> None:
             bar = partial(tqdm, total=len(missing), unit="file", disable=None)
             kernels.build(missing, watch=bar, device="cuda")
     except kernels.BuildError as error:
-        raise UserError(f"--device cuda: {_in_short(str(error))}") from error
+        raise UserError(f"--device cuda: {_in_short(error)}") from error
 
 
-def _in_short(text: str) -> str:
-    """Return the first line of a compiler's message, and the first that speaks of an error."""
-    first, *others = text.splitlines()
-    error = next((line for line in others if "error" in line), others[0]) if others else ""
-    return shortened(one_line(f"{first} {error}"), 300)
+def _in_short(error: kernels.BuildError) -> str:
+    return shortened(one_line(error.short), 300)
 
 
 def _use_precision(name: str, device: str) -> None:

@@ -120,8 +120,6 @@ def build(
         pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C no further file is compiled
 
 
-
-
 def _without_ladders() -> list[str]:
     return [stem for stem in stems() if not stem.startswith("ladder/")]
 

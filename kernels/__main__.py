@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from gpunet import kernels
 from gpunet.kernels.loader.cpu import C_REAL
-from gpunet.kernels.loader.machine import cache_folder
+from gpunet.kernels.loader.machine import cache_folder, why_no_gpu
 
 PRECISIONS = ("fp32", "tf32x3", "tf32", "bf16", "fp16")
 
@@ -50,14 +50,23 @@ def on_cuda(options: argparse.Namespace, bar: partial, dtypes: Sequence[str]) ->
     try:
         import cupy
 
-        hopper = options.all and cupy.cuda.Device().compute_capability == "90"  # raises where there is no GPU
-        files = kernels.of_training_on_cuda(options.precision or PRECISIONS, winograd=options.all, hopper=hopper)
+        capability = cupy.cuda.Device().compute_capability  # raises where there is no GPU
+    except Exception as error:  # CuPy missing, no driver, no GPU: each raises a class of its own
+        return refused(why_no_gpu(error))
+    hopper = options.all and capability == "90"
+    files = kernels.of_training_on_cuda(options.precision or PRECISIONS, winograd=options.all, hopper=hopper)
+    try:
         kernels.build(files, dtypes, partial(bar, total=len(files) * len(dtypes)), "cuda")
-    except Exception as error:  # CuPy missing, no driver, no GPU, no compiler: each raises a class of its own
-        print(f"python -m gpunet.kernels --device cuda: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except kernels.BuildError as error:
+        return refused(error.short)
     print(f"{len(files)} kernel files are ready for this GPU")
     return 0
+
+
+def refused(reason: str) -> int:
+    """Say why nothing can be built for a GPU; return the exit status."""
+    print(f"python -m gpunet.kernels --device cuda: {reason}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

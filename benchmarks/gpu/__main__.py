@@ -1,4 +1,4 @@
-"""Build, check and time everything on a GPU, in at most nine minutes: python -m benchmarks.gpu [options]"""
+"""Build, check and time everything on a GPU, in at most nine minutes or --minutes: python -m benchmarks.gpu"""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from benchmarks.gpu import findings, predictions
 from benchmarks.gpu.environment import nvidia_smi
 from benchmarks.gpu.tables import report
 from gpunet.backend import use_precision
+from gpunet.kernels.loader.machine import why_no_gpu
 
 ROOT = Path(__file__).parents[2]
 MINUTES = 9.0
+MOST = 1440.0  # minutes: a day
 LAST = 15.0  # seconds of the whole that are left to write the summary
 RESULTS = "gpu.json"
 
@@ -57,7 +59,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.partition(":")[0])
     add = parser.add_argument
     add("--only", nargs="+", choices=list(SECTIONS), metavar="SECTION", help=f"sections to run: {', '.join(SECTIONS)}")
-    add("--minutes", type=float, default=MINUTES, metavar="N", help="time for everything (default 9)")
+    help = f"time for everything, of which each section has its share (default {MINUTES:g}, at most {MOST:g})"
+    add("--minutes", type=float, default=MINUTES, metavar="N", help=help)
     add("--scale", type=float, default=1.0, metavar="X", help="part of the full sizes, for a quick try (default 1)")
     add("--no-torch", action="store_true", help="leave PyTorch out")
     add("--out", type=Path, default=Path("gpu"), metavar="FOLDER", help="folder for gpu.json and logs (default gpu)")
@@ -71,11 +74,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         if options.report:
-            print(report(findings.read(options.report)))
+            print(tables_of(options.report))
             return 0
-        if not (options.minutes > 0 and 0 < options.scale <= 4):
-            raise ValueError(f"got --minutes {options.minutes} --scale {options.scale}, expected N > 0 and 0 < X <= 4")
-        options.out.mkdir(parents=True, exist_ok=True)
+        if not (0 < options.minutes <= MOST and 0 < options.scale <= 4):
+            got = f"got --minutes {options.minutes} --scale {options.scale}"
+            raise ValueError(f"{got}, expected 0 < N <= {MOST:g} and 0 < X <= 4")
+        make_folder(options.out)
         require_gpu()
     except (OSError, ValueError, RuntimeError) as error:
         print(f"benchmarks.gpu: {' '.join(str(error).split())}", file=sys.stderr)
@@ -83,6 +87,24 @@ def main(arguments: list[str] | None = None) -> int:
     if options.section:
         return run_here(options)
     return run_all(options)
+
+
+def tables_of(path: Path) -> str:
+    """Return the tables of a file of results. Raises ValueError where parts of it are missing or of another kind."""
+    found = findings.read(path)
+    try:
+        return report(found)
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise ValueError(f"--report: {path} is damaged, a table cannot be made of it ({error!r})") from error
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of --out. Raises ValueError where that cannot be done."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if out.is_file() else error.strerror
+        raise ValueError(f"--out: got {out}, expected a folder that is there or can be made: {reason}") from error
 
 
 def require_gpu() -> None:
@@ -93,7 +115,7 @@ def require_gpu() -> None:
         cupy.cuda.runtime.getDevice()
         cupy.cuda.Device().compute_capability  # noqa: B018  # raises where there is none
     except Exception as error:
-        raise RuntimeError(f"no GPU that CuPy can use: {error}") from error
+        raise RuntimeError(f"no GPU that CuPy can use: {why_no_gpu(error)}") from error
 
 
 def run_here(options: argparse.Namespace) -> int:

@@ -16,10 +16,22 @@ def write(path: Path, content: Any) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """Return the content of a results file. Raises ValueError where it is none, OSError where it cannot be read."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, dict) or not {"command", "predictions", "sections"} <= set(found):
-        raise ValueError(f"got {path}, expected a file that benchmarks.gpu wrote: gpu.json")
+    wanted = f"--report: got {path}, expected a file that benchmarks.gpu wrote: gpu.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # no text, no JSON, or lists within lists without end
+        raise ValueError(f"{wanted} ({error})") from error
+    if not _has(found, {"command": str, "scale": float | int, "predictions": dict, "sections": dict}):
+        raise ValueError(wanted)
+    for name, section in found["sections"].items():
+        if not _has(section, {"status": str, "seconds": float | int, "results": dict}):
+            raise ValueError(f"{wanted} (section {name} is not whole)")
     return found
+
+
+def _has(found: Any, kinds: dict[str, Any]) -> bool:
+    """Return whether a value is a dictionary with these keys, and under each a value of this kind."""
+    return isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in kinds.items())
 
 
 class Section:

@@ -21,7 +21,8 @@ from gpunet.backend import PRECISIONS
 SHARES = {"fp32 products": 0.6, "tensor core products": 0.35, "memory": 0.7}
 GAP = 1.2e-6  # seconds between two kernels of a graph
 LAUNCHES = {"fp32": 92, "tf32x3": 69, "tf32": 61, "bf16": 61, "fp16": 65}  # of a step of dcgan64, ema 0.999
-# ms: lower bounds by the second model, from the counts of the kernels of these launches.
+# ms: lower bounds by the second model. They were worked out by hand on 2026-11-28, from the counted instructions and
+# bytes of each launch of the step; no command here makes them, so a change of the kernels does not change them.
 KERNELS = {("H100 SXM", "tf32", 64): 1.039, ("H100 SXM", "bf16", 64): 0.682}
 BATCHES = (64, 128)
 

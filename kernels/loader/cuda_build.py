@@ -21,6 +21,8 @@ from typing import Any
 from gpunet.kernels.loader import source
 from gpunet.kernels.loader.machine import BuildError, cache_folder, threads
 
+# The program of a process that compiles. `python -m` would run this module a second time, beside the imported one.
+PROGRAM = "import sys; from gpunet.kernels.loader import cuda_build; cuda_build.main(*sys.argv[1:])"
 ROOT = Path(__file__).resolve().parents[2]  # a process that compiles finds our packages there
 # To compile: these files come first, so that none is left over.
 LONGEST = ("conv2d/", "conv2d_mma/input_grad", "conv2d_mma/forward", "conv2d_mma/", "winograd/", "cells/", "factors/")
@@ -84,7 +86,7 @@ def compiled(stem: str, dtype: str, part: str = "") -> Row:
 
 def _in_a_process(unit: Unit) -> Row:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "gpunet.kernels.loader.cuda_build", *unit]
+    command = [sys.executable, "-c", PROGRAM, *unit]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
     if done.returncode:
         raise BuildError(f"{unit[0]}.cu does not compile for this GPU:\n{done.stderr.strip()}")
@@ -107,5 +109,6 @@ def _cupy_cache() -> Path:
     return Path(os.environ.get("CUPY_CACHE_DIR") or "~/.cupy/kernel_cache").expanduser()
 
 
-if __name__ == "__main__":
-    print(json.dumps(compiled(*sys.argv[1:])))
+def main(stem: str, dtype: str, part: str) -> None:
+    """Compile a unit and print its row: what a process of `build` does."""
+    print(json.dumps(compiled(stem, dtype, part)))

@@ -17,6 +17,10 @@ from typing import IO
 
 CGROUP = Path("/sys/fs/cgroup")
 MOST_THREADS = 128
+NO_GPU = {  # CUDA's names of errors: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
+    "cudaErrorInsufficientDriver": "no NVIDIA driver found, or one too old for CuPy (nvidia-smi shows it)",
+    "cudaErrorNoDevice": "no NVIDIA GPU found",
+}
 
 
 @functools.cache
@@ -76,8 +80,21 @@ def _quota() -> float:
     return int(quota) / int(period) if quota.isdigit() and int(period) else math.inf
 
 
+def why_no_gpu(error: Exception) -> str:
+    """Return why there is no GPU, on a line: in plain words where CUDA's own text is a riddle, else as CuPy says it."""
+    text = " ".join(str(error).split())
+    return next((words for name, words in NO_GPU.items() if name in text), text)
+
+
 class BuildError(RuntimeError):
     """The kernels cannot be built or loaded on this machine."""
+
+    @property
+    def short(self) -> str:
+        """Return the first line of the message, and the first that speaks of an error: a compiler says much more."""
+        first, *others = str(self).splitlines() or [""]
+        error = next((line for line in others if re.search("error(:| #)", line, re.IGNORECASE)), "".join(others[:1]))
+        return " ".join(f"{first} {error}".split())
 
 
 def cache_folder() -> Path:

@@ -1,13 +1,18 @@
 """The compiled kernels against golden.json: a regression of the machine code shows without a GPU.
 
-Without NVRTC and its disassembler (extra nvrtc) these tests are skipped. With another version of NVRTC than that of
-golden.json only the limits are checked, as every version allots registers in its own way.
+Without NVRTC and its disassembler (extra nvrtc) these tests are skipped. Every version of NVRTC allots registers in its
+own way. So with another version than that of golden.json, such as that of a CUDA toolkit, only the limits are checked;
+if pip has installed that version, a test fails, since no figure would be compared anywhere.
 """
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import json
 import re
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +21,11 @@ from benchmarks.static.golden import ARCHITECTURES, Row
 from benchmarks.static.instructions import disassembled, main_loop
 from gpunet.backend.tensor_cores import HUGE, SMALL, TALL, WIDE
 
+ROOT = Path(__file__).parents[2]
 FEW = 4.0  # instructions of the main loop for each product on tensor cores, at most
-SLOW = ("conv2d/", "conv2d_mma/input_grad_")  # these take long to compile
+SLOW = ("conv2d/", "conv2d_mma/input_grad_")  # these take long to compile: usual runs do so for one architecture
 FILES = [
-    pytest.param(stem, arch, marks=[pytest.mark.slow] * stem.startswith(SLOW))
+    pytest.param(stem, arch, marks=[pytest.mark.slow] * (stem.startswith(SLOW) and arch != "sm_90"))
     for stem in golden.stems()
     for arch in ARCHITECTURES
 ]
@@ -39,14 +45,44 @@ def rows():
     return golden.rows_of
 
 
+def require_its_nvrtc(kept):
+    """Go on with the version of NVRTC that made golden.json. With another one fail, or skip where it is not pip's."""
+    here, said = golden.version(), f"golden.json is of NVRTC {kept.nvrtc}, here is {golden.version()}"
+    if here == kept.nvrtc:
+        return
+    if here == of_pip():
+        pytest.fail(f"{said}: pip install 'gpunet[nvrtc]' again, or change the version in setup.cfg and run {MAKE}")
+    pytest.skip(f"{said}, which is not the one of the extra nvrtc")
+
+
+def of_pip():
+    """Return the version of the installed package of NVRTC, such as "13.5", None without it."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return ".".join(metadata.version("nvidia-cuda-nvrtc").split(".")[:2])
+
+
+def test_the_extra_has_the_version_of_golden():
+    """So that the figures are compared wherever the extra is installed."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert f"nvidia-cuda-nvrtc == {golden.read().nvrtc}.*" in setup["options.extras_require"]["nvrtc"].splitlines()
+
+
+@pytest.mark.parametrize("here, outcome", [("13.6", pytest.fail.Exception), ("13.0", pytest.skip.Exception)])
+def test_another_version_is_a_failure_where_pip_has_installed_it(monkeypatch, here, outcome):
+    monkeypatch.setattr(golden, "version", lambda: here)
+    monkeypatch.setattr(metadata, "version", lambda package: "13.6.9")
+    with pytest.raises(outcome, match=f"here is {here}"):
+        require_its_nvrtc(golden.Golden("13.5", {}))
+
+
 @pytest.mark.timeout(900)
 @every_file
 def test_the_figures_are_the_golden_ones(rows, stem, arch):
     found, kept = rows(stem, arch), golden.read()
     expected = [row for row in kept.rows.values() if (row.kernel.rpartition(".")[0], row.arch) == (stem, arch)]
     assert [row.kernel for row in found] == sorted(row.kernel for row in expected), f"then remake it: {MAKE} {stem}"
-    if golden.version() != kept.nvrtc:
-        pytest.skip(f"golden.json is of NVRTC {kept.nvrtc}, here is {golden.version()}: extra nvrtc of that version")
+    require_its_nvrtc(kept)
     assert found == sorted(expected), f"if that is better, or as good: {MAKE} {stem}"
 
 
@@ -82,6 +118,19 @@ def test_golden_holds_every_kernel():
     for row in kept.rows.values():
         if row.kernel.startswith("conv2d_mma/"):
             check_loop(row)
+
+
+def test_the_page_tells_the_longest_loops():
+    page, rows = (ROOT / "docs/kernels.md").read_text().replace("\n", " "), golden.read().rows.values()
+
+    def most(begins):
+        large = [row for row in rows if row.kernel.startswith(begins) and not row.kernel.endswith("_small")]
+        return f"{max(row.loop_per_product for row in large):.2f}"
+
+    forward = most("conv2d_mma/of_cells_tf32.conv2d_forward"), most("conv2d_mma/forward_tf32.")
+    assert forward[0] == most("conv2d_mma/")
+    assert f"{forward[0]} of pictures as cells and {forward[1]} elsewhere" in page
+    assert f"weight gradient in tf32, yet that has {most('conv2d_mma/weight_grad_tf32.')} at most" in page
 
 
 TEXT = """
@@ -154,8 +203,7 @@ def test_the_command_makes_the_file(rows, tmp_path, monkeypatch, capsys):
     assert golden.main(["arrays"]) == 2 and "write it whole" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.setattr(golden, "FILE", target)
-    if golden.version() != before.nvrtc:
-        pytest.skip(f"golden.json is of NVRTC {before.nvrtc}")
+    require_its_nvrtc(before)
     assert golden.main(["arrays"]) == 0
     assert golden.read() == before and target.read_bytes() == golden.FILE.read_bytes()
     assert golden.main(["nothing"]) == 2

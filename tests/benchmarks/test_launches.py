@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks import launches as command
+from benchmarks.gpu import predictions
 from benchmarks.launches import KINDS, by_kind, kind_of
 from benchmarks.static.dry_run import Launch, launches_of_a_step
 from dcgan.config import Config
@@ -35,6 +38,31 @@ def test_every_launch_has_a_kind():
         assert sum(count for count, _ in kinds.values()) == len(launches)
         assert sum(mb for _, mb in kinds.values()) == pytest.approx(sum(launch.bytes for launch in launches) / 1e6)
         assert kinds["other"] == (0, 0), precision
+
+
+STEP = {  # precision -> launches and MB of a step of dcgan64, 64 filters, batches of 64; lower them where a change does
+    "fp32": (92, 1933),
+    "tf32x3": (69, 1707),
+    "tf32": (61, 1622),
+    "bf16": (61, 988),
+    "fp16": (65, 1013),
+}
+
+
+@pytest.mark.parametrize("precision", backend.PRECISIONS)
+def test_launches_and_bytes_of_a_step(precision):
+    """Each launch has its price, and so has each byte. fp16 has four launches more than bf16, for the loss scale."""
+    launches = launches_of_a_step(precision)
+    assert (len(launches), round(sum(launch.bytes for launch in launches) / 1e6)) == STEP[precision]
+    assert predictions.LAUNCHES[precision] == STEP[precision][0]
+    assert {launch.entry.rpartition(".")[0] for launch in launches} <= set(kernels.of_training_on_cuda([precision]))
+
+
+def test_the_page_has_todays_tables():
+    page = (Path(__file__).parents[2] / "docs/speed.md").read_text()
+    shown = page.partition("<!-- launches -->\n")[2].partition("\n<!-- end of launches -->")[0]
+    remake = "python -m benchmarks.launches --write docs/speed.md"
+    assert shown == command.report(["bf16", "tf32"], 64, markdown=True), remake
 
 
 def test_weight_gradients_of_a_step_are_those_of_its_layers():

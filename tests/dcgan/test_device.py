@@ -4,11 +4,11 @@ import importlib.util
 
 import pytest
 
-from dcgan import device
 from dcgan.config import Config
 from dcgan.device import choose_device
 from dcgan.errors import UserError
 from gpunet import backend
+from gpunet.kernels.loader import machine
 
 RIDDLES = {
     "cudaErrorInsufficientDriver: CUDA driver version is insufficient": "no NVIDIA driver found",
@@ -55,4 +55,4 @@ def test_without_cupy_nothing_is_said(monkeypatch, capsys):
 
 
 def test_the_riddles_are_those_of_cuda():
-    assert all(name.startswith("cudaError") for name in device.NO_GPU)
+    assert all(name.startswith("cudaError") for name in machine.NO_GPU)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,13 +71,62 @@ def test_a_part_of_a_file_has_one_kernel_and_the_lines_of_the_whole():
         assert text.count("\n", 0, start) == whole.count("\n", 0, there)
 
 
-def test_without_a_gpu_one_line_says_so(monkeypatch, capsys):
-    def none(*arguments, **more):
-        raise RuntimeError("no CUDA-capable device\nis detected")
+@pytest.mark.parametrize("more", [[], ["--all"], ["--precision", "fp32", "--dtype", "float64"]])
+def test_without_a_gpu_one_line_says_so(more, tmp_path):
+    """CUDA hides the GPUs of a machine that has some; a machine without a driver or CuPy says that."""
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": "", "XDG_CACHE_HOME": str(tmp_path)}
+    line = [sys.executable, "-m", "gpunet.kernels", "--device", "cuda", *more]
+    done = subprocess.run(line, capture_output=True, text=True, env=hidden)
+    assert done.returncode == 2 and done.stdout == ""
+    reason = r"no NVIDIA (driver|GPU) found.*|.*No module named 'cupy'.*"
+    assert re.fullmatch(rf"python -m gpunet.kernels --device cuda: ({reason})\n", done.stderr), done.stderr
+    assert not list(tmp_path.iterdir())  # nothing was begun
 
-    monkeypatch.setattr(kernels, "build", none)
+
+SAID = """adam.cu does not compile for this GPU:
+Traceback (most recent call last):
+  File "cuda_build.py", line 79, in compiled
+    raise ValueError(log) from error
+cupy.cuda.compiler.CompileException: adam.cu(3): error: identifier "undeclared" is undefined
+1 error detected in the compilation of "adam.cu".
+"""
+IN_SHORT = {
+    SAID: "adam.cu does not compile for this GPU: cupy.cuda.compiler.CompileException: adam.cu(3): error: identifier "
+    '"undeclared" is undefined',
+    "x.cu does not compile as C++:\nIn file included from y.h:\ny.h:3:1: fatal error: z.h: no such file\n": (
+        "x.cu does not compile as C++: y.h:3:1: fatal error: z.h: no such file"
+    ),
+    "x.cu does not compile as C++:\nexit status 7, without a message": (
+        "x.cu does not compile as C++: exit status 7, without a message"
+    ),
+    "no C++ compiler found": "no C++ compiler found",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("said", IN_SHORT, ids=range(len(IN_SHORT)))
+def test_of_a_compilers_message_the_first_error_is_told(said):
+    assert kernels.BuildError(said).short == IN_SHORT[said]
+
+
+def test_the_command_tells_a_compilers_error_in_short(monkeypatch, capsys):
+    def fail(*arguments, **more):
+        raise kernels.BuildError(SAID)
+
+    cupy = SimpleNamespace(cuda=SimpleNamespace(Device=lambda: SimpleNamespace(compute_capability="80")))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(kernels, "build", fail)
     assert command.main(["--device", "cuda"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    assert capsys.readouterr().err == f"python -m gpunet.kernels --device cuda: {IN_SHORT[SAID]}\n"
+
+
+def test_a_process_that_compiles_warns_of_nothing(monkeypatch):
+    """Its own module is imported once. CuPy's complaint that there is no GPU is all that it says."""
+    pytest.importorskip("cupy", exc_type=ImportError)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(kernels.BuildError, match="does not compile for this GPU:\nTraceback") as raised:
+        cuda_build._in_a_process(("arrays", "float32", ""))
+    assert "Warning" not in str(raised.value) and "cudaError" in raised.value.short
 
 
 @pytest.mark.cuda
