@@ -180,7 +180,8 @@ def _go_on(trainer: Trainer, found: resume.Found, config: Config, path: str) -> 
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
     if trainer.rollbacks:
-        say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
+        count = f"{len(trainer.rollbacks)} time{'s' * (len(trainer.rollbacks) != 1)}"
+        say(f"the run has rolled back {count}: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer, found, path)
     return run
