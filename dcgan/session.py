@@ -88,9 +88,7 @@ def _require_same_data(source: Source, first: str) -> None:
 
 def _built(config: Config, source: Source, device: str) -> Trainer:
     """Return the trainer on opened data, and say what is to be said of its memory and its layers."""
-    device_memory = memory.require(replace(config, channels=source.channels), device)
-    if device_memory:
-        say(device_memory)
+    say(memory.require(replace(config, channels=source.channels), device))
     trainer = Trainer(_settled(config, source), source, device)
     if config.conv == "wgmma":
         say(layers_of_wgmma((trainer.gan.G, trainer.gan.D)))

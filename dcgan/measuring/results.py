@@ -16,7 +16,9 @@ NAME = "measure.json"
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 MOST_SEEDS = len(STUDENT) + 1
 # Within which the numbers lie; those that are not named have no ends.
-WHOLE = {"frechet": (0, math.inf), "density": (0, math.inf)} | dict.fromkeys(("precision", "recall", "coverage"), (0, 1))
+WHOLE = {
+    "frechet": (0, math.inf), "precision": (0, 1), "recall": (0, 1), "density": (0, math.inf), "coverage": (0, 1),
+}  # fmt: skip
 
 
 def read(folder: Path) -> list[Any]:

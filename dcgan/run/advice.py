@@ -17,8 +17,9 @@ STEPS = 300  # in a row, before a word is said: for shorter times D is ahead in 
 APART = 0.95  # by which D's mean answers to real pictures and to G's differ
 FOOLED = 0.95  # D's mean answer to G's pictures: a D that learns answers between 0 and 1/2, and 3/4 is a rare peak
 # D's mean scores of real pictures and of G's differ by more than this where they run away. Hinge asks for a distance of
-# 2. A D whose gradient has length 1, as wgan-gp asks, tells two pictures apart by their distance at most: that of a black
-# and a white one of 256x256 is 2 sqrt(3 * 256^2) = 887. Clipped weights (wgan) give scores of about 1.
+# 2, and wgan's clipped weights give small scores. A D whose gradient has length 1, as wgan-gp asks, gives two
+# pictures scores that differ by the pictures' distance at most: a black and a white one of 256x256 are
+# 2 sqrt(3 * 256^2) = 887 apart.
 SCORES_APART = 1000.0
 DOWN = 0.6  # of what it was: diversity swings by 20 % from grid to grid in trainings that go well, seldom by 30 %
 
@@ -77,7 +78,8 @@ class Row:
             return None
         form = "D(x) {:.2f}, D(G) {:.2f}" if self.answers == PROBABILITIES else "scores {:.3g} and {:.3g}"
         what = f"for {length:,} steps, from step {first:,} on, {self.words} ({form.format(*answers)})"
-        numbers = {"from_step": first, "to_step": last, "steps": length, **dict(zip(self.answers, answers, strict=True))}
+        numbers: dict[str, float] = {"from_step": first, "to_step": last, "steps": length}
+        numbers |= dict(zip(self.answers, answers, strict=True))
         return Finding(self.name, what, self.advice, last, numbers, first - 1)
 
     def state_dict(self) -> dict[str, int]:

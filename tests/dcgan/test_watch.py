@@ -55,7 +55,7 @@ def scores(count, real):
 
 
 def test_no_word_from_scores(watching, said):
-    """They are no probabilities: a large difference says nothing. 443 is half the distance of black and white 256x256."""
+    """They are no probabilities: a large difference says nothing. Black and white of 256x256 are 887 apart."""
     watching.records(scores(5 * advice.STEPS, 50.0))
     watching.records(scores(5 * advice.STEPS, 443.0))
     assert not said
