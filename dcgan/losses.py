@@ -89,3 +89,7 @@ def check(config: Config) -> None:
                 f"{option_name(name)}: got {getattr(config, name)} with --loss {config.loss}, "
                 f"expected --loss {owner}{more}"
             )
+    default = type(config).r1_every
+    if not config.r1 and config.r1_every != default:
+        expected = f"expected --r1 X with it, or {default}, the default"
+        raise UserError(f"--r1-every: got {config.r1_every} without --r1, {expected}")

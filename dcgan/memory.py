@@ -35,6 +35,7 @@ COPIES = 7.4  # of each parameter: itself, gradient, two moments, average, and w
 KEPT = 2.2  # arrays per answer: itself, the gradient that comes back, and what convolutions work in
 DRAWN = 5.6  # arrays of the largest answer while a sample grid is drawn
 TIGHT = 0.9  # of the free memory: other programs need some, and the estimate is off by a tenth or so
+BEYOND = 1.5  # times all memory: an estimate that is over it does not fit; it is off by 30 % at most (docs/doctor.md)
 LEAST_COPIES, LEAST_BYTES = 4, 2  # no training does without: four arrays of parameters; 16 bits for an answer
 
 
@@ -99,26 +100,31 @@ def answers(net: Sequential, shape: tuple[int, ...]) -> list[Answer]:
 
 
 def require(config: Config, device: str) -> str:
-    """Return a warning where memory will be tight, "" where it will not.
+    """Return the line that says what memory is expected to be needed, and the largest batch where that will be tight.
 
-    Raises UserError, with the largest batch that fits, where even the least that the training takes is more than there
-    is. Each of several ranks needs the memory of its part of a batch; those of a machine share its memory on the CPU.
+    Raises UserError, with the largest batch that fits, where the training surely takes more than there is: its estimate
+    is over BEYOND times as much, or the least that it takes is more. Each of several ranks needs the memory of its part
+    of a batch; those of a machine share its memory on the CPU.
     """
     group = distributed.ranks()
     mine, sharing = config.batch_size // group.size, group.local_size if device == "cpu" else 1
     needed = need(replace(config, batch_size=mine))
     free, total = (whole / sharing for whole in available(device))
-    expected, batch = needed.of(mine), group.size * needed.largest(TIGHT * free)
-    each = f" for each of {group.size} ranks" if group.size > 1 else ""
-    fits = f"the largest batch that fits is about {batch}" if batch else "not even one picture fits: a smaller --width"
-    if needed.least > total:
+    expected, each = needed.of(mine), f" for each of {group.size} ranks" if group.size > 1 else ""
+    if needed.least > total or expected > BEYOND * total:
         raise UserError(
             f"--batch-size: got {config.batch_size}, which takes about {_gib(expected)} of memory on {device}{each}, "
-            f"and {_gib(needed.least)} at the very least; here are {_gib(total)}: {fits}"
+            f"and {_gib(needed.least)} at the very least; here are {_gib(total)}: {_fits(needed, free, group.size)}"
         )
-    if expected > TIGHT * free:
-        return f"memory: about {_gib(expected)} are needed{each}, {_gib(free)} are free on {device}; {fits}"
-    return ""
+    known = f", {_gib(free)} are free on {device}" if math.isfinite(free) else ""
+    tight = f"; {_fits(needed, free, group.size)}" if expected > TIGHT * free else ""
+    return f"memory: about {_gib(expected)} are needed{each}{known}{tight}"
+
+
+def _fits(needed: Need, free: float, ranks: int) -> str:
+    """Return in words how large a batch of so many ranks may be."""
+    batch = ranks * needed.largest(TIGHT * free)
+    return f"the largest batch that fits is about {batch}" if batch else "not even one picture fits: a smaller --width"
 
 
 def available(device: str) -> tuple[float, float]:

@@ -5,22 +5,23 @@ docs/gradient-penalty.md derives how their gradients are computed (gpunet.tangen
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dcgan import presets
+from dcgan.config import Config
+from dcgan.config.networks import NORMS_D
 from dcgan.errors import UserError
 from dcgan.losses import GP, LOSSES, Loss, clip_limit
 from gpunet import backend, tangent
 from gpunet.backend.devices import Array
 from gpunet.layers import Layer
 from gpunet.optim import Adam
-
-if TYPE_CHECKING:
-    from dcgan.config import Config
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,39 @@ def check(config: Config) -> None:
     if not config.r1 and config.loss != "wgan-gp":
         return
     option = "--loss wgan-gp" if config.loss == "wgan-gp" else "--r1"
-    D = presets.find(config.preset).discriminator(replace(config, classes=config.classes or 2))
-    if refused := tangent.without_rule(D):
+    if refused := _refused(config):
         kinds = " and ".join(sorted({type(layer).__name__ for layer in refused}))
         raise UserError(
             f"{option}: the discriminator of --preset {config.preset} has {kinds}, which a gradient penalty cannot "
-            "pass: with batch norm a picture's answer depends on the others; take --norm-d layer or --norm-d none"
+            f"pass: with batch norm a picture's answer depends on the others; {_instead(config)}"
         )
+
+
+def _refused(config: Config) -> list[Layer]:
+    """Return the layers of D that a gradient penalty cannot pass."""
+    return tangent.without_rule(presets.find(config.preset).discriminator(replace(config, classes=config.classes or 2)))
+
+
+def _instead(config: Config) -> str:
+    """Return what to take instead: another norm of D, or a preset that has one where this preset has no choice."""
+    if "norm_d" in presets.find(config.preset).follows and (norms := _norms(config)):
+        return f"take --norm-d {_listed(norms)}"
+    others = [name for name in presets.PRESETS if "norm_d" in presets.find(name).follows]
+    return f"{config.preset} has no --norm-d: take --norm-d {_listed(_norms(Config()))} with --preset {_listed(others)}"
+
+
+def _norms(config: Config) -> list[str]:
+    """Return the norms of D that a gradient penalty can pass; instance is not among them where maps are too small."""
+    found = []
+    for name in NORMS_D:
+        other = replace(config, norm_d=name)
+        with contextlib.suppress(UserError):
+            presets.find(config.preset).check(other)
+            found += [] if _refused(other) else [name]
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return "a, b or c"."""
+    *some, last = names
+    return f"{', '.join(some)} or {last}" if some else last

@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Path(given.out or (RunDir(given.runs[0]).report if len(given.runs) == 1 else "report.html"))
     if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
         raise UserError(f"--out: got '{out}', expected a file name that ends in .html")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: no such folder: {out.parent}")
     text = page([Watched(path).contents(len(given.runs)) for path in given.runs])
     write_atomically(out, text.encode())
     cli.say(f"report: {out}")

@@ -88,9 +88,7 @@ def _require_same_data(source: Source, first: str) -> None:
 
 def _built(config: Config, source: Source, device: str) -> Trainer:
     """Return the trainer on opened data, and say what is to be said of its memory and its layers."""
-    device_memory = memory.require(replace(config, channels=source.channels), device)
-    if device_memory:
-        say(device_memory)
+    say(memory.require(replace(config, channels=source.channels), device))
     trainer = Trainer(_settled(config, source), source, device)
     if config.conv == "wgmma":
         say(layers_of_wgmma((trainer.gan.G, trainer.gan.D)))
@@ -180,7 +178,8 @@ def _go_on(trainer: Trainer, found: resume.Found, config: Config, path: str) -> 
     else:  # perhaps it was killed between its last checkpoint and its plot, so that is drawn now
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
     if trainer.rollbacks:
-        say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
+        count = f"{len(trainer.rollbacks)} time{'s' * (len(trainer.rollbacks) != 1)}"
+        say(f"the run has rolled back {count}: {trainer.rate:g} of the learning rate stays")
     _note_changes(trainer, found.config, config)
     _tidy(run, trainer, found, path)
     return run

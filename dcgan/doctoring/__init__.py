@@ -18,6 +18,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding | None]] = {
     "rolled back": training.rolled_back,
     "D certain": partial(training.won, name="D certain"),
     "G certain": partial(training.won, name="G certain"),
+    "scores apart": partial(training.won, name="scores apart"),
     "diversity": training.fallen,
     "one picture": training.never_diverse,
     "saturated": networks.saturated,

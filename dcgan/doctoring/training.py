@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dcgan.doctoring.evidence import YOUNG, Evidence
+from dcgan.losses import LOSSES, SCORES
 from dcgan.run.advice import Diversity, Finding, diversity, rows
 
 LEARNED = 1000  # steps behind which G's pictures should differ: before, a slow rate may explain that they do not
@@ -15,7 +16,9 @@ ALIKE = 0.25  # of the diversity of real pictures: trainings that go well have 7
 
 def won(evidence: Evidence, name: str) -> Finding | None:
     """One network has won for many steps in a row: the row of this name (dcgan.run.advice)."""
-    row = next(row for row in rows() if row.name == name)
+    row, loss = next(row for row in rows() if row.name == name), evidence.config.loss
+    if row.answers != SCORES and LOSSES[loss].names == SCORES:
+        evidence.missing["D certain, G certain"] = f"--loss {loss} gives scores, no probabilities"
     for record in evidence.records:
         row.note(record)
     return row.finding()
@@ -58,7 +61,9 @@ def _diversity_of_real(evidence: Evidence) -> float | None:
 
 def not_finite(evidence: Evidence) -> Finding | None:
     """A start of the run ended because a number was not finite, or the checkpoint holds one."""
-    advice = "--on-collapse rollback, a lower --lr; with --precision fp16 or bf16, another one"
+    advice = "a lower --lr; with --precision fp16 or bf16, another one"
+    if evidence.config.on_collapse != "rollback":
+        advice = f"--on-collapse rollback, {advice}"
     for part in ("G", "D", "average_G"):
         for name, values in evidence.state.get(part, {}).items():
             if isinstance(values, np.ndarray) and not np.isfinite(values).all():
@@ -68,8 +73,9 @@ def not_finite(evidence: Evidence) -> Finding | None:
     ended = [start for start in evidence.starts if start.get("not_finite")]
     if not ended:
         return None
-    what, step = str(ended[-1].get("why")), ended[-1].get("at_step")
-    return Finding("not finite", f"training ended: {what}", advice, step, {"not_finite": ended[-1]["not_finite"]})
+    where, step = ended[-1]["not_finite"], ended[-1].get("at_step")
+    what = f"training ended: {ended[-1].get('why')} ({where})"
+    return Finding("not finite", what, advice, step, {"not_finite": where})
 
 
 def rolled_back(evidence: Evidence) -> Finding | None:
@@ -82,8 +88,8 @@ def rolled_back(evidence: Evidence) -> Finding | None:
         return None
     newest = found[-1]
     what = (
-        f"the run has rolled back {len(found)} times, the last time from step {newest.get('at_step')} to step "
-        f"{newest.get('to_step')}, where {newest.get('why')}"
+        f"the run has rolled back {len(found)} time{'s' * (len(found) != 1)}, the last time from step "
+        f"{newest.get('at_step')} to step {newest.get('to_step')}, where {newest.get('why')}"
     )
     advice = f"a new run with the learning rate that held, {newest.get('rate')} of --lr"
     return Finding("rolled back", what, advice, evidence.step, {"rollbacks": len(found)})

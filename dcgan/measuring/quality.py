@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -75,14 +75,16 @@ def measure(
     real = _features(found, real_batches(source, taken[mine.start : mine.stop], by.config), len(taken))
     reference, each = Reference(real), []
     for seed in range(seeds):
+        say(f"drawing {count:,} pictures" + (f", draw {seed + 1} of {seeds}" if seeds > 1 else ""))
         made = _features(found, made_batches(by.G, by.config, own.stop, seed, own.start), count)
         each.append(together.on_first(reference.numbers, made, seed))
     source.close()
+    others = split.seen(by.config, data, half), results.wide(seeds)
     return {
         "run": by.run, "step": by.step, "weights": by.weights, "count": count, "seeds": list(range(seeds)),
         **_of_data(by, source, data, half, len(taken)),
-        **_of_features(found, reference, min(count, len(taken))),
-        "result": {name: results.interval([one[name] for one in each]) for name in each[0] or ()},
+        **_of_features(found, reference, min(count, len(taken)), others),
+        "result": {name: results.interval([one[name] for one in each], name) for name in each[0] or ()},
     }  # fmt: skip
 
 
@@ -184,8 +186,8 @@ def _of_data(by: Trained, source: Source, data: str | None, half: str, taken: in
     }
 
 
-def _of_features(found: Features, reference: Reference, count: int) -> dict[str, Any]:
-    """Return what a result says of the features, and what there is to warn of."""
+def _of_features(found: Features, reference: Reference, count: int, others: Sequence[str]) -> dict[str, Any]:
+    """Return what a result says of the features, and all that there is to warn of; others: warnings, "" for none."""
     width = reference.features.shape[1]
-    warnings = [text for text in (found.warning, few(count, width)) if text]
+    warnings = [text for text in (found.warning, few(count, width), *others) if text]
     return {"features": {**found.origin, "numbers": width}, "warnings": warnings}

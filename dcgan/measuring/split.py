@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dcgan.config import Config
 from dcgan.data.formats.idx import IMAGES
 from dcgan.errors import UserError
 
@@ -27,6 +28,27 @@ def half(path: str, split: str) -> str:
         got = ", ".join(sorted(plain)) or "none"
         raise UserError(f"--split {split}: got {got} in {path}, expected one subfolder or idx file of that half")
     return str(next(iter(plain.values())))
+
+
+def seen(config: Config, data: str | None, split: str) -> str:
+    """Return a warning where pictures are measured that the run learnt from as part of a folder, else "".
+
+    data, split: those to measure. Example: a run that was trained with --data mnist learnt from both halves there, so
+    --split test is no test of it; one that was trained with --data mnist/train-images-idx3-ubyte is tested. The run's
+    own data as a whole, which is the default, is no surprise to anybody.
+    """
+    if config.data is None:
+        return ""
+    own, measured = Path(config.data).resolve(), Path(half(data or config.data, split)).resolve()
+    if own not in measured.parents:
+        return ""
+    try:
+        unseen = half(config.data, "train")
+    except UserError:
+        unseen = "PATH of other pictures"
+    some = config.pattern or config.train_size  # which pictures these leave out is not looked at
+    learnt = "may have learnt" if some else "learnt"
+    return f"the run {learnt} from these pictures, too: for a test on unseen ones train with --data {unseen}"
 
 
 def halves(path: str) -> list[str]:

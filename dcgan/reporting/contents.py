@@ -26,6 +26,7 @@ class Contents:
     """What was found of a run; `lacks` are sentences about what was not."""
 
     name: str
+    around: str = ""  # the name of the folder that holds the run's
     config: Config | None = None
     points: dict[str, Points] = field(default_factory=dict)  # the numbers of log.jsonl and timing.jsonl by name
     step: int = 0  # the newest one of the log
@@ -53,7 +54,8 @@ class Watched:
     def contents(self, runs: int = 1) -> Contents:
         """Return what the folder holds now; runs: how many share the page."""
         run, folder = self.run, self.run.path
-        found = Contents(run.path.resolve().name)
+        place = run.path.resolve()
+        found = Contents(place.name, place.parent.name)
         found.config = _tried(found, lambda: _config(run), None)
         found.record = _tried(found, lambda: safe_files.read_json(folder, run.record, dict), {})
         for series in (self.log, self.timing):

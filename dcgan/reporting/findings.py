@@ -19,6 +19,7 @@ from dcgan.config import Config
 from dcgan.doctoring import examine
 from dcgan.doctoring.evidence import Evidence
 from dcgan.images import cells
+from dcgan.losses import PROBABILITIES, SCORES
 from dcgan.reporting.contents import Contents
 from dcgan.reporting.markup import Markup, joined, tag
 from dcgan.reporting.pictures import Picture
@@ -29,7 +30,6 @@ HOW = (
     "The doctor has looked at the log, at the grids shown above and at run.json. It also looks at the networks and the "
     "data where it is asked to: python -m dcgan.doctor RUN."
 )
-OF_A_STEP = ("d_real", "d_fake")  # what the doctor reads of a step
 
 
 class Gathered(Evidence):
@@ -42,13 +42,16 @@ class Gathered(Evidence):
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         """D's answers to both kinds of pictures, for the steps that have both."""
-        points = [self.found.points.get(name) for name in OF_A_STEP]
+        return [record for names in (PROBABILITIES, SCORES) for record in self._answers(*names)]
+
+    def _answers(self, *names: str) -> list[dict[str, Any]]:
+        points = [self.found.points.get(name) for name in names]
         if points[0] is None or points[1] is None:
             return []
         (steps, real), (others, fake) = points[0], points[1]
         both, i, j = np.intersect1d(steps, others, assume_unique=True, return_indices=True)
         values = zip(both.tolist(), real[i].tolist(), fake[j].tolist(), strict=True)
-        return [dict(zip(("step", *OF_A_STEP), each, strict=True)) for each in values]
+        return [dict(zip(("step", *names), each, strict=True)) for each in values]
 
     @cached_property
     def starts(self) -> list[dict[str, Any]]:
@@ -101,10 +104,11 @@ def findings(runs: Sequence[Contents]) -> Markup:
 def _of_run(run: Contents) -> Markup:
     if run.config is None:
         return tag("p", "Without the options in config.json nothing can be said.")
-    seen = examine(Gathered(run, run.config))
-    if not seen:
-        return tag("p", "Nothing to report.")
-    return tag("ul", [_item(finding) for finding in seen], class_="findings")
+    evidence = Gathered(run, run.config)
+    seen = examine(evidence)
+    said = tag("ul", [_item(each) for each in seen], class_="findings") if seen else tag("p", "Nothing to report.")
+    missing = "; ".join(f"{part}: {why}" for part, why in evidence.missing.items())
+    return joined(said, tag("p", f"Not looked at: {missing}.", class_="how") if missing else None)
 
 
 def _item(finding: Finding) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from string import Template
@@ -30,6 +31,7 @@ POLICY = (
 def page(runs: Sequence[Contents], live: bool = False) -> str:
     """Return the report of runs; live: it loads itself again now and then."""
     style, script = (_file(name) for name in ("page.css", "page.js"))
+    labels, runs = told_apart(runs)
     names = [run.name for run in runs]
     return Template(_file("page.html")).substitute(
         policy=POLICY.format(style=source_hash(style), script=source_hash(script)),
@@ -37,9 +39,24 @@ def page(runs: Sequence[Contents], live: bool = False) -> str:
         live=f' data-live="{RELOAD}"' if live else "",
         title=escaped(f"Report of {' and '.join(names) if len(names) < 4 else f'{len(names)} runs'}"),
         style=style,
-        body=_body(runs, live),
+        body=_body(labels, runs, live),
         script=script,
     )
+
+
+def told_apart(runs: Sequence[Contents]) -> tuple[list[str], list[Contents]]:
+    """Return what the runs are called at their curves and in tables, and the runs with names that say which is which.
+
+    Where the labels are numbers that the report gives, all names bear them, and those that are the same the folder
+    around the run as well. Example: old/0001-paper and new/0001-paper become "1 old/0001-paper" and "2 new/0001-paper".
+    """
+    names = [run.name for run in runs]
+    labels = labels_of(names)
+    if labels != _numbered(names):
+        return labels, list(runs)
+    wholes = [f"{run.around}/{run.name}" if names.count(run.name) > 1 else run.name for run in runs]
+    numbered = [f"{i} {whole}" for i, whole in enumerate(wholes, 1)]
+    return labels, [replace(run, name=name) for run, name in zip(runs, numbered, strict=True)]
 
 
 def labels_of(names: Sequence[str]) -> list[str]:
@@ -51,11 +68,14 @@ def labels_of(names: Sequence[str]) -> list[str]:
     if all(number.isdecimal() and len(number) <= LETTERS for number in numbers) and len(set(numbers)) == len(names):
         return numbers
     cut = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}\u2026" for name in names]
-    return cut if len(set(cut)) == len(names) else [f"{i + 1} {name[: LETTERS - 3]}" for i, name in enumerate(names)]
+    return cut if len(set(cut)) == len(names) else _numbered(names)
 
 
-def _body(runs: Sequence[Contents], live: bool) -> Markup:
-    labels = labels_of([run.name for run in runs])
+def _numbered(names: Sequence[str]) -> list[str]:
+    return [f"{i} {name[: LETTERS - 3]}" for i, name in enumerate(names, 1)]
+
+
+def _body(labels: Sequence[str], runs: Sequence[Contents], live: bool) -> Markup:
     one = len(runs) == 1
     now = datetime.now().astimezone()
     written = f"Written {now:%Y-%m-%d %H:%M:%S %Z} by gpunet {__version__}."

@@ -11,9 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dcgan.losses import PROBABILITIES, SCORES
+
 STEPS = 300  # in a row, before a word is said: for shorter times D is ahead in every training
 APART = 0.95  # by which D's mean answers to real pictures and to G's differ
 FOOLED = 0.95  # D's mean answer to G's pictures: a D that learns answers between 0 and 1/2, and 3/4 is a rare peak
+# D's mean scores of real pictures and of G's differ by more than this where they run away. Hinge asks for a distance of
+# 2, and wgan's clipped weights give small scores. A D whose gradient has length 1, as wgan-gp asks, gives two
+# pictures scores that differ by the pictures' distance at most: a black and a white one of 256x256 are
+# 2 sqrt(3 * 256^2) = 887 apart.
+SCORES_APART = 1000.0
 DOWN = 0.6  # of what it was: diversity swings by 20 % from grid to grid in trainings that go well, seldom by 30 %
 
 
@@ -38,35 +45,41 @@ class Finding(NamedTuple):
 class Row:
     """Steps in a row of which something holds; a finding once they are STEPS.
 
-    holds  says it of a step's D(x) and D(G(z))
-    words  says it to people, without the numbers
+    answers  the names of two numbers of the log, D's mean answers to real pictures and to G's
+    holds    says it of the two
+    words    says it to people, without the numbers
     """
 
-    def __init__(self, name: str, holds: Callable[[float, float], bool], words: str, advice: str) -> None:
-        self.name, self.holds, self.words, self.advice = name, holds, words, advice
+    def __init__(
+        self, name: str, answers: tuple[str, str], holds: Callable[[float, float], bool], words: str, advice: str
+    ) -> None:
+        self.name, self.answers, self.holds, self.words, self.advice = name, answers, holds, words, advice
         self.first, self.length = 0, 0
-        self.longest = (0, 0, 0, 0.0, 0.0)  # length, first and last step, D(x) and D(G(z)) of the last
+        self.longest = (0, 0, 0, 0.0, 0.0)  # length, first and last step, both answers of the last
 
     def note(self, record: Mapping[str, Any]) -> Finding | None:
         """Take note of a step's record; return a finding at the step that makes the row STEPS long."""
-        if "d_real" not in record or "d_fake" not in record:  # steps that train G alone have no answers of D
+        real, fake = (record.get(name) for name in self.answers)
+        if real is None or fake is None:  # steps that train G alone have no answers of D
             return None
-        if not self.holds(record["d_real"], record["d_fake"]):
+        if not self.holds(real, fake):
             self.length = 0
             return None
         if not self.length:
             self.first = record["step"]
         self.length += 1
-        self.longest = max(self.longest, (self.length, self.first, record["step"], record["d_real"], record["d_fake"]))
+        self.longest = max(self.longest, (self.length, self.first, record["step"], real, fake))
         return self.finding() if self.length == STEPS else None
 
     def finding(self) -> Finding | None:
         """Return what the longest row so far says; None if it is short."""
-        length, first, last, d_real, d_fake = self.longest
+        length, first, last, *answers = self.longest
         if length < STEPS:
             return None
-        what = f"for {length:,} steps, from step {first:,} on, {self.words} (D(x) {d_real:.2f}, D(G) {d_fake:.2f})"
-        numbers = {"from_step": first, "to_step": last, "steps": length, "d_real": d_real, "d_fake": d_fake}
+        form = "D(x) {:.2f}, D(G) {:.2f}" if self.answers == PROBABILITIES else "scores {:.3g} and {:.3g}"
+        what = f"for {length:,} steps, from step {first:,} on, {self.words} ({form.format(*answers)})"
+        numbers: dict[str, float] = {"from_step": first, "to_step": last, "steps": length}
+        numbers |= dict(zip(self.answers, answers, strict=True))
         return Finding(self.name, what, self.advice, last, numbers, first - 1)
 
     def state_dict(self) -> dict[str, int]:
@@ -79,19 +92,29 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Return the signs that the log shows."""
+    """Return the signs that the log shows: two of answers that are probabilities, one of scores (dcgan.losses)."""
     return [
         Row(
             "D certain",
+            PROBABILITIES,
             lambda d_real, d_fake: d_real - d_fake > APART,
             "D has told real pictures from G's nearly always, from which G learns little",
-            "a lower --lr, --real-target 0.9, --flip, more pictures, a larger --width",
+            "equal --lr-g and --lr-d, a lower --lr, --real-target 0.9, --r1, --augment if pictures are few, "
+            "--instance-noise",
         ),
         Row(
             "G certain",
+            PROBABILITIES,
             lambda d_real, d_fake: d_fake > FOOLED,
             "D has taken nearly all of G's pictures for real ones, so it teaches G nothing",
             "more steps of D (--ratio 2:1), a lower --lr, and a look at the data: are all pictures alike?",
+        ),
+        Row(
+            "scores apart",
+            SCORES,
+            lambda real, fake: real - fake > SCORES_APART,
+            "D's scores of real pictures and of G's have been over a thousand apart: D runs away from G",
+            "equal --lr-g and --lr-d, a lower --lr, --loss wgan-gp or --r1; with --loss wgan a smaller --clip-weights",
         ),
     ]
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dcgan.trainer import Trainer
 
 MOST = 3  # rollbacks: an eighth of the learning rate that still collapses says that something else is wrong
+NONE_BEFORE = "no checkpoint was made before"
 
 
 def to_the_end(trainer: Trainer, run: RunDir | None, record: Record | None, progress: bool) -> bool:
@@ -69,8 +70,9 @@ def _stopped(trainer: Trainer, run: RunDir, error: Collapsed, why: str) -> Colla
     if not isinstance(error, Diverged):
         trainer.keep(run)
         return Collapsed(f"{error}: {why}, step {trainer.step:,} is saved: {run.checkpoint(trainer.step)}")
-    kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else "no checkpoint was made before"
-    return Diverged(f"{error}: {why}, {kept}; a lower --lr may help")
+    kept = f"the last good checkpoint is {run.saved()[0]}" if run.saved() else NONE_BEFORE
+    said = why if why.startswith(kept) else f"{why}, {kept}"
+    return Diverged(f"{error}: {said}; a lower --lr may help")
 
 
 def _go_back(trainer: Trainer, run: RunDir, error: Collapsed, record: Record) -> str:
@@ -79,7 +81,7 @@ def _go_back(trainer: Trainer, run: RunDir, error: Collapsed, record: Record) ->
         return f"{MOST} rollbacks have not helped"
     found = _last_good(run, error.good_step)
     if found is None:
-        return f"no checkpoint was made before, up to step {error.good_step:,}"
+        return f"{NONE_BEFORE}, up to step {error.good_step:,}"
     path, state = found
     trainer.load_state_dict(state)
     trainer.best.settle(run.best, run.best, changed=True)

@@ -59,5 +59,6 @@ class Watch:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on counting. Raises KeyError, ValueError or TypeError for a state that is none."""
         for name, row in self.rows.items():
-            row.load_state_dict(state[name])
+            if name in state:  # checkpoints of older versions know fewer rows
+                row.load_state_dict(state[name])
         self.diversity.load_state_dict(state["diversity"])

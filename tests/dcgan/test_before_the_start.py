@@ -58,12 +58,33 @@ def here(monkeypatch):
 BATCH = Config(batch_size=4096, channels=3)  # about 22 GiB, 5 at the least
 
 
-def test_memory_that_is_enough(here):
-    here(100, 100)
-    assert memory.require(BATCH, "cpu") == ""
+@pytest.mark.parametrize("free, words", [(100, ", 100.0 GiB are free on cpu"), (math.inf, "")])
+def test_memory_that_is_enough(here, free, words):
+    here(free, free)
+    expected = memory.need(BATCH).of(4096) / GIB
+    assert memory.require(BATCH, "cpu") == f"memory: about {expected:.1f} GiB are needed{words}"
 
 
-@pytest.mark.parametrize("free, total", [(15, 100), (10, 10)])
+def test_every_start_says_what_is_expected(tiny, capsys):
+    assert run_train(*tiny, "--steps 1") == 0
+    assert capsys.readouterr().out.count("memory: about 0.2 GiB are needed, ") == 1
+
+
+@pytest.mark.parametrize("times, fits", [(1.49, True), (1.51, False)])
+def test_an_estimate_far_over_all_memory_is_refused(here, times, fits):
+    """Even where the least that a training takes would fit, as here."""
+    needed = memory.need(BATCH)
+    total = needed.of(4096) / GIB / times
+    assert needed.least < total * GIB
+    here(total / 2, total)
+    if fits:
+        assert "the largest batch that fits is about " in memory.require(BATCH, "cpu")
+    else:
+        with pytest.raises(memory.UserError, match="^--batch-size: got 4096, which takes about 2"):
+            memory.require(BATCH, "cpu")
+
+
+@pytest.mark.parametrize("free, total", [(15, 100), (10, 15)])
 def test_memory_that_is_tight(here, free, total):
     here(free, total)
     words = memory.require(BATCH, "cpu")

@@ -152,6 +152,7 @@ MISUSE = [
     ("--clip-weights 0.1", "--clip-weights: got 0.1 with --loss ns, expected --loss wgan"),
     ("--loss wgan --gp 3", "--gp: got 3.0 with --loss wgan, expected --loss wgan-gp; a gradient penalty with any"),
     ("--r1 -1", "--r1: got '-1', expected a number in [0, inf)"),
+    ("--r1-every 4", "--r1-every: got 4 without --r1, expected --r1 X with it"),
     ("--r1 1 --r1-every 0", "--r1-every: got '0', expected a whole number of at least 1"),
     ("--r1 1", "--r1: the discriminator of --preset dcgan64 has BatchNorm, which a gradient penalty cannot pass"),
     ("--loss wgan-gp --preset carpedm20-mnist", "--loss wgan-gp: the discriminator of --preset carpedm20-mnist has Ba"),

@@ -9,7 +9,7 @@ import pytest
 from dcgan import measure
 from dcgan.measuring import results, split
 from dcgan.measuring.features import classifier
-from running import run_train, words, write_pictures
+from running import TINY, run_train, words, write_pictures
 
 PLACE = "--device cpu --implementation reference"
 
@@ -123,6 +123,22 @@ def test_the_interval_is_that_of_student():
     assert 2 - found["low"] == pytest.approx(found["high"] - 2) and "low" not in results.interval([1.0])
 
 
+def test_the_interval_ends_where_the_number_does():
+    """Values 0.4 and 0.8: mean 0.6, deviation 0.2828, so 0.6 -+ 12.706 * 0.2828 / sqrt(2), which is 2.5412."""
+    for name, ends in (("precision", (0, 1)), ("density", (0, 3.1412)), ("kid", (-1.9412, 3.1412))):
+        found = results.interval([0.4, 0.8], name)
+        assert (found["low"], found["high"]) == pytest.approx(ends, abs=1e-3)
+    rounded = results.interval([-1e-9, -1e-9], "frechet")  # a distance of 0
+    assert rounded["low"] <= rounded["mean"] <= rounded["high"]
+
+
+@pytest.mark.parametrize("seeds, wide", [(1, False), (2, True), (3, False)])
+def test_two_draws_are_said_to_give_no_usable_interval(trained, seeds, wide, capsys):
+    assert run_measure(trained, PLACE, f"--count 7 --seeds {seeds}") == 0
+    out = capsys.readouterr().out
+    assert ("note: the interval of two draws is too wide" in out) == wide and out.count("drawing 7 pictures") == seeds
+
+
 def idx(path, count):
     pixels = np.random.default_rng(count).integers(0, 256, (count, 5, 5), "uint8")
     path.write_bytes(struct.pack(">IIII", 0x803, count, 5, 5) + pixels.tobytes())
@@ -138,3 +154,35 @@ def test_the_halves_of_a_folder(tmp_path):
     assert split.halves(str(tmp_path)) == ["t10k-images-idx3-ubyte", "train-images-idx3-ubyte"]
     (tmp_path / "pictures/Test").mkdir(parents=True)
     assert split.half(str(tmp_path / "pictures"), "test") == str(tmp_path / "pictures/Test")
+
+
+TRAIN = "mnist/train-images-idx3-ubyte"
+
+
+@pytest.mark.parametrize(
+    "learnt, options, more, seen",
+    [
+        (TRAIN, "--split all", "", ""),
+        (TRAIN, "--data mnist --split test", "", ""),
+        ("mnist", "--split all", "", ""),
+        ("mnist", "--split test", "", "learnt"),
+        ("mnist", "--split train", "", "learnt"),
+        ("mnist", "--data mnist/../mnist --split test", "", "learnt"),
+        ("mnist", "--data mnist/t10k-images-idx3-ubyte", "", "learnt"),
+        ("mnist", "--split test", "--train-size 9", "may have learnt"),
+    ],
+)
+def test_pictures_that_the_run_learnt_from_are_said(runs, tmp_path, monkeypatch, learnt, options, more, seen, capsys):
+    """The run is trained on one half or on the folder of both, then measured."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist").mkdir()
+    idx(tmp_path / TRAIN, 10)
+    idx(tmp_path / "mnist/t10k-images-idx3-ubyte", 8)
+    assert run_train(*TINY, f"--steps 1 --channels 1 --data {learnt} {more}", "--out", runs) == 0
+    capsys.readouterr()
+    assert run_measure(runs / "0001-dcgan64", PLACE, "--count 8", options) == 0
+    out, (found,) = capsys.readouterr().out, kept(runs / "0001-dcgan64")
+    said = [text for text in found["warnings"] if "learnt from these pictures, too" in text]
+    assert bool(said) == bool(seen) == ("note: the run" in out)
+    if said:
+        assert said[0].startswith(f"the run {seen} from") and said[0].endswith(f"train with --data {tmp_path / TRAIN}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
 
-from dcgan import penalties, stepper
+from dcgan import checks as before_the_start
+from dcgan import penalties, presets, stepper
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.gan import GAN
+from dcgan.presets.preset import Preset
 from dcgan.stepper import Inputs, Stepper
 from gpunet import backend, layers
 from gpunet.optim import Adam
@@ -30,12 +33,37 @@ def test_penalties_come_at_every_kth_step_of_D():
 
 def test_networks_that_a_penalty_can_pass_are_accepted(monkeypatch):
     net = layers.Sequential(layers.Conv2d(3, 1, 4), layers.LayerNorm(1), layers.LeakyReLU(0.2))
-    preset = type("Preset", (), {"discriminator": staticmethod(lambda config: net)})
+    discriminator = lambda config: net if config.norm_d == "batch" else layers.Sequential()  # noqa: E731
+    preset = Preset("", discriminator, discriminator, lambda net, rng: None, follows=("norm_d",))
     monkeypatch.setattr(penalties.presets, "find", lambda name: preset)
     penalties.check(Config(loss="wgan-gp", r1=1.0))
     net.layers.append(layers.BatchNorm(1))
-    with pytest.raises(UserError, match="has BatchNorm"):
+    with pytest.raises(UserError, match="has BatchNorm.* take --norm-d layer, instance or none$"):
         penalties.check(Config(r1=1.0))
+
+
+@pytest.mark.parametrize("penalty", [{"r1": 1.0}, {"loss": "wgan-gp"}], ids=["r1", "gp"])
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_what_a_refusal_recommends_is_accepted(name, penalty):
+    """By the same check, for each preset and each norm that the line names."""
+    penalty = {"real_target": 1.0, "generator_target": 1.0, **penalty}  # monn28 has 0.9, which wgan-gp does not take
+    try:
+        before_the_start.check(presets.config_of({"preset": name, **penalty}))
+    except UserError as error:
+        advice = str(error).rpartition("take --norm-d ")[2]
+        norms, _, others = (re.split(", | or ", part) for part in advice.partition(" with --preset "))
+        assert norms == ["layer", "instance", "none"] and (others == [""]) == ("norm_d" in presets.find(name).follows)
+        for preset in [name] if others == [""] else others:
+            for norm in norms:
+                before_the_start.check(presets.config_of({"preset": preset, "norm_d": norm, **penalty}))
+    else:
+        assert name in ("basicgan", "resnet")  # whose D has no batch norm
+
+
+def test_instance_norm_is_not_recommended_where_its_maps_are_too_small():
+    """Four halvings of 16x16 pixels leave one, which instance norm would make 0."""
+    with pytest.raises(UserError, match="take --norm-d layer or none$"):
+        penalties.check(presets.config_of({"preset": "paper", "image_size": "16", "r1": 1.0}))
 
 
 class Place:

@@ -50,10 +50,28 @@ def test_no_word_for_a_training_that_goes_well(d_real, d_fake, watching, said):
     assert not said
 
 
+def scores(count, real):
+    return [{"step": step, "score_real": real, "score_fake": -real} for step in range(1, count + 1)]
+
+
 def test_no_word_from_scores(watching, said):
-    """They are no probabilities: a large difference says nothing."""
-    watching.records([{"step": step, "score_real": 50.0, "score_fake": -50.0} for step in range(1, 5 * advice.STEPS)])
+    """They are no probabilities: a large difference says nothing. Black and white of 256x256 are 887 apart."""
+    watching.records(scores(5 * advice.STEPS, 50.0))
+    watching.records(scores(5 * advice.STEPS, 443.0))
     assert not said
+
+
+def test_a_word_where_scores_run_away(watching, said):
+    watching.records(scores(5 * advice.STEPS, 1e6))
+    assert len(said) == 1 and "step 300: for 300 steps, from step 1 on, D's scores" in said[0]
+
+
+def test_a_checkpoint_of_before_scores_were_watched(watching):
+    state = watching.state_dict()
+    watching.records(scores(3, 1e6))
+    del state["scores apart"]
+    watching.load_state_dict(state)
+    assert watching.rows["scores apart"].length == 3
 
 
 def grids(*spreads):
@@ -174,7 +192,7 @@ def test_a_resume_behind_a_rollback_is_bit_for_bit(often, runs, run, collapsing,
                 path.unlink()
         capsys.readouterr()
         assert run_train("--resume", copy, "--no-progress") == 0
-        assert "the run has rolled back 1 times: 0.5 of the learning rate stays" in capsys.readouterr().out
+        assert "the run has rolled back 1 time: 0.5 of the learning rate stays" in capsys.readouterr().out
         assert {name for name, found in content(copy).items() if whole[name] != found} == set()
 
 
@@ -187,6 +205,13 @@ def test_rollbacks_end(often, run, monkeypatch, capsys):
     assert run_train(*often, "--steps 14 --checkpoint-every 1 --on-collapse rollback") == 1
     error = capsys.readouterr().err
     assert error.startswith("error: step 3: ") and "no checkpoint was made before, up to step 0" in error
+
+
+def test_divergence_in_the_first_step_has_nothing_to_go_back_to(tiny, capsys):
+    assert run_train(*tiny, "--steps 3 --loss ls --lr 1e30 --on-collapse rollback") == 1
+    error = capsys.readouterr().err
+    assert error.endswith(": no checkpoint was made before, up to step 0; a lower --lr may help\n")
+    assert error.count("no checkpoint") == 1
 
 
 @pytest.mark.parametrize("keep", [1, 3])

@@ -38,6 +38,7 @@ def test_the_classifier_learns_the_classes_and_is_kept(quickly):
     assert features.shape == (5, classifier.SETTINGS["hidden"]) and features.dtype == "float32"
     assert (features >= 0).all() and (features > 0).any()  # behind a ReLU
     np.testing.assert_allclose(found.extract(images[2:3], None)[0], features[2], rtol=1e-5, atol=1e-6)
+    assert said[1].startswith("the classifier tells the class and is right about ")
     again = classifier.features_of(source, "cpu", said.append)
     assert len(said) == 3 and again.origin == found.origin
     assert np.array_equal(again.extract(images, None), features)

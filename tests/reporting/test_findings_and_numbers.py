@@ -67,12 +67,23 @@ def test_the_doctor_says_that_a_network_has_won(folder):
     write_log(folder, 0.99, 0.01)
     text = page_of(folder).text
     assert "For 400 steps, from step 1 on, D has told real pictures from G's nearly always" in text
-    assert "What may help: a lower --lr" in text and "Nothing to report" not in text
+    assert "What may help: equal --lr-g and --lr-d, a lower --lr" in text and "Nothing to report" not in text
 
 
 def test_the_doctor_has_nothing_to_report(folder):
     write_log(folder, 0.7, 0.3)
-    assert "Nothing to report." in page_of(folder).text
+    text = page_of(folder).text
+    assert "Nothing to report." in text and "Not looked at" not in text
+
+
+@pytest.mark.parametrize("score, found", [(2.0, False), (1e9, True)])
+def test_the_doctor_and_a_loss_of_scores(folder, score, found):
+    change(folder / "config.json", loss="hinge")
+    lines = [{"step": i, "score_real": score, "score_fake": -score} for i in range(1, 401)]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = page_of(folder).text
+    assert ("D runs away from G" in text) == found != ("Nothing to report." in text)
+    assert "Not looked at: D certain, G certain: --loss hinge gives scores, no probabilities." in text
 
 
 def write_grid(path, spread):

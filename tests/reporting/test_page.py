@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dcgan import report
+from made_run import MEASURED
 from page_reader import read_page
 from running import run_train
 
@@ -106,10 +107,21 @@ def test_the_page_loads_nothing(two):
 
 
 def test_runs_of_the_same_name(trained):
+    """Each is called by the number of its curve and the folder around it, wherever it is named."""
+    (trained / "measure.json").write_text(json.dumps([MEASURED]))
+    (trained / "skipped.txt").write_text("broken.png\tdamaged\n")
     other = trained.parent / "other" / trained.name
     shutil.copytree(trained, other)
-    labels = [curve["label"] for curve in page_of(trained, other).data[0]["curves"]]
-    assert len(set(labels)) == 2
+    page = page_of(trained, other)
+    assert [curve["label"] for curve in page.data[0]["curves"]] == ["1 0001-dcga", "2 0001-dcga"]
+    names = [f"{number} {run.parent.name}/{run.name}" for number, run in ((1, trained), (2, other))]
+    assert page.title == f"Report of {names[0]} and {names[1]}"
+    for name in names:
+        assert page.texts("strong").count(name) == 1  # at a glance
+        assert page.texts("h3").count(name) == 4  # over the grids, at the doctor, the files left out and what ran
+        assert page.texts("h3").count(f"{name}, step 6") == page.texts("td").count(name) == 1  # measurements
+    assert set(re.findall(r"\d [\w-]*/?0001-dcgan64", page.text)) == set(names)
+    assert page.text.count(trained.name) == 2 * 7
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,7 @@ def test_runs_of_the_same_name(trained):
         (["."], ". is no run folder: expected config.json and log.jsonl in it"),
         (["RUN", "--out", "page.png"], "--out: got 'page.png', expected a file name that ends in .html"),
         (["RUN"] * 25, "got 25 runs, expected at most 24"),
-        (["RUN", "--out", "no/page.html"], "No such file or directory"),
+        (["RUN", "--out", "no/page.html"], "--out: no such folder: no"),
         ([], "the following arguments are required: RUN"),
     ],
 )

@@ -51,7 +51,8 @@ def features_of(source: Source, device: str, say: Say = print) -> Features:
             accuracy = train(net, _task(source, settings), len(source), settings)
         _write(kept, {"settings": settings, "accuracy": accuracy, "net": _on_host(net)}, say)
     net.eval()
-    say(f"the classifier is right about {accuracy:.1%} of pictures that it has not learnt from")
+    task = "tells the class" if learns == "classes" else "tells how a picture was turned"
+    say(f"the classifier {task} and is right about {accuracy:.1%} of pictures that it has not learnt from")
     weights = b"".join(np.ascontiguousarray(value).tobytes() for value in _on_host(net).values())
     origin = {"name": "classifier", "sha256": hashlib.sha256(weights).hexdigest(), "accuracy": accuracy, **settings}
     return Features(lambda images, _: hidden(net, images), origin)

@@ -145,7 +145,8 @@ def _checked(path: str) -> bytes:
         content = place.read_bytes()
         model = onnx.ModelProto.FromString(content)
     except OSError as error:
-        raise UserError(f"--features: cannot read {path}: {error.strerror or error}") from error
+        reason = f"cannot read {path}: {error.strerror or error}"
+        raise UserError(f"--features: {reason}; expected discriminator, classifier or FILE.onnx") from error
     except Exception as error:  # noqa: BLE001  (protobuf's own)
         raise UserError(f"{path} is no .onnx file: {_in_short(error)}") from error
     if not model.graph.input:
