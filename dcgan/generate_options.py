@@ -181,14 +181,20 @@ def _of_traits(label: str, names: Sequence[str]) -> int | None:
 
     Example: "Male=0,Smiling=1" is the class "no Male and Smiling", "breed=cat" is "cat".
     """
-    given = [trait.partition("=")[::2] for trait in label.split(",")]
+    given = _values(label)
     said = {"1": "{0}", "0": "no {0}", "-1": "no {0}"}
     for forms in ([said.get(value, "{1}").format(name, value) for name, value in given], [value for _, value in given]):
-        wanted = sorted(form.strip() for form in forms)
+        wanted = sorted(forms)
         found = [number for number, name in enumerate(names) if sorted(name.split(" and ")) == wanted]
         if found:
             return found[0]
     return None
+
+
+def _values(label: str) -> Sequence[tuple[str, str]]:
+    """Return the traits in a label and their values: of "Male=0, Smiling=1" ("Male", "0") and ("Smiling", "1")."""
+    parts = [trait.partition("=") for trait in label.split(",")]
+    return [(name.strip(), value.strip()) for name, _, value in parts]
 
 
 def _require_all_traits(label: str, names: Sequence[str]) -> None:
@@ -196,8 +202,7 @@ def _require_all_traits(label: str, names: Sequence[str]) -> None:
     traits = _traits(names)
     if "=" not in label or not traits:
         return
-    given = [trait.partition("=")[::2] for trait in label.split(",")]
-    values = {name.strip(): value.strip() for name, value in given}
+    values = dict(_values(label))
     missing = [trait for trait in traits if trait not in values]
     fitting = values.keys() <= set(traits) and set(values.values()) <= {"0", "1", "-1"}
     if missing and fitting:

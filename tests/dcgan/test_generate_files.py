@@ -1,6 +1,5 @@
 """The files of dcgan.generate: none of another model stays unseen, each says where it is from; sizes, seeds, labels."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import generate_options, images, picture_files
+from dcgan import generate_options, images, picture_files, trained
 from gpunet import checkpoint
 from running import PLACE, TINY, run_generate, run_train, write_pictures
 
@@ -272,7 +271,8 @@ def as_older_versions_wrote(run):
 def test_a_checkpoint_outside_of_its_run(labelled, tmp_path):
     """Its own name is the run's, not that of a folder around it; it knows the classes by their names."""
     (tmp_path / "deep/er").mkdir(parents=True)
-    alone = shutil.copy(labelled / "checkpoints/000001.h5", tmp_path / "deep/er/lone.h5")
+    alone = Path(shutil.copy(labelled / "checkpoints/000001.h5", tmp_path / "deep/er/lone.h5"))
+    assert trained.folder_of(alone) == tmp_path / "deep/er"  # measure.json is kept there
     made(alone, "--count 1 --label dog --out", tmp_path / "one.png")
     made(labelled, "--count 1 --label dog --out", tmp_path / "other.png")
     assert texts(tmp_path / "one.png")["address"] == "lone_1_0_1_c1" and texts(tmp_path / "one.png")["label"] == "dog"
