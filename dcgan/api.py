@@ -24,10 +24,12 @@ from dcgan.address import Address
 from dcgan.errors import UserError
 from dcgan.inversion.effort import Effort, Networks
 from dcgan.inversion.search import search
+from dcgan.options import choice, integer, named
 from gpunet import backend
 from gpunet.backend.devices import Array
 from gpunet.layers import Sequential
 
+SEED = integer(0, 10**39 - 1)  # as large as an address takes them
 Callback = Callable[[Mapping[str, Any]], None]  # is called with the numbers of every step, some steps late
 
 
@@ -56,19 +58,19 @@ class Run:
 
         label: the class of all of them, by name or number; None: the classes in turn, if the networks are told classes.
         """
+        count, seed = named("count", integer(0), count), named("seed", SEED, seed)
         drawn = list(generate.pictures(self.G, self.config, count, seed, self._number(label)))
         return np.concatenate(drawn) if drawn else np.empty((0, *self._picture_shape()), "uint8")
 
     def address(self, seed: int, index: int, label: str | int | None = None) -> str:
         """Return the address of the index-th picture of a seed, counted from 1."""
+        seed, index = named("seed", SEED, seed), named("index", integer(1), index)
         return self._opened.address(seed, index, self._number(label)).text()
 
     def at(self, address: str) -> np.ndarray:
         """Return the picture of an address, uint8 (H, W, C). UserError: it is one of another run, step or weights."""
         where = Address.parse(address)
-        here = self._opened.address(where.seed, where.index, where.label)
-        if where != here:
-            raise UserError(f"got the address {where.text()}, expected one of {here.run}, step {here.step}")
+        self._opened.require_at(where)
         return generate.picture(self.G, self.config, where.seed, where.index, where.label)
 
     def generator(self, z: Any, labels: Any = None) -> np.ndarray:
@@ -76,8 +78,8 @@ class Run:
 
         z (N, z_dim) or (N, 1, 1, z_dim); labels (N,): numbers of classes, for networks that are told them.
         """
-        numbers = np.asarray(z, "float32")
-        if numbers.ndim not in (2, 4) or numbers.size != len(numbers) * self.config.z_dim:
+        numbers = _finite("z", z)
+        if numbers.ndim not in (2, 4) or not len(numbers) or numbers.size != len(numbers) * self.config.z_dim:
             raise UserError(f"z: got shape {numbers.shape}, expected (N, {self.config.z_dim})")
         return self._by_batches(self.G, self.G.forward, numbers.reshape(-1, 1, 1, self.config.z_dim), labels)
 
@@ -122,10 +124,13 @@ class Run:
         classes = self.config.classes
         if (labels is None) != (classes is None):
             raise UserError(f"labels: got {labels}, expected {'one for each' if classes else 'none'}: {self!r}")
-        given = None if labels is None else np.asarray(labels, "int32")
-        if given is not None and (given.shape != (count,) or not ((given >= 0) & (given < classes)).all()):
-            raise UserError(f"labels: got {labels}, expected {count} numbers from 0 to {(classes or 1) - 1}")
-        return given
+        if labels is None:
+            return None
+        given = np.asarray(labels)
+        whole = given.dtype.kind in "iu" and given.shape == (count,)
+        if not whole or not ((given >= 0) & (given < classes)).all():
+            raise UserError(f"labels: got {labels}, expected {count} whole numbers from 0 to {(classes or 1) - 1}")
+        return given.astype("int32")
 
     def _numbers(self, pictures: Any) -> np.ndarray:
         """Return pictures as D reads them. UserError: they are of another shape."""
@@ -134,7 +139,7 @@ class Run:
             raise UserError(f"pictures: got shape {given.shape}, expected (N, {', '.join(map(str, shape))})")
         if given.dtype == np.uint8:
             return backend.images_to_real(given, low=sampling.lowest(self.G))
-        return np.ascontiguousarray(given, "float32")
+        return _finite("pictures", given)
 
     def _on_device(self, array: np.ndarray) -> Array:
         return backend.to_device(array, backend.device_of(self.G.parameters()[0].data))
@@ -157,6 +162,8 @@ def load(path: str | os.PathLike, weights: str | None = None, **options: Any) ->
     weights: ema, the moving average of G's weights, raw, or None: ema where there is one. options: those of the machine
     and of sampling, such as device="cpu". Raises UserError where there is none or it does not fit.
     """
+    if weights is not None:
+        named("weights", choice(*trained.NETWORKS), weights)
     return Run(trained.load(os.fspath(path), options, weights, with_D=True))
 
 
@@ -169,11 +176,25 @@ def train(callback: Callback | None = None, progress: bool = False, **options: A
     Raises UserError for a bad option or bad data, Diverged where a loss is no longer finite,
     Collapsed where on_collapse="stop" ends a training.
     """
+    if callback is not None and not callable(callback):
+        raise UserError(f"callback: got {callback!r}, expected a function of the numbers of a step")
     trainer, run = session.new_run(presets.config_of(options), progress)
     if callback:
         trainer.watches.append(lambda records: _call(callback, records))
     session.train(trainer, run, progress)
     return load(together.spread(run and str(run.path)), device=trainer.device)
+
+
+def _finite(name: str, given: Any) -> np.ndarray:
+    """Return numbers as float32, C-contiguous. UserError: they are no numbers, or NaN or infinite."""
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.ascontiguousarray(given, "float32")
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name}: expected an array of numbers ({error})") from error
+    if not np.isfinite(numbers).all():
+        raise UserError(f"{name}: got NaN or an infinite number")
+    return numbers
 
 
 def _call(callback: Callback, records: Sequence[Mapping[str, Any]]) -> None:

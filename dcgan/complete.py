@@ -60,7 +60,7 @@ def _write(asked: Asked, found: Found, missing: np.ndarray) -> None:
     shown = [np.where(missing[..., np.newaxis], GREY, asked.pictures).astype("uint8"), found.frames[-1]]
     filled = np.stack([blended(*pair, missing) for pair in zip(asked.pictures, found.frames[-1], strict=True)])
     for number, (name, picture) in enumerate(zip(asked.names, filled, strict=True), 1):
-        asked.files.png(f"{number:02d}-{Path(name).stem}.png", picture[np.newaxis], picture=name)
+        asked.files.png(f"{number:02d}-{Path(name).stem}.png", picture[np.newaxis], picture=Path(name).name)
     asked.files.png("sheet.png", side_by_side(asked.pictures, *shown, filled), columns=1)
     near = psnr(filled, asked.pictures)
     on_the_way = [side_by_side(shown[0], np.where(missing[..., np.newaxis], x, asked.pictures)) for x in found.frames]

@@ -67,6 +67,7 @@ FORMATS = {
     "onnx": Format(onnx_file.write, "", "G.onnx and D.onnx for ONNX Runtime"),
     "html": Format(page.write, ".html", "a page that draws with G in the browser"),
 }
+ENDINGS = {".pth", ".onnx"} | {form.ending for form in FORMATS.values() if form.ending}  # of files, not of folders
 
 
 @cli.guarded
@@ -100,6 +101,8 @@ def as_output(text: str, form: Format, overwrite: bool) -> Path:
     out = Path(text)
     if out.suffix.lower() != form.ending and form.ending:
         raise UserError(f"--out: got '{text}', expected a {form.ending} file")
+    if not form.ending and out.suffix.lower() in ENDINGS and not out.is_dir():
+        raise UserError(f"--out: got '{text}', expected a folder, for {form.what}")
     if form.ending and out.is_dir():
         raise UserError(f"--out: {out} is a folder, expected a file")
     if not form.ending and out.exists() and not out.is_dir():

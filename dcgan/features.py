@@ -33,6 +33,10 @@ again; until it is finished its file is called OUT.part. --svm needs
 scikit-learn: pip install 'gpunet[svm]'. docs/paper.md names the figures of the
 paper.
 """
+SAME = (
+    "--test has the pictures of --data, from which the machine has learnt: how many of them are right says nothing "
+    "about pictures that it has not seen"
+)
 
 
 @cli.guarded
@@ -87,9 +91,11 @@ def checked(given: argparse.Namespace) -> Path | None:
 def judge(given: argparse.Namespace, by: Trained, labelled: int | None, repeats: int, seed: int) -> None:
     """Train and test the machine, and say what came out. Raises UserError."""
     with real.opened(real.config_of(given, by, given.data)) as source:
-        train = feature_file.held(by, source, "--data")
+        train, learnt_from = feature_file.held(by, source, "--data"), source.fingerprint
     with real.opened(real.config_of(given, by, given.test)) as source:
         test = feature_file.held(by, source, "--test")
+        if source.fingerprint == learnt_from:
+            print(SAME, file=sys.stderr)
     found = [svm.judge(train, test, labelled, np.random.default_rng([seed, i])) for i in range(repeats)]
     rights = [100 * each.accuracy for each in found]
     for each in found:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from dcgan import cli, generate_options, latent_walks, launch, picture_files, sampling, together, trained
+from dcgan.address import Address
 from dcgan.config import Config
 from dcgan.errors import UserError
+from dcgan.exchange import weights as exchange
 from dcgan.generate_options import View
 from dcgan.picture_files import PictureFiles
 from dcgan.sampling_ranks import put_together, share
@@ -71,7 +74,17 @@ def opened(arguments: Sequence[str] | None) -> tuple[str, View, Trained]:
         raise UserError("expected a run folder or a checkpoint file, such as runs/0001-dcgan64, or --address")
     if view.mode != "grid":  # among nearly equal z the statistics of a batch would be those of next to nothing
         given.setdefault("sampling_statistics", "running")
-    return path, view, trained.load(path, given, view.weights)
+    by = trained.load(path, given, view.weights)
+    if view.address:
+        require_at(view.address, path, by)
+    return path, view, by
+
+
+def require_at(address: Address, path: str, by: Trained) -> None:
+    """Raise UserError where a picture is not by what was opened; a run folder may have been renamed, which is said."""
+    by.require_at(address, renamed=not exchange.is_file(Path(path)))
+    if address.run != by.run and not distributed.ranks().rank:
+        print(f"the address names {address.run}: drawn by {path}, as if it were that run renamed", file=sys.stderr)
 
 
 def parser() -> cli.Parser:

@@ -170,6 +170,7 @@ def as_label(label: str | None, config: Config, names: Sequence[str] = ()) -> in
         return list(names).index(label)
     if (named := _of_traits(label, names)) is not None:
         return named
+    _require_all_traits(label, names)
     if names and not (label.isdecimal() and len(label) < 10 and int(label) < config.classes):
         raise UserError(f"--label: got '{label}', expected {classes_in_words(config, names)}")
     return options.named("--label", options.integer(0, config.classes - 1), label)
@@ -180,14 +181,47 @@ def _of_traits(label: str, names: Sequence[str]) -> int | None:
 
     Example: "Male=0,Smiling=1" is the class "no Male and Smiling", "breed=cat" is "cat".
     """
-    given = [trait.partition("=")[::2] for trait in label.split(",")]
+    given = _values(label)
     said = {"1": "{0}", "0": "no {0}", "-1": "no {0}"}
     for forms in ([said.get(value, "{1}").format(name, value) for name, value in given], [value for _, value in given]):
-        wanted = sorted(form.strip() for form in forms)
+        wanted = sorted(forms)
         found = [number for number, name in enumerate(names) if sorted(name.split(" and ")) == wanted]
         if found:
             return found[0]
     return None
+
+
+def _values(label: str) -> Sequence[tuple[str, str]]:
+    """Return the traits in a label and their values: of "Male=0, Smiling=1" ("Male", "0") and ("Smiling", "1")."""
+    parts = [trait.partition("=") for trait in label.split(",")]
+    return [(name.strip(), value.strip()) for name, _, value in parts]
+
+
+def _require_all_traits(label: str, names: Sequence[str]) -> None:
+    """Raise UserError for a label such as "Smiling=1" where the classes are of other traits, or of more."""
+    traits = _traits(names)
+    if "=" not in label or not traits:
+        return
+    values = dict(_values(label))
+    missing = [trait for trait in traits if trait not in values]
+    fitting = values.keys() <= set(traits) and set(values.values()) <= {"0", "1", "-1"}
+    if missing and fitting:
+        whole = ",".join([label, *(f"{trait}=0" for trait in missing)])
+        are = "is" if len(missing) == 1 else "are"
+        raise UserError(f"--label: got '{label}', but {', '.join(missing)} {are} missing: write such as {whole}")
+    example = ",".join(f"{trait}={int(place == 0)}" for place, trait in enumerate(traits))
+    raise UserError(f"--label: got '{label}', expected 0 or 1 for every trait, such as {example}")
+
+
+def _traits(names: Sequence[str]) -> Sequence[str]:
+    """Return the traits whose presence and absence tell classes of these names apart; () where other things do.
+
+    Example: "no Male and no Smiling", "no Male and Smiling", "Male and no Smiling" and "Male and Smiling" have the
+    traits Male and Smiling.
+    """
+    of_each = {tuple(part.removeprefix("no ") for part in name.split(" and ")) for name in names}
+    traits = next(iter(of_each), ())
+    return traits if len(of_each) == 1 and len(set(names)) == 2 ** len(traits) else ()
 
 
 def classes_in_words(config: Config, names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dcgan import presets
+from dcgan import presets, trained
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.exchange import weights as exchange
@@ -52,7 +52,7 @@ class Found(NamedTuple):
 
 def find(path: str) -> Found:
     """Return the weights of a run folder, a checkpoint or a file of weights. Raises UserError: none, or damaged."""
-    if exchange.is_file(Path(path)):
+    if exchange.is_file(trained.require(path)):
         return _of_file(path)
     found = resume.find(path)
     if found.state is None:

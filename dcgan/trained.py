@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from dcgan import presets
 from dcgan.address import Address
-from dcgan.config import Config
+from dcgan.config import Config, require_known
 from dcgan.device import choose_device
 from dcgan.errors import UserError
 from dcgan.exchange import weights as exchange
 from dcgan.run import record, resume
 from dcgan.run.folder import RunDir
+from gpunet import checkpoint
 from gpunet.layers import Sequential
 from gpunet.torch_format import from_torch
 
@@ -37,6 +38,13 @@ class Trained(NamedTuple):
         """Return the address of the index-th picture of a seed, from 1; label: the class asked for."""
         return Address(self.run, self.step, seed, index, self.weights, label)
 
+    def require_at(self, address: Address, renamed: bool = False) -> None:
+        """Raise UserError where an address is one of another run, step or weights; renamed: of any run's name."""
+        run = address.run if renamed else self.run
+        if address != replace(address, run=run, step=self.step, weights=self.weights):
+            here = f"{self.run}, step {self.step}, weights {self.weights}"
+            raise UserError(f"got the address {address.text()}, expected one of {here}")
+
 
 def load(path: str, given: Mapping[str, Any], weights: str | None = None, with_D: bool = False) -> Trained:
     """Return the generator of a run folder, a checkpoint or a file of weights; given: options to replace.
@@ -46,7 +54,7 @@ def load(path: str, given: Mapping[str, Any], weights: str | None = None, with_D
     Raises UserError where there is no checkpoint, it does not fit, it lacks the average that was asked for, or it holds
     weights that are NaN or infinite.
     """
-    if exchange.is_file(Path(path)):
+    if exchange.is_file(require(path)):
         return _from_file(path, given, weights, with_D)
     found = resume.find(path, lambda line: print(line, file=sys.stderr))
     if found.state is None:
@@ -65,14 +73,15 @@ def load(path: str, given: Mapping[str, Any], weights: str | None = None, with_D
         for state in (*states.values(), states[chosen]):  # all, so that a part of another network is refused
             G.load_state_dict(state)
         step = int(found.state["step"])
-    folder = folder_of(Path(path))
-    return Trained(G.to(device), config, folder.name, step, chosen, class_names(folder), D and D.to(device))
+    run, classes = name_of(Path(path)), class_names(found.state, Path(path))
+    return Trained(G.to(device), config, run, step, chosen, classes, D and D.to(device))
 
 
 def _networks(
     config: Config, given: Mapping[str, Any], with_D: bool
 ) -> tuple[Config, str, Sequential, Sequential | None]:
     """Return a config with options given anew, the device, and new networks: G and, if asked for, D."""
+    require_known(given)
     # Without its precision, and without kernels for one kind of GPU: what trained on a GPU may draw on a CPU.
     conv = "auto" if config.conv == "wgmma" else config.conv
     config = replace(config, **{"precision": None, "conv": conv, **given})
@@ -95,35 +104,58 @@ def _from_file(path: str, given: Mapping[str, Any], weights: str | None, with_D:
 
 
 def require(path: str) -> Path:
-    """Return the path of a run folder or a checkpoint. Raises UserError where there is none."""
-    if not Path(path).exists():
+    """Return the path of a run. Raises UserError where there is none, or a file that can be none."""
+    place = Path(path)
+    if not place.exists():
         raise UserError(f"no such run folder or checkpoint: {path}")
-    return Path(path)
+    try:
+        checkpoint_or_folder = not place.is_file() or checkpoint.begins(place)
+    except checkpoint.CheckpointError as error:
+        raise UserError(str(error)) from error
+    if not checkpoint_or_folder and not exchange.is_file(place):
+        raise UserError(f"{path} is no checkpoint (.h5), and {exchange.KINDS}")
+    return place
 
 
 def folder_of(path: Path) -> Path:
-    """Return the run folder that a path names: itself, or for RUN/checkpoints/000500.h5 RUN."""
+    """Return the folder that a path belongs to.
+
+    It is the path itself if that is a folder, RUN for RUN/checkpoints/000500.h5, and the folder around any other file.
+    """
     place = path.resolve()
-    return place if place.is_dir() else place.parent.parent
+    if place.is_dir():
+        return place
+    return place.parent.parent if place.parent.name == RunDir(place).checkpoints.name else place.parent
+
+
+def name_of(path: Path) -> str:
+    """Return the name of the run at a path: its folder's, or that of a checkpoint file which lies in no run folder."""
+    place, folder = path.resolve(), folder_of(path)
+    return folder.name if folder in (place, place.parent.parent) else place.stem
 
 
 def checkpoint_of(address: Address, path: str | None, out: str = Config.out) -> str:
-    """Return the checkpoint file of an address; path: the run folder or the file, None: it is under its name in out.
+    """Return the file of an address, or the folder that dcgan.export filled; None: it is under its run's name in out.
 
-    Raises UserError where the checkpoint of that step is not there.
+    path: what was given as the run. A file of it is not looked into; see Trained.require_at. Raises UserError where a
+    run folder has no checkpoint of that step.
     """
     place = Path(path) if path else Path(out) / address.run
-    if place.is_dir() or not path:
-        run = RunDir(place)
-        place = run.checkpoint(address.step)
-        if not place.exists():
-            kept = ", ".join(str(int(each.stem)) for each in reversed(run.saved())) or "none"
-            raise UserError(f"--address: {run.path} has no checkpoint of step {address.step}; there are: {kept}")
+    if exchange.is_file(place) or (path and not place.is_dir()):
+        return str(place)
+    run = RunDir(place)
+    place = run.checkpoint(address.step)
+    if not place.exists():
+        kept = ", ".join(str(int(each.stem)) for each in reversed(run.saved())) or "none"
+        raise UserError(f"--address: {run.path} has no checkpoint of step {address.step}; there are: {kept}")
     return str(place)
 
 
-def class_names(folder: Path) -> Sequence[str]:
-    """Return the names of a run's classes, by label: the list "classes" of its run.json; () where there is none."""
-    names = record.read(RunDir(folder)).get("classes")
+def class_names(state: Mapping[str, Any], path: Path) -> Sequence[str]:
+    """Return the names of a run's classes, by label; () where there are none.
+
+    They are in the state of a checkpoint, and for those of older versions in the run.json of their folder.
+    """
+    names = state.get("classes", record.read(RunDir(folder_of(path))).get("classes"))
     named = tuple(map(str, names)) if isinstance(names, list) else ()
     return () if named == tuple(map(str, range(len(named)))) else named  # "0", "1" ... say no more than the labels

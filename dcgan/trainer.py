@@ -74,6 +74,7 @@ class Trainer:
             "epoch": self.start[0],
             "position": self.start[1],
             "data": self.source.fingerprint,
+            "classes": self.source.classes,
             "random": self.rng.bit_generator.state,
             "fixed_z": self.fixed_z,
             "watch": self.watch.state_dict(),
@@ -179,8 +180,7 @@ class Trainer:
             output.plot.update(now=True)
 
     def _loader(self) -> Loader:
-        config = self.config
-        wrap = config.last_batch == "wrap"
+        config, wrap = self.config, self.config.last_batch == "wrap"
         return Loader(self.source, config.pictures_per_step, config.seed, self.start, wrap=wrap, share=self.share)
 
     def _step(self, batch: Batch, output: Output | None) -> bool:

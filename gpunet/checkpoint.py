@@ -23,6 +23,7 @@ import numpy as np
 from gpunet.files import write_atomically
 
 HEADER = "gpunet checkpoint 1 sha256={} bytes={}"
+START = HEADER.partition("=")[0].encode()
 BLOCK = 512  # the smallest user block that HDF5 allows
 ARRAY = "__array__"  # marks a reference in the JSON text
 
@@ -75,10 +76,19 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
         raise CheckpointError(f"{path} is no checkpoint of this library: {error}") from error
 
 
+def begins(path: str | os.PathLike) -> bool:
+    """Return whether a file begins as those of `save` do; the rest may be damaged. CheckpointError: unreadable."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(START)) == START
+    except OSError as error:
+        raise CheckpointError(f"could not read {path}: {error.strerror or error}") from error
+
+
 def _verify(data: bytes, path: str | os.PathLike) -> None:
-    header, start = data[:BLOCK].rstrip(), HEADER.partition("=")[0].encode()
-    if not header.startswith(start):
-        raise CheckpointError(f"{path} is no checkpoint: expected a file that starts with {start.decode()!r}")
+    header = data[:BLOCK].rstrip()
+    if not header.startswith(START):
+        raise CheckpointError(f"{path} is no checkpoint: expected a file of gpunet.checkpoint, such as 000500.h5")
     body = memoryview(data)[BLOCK:]
     if header != HEADER.format(hashlib.sha256(body).hexdigest(), len(body)).encode():
         raise CheckpointError(f"{path} is damaged or cut short ({len(data)} bytes): its checksum does not match")

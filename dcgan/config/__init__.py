@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,14 @@ class Config(Loss, Views, Training, Choices, Networks, Files, Machine, Pictures)
             return cls(**given)
         except UserError as error:
             raise UserError(f"{origin}: {error}") from error
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Raise UserError for a name that is no option; it says which one may be meant."""
+    known = [item.name for item in fields(Config)]
+    for name in names:
+        if name not in known:
+            raise UserError(f"unknown option {name}{options.meant(name, known)}")
 
 
 def decoded(content: bytes) -> str:

@@ -20,7 +20,8 @@ class Pictures:
     data: str | None = option(
         None,
         options.text,
-        "pictures: a folder, .zip, .tar, idx (MNIST), CIFAR-10, .npy, .npz, LMDB or .h5; without it, drawn faces",
+        "pictures: a folder, .zip, .tar, idx (MNIST), CIFAR-10, .npy, .npz, LMDB, .h5, .parquet or .arrow; without it, "
+        "drawn faces",
         "PATH",
     )
     recipe: str | None = option(
@@ -45,10 +46,12 @@ class Pictures:
         options.Word(
             LABELS,
             also=lambda text: label_table(text) or label_column(text),
-            other="a table such as labels.csv, labels.tsv:COLUMN or list_attr_celeba.txt:Smiling",
+            other="a table such as labels.csv, labels.tsv:COLUMN or list_attr_celeba.txt:Smiling, "
+            "or :COLUMN of a .parquet or .arrow file",
         ),
         "labels of the pictures: auto, those of the data or of two or more subfolders; folder, the subfolders; none; "
-        "or a table of them, a .csv, .tsv or .txt, with the name of its column behind a colon",
+        "or a table of them, a .csv, .tsv or .txt, with the name of its column behind a colon; "
+        "or :COLUMN of a .parquet or .arrow file",
         "NAME|FILE",
     )
     flip: bool = option(False, options.flag, "mirror each picture with probability 1/2")

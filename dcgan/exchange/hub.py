@@ -27,7 +27,8 @@ Draw pictures with gpunet {version}:
 ```python
 import dcgan
 
-pictures = dcgan.load("{run}").sample(64, seed=1)  # uint8 (64, {height}, {width}, {channels})
+run = dcgan.load("FOLDER")         # this folder
+pictures = run.sample(64, seed=1)  # uint8 (64, {height}, {width}, {channels})
 ```
 
 Weights: {weights}. Learning rate {lr:g}, beta1 {beta1:g}, beta2 {beta2:g}, width {filters}. A z has {z_dim} numbers

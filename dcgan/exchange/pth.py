@@ -94,7 +94,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(path) as file:
             return _named(_Tensors(file, path.stat().st_size).load())
     except zipfile.BadZipFile:
-        raise UserError(f"{path} is no .pth file of PyTorch 1.6 or newer: write it anew with torch.save") from None
+        why = "is no .pth file of PyTorch 1.6 or newer, or damaged: write it anew with torch.save"
+        raise UserError(f"{path} {why}") from None
     except (ValueError, LookupError, OSError, RuntimeError, NotImplementedError, struct.error) as error:
         raise UserError(f"{path} holds no state dict that can be read ({error_text(error)})") from error
 

@@ -25,6 +25,7 @@ from gpunet.torch_format import to_torch
 
 Arrays = Mapping[str, np.ndarray]
 MAIN = "main."  # pytorch/examples keep each network in an attribute of this name
+KINDS = "none of the files that hold a run: pth, safetensors, npz or hub of dcgan.export, netG.pth of pytorch/examples"
 MODEL, TEXTS = "model.safetensors", "config.json"  # the names of files in a folder for the Hub, or beside a .pth
 
 
@@ -57,7 +58,7 @@ def gathered(run: Any) -> Weights:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file of weights, or a folder that dcgan.export has filled."""
+    """Return whether a path is a file of weights, or a folder that dcgan.export has filled; ONNX counts as such."""
     return path.suffix.lower() in READERS or _inside_folder(path) is not None
 
 
@@ -70,8 +71,10 @@ def opened(path: Path) -> Weights:
 
 
 def _inside_folder(folder: Path) -> Path | None:
-    """Return the file of G's weights in a folder that dcgan.export has filled, None for any other path."""
-    return next((folder / name for name in (MODEL, "netG.pth") if (folder / name).is_file()), None)
+    """Return the file of G in a folder that dcgan.export has filled, None for any other path, a run folder included."""
+    if (folder / "checkpoints").is_dir():
+        return None
+    return next((folder / name for name in (MODEL, "netG.pth", "G.onnx") if (folder / name).is_file()), None)
 
 
 def _of_one_file(read: Callable[[Path], tuple[Arrays, Mapping[str, str]]]) -> Callable[[Path], Weights]:
@@ -95,11 +98,17 @@ def _of_pth(path: Path) -> Weights:
     return Weights(G, D, like_pytorch_examples(G, path), path.stem)
 
 
+def _of_onnx(path: Path) -> Weights:
+    """Raise UserError: a graph lacks numbers that a run needs (docs/exchange.md)."""
+    raise UserError(f"{path} is an ONNX file, which holds no run: export the run as safetensors, npz, pth or hub")
+
+
 READERS = {
     ".pth": _of_pth,
     ".pt": _of_pth,
     ".safetensors": _of_one_file(safetensors.read),
     ".npz": _of_one_file(npz.read),
+    ".onnx": _of_onnx,
 }
 
 
@@ -118,11 +127,18 @@ def _described(G: Arrays, D: Arrays | None, texts: Mapping[str, str], path: Path
         names = json.loads(texts.get("classes", "[]"))
         classes = tuple(map(str, names)) if isinstance(names, list) else ()
         step, weights = int(texts.get("step", "0")), texts.get("weights", "raw")
-        return Weights(G, D, config, str(texts.get("run", path.stem)), step, weights, classes)
+        return Weights(G, D, config, _name(texts.get("run", path.stem)), step, weights, classes)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} does not say what its networks are: {error}") from error
+
+
+def _name(run: Any) -> str:
+    """Return the name of a run, which begins the names of pictures. ValueError: it would lead to another folder."""
+    if not isinstance(run, str) or not run or not run.isprintable() or set(run) & set("/\\:"):
+        raise ValueError(f"got the run {run!r:.40}, expected a name without '/'")
+    return run
 
 
 def _inside(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:

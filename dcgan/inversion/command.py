@@ -6,7 +6,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ QUICK = {"steps": 2, "starts": 2}  # with DCGAN_QUICK
 class Asked:
     """A command line of either command, checked: the run, its recipe, pictures and names, the effort, --label, --out.
 
-    pictures: uint8 (N, H, W, C). label: the class of all pictures; None: not given.
+    pictures: uint8 (N, H, W, C). names: their paths, as given. label: the class of all pictures; None: not given.
     """
 
     run: api.Run
@@ -90,8 +89,7 @@ def take(given: argparse.Namespace, software: str) -> Asked:
     pictures = np.stack([read(path, recipe) for path in given.pictures])
     texts = {"Software": software, "run": run.name, "step": str(run.step), "weights": run.weights}
     label = as_label(given.label, run.config, run.labels)
-    names = [Path(path).name for path in given.pictures]
-    return Asked(run, recipe, pictures, names, effort, label, PictureFiles(out, scale, texts=texts))
+    return Asked(run, recipe, pictures, given.pictures, effort, label, PictureFiles(out, scale, texts=texts))
 
 
 def side_by_side(*pictures: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dcgan import quick
-from dcgan.config import Config
+from dcgan.config import Config, require_known
 from dcgan.data.recipe import with_recipe
 from dcgan.errors import UserError
 from dcgan.options import choice, named, option_name
@@ -55,8 +55,9 @@ def settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def config_of(given: Mapping[str, Any]) -> Config:
     """Return the config of a preset's settings, a recipe's over them, and over both the given options.
 
-    DCGAN_QUICK lowers its numbers (dcgan/quick.py).
+    DCGAN_QUICK lowers its numbers (dcgan/quick.py). Raises UserError for an unknown option and a bad value.
     """
+    require_known(given)
     return quick.shortened(Config(**settings(given.get("preset", Config.preset), with_recipe(given))))
 
 

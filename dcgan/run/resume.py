@@ -101,6 +101,8 @@ def changed(config: Config, given: Mapping[str, Any]) -> Config:
         new = replace(new, steps=None)  # steps would win over the epochs just asked for
     for name in sorted({item.name for item in fields(Config)} - set(CHANGEABLE)):
         before, after = getattr(config, name), getattr(new, name)
+        if before != after and name == "init_from":
+            raise UserError("--init-from: begins a new run: leave --resume out")
         if before != after:
             may = " ".join(map(option_name, CHANGEABLE))
             raise UserError(f"{option_name(name)}: got {after}, the run has {before}; what a resume may change: {may}")

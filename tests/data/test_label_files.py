@@ -189,6 +189,15 @@ def test_generate_takes_traits():
         assert generate_options.as_label(text, config, FOUR) == number
     assert generate_options.as_label("breed=cat", Config(conditional=True, classes=2), ["cat", "dog"]) == 0
     assert generate_options.as_label("Smiling=1", Config(conditional=True, classes=2), ["no Smiling", "Smiling"]) == 1
-    for wrong in ("Male=1", "Smiling=2,Male=1", "=", "a,b"):
-        with pytest.raises(UserError, match="--label: got .* expected no Male and no Smiling, no Male and Smiling"):
+    assert generate_options.as_label("Male = 0,Smiling =1", config, FOUR) == 1
+    every = "expected 0 or 1 for every trait, such as Male=1,Smiling=0"
+    for wrong, said in {
+        "Smiling=1": "Male is missing: write such as Smiling=1,Male=0",
+        "Male=0": "Smiling is missing: write such as Male=0,Smiling=0",
+        "Bald=1": every, "Bald=1,Smiling=1": every, "Smiling=2,Male=1": every, "=": every, "Male=1,Male=0": "missing",
+        "a,b": "expected no Male and no Smiling, no Male and Smiling",
+    }.items():  # fmt: skip
+        with pytest.raises(UserError, match="--label: got .* " + said):
             generate_options.as_label(wrong, config, FOUR)
+    with pytest.raises(UserError, match="expected cat, dog, or 0 to 1"):  # not traits that are there or not
+        generate_options.as_label("breed=cow", Config(conditional=True, classes=2), ["cat", "dog"])

@@ -80,7 +80,7 @@ def test_labels(labelled):
     of_each = labelled.generator(z, [0, 1])
     assert (of_each[0] != of_each[1]).any()
     assert labelled.discriminator(dogs, [1, 1, 1]).shape == (3,) and labelled.features(dogs, [1, 1, 1]).ndim == 2
-    for wrong in (None, [1], [0, 1, 2], [0, 0, -1]):
+    for wrong in (None, [1], [0, 1, 2], [0, 0, -1], [0, 0.5, 1], ["cat", "dog", "dog"]):
         with pytest.raises(UserError, match="labels: got"):
             labelled.discriminator(dogs, wrong)
     assert (labelled.at(labelled.address(4, 2, "dog")) == labelled.sample(2, seed=4, label="dog")[1]).all()
@@ -96,6 +96,19 @@ def test_labels(labelled):
         (lambda run: run.discriminator(run.sample(2), [0, 1]), "labels: got .0, 1., expected none"),
         (lambda run: run.at("here"), "--address: got 'here'"),
         (lambda run: dcgan.load("nowhere"), "no such run folder or checkpoint: nowhere"),
+        (lambda run: run.sample(-1), "count: got '-1', expected a whole number of at least 0"),
+        (lambda run: run.sample(2.5), "count: got '2.5', expected a whole number"),
+        (lambda run: run.sample(2, seed=-1), "seed: got '-1', expected a whole number of at least 0"),
+        (lambda run: run.address(0, 0), "index: got '0', expected a whole number of at least 1"),
+        (lambda run: run.generator(np.full((2, 5), np.nan)), "z: got NaN or an infinite number"),
+        (lambda run: run.generator(np.full((2, 5), 1e300)), "z: got NaN or an infinite number"),
+        (lambda run: run.generator([["a"] * 5]), "z: expected an array of numbers"),
+        (lambda run: run.generator(np.zeros((0, 5))), r"z: got shape \(0, 5\)"),
+        (lambda run: run.discriminator(np.full((1, 16, 16, 3), np.inf)), "pictures: got NaN or an infinite number"),
+        (lambda run: dcgan.load(run.config.out + "/" + run.name, "best"), "weights: got 'best', expected one of ema"),
+        (lambda run: dcgan.load(run.config.out + "/" + run.name, devise="cpu"), "unknown option devise: did you mean"),
+        (lambda run: dcgan.train(stepz=3), "unknown option stepz: did you mean steps?"),
+        (lambda run: dcgan.train("photographs/"), "callback: got 'photographs/', expected a function"),
         (lambda run: dcgan.train(width=0), "--width: got '0'"),
         (lambda run: dcgan.train(preset="gan"), "--preset: got 'gan'"),
     ],

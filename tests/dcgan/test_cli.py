@@ -59,6 +59,8 @@ TRAIN_MISTAKES = {
     "--resume file": "file is no checkpoint",
     "--resume last.h5": "last.h5 is at step 1 of 1: ask for more --steps or --epochs",
     "--resume run --width 8": "--width: got 8, the run has 4; what a resume may change: --data --epochs",
+    "--resume run --init-from last.h5": "--init-from: begins a new run: leave --resume out",
+    "--labels kind": "list_attr_celeba.txt:Smiling, or :COLUMN of a .parquet or .arrow file",
     "--resume foreign.h5": "foreign.h5 is no checkpoint of a dcgan run",
     "--resume misfit.h5 --steps 9": "misfit.h5 does not fit the network of its own config: state dict",
     "--resume newer --steps 9": "unknown option hue; was it written by a newer version?",
@@ -75,7 +77,7 @@ GENERATE_MISTAKES = {
     "run --out x.png --device tpu": "--device: got 'tpu', expected one of",
     "nowhere --out x.png": "no such run folder or checkpoint: nowhere",
     "empty --out x.png": "empty is no run folder",
-    "file --out x.png": "file is no checkpoint",
+    "file --out x.png": "file is no checkpoint (.h5), and none of the files that hold a run: pth, safetensors",
     "started --out x.png": "started has no checkpoint yet",
     "misfit.h5 --out x.png": "misfit.h5 does not fit the network of its own config",
 }

@@ -1,6 +1,5 @@
 """The files of dcgan.generate: none of another model stays unseen, each says where it is from; sizes, seeds, labels."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import generate_options, images, picture_files
+from dcgan import generate_options, images, picture_files, trained
 from gpunet import checkpoint
 from running import PLACE, TINY, run_generate, run_train, write_pictures
 
@@ -29,7 +28,6 @@ def labelled(tmp_path, runs):
     given = ["--preset carpedm20-mnist --steps 1 --data", tmp_path / "pets", "--out", runs]
     assert run_train(*TINY, *given) == 0
     run = runs / "0001-carpedm20-mnist"
-    (run / "run.json").write_text(json.dumps({"classes": ["cat", "dog"]}))
     return run
 
 
@@ -251,6 +249,8 @@ def test_a_class_by_its_name(labelled, tmp_path, capsys):
     error = refused(labelled, capsys, "--label cow --out", tmp_path / "x")
     assert "--label: got 'cow', expected cat, dog, or 0 to 1" in error
     assert "say which, cat, dog, or 0 to 1" in refused(labelled, capsys, "--mode sweep --out", tmp_path / "x")
+    as_older_versions_wrote(labelled)
+    assert "expected cat, dog, or 0 to 1" in refused(labelled, capsys, "--label cow --out", tmp_path / "x")
     (labelled / "run.json").write_text('{"classes": ["0", "1"]}')  # names that are the labels themselves
     assert "--label: got 'cat', expected a whole number" in refused(
         labelled, capsys, "--label cat --out", tmp_path / "x"
@@ -258,6 +258,48 @@ def test_a_class_by_its_name(labelled, tmp_path, capsys):
     for text in ("{", "[]", '{"classes": 3}', '{"classes": ["cat"]}'):
         (labelled / "run.json").write_text(text)
         made(labelled, "--label 1 --count 1 --overwrite --out", tmp_path / "y.png")
+
+
+def as_older_versions_wrote(run):
+    """Take the names of the classes, which run.json has, too, from a checkpoint."""
+    path = run / "checkpoints/000001.h5"
+    state = checkpoint.load(path)
+    assert state.pop("classes") == ["cat", "dog"]
+    checkpoint.save(path, state)
+
+
+def test_a_checkpoint_outside_of_its_run(labelled, tmp_path):
+    """Its own name is the run's, not that of a folder around it; it knows the classes by their names."""
+    (tmp_path / "deep/er").mkdir(parents=True)
+    alone = Path(shutil.copy(labelled / "checkpoints/000001.h5", tmp_path / "deep/er/lone.h5"))
+    assert trained.folder_of(alone) == tmp_path / "deep/er"  # measure.json is kept there
+    made(alone, "--count 1 --label dog --out", tmp_path / "one.png")
+    made(labelled, "--count 1 --label dog --out", tmp_path / "other.png")
+    assert texts(tmp_path / "one.png")["address"] == "lone_1_0_1_c1" and texts(tmp_path / "one.png")["label"] == "dog"
+    assert (pixels(tmp_path / "one.png") == pixels(tmp_path / "other.png")).all()
+    made(alone, "--address lone_1_0_1_c1 --out", tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "one.png").read_bytes()
+
+
+def test_an_address_of_another_step_is_refused(own, tmp_path, capsys):
+    """Whatever was given as the run; a folder or a checkpoint may have been renamed, which is said."""
+    alone = shutil.copy(own / "checkpoints/000001.h5", tmp_path / "lone.h5")
+    renamed = shutil.copytree(own, tmp_path / "elsewhere")
+    made(own, "--count 3 --out", tmp_path / "all")
+    for run, name in ((alone, "lone"), (renamed, "elsewhere")):
+        capsys.readouterr()
+        made(run, "--address 0001-dcgan64_1_0_3 --out", tmp_path / f"{name}.png")
+        assert f"the address names 0001-dcgan64: drawn by {run}" in capsys.readouterr().err
+        assert (pixels(tmp_path / f"{name}.png") == pixels(tmp_path / "all/0001-dcgan64_1_0_000003.png")).all()
+    assert "expected one of lone, step 1" in refused(
+        alone, capsys, "--address 0001-dcgan64_99_0_3 --out", tmp_path / "none"
+    )
+    assert "has no checkpoint of step 2" in refused(renamed, capsys, "--address a_2_0_3 --out", tmp_path / "none")
+    shutil.copy(alone, renamed / "checkpoints/000002.h5")  # a checkpoint under the name of another step
+    assert "expected one of elsewhere, step 1" in refused(
+        renamed, capsys, "--address elsewhere_2_0_3 --out", tmp_path / "none"
+    )
+    assert not (tmp_path / "none").exists()
 
 
 def test_captions_stand_below_pictures_of_any_width():

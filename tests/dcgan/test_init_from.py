@@ -149,7 +149,8 @@ def test_a_run_begins_with_it_and_resume_does_not_read_it_again(tmp_path, capsys
     ("make", "line"),
     [
         (lambda path: path / "none", "no such run folder or checkpoint"),
-        (lambda path: path / "none.pth", "no such file"),
+        (lambda path: path / "none.pth", "no such run folder or checkpoint"),
+        (lambda path: (path / "a.png").write_bytes(b"PNG") and path / "a.png", "is no checkpoint .*, and none of the"),
         (lambda path: path, "is no run folder"),
         (lambda path: (path / "a.npz").write_bytes(b"PK") and path / "a.npz", "a.npz"),
     ],

@@ -6,12 +6,13 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import dcgan
 from dcgan import export
 from dcgan.errors import UserError
 from dcgan.exchange import pth, safetensors
-from running import words
+from running import PLACE, run_generate, words
 
 SMALL = {"width": 4, "image_size": 16, "z_dim": 5, "batch_size": 8, "samples": 6, "steps": 2, "device": "cpu"}
 OUT = {"pth": "torch", "safetensors": "a.safetensors", "npz": "a.npz", "hub": "hub"}
@@ -76,19 +77,85 @@ def test_a_generator_alone(runs, tmp_path):
         ("--to npz --out x.pth", "--out: got 'x.pth', expected a .npz file"),
         ("--to npz --weights best --out x.npz", "--weights: got 'best'"),
         ("--to npz --out file.npz", "file.npz is there already: choose another name, or replace it with --overwrite"),
-        ("--to hub --out file.npz", "file.npz is a file, expected a folder"),
+        ("--to hub --out file.npz", "--out: got 'file.npz', expected a folder"),
+        ("--to onnx --out a.onnx", "--out: got 'a.onnx', expected a folder, for G.onnx and D.onnx"),
+        ("--to pth --out netG.pth", "--out: got 'netG.pth', expected a folder"),
+        ("--to hub --out file", "file is a file, expected a folder"),
         ("--to hub --out full", "full is there already"),
     ],
 )
 def test_mistakes(runs, tmp_path, monkeypatch, capsys, wrong, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
-    for name in ("file.npz", "full/file"):
+    for name in ("file.npz", "file", "full/file"):
         (tmp_path / name).write_bytes(b"kept")
     assert run_export(folder(runs[0]), wrong) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error and error.count("\n") == 1
-    assert (tmp_path / "file.npz").read_bytes() == b"kept"
+    assert (tmp_path / "file.npz").read_bytes() == b"kept" and not (tmp_path / "a.onnx").exists()
+
+
+@pytest.mark.parametrize("form, opened", [*OPENED.items(), ("pth", "torch")])
+def test_a_file_draws_its_own_addresses_alone(runs, tmp_path, capsys, form, opened):
+    run = runs[0]
+    assert run_export(folder(run), f"--to {form} --out", tmp_path / OUT[form]) == 0
+    out = tmp_path / "drawn.png"
+
+    def drawn(address):
+        capsys.readouterr()
+        return run_generate(tmp_path / opened, "--address", address, "--out", out, *PLACE)
+
+    for wrong in ("0001-dcgan64_3_5_7", "0002-dcgan64_2_5_7", "0001-dcgan64_2raw_5_7"):
+        assert drawn(wrong) == 2 and not out.exists()
+        assert f"{tmp_path / opened} holds" in (error := capsys.readouterr().err) or f"got the address {wrong}" in error
+    assert drawn("0001-dcgan64_2_5_7") == 0
+    with Image.open(out) as image:
+        assert image.text["address"] == "0001-dcgan64_2_5_7" and (np.asarray(image) == run.sample(7, seed=5)[6]).all()
+
+
+def test_a_run_folder_stays_one_whatever_is_written_into_it(runs, tmp_path):
+    place = shutil.copytree(folder(runs[0]), tmp_path / "run")
+    for name in ("netG.pth", "G.onnx", "model.safetensors"):
+        (place / name).write_bytes(b"")
+    assert (dcgan.load(place, device="cpu").sample(2) == runs[0].sample(2)).all()
+
+
+def test_what_holds_no_run(runs, tmp_path):
+    """An ONNX file says what to export instead; for others the kinds are named that are taken."""
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx/G.onnx").write_bytes(b"ONNX")
+    for path in ("onnx", "onnx/G.onnx"):
+        with pytest.raises(UserError, match="is an ONNX file, which holds no run: export the run as safetensors, npz"):
+            dcgan.load(tmp_path / path)
+    assert run_export(folder(runs[0]), "--to html --out", tmp_path / "page.html") == 0
+    (tmp_path / "empty.h5").write_bytes(b"")
+    for name in ("page.html", "empty.h5"):
+        with pytest.raises(UserError, match=r"is no checkpoint \(.h5\), and none of the files that hold a run: pth"):
+            dcgan.load(tmp_path / name)
+    assert run_export(folder(runs[0]), "--to pth --out", tmp_path / "torch") == 0
+    whole = (tmp_path / "torch/netG.pth").read_bytes()
+    (tmp_path / "torch/netG.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="no .pth file of PyTorch 1.6 or newer, or damaged"):
+        dcgan.load(tmp_path / "torch")
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a\\b", "", "a\nb", "C:evil"])
+def test_a_run_whose_name_leads_elsewhere_is_refused(runs, tmp_path, name):
+    """Pictures are named after the run."""
+    assert run_export(folder(runs[0]), "--to safetensors --out", tmp_path / "a.safetensors") == 0
+    arrays, texts = safetensors.read(tmp_path / "a.safetensors")
+    safetensors.write(tmp_path / "b.safetensors", arrays, {**texts, "run": name})
+    with pytest.raises(UserError, match="b.safetensors does not say what its networks are: got the run"):
+        dcgan.load(tmp_path / "b.safetensors")
+
+
+def test_the_model_card_names_its_own_folder(runs, tmp_path):
+    assert run_export(folder(runs[0]), "--to hub --out", tmp_path / "model") == 0
+    card = (tmp_path / "model/README.md").read_text()
+    program = card.partition("```python\n")[2].partition("```")[0].replace("FOLDER", str(tmp_path / "model"))
+    names = {}
+    exec(program, names)
+    assert (names["pictures"] == runs[0].sample(64, seed=1)).all()
 
 
 # ---- PyTorch ----

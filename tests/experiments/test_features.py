@@ -160,6 +160,9 @@ def test_the_svm_of_the_command(labelled, tmp_path, capsys):
     assert command(features.main, labelled, "--svm --labelled 8 --repeats 2 --test", tmp_path / "test") == 0
     said = capsys.readouterr().out
     assert said.count("8 examples, C ") == 2 and "of 10 test pictures" in said and "mean of 2: " in said
+    assert "has learnt" not in capsys.readouterr().err
+    assert command(features.main, labelled, "--svm --test", labelled.config.data) == 0
+    assert "--test has the pictures of --data, from which the machine has learnt" in capsys.readouterr().err
     write_pictures(tmp_path / "test" / "bird", 5)
     assert command(features.main, labelled, "--svm --test", tmp_path / "test") == 2
     assert "expected 0 to 1" in capsys.readouterr().err
