@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from dcgan import connection, initial_weights, memory, presets, quick, together
 from dcgan.checks import batch_text, check
 from dcgan.cli import INTERRUPTED, say
-from dcgan.config import Config
+from dcgan.config import Config, option_name
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.limits import available_cores, default_memory_limit
 from dcgan.data.recipe import absolute
@@ -56,6 +56,8 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     together.everywhere(check, config)
     _say_quick()
     device = together.by_turns(choose_device, config)
+    implementation, precision = backend.implementation(device), precision_of(device)
+    together.require_same({"device": device, "implementation": implementation, "precision": precision})
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
     if distributed.ranks().size > 1:
@@ -66,6 +68,11 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     trainer = together.everywhere(_built, config, source, device)
     together.on_first(trainer.best.prepare)
     return trainer
+
+
+def _compared(config: Config) -> dict[str, Any]:
+    """Return the options that all ranks need to have alike, as they are typed; where the data lies they may not."""
+    return {option_name(name): value for name, value in asdict(config).items() if name != "data"}
 
 
 def _fitting_data(config: Config, progress: bool) -> Source:
@@ -131,6 +138,7 @@ def count_classes(config: Config, source: Source) -> int | None:
 
 def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir | None]:
     """Return a new run at step 0; without its folder at ranks that write nothing."""
+    together.require_same(_compared(config))
     found = together.on_first(initial_weights.find, config.init_from) if config.init_from else None
     trainer = open_trainer(config, progress)
     run = together.on_first(_begun, trainer, found)

@@ -7,14 +7,15 @@ same functions, which then do nothing but call what they are given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from dcgan import cli
 from dcgan.errors import Collapsed, Diverged, Failed, UserError
-from gpunet import distributed
+from gpunet import __version__, distributed
 from gpunet.distributed import Ranks
 
 KINDS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (UserError, Collapsed, Diverged)}
@@ -102,6 +103,29 @@ def by_turns(function: Callable[..., Any], *args: Any) -> Any:
     value = everywhere(function if leads else _nothing, *args)
     later = everywhere(_nothing if leads else function, *args)
     return value if leads else later
+
+
+def require_same(values: Mapping[str, Any]) -> None:
+    """Raise UserError, at all ranks, where one has other values than rank 0, or another version of the program.
+
+    values: what JSON can hold, by the names that a message calls them. All ranks call it.
+    """
+    group = distributed.ranks()
+    if group.size > 1:
+        mine = json.loads(json.dumps({"version": __version__, **values}))  # a tuple comes back as a list
+        everywhere(_require_same, mine, group.tell(mine))
+
+
+def _require_same(mine: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+    """Raise UserError, which lists the values that are not those of rank 0."""
+    names = [name for name in {**first, **mine} if mine.get(name) != first.get(name)]
+    if names:
+        told = ((name, _told(mine.get(name)), _told(first.get(name))) for name in names)
+        raise UserError("; ".join(f"{name}: {own}, rank 0 has {other}" for name, own, other in told))
+
+
+def _told(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 def is_first() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -100,16 +101,33 @@ def test_a_resumed_run_of_as_many_ranks_is_the_uninterrupted_one_bit_for_bit(opt
     [
         ("--lr 0", "error: --lr: got '0', expected a number in (0, inf)"),
         ("--batch-size 7", "error: --batch-size: got 7, expected a multiple of 2, the number of ranks, such as 6 or 8"),
-        ("--ranks 4", "error: --ranks: got 4, but 2 processes were started: start them by mpirun -n 4"),
+        ("--ranks 4", "error: --ranks: got 4, but 2 processes were started: start them by mpirun -n 4 train_on_ranks.py ..."),
+        ("--ranks 0", "error: --ranks: got '0', expected one of auto, none, or the number of processes that"),
         ("--data nowhere", "error: "),
     ],
-    ids=["a wrong option", "an odd batch", "another number of ranks", "no data"],
+    ids=["a wrong option", "an odd batch", "another number of ranks", "no ranks", "no data"],
 )
 def test_a_mistake_that_all_ranks_see_is_said_once(options, runs, arguments, line):
     done = train(2, *options, "--steps 2", arguments)
     assert done.returncode == 2
     said = [each for each in done.stderr.splitlines() if "error" in each]
     assert len(said) == 1 and said[0].startswith(line) and "rank" not in said[0].removeprefix(line), done.stderr
+    assert not runs.exists()
+
+
+def test_ranks_with_unlike_options_are_refused(options, runs):
+    """Also where a file says them, or where one rank is to go on with a run."""
+    for rank, rate in enumerate((0.2, 0.1)):
+        (runs.parent / f"{rank}.toml").write_text(f"lr = {rate}\n")
+    first, second = (f"--steps 3 --config {runs.parent}/{rank}.toml" for rank in (0, 1))
+    for rank0, rank1, line in (
+        ("--steps 3", "--steps 6 --flip", "--steps: 6, rank 0 has 3; --flip: True, rank 0 has none"),
+        ("--steps 3", f"--steps 3 --resume {runs}", f"--resume: {runs}, rank 0 has none"),
+        (first, second, "--lr: 0.1, rank 0 has 0.2"),
+    ):
+        done = mpirun(1, PROGRAM, "none", 0, *options, *words((rank0,)), ":", "-n", 1, sys.executable, PROGRAM, "none",
+                      0, *options, *words((rank1,)), timeout=60)  # fmt: skip
+        assert done.returncode == 2 and done.stderr == f"error: rank 1: {line}\n"
     assert not runs.exists()
 
 
@@ -125,6 +143,7 @@ def test_ranks_none_lets_each_process_train_on_its_own(options, runs):
         ("memory", 1, "error: rank 1: out of memory (no room for 7 numbers)"),
         ("bug", 1, "error: rank 1:"),
         ("hang", 1, "error: rank 1 hangs: a step has taken over"),
+        ("mismatch", 1, "error: all ranks have waited for each other for 6 seconds, rank 0 in "),
     ],
 )
 def test_a_fault_of_one_rank_ends_all_with_one_line(options, run, fault, status, line):
