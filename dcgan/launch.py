@@ -90,14 +90,14 @@ def _command() -> str:
 def parsed(parser: cli.Parser, arguments: Sequence[str] | None) -> Namespace:
     """Return the options of a command line. Raises UserError, at all ranks, for a bad one, or where ranks differ.
 
-    The paths of the data and of a file of options may differ: ranks compare what they find there.
+    The path of a file of options may differ: ranks compare the options, once all are known (dcgan/session.py).
     """
     given: Namespace = everywhere(parser.parse_args, arguments)
     if _several():
         from dcgan import together
 
         names = {action.dest: str((*action.option_strings, action.metavar)[0]) for action in parser._actions}
-        together.require_same({names[name]: value for name, value in vars(given).items() if name not in ("data", "config")})
+        together.require_same({names[name]: value for name, value in vars(given).items() if name != "config"})
     return given
 
 

@@ -70,11 +70,6 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     return trainer
 
 
-def _compared(config: Config) -> dict[str, Any]:
-    """Return the options that all ranks need to have alike, as they are typed; where the data lies they may not."""
-    return {option_name(name): value for name, value in asdict(config).items() if name != "data"}
-
-
 def _fitting_data(config: Config, progress: bool) -> Source:
     """Return the pictures that a config asks for. Raises UserError where they are too few for a step."""
     source = open_data(config, progress)
@@ -138,7 +133,7 @@ def count_classes(config: Config, source: Source) -> int | None:
 
 def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir | None]:
     """Return a new run at step 0; without its folder at ranks that write nothing."""
-    together.require_same(_compared(config))
+    together.require_same({option_name(name): value for name, value in asdict(config).items()})
     found = together.on_first(initial_weights.find, config.init_from) if config.init_from else None
     trainer = open_trainer(config, progress)
     run = together.on_first(_begun, trainer, found)
