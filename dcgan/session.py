@@ -34,6 +34,7 @@ from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
 from gpunet import backend, distributed
 from gpunet.files import write_atomically
+from gpunet.layers import BatchNorm
 
 
 def resolved(config: Config) -> Config:
@@ -184,17 +185,27 @@ def _go_on(trainer: Trainer, found: resume.Found, config: Config, path: str) -> 
         say(f"{path} is finished ({at}). To train longer, give a larger --steps or --epochs")
     if trainer.rollbacks:
         say(f"the run has rolled back {len(trainer.rollbacks)} times: {trainer.rate:g} of the learning rate stays")
-    _note_changes(trainer, found.config, config)
+    _note_changes(trainer, found, config)
     _tidy(run, trainer, found, path)
     return run
 
 
-def _note_changes(trainer: Trainer, before: Config, now: Config) -> None:
-    """Say which options a resume changes so that the run takes another course; the trainer keeps them for run.json."""
-    goes_on = 0 < trainer.step < trainer.last_step
-    trainer.changes = resume.course_changes(before, now) if goes_on else []
+def _note_changes(trainer: Trainer, found: resume.Found, now: Config) -> None:
+    """Say what a resume changes so that the run takes another course; the trainer keeps it for run.json."""
+    if 0 < trainer.step < trainer.last_step:
+        trainer.changes = resume.course_changes(found.config, now) + _changed_ranks(trainer, found, now)
     if trainer.changes:
         say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
+
+
+def _changed_ranks(trainer: Trainer, found: resume.Found, now: Config) -> list[str]:
+    """Return in words, as a list of one or none, that another number of ranks changes what batch norm computes."""
+    before, size = resume.ranks_of(found), trainer.share.size
+    layers = (layer for net in (trainer.gan.G, trainer.gan.D) for layer in net.walk())
+    alike = before in (None, size) or found.config.sync_bn or now.sync_bn
+    if alike or not any(isinstance(layer, BatchNorm) for layer in layers):
+        return []
+    return [f"ranks {before} -> {size} (without --sync-bn batch norm takes other statistics)"]
 
 
 def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:

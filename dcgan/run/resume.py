@@ -12,6 +12,7 @@ import numpy as np
 
 from dcgan.config import Config, option_name
 from dcgan.errors import UserError
+from dcgan.run import record
 from dcgan.run.folder import RunDir
 from gpunet import checkpoint
 from gpunet.checkpoint import CheckpointError
@@ -92,6 +93,15 @@ def require_finite(values: Any, path: Path, name: str) -> None:
             require_finite(value, path, f"{name} {key}".removeprefix("gan "))
     elif isinstance(values, np.ndarray | float) and not np.isfinite(values).all():
         raise UserError(f"{path}: {name} is not finite (NaN or infinite): take an earlier checkpoint")
+
+
+def ranks_of(found: Found) -> int | None:
+    """Return how many processes trained in the last start of a run, None where its run.json does not tell."""
+    run = found.run or (RunDir(found.log.parent) if found.log else None)
+    starts = record.read(run).get("starts") if run else None
+    last = starts[-1] if isinstance(starts, list) and starts else None
+    size = last.get("ranks", 1) if isinstance(last, dict) else None
+    return size if type(size) is int and size > 0 else None
 
 
 def changed(config: Config, given: Mapping[str, Any]) -> Config:

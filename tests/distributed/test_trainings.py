@@ -96,12 +96,26 @@ def test_a_resumed_run_of_as_many_ranks_is_the_uninterrupted_one_bit_for_bit(opt
     assert [name for name in a if a[name] != b[name] and name != "config.json"] == []
 
 
+@pytest.mark.slow
+def test_batch_norm_among_other_ranks_is_said_to_take_other_statistics(options, runs):
+    """Not with --sync-bn, and not where nothing is left to train. run.json notes it."""
+    words_of_it = "changed: ranks 2 -> 1 (without --sync-bn batch norm takes other statistics); from step 2 on not what"
+    for more, said in (("--no-sync-bn", 1), ("--sync-bn", 0)):
+        assert train(2, *options, "--preset monn28 --steps 2", more).returncode == 0
+        run = max(runs.iterdir())
+        for steps, times in ((2, 0), (3, said)):
+            done = mpirun(1, PROGRAM, "none", 0, "--resume", run, "--steps", steps, "--no-progress")
+            assert done.returncode == 0 and done.stdout.count(words_of_it) == times, done.stdout
+        last = json.loads((run / "run.json").read_text())["starts"][-1]
+        assert last.get("changed", []) == [words_of_it[9:].partition(";")[0]] * said
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         ("--lr 0", "error: --lr: got '0', expected a number in (0, inf)"),
         ("--batch-size 7", "error: --batch-size: got 7, expected a multiple of 2, the number of ranks, such as 6 or 8"),
-        ("--ranks 4", "error: --ranks: got 4, but 2 processes were started: start them by mpirun -n 4 train_on_ranks.py"),
+        ("--ranks 4", f"error: --ranks: got 4, but 2 processes were started: start them by mpirun -n 4 {PROGRAM.name}"),
         ("--ranks 0", "error: --ranks: got '0', expected one of auto, none, or the number of processes that"),
         ("--data nowhere", "error: "),
     ],
