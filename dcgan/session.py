@@ -251,7 +251,7 @@ def train(trainer: Trainer, run: RunDir | None, progress: bool) -> int:
             done = to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
         finally:
-            _close(trainer.source, known, run)
+            _close(trainer, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
                 if record:
                     record.end(trainer.step, how)
@@ -294,9 +294,10 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     return record
 
 
-def _close(source: Source, known: int, run: RunDir | None) -> None:
+def _close(trainer: Trainer, known: int, run: RunDir | None) -> None:
     """Close the data; list the files that could not be read, if there are more than the `known` ones."""
-    if run and len(source.skipped) > known:
-        run.list_skipped(source.skipped)
-        say(f"{len(source.skipped):,} files could not be read: {run.skipped}")
-    source.close()
+    skipped = trainer.skipped if run else []
+    if run and len(skipped) > known:
+        run.list_skipped(skipped)
+        say(f"{len(skipped):,} files could not be read: {run.skipped}")
+    trainer.source.close()

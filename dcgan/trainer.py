@@ -65,6 +65,7 @@ class Trainer:
         self.changes: list[str] = []  # options that a resume has changed, for run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
+        self.elsewhere: list[tuple[str, str]] = []  # what other ranks could not read
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, as a checkpoint holds it."""
@@ -160,6 +161,7 @@ class Trainer:
         """Save the last step, unless it is saved; all ranks wait for it."""
         self.agreement.settle()
         self._compare_ranks(output)
+        self._gather_skipped()
         if output:
             self.agreement.attempt(alone, self._finish, output)
         self.agreement.settle()
@@ -193,6 +195,7 @@ class Trainer:
         finished = self.start[0] if self.start[0] > batch.epoch else None
         if due(self.config.checkpoint_every, self.step, finished):
             self._compare_ranks(output)
+            self._gather_skipped()
         given = batch, inputs, stats, finished, output
         return bool(output and self.agreement.attempt(alone, self._write_what_is_due, *given))
 
@@ -202,6 +205,20 @@ class Trainer:
         if apart and output:
             some = ", ".join(map(str, apart))
             self.watch.say(f"step {self.step}: the weights of rank {some} are not those of rank 0, which are saved")
+
+    def _gather_skipped(self) -> None:
+        """Tell rank 0 what the others could not read: each reads other pictures, perhaps from a disk of its own."""
+        if self.share.size > 1:
+            told = distributed.ranks().gather(self.source.skipped) or []
+            self.elsewhere = [(name, f"{why} (rank {i})") for i, each in enumerate(told) if i for name, why in each]
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(name, reason) of what could not be read: by this process, and by others until the last checkpoint."""
+        mine, others = self.source.skipped, dict(reversed(self.elsewhere))  # the lowest rank's reason counts
+        for name, _ in mine:
+            others.pop(name, None)
+        return [*mine, *sorted(others.items())]
 
     def _write_what_is_due(
         self, batch: Batch, inputs: Inputs, stats: Stats, finished: int | None, output: Output
@@ -286,7 +303,7 @@ class Trainer:
         if self.early:
             self.early.unlink(missing_ok=True)
         self.first_save, self.early = Early(0), None
-        run.list_skipped(self.source.skipped)  # more may have been found
+        run.list_skipped(self.skipped)  # more may have been found
         run.prune(self.config.keep, self.step)
         self.saved_step = self.step
         if output.plot:

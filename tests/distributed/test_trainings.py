@@ -178,6 +178,13 @@ def test_weights_that_drift_apart_are_seen_at_the_next_checkpoint(options):
     assert "step 6: the weights" in done.stdout
 
 
+def test_a_picture_that_one_rank_alone_cannot_read_is_listed_by_rank_0(options, run):
+    done = train(2, *options, "--steps 7", fault="skip", rank=1)
+    assert done.returncode == 0, done.stderr
+    assert f"1 files could not be read: {run / 'skipped.txt'}" in done.stdout
+    assert (run / "skipped.txt").read_text().split() == ["7.png", "truncated", "(rank", "1)"]
+
+
 def test_all_ranks_roll_back_together(options, run):
     done = train(2, *options, "--steps 9 --sample-every 99 --on-collapse rollback", fault="collapse", rank=0)
     assert done.returncode == 0, done.stderr

@@ -66,6 +66,11 @@ def bad_file(number: int, *_: Any) -> None:
         raise UserError("photos/7.png cannot be read")
 
 
+def skip(number: int, source: ArraySource, _: Any) -> None:
+    if number == AT:
+        source.skipped.append(("7.png", "truncated"))
+
+
 seen: list[int] = []
 
 
@@ -82,6 +87,7 @@ FAULTS = {
     "mismatch": (GAN, "step", mismatch),
     "drift": (GAN, "step", drift),
     "bad-file": (ArraySource, "batch", bad_file),
+    "skip": (ArraySource, "batch", skip),
     "collapse": (Watch, "records", collapse),
 }
 
