@@ -58,12 +58,12 @@ class Waits:
     It is the number that a rank sends to the next one: the least of its own seconds and of the number that the rank
     before has sent, plus the second since then. Say ranks 0, 1 and 2 have waited for 9, 3 and 30 seconds. Rank 1 sends
     3; a second later rank 2 sends 4; a second later rank 0 has min(11, 4 + 1) = 5, and rank 1 has waited for 5 seconds.
-    A rank that computes sends 0, and the others hear of it, each a second after the one before: of R ranks all have
-    waited for at least `seconds` - R seconds, all at the same time.
+    A rank that computes sends 0, and the others hear of it, each a second after the one before. So where R ranks have a
+    number of 18 + R, all of them have waited at the same time for 18 seconds.
     """
 
     def __init__(self) -> None:
-        self.own = self.before = self.call = 0
+        self.own, self.before, self.call = 0, 0, -1
 
     def seconds(self, call: int | None, heard: int | None) -> int:
         """Return the number, a second after the last one; call: the number of the call that waits, None: none does.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Launchers put these names into the environment (gpunet/distributed/environment.py); without them nothing is imported.
 HINTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+UNWATCHED = "warning: this MPI library serves one thread only, so nothing notices a rank that hangs: end it by hand"
 LATER = 2.0  # seconds that other ranks let rank 0 speak first, where all may have the same error
 LAST_WORDS = 0.3  # seconds that a line takes to pass through mpirun before all is killed
 
@@ -165,7 +166,7 @@ def _run(main: cli.Main, arguments: Sequence[str] | None, group: Ranks, errors: 
 
     with distributed.among(group), Heartbeat(group, tell) as heartbeat, _quiet(group.rank > 0):
         if not group.threads:
-            print("warning: this MPI library serves one thread: a rank that hangs is not noticed", file=sys.stderr)
+            print(UNWATCHED, file=sys.stderr)
         with signals.noted_interrupt() as interrupted:
             try:
                 status = main(arguments)

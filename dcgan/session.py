@@ -34,7 +34,6 @@ from dcgan.run.record import COURSE, Record
 from dcgan.trainer import Trainer
 from gpunet import backend, distributed
 from gpunet.files import write_atomically
-from gpunet.layers import BatchNorm
 
 
 def resolved(config: Config) -> Config:
@@ -193,19 +192,11 @@ def _go_on(trainer: Trainer, found: resume.Found, config: Config, path: str) -> 
 def _note_changes(trainer: Trainer, found: resume.Found, now: Config) -> None:
     """Say what a resume changes so that the run takes another course; the trainer keeps it for run.json."""
     if 0 < trainer.step < trainer.last_step:
-        trainer.changes = resume.course_changes(found.config, now) + _changed_ranks(trainer, found, now)
+        nets = (trainer.gan.G, trainer.gan.D)
+        ranks = resume.changed_ranks(found, now, nets, trainer.step, trainer.share.size)
+        trainer.changes = resume.course_changes(found.config, now) + ranks
     if trainer.changes:
         say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
-
-
-def _changed_ranks(trainer: Trainer, found: resume.Found, now: Config) -> list[str]:
-    """Return in words, as a list of one or none, that another number of ranks changes what batch norm computes."""
-    before, size = resume.ranks_of(found), trainer.share.size
-    layers = (layer for net in (trainer.gan.G, trainer.gan.D) for layer in net.walk())
-    alike = before in (None, size) or found.config.sync_bn or now.sync_bn
-    if alike or not any(isinstance(layer, BatchNorm) for layer in layers):
-        return []
-    return [f"ranks {before} -> {size} (without --sync-bn batch norm takes other statistics)"]
 
 
 def _require_steps_left(found: resume.Found, config: Config, path: str) -> None:
@@ -296,7 +287,7 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
 
 def _close(trainer: Trainer, known: int, run: RunDir | None) -> None:
     """Close the data; list the files that could not be read, if there are more than the `known` ones."""
-    skipped = trainer.skipped if run else []
+    skipped = trainer.skipped.all() if run else []
     if run and len(skipped) > known:
         run.list_skipped(skipped)
         say(f"{len(skipped):,} files could not be read: {run.skipped}")

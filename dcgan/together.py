@@ -1,4 +1,4 @@
-"""What several ranks do together between their steps: agree about errors and signals, and take rank 0's state.
+"""What several ranks do together: compare options, agree about errors and signals, take rank 0's state.
 
 An error of one rank is an error of all. Where ranks meet anyway, between two steps and between two stages of the start,
 they agree on it: all raise it, and dcgan/launch.py ends all of them in the same way. A process alone goes through the
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dcgan import cli
+from dcgan.data.source import Source
 from dcgan.errors import Collapsed, Diverged, Failed, UserError
 from gpunet import __version__, distributed
 from gpunet.distributed import Ranks
@@ -62,6 +63,28 @@ class Agreement:
         error, self.error = _restored(self.group.tell(first)), None
         vars(error)["agreed"] = True  # all ranks raise it: nobody has to be killed
         return error
+
+
+class Skipped:
+    """The files that could not be read, by whichever rank: each reads other ones, perhaps from a disk of its own."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.others: dict[str, str] = {}  # of rank 0: the reasons of the other ranks, by the names of the files
+
+    def gather(self) -> None:
+        """Tell rank 0 what the others could not read so far. All ranks call it."""
+        group = distributed.ranks()
+        if group.size > 1:
+            for rank, told in enumerate(group.gather(self.source.skipped) or []):
+                for name, reason in told if rank else []:
+                    self.others.setdefault(name, f"{reason} (rank {rank})")
+
+    def all(self) -> list[tuple[str, str]]:
+        """Return (name, reason) of each file: what this process could not read, then what others have told."""
+        mine = self.source.skipped
+        others = self.others.keys() - {name for name, _ in mine}
+        return [*mine, *((name, self.others[name]) for name in sorted(others))]
 
 
 def _described(error: Exception) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from dcgan.schedule import Early, last_step, learning_rate
 from dcgan.signals import Stop, stop_on_signal
 from dcgan.stepper import Inputs, Stepper
 from dcgan.steps import Stats
-from dcgan.together import Agreement, alone, is_first, spread
+from dcgan.together import Agreement, Skipped, alone, is_first, spread
 from gpunet import checkpoint, distributed
 from gpunet.distributed.digest import drifted
 
@@ -55,7 +55,7 @@ class Trainer:
         group = distributed.ranks()
         self.share, self.agreement = Share(group.rank, group.size, config.accumulate), Agreement()
         self.stepper = Stepper(self.gan, device, config.graph and group.captures)
-        self.best = Best(config, source, device)
+        self.best, self.skipped = Best(config, source, device), Skipped(source)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.rates = 0, config.rates
@@ -65,7 +65,6 @@ class Trainer:
         self.changes: list[str] = []  # options that a resume has changed, for run.json
         self.first_save = Early(0)
         self.early: Path | None = None  # the checkpoint that it asked for
-        self.elsewhere: list[tuple[str, str]] = []  # what other ranks could not read
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on, as a checkpoint holds it."""
@@ -161,7 +160,6 @@ class Trainer:
         """Save the last step, unless it is saved; all ranks wait for it."""
         self.agreement.settle()
         self._compare_ranks(output)
-        self._gather_skipped()
         if output:
             self.agreement.attempt(alone, self._finish, output)
         self.agreement.settle()
@@ -195,30 +193,15 @@ class Trainer:
         finished = self.start[0] if self.start[0] > batch.epoch else None
         if due(self.config.checkpoint_every, self.step, finished):
             self._compare_ranks(output)
-            self._gather_skipped()
         given = batch, inputs, stats, finished, output
         return bool(output and self.agreement.attempt(alone, self._write_what_is_due, *given))
 
     def _compare_ranks(self, output: Output | None) -> None:
-        """Say where ranks have drifted apart: all of them shall have the same weights and moments, bit for bit."""
-        apart = drifted((self.gan.adam_G, self.gan.adam_D))
+        """Say where ranks have drifted apart: all shall have the same weights, bit for bit; ask what they skipped."""
+        self.skipped.gather()
+        apart = ", ".join(map(str, drifted((self.gan.adam_G, self.gan.adam_D))))
         if apart and output:
-            some = ", ".join(map(str, apart))
-            self.watch.say(f"step {self.step}: the weights of rank {some} are not those of rank 0, which are saved")
-
-    def _gather_skipped(self) -> None:
-        """Tell rank 0 what the others could not read: each reads other pictures, perhaps from a disk of its own."""
-        if self.share.size > 1:
-            told = distributed.ranks().gather(self.source.skipped) or []
-            self.elsewhere = [(name, f"{why} (rank {i})") for i, each in enumerate(told) if i for name, why in each]
-
-    @property
-    def skipped(self) -> list[tuple[str, str]]:
-        """(name, reason) of what could not be read: by this process, and by others until the last checkpoint."""
-        mine, others = self.source.skipped, dict(reversed(self.elsewhere))  # the lowest rank's reason counts
-        for name, _ in mine:
-            others.pop(name, None)
-        return [*mine, *sorted(others.items())]
+            self.watch.say(f"step {self.step}: the weights of rank {apart} are not those of rank 0, which are saved")
 
     def _write_what_is_due(
         self, batch: Batch, inputs: Inputs, stats: Stats, finished: int | None, output: Output
@@ -303,7 +286,7 @@ class Trainer:
         if self.early:
             self.early.unlink(missing_ok=True)
         self.first_save, self.early = Early(0), None
-        run.list_skipped(self.skipped)  # more may have been found
+        run.list_skipped(self.skipped.all())  # more may have been found
         run.prune(self.config.keep, self.step)
         self.saved_step = self.step
         if output.plot:
