@@ -7,8 +7,7 @@ shows a batch in another order, on one rank: D's gradients of dcgan64-nf32-b64 t
 mean square, since an activation near 0 may change its sign. G's come after an update of D, in which Adam makes a whole
 step out of a gradient that is nearly zero, of either sign, and differ by 3e-2. The limits are five and three times
 that; statistics of a rank's own share would miss them by far (tests/distributed compares in float64, to 1e-12).
-Without --sync-bn each rank normalises by its own share,
-and gradients are others.
+Without --sync-bn each rank takes the statistics of its own share, so its gradients are not those of one rank.
 
 Bytes are those of the arrays that are summed. What a rank sends for them is the library's choice; a ring sends
 2 (R-1)/R of them (docs/scaling.md).

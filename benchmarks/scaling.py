@@ -27,7 +27,9 @@ from benchmarks.measure.text_table import table
 from benchmarks.measure.workloads import Workload
 from benchmarks.processes import once
 from benchmarks.rivals.names import Rival
-from dcgan import quick
+from dcgan import cli, quick
+from dcgan.errors import UserError
+from dcgan.options import integer, named, number
 from gpunet.files import write_atomically
 
 AXES = {  # the size that grows: (its values, the name of the workload at a value)
@@ -37,6 +39,7 @@ AXES = {  # the size that grows: (its values, the name of the workload at a valu
 }
 LABELS = {"batch": "batch (pictures)", "width": "width (filters)", "picture size": "picture size (pixels of a side)"}
 SIDES = {"ours": (None, "#0072B2"), "PyTorch": (Rival("frozen+fused+channels_last"), "#D55E00")}
+WORKLOAD = "dcgan64-nf32-b64"  # of --ranks
 HEAD = ("what grows", "", "side", "step ms", "peak MB")
 
 
@@ -109,29 +112,30 @@ def fixed(axis: str, name: str) -> str:
     return ", ".join(text for other, text in sizes.items() if other != axis)
 
 
+@cli.guarded
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.partition("\n")[0])
     help = "numbers of ranks that share a batch, instead of sizes that grow"
     parser.add_argument("--ranks", type=int, nargs="+", metavar="N", help=help)
-    help = "workload of --ranks (dcgan64-nf32-b64)"
-    parser.add_argument("--workload", default="dcgan64-nf32-b64", metavar="NAME", help=help)
+    help = f"workload of --ranks ({WORKLOAD})"
+    parser.add_argument("--workload", metavar="NAME", help=help)
     parser.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps of each process (default 6)")
     parser.add_argument(
         "--rounds", type=int, default=2, metavar="N", help="processes of each side and point (default 2)"
     )
-    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="factor of widths and batches")
+    parser.add_argument("--scale", type=float, metavar="X", help="factor of widths and batches (1)")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="file to draw the plot in")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
-    options = parser.parse_args(arguments)
+    options = checked(parser.parse_args(arguments))
     if options.ranks:
         return of_ranks(options)
     if importlib.util.find_spec("torch") is None:
         print("benchmarks.scaling compares with PyTorch: pip install 'gpunet[torch]'", file=sys.stderr)
         return 2
     quick.cap(options, steps=2, rounds=1, scale=1 / 32)
-    found, where = points(options.scale, max(2, options.steps), max(1, options.rounds)), machine()
+    found, where = points(options.scale, options.steps, options.rounds), machine()
     rows = [[row["axis"], row["value"], row["side"], row["ms"], row["peak_mb"]] for row in found]
     print(table(HEAD, rows, options.markdown))
     if options.out:
@@ -142,13 +146,32 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def checked(options: argparse.Namespace) -> argparse.Namespace:
+    """Return the options with their defaults. Raises UserError for a number or a path that cannot be.
+
+    Of the sizes a process takes two steps or more, since the first one does not count.
+    """
+    if options.ranks and (options.out or options.scale is not None):
+        raise UserError("--out and --scale belong to sizes, not to --ranks")
+    if options.workload and not options.ranks:
+        raise UserError("--workload belongs to --ranks, not to sizes")
+    options.workload, options.scale = options.workload or WORKLOAD, 1.0 if options.scale is None else options.scale
+    named("--steps", integer(1 if options.ranks else 2), options.steps)
+    named("--rounds", integer(1), options.rounds)
+    named("--scale", number("(0, inf)"), options.scale)
+    for name, path in (("--json", options.json), ("--out", options.out)):
+        if path and (path.is_dir() or not path.parent.is_dir()):
+            raise UserError(f"{name}: got {path}, expected a file in a folder that is there")
+    return options
+
+
 def of_ranks(options: argparse.Namespace) -> int:
     """Measure steps on several ranks; return the exit status."""
     quick.cap(options, steps=1, rounds=1)
     try:
         workload = Workload.named(options.workload)
         require_ranks(options.ranks, workload)
-        found = over_ranks.measured(options.ranks, workload, max(1, options.steps), max(1, options.rounds))
+        found = over_ranks.measured(options.ranks, workload, options.steps, options.rounds)
     except (ValueError, RuntimeError, subprocess.TimeoutExpired) as error:
         print(f"benchmarks.scaling: {error}", file=sys.stderr)
         return 2

@@ -15,65 +15,71 @@ other order of additions.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks import losses
-from dcgan import quick, session
+from dcgan import cli, launch, quick, session
+from dcgan.checks import check
 from dcgan.config import Config
-from dcgan.data.share import Share
+from dcgan.data.share import Share, require_equal
 from dcgan.data.source import Source
+from dcgan.errors import UserError
 from dcgan.gan import GAN
+from dcgan.options import integer, named, option_name
 from dcgan.presets import config_of
 from dcgan.sampling import draw_z
 from dcgan.stepper import Inputs, Stepper
 from gpunet import distributed
-from gpunet.distributed.mpi import join
 
 EARLY, ROUNDING = 2, 1e-5  # steps, and what their losses may differ by: the second follows an update of both networks
 
 
+@launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train and, at rank 0, print the table; return 1 where --sync-bn does not train as one rank does."""
-    place = distributed.find()
-    options = parsed(arguments, place.size if place else 1)
-    group, found = join(place), {}
+    group, found = distributed.ranks(), {}
+    options = launch.everywhere(checked, launch.parsed(parser(), arguments), group.size)
     for name, ranks, sync in (("alone", distributed.ALONE, False), ("synced", group, True), ("own", group, False)):
-        config = config_for(options, sync)
+        config = launch.everywhere(config_for, options, sync)
         source = session.open_data(config, progress=False)
         with distributed.among(ranks):
             found[name] = trained(config, source)
-    status = report(options, group.size, found) if group.rank == 0 else 0
-    status = group.tell(status)
-    group.finish()
-    return status
+    return int(group.tell(report(options, group.size, found) if group.rank == 0 else 0))
 
 
-def parsed(arguments: Sequence[str] | None, size: int) -> argparse.Namespace:
-    """Return the options of the command line; size: how many ranks there are."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sync_bn", description=__doc__.partition("\n")[0])
+def parser() -> cli.Parser:
+    """Return the parser of the command line."""
+    parser = cli.Parser(prog="python -m benchmarks.sync_bn", description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--steps", type=int, default=30, help="steps of each training (30)")
-    add("--window", type=int, default=10, help="steps over which a difference is averaged (10)")
-    add("--width", type=int, default=8, help="filters of the networks' first layer (8)")
-    add("--image-size", type=int, default=32, help="sides of the pictures (32)")
-    add("--batch-size", type=int, default=32, help="pictures per step, over all ranks (32)")
-    options = parser.parse_args(arguments)
+    add("--steps", default=30, metavar="N", help="steps of each training (30)")
+    add("--window", default=10, metavar="N", help="steps over which a difference is averaged (10)")
+    add("--width", default=8, metavar="N", help="filters of the networks' first layer (8)")
+    add("--image-size", default=32, metavar="N", help="sides of the pictures (32)")
+    add("--batch-size", default=32, metavar="N", help="pictures per step, over all ranks (32)")
+    return parser
+
+
+def checked(given: Namespace, size: int) -> Namespace:
+    """Return the options of a command line; size: how many ranks there are. Raises UserError."""
+    for name, value in vars(given).items():
+        setattr(given, name, named(option_name(name), integer(1), value))
     if size < 2:
-        parser.error("got one process, expected several: mpirun -n 4 python -m benchmarks.sync_bn")
-    if options.batch_size % size:
-        parser.error(f"--batch-size: got {options.batch_size}, expected a multiple of {size}, the number of ranks")
-    quick.cap(options, steps=2, window=2, batch_size=8)
-    return options
+        raise UserError("got one process, expected several: mpirun -n 4 python -m benchmarks.sync_bn")
+    quick.cap(given, steps=2, window=2, batch_size=4 * size)
+    require_equal(given.batch_size, size)
+    return given
 
 
-def config_for(options: argparse.Namespace, sync: bool) -> Config:
-    """Return the options of a training."""
+def config_for(options: Namespace, sync: bool) -> Config:
+    """Return the options of a training. Raises UserError where the network does not take them."""
     given = {"width": options.width, "image_size": options.image_size, "batch_size": options.batch_size}
-    return config_of({**given, "steps": options.steps, "z_dim": 16, "sync_bn": sync})
+    config = config_of({**given, "steps": options.steps, "z_dim": 16, "sync_bn": sync})
+    check(config)
+    return config
 
 
 def trained(config: Config, source: Source) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +94,7 @@ def trained(config: Config, source: Source) -> tuple[np.ndarray, np.ndarray]:
     return np.array(curve), np.concatenate([parameter.data.ravel() for parameter in parameters])
 
 
-def report(options: argparse.Namespace, size: int, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> int:
+def report(options: Namespace, size: int, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> int:
     """Print the table; return the exit status."""
     small = f"width {options.width}, {options.image_size}x{options.image_size} pictures, batch {options.batch_size}"
     print(f"dcgan64 on built-in faces, {small}; {size} ranks against one")

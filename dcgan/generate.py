@@ -56,16 +56,15 @@ DIGITS = 6  # of an index in the names of files, so that these sort
 @launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    path, view, by = launch.everywhere(opened, arguments)
+    path, view, by = launch.everywhere(opened, vars(launch.parsed(parser(), arguments)))
     with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
         drawn = draw(view, by)
     cli.say(f"{drawn} by {path}: {view.out}")
     return 0
 
 
-def opened(arguments: Sequence[str] | None) -> tuple[str, View, Trained]:
-    """Return the path and the generator of a command line, and what it is to draw. Raises UserError."""
-    given = vars(parser().parse_args(arguments))
+def opened(given: dict[str, Any]) -> tuple[str, View, Trained]:
+    """Return the path and the generator of a command line's options, and what to draw. Raises UserError."""
     given.pop("ranks", None)  # launch.on_all_ranks has taken it
     path, view = given.pop("run"), View.take(given)
     if view.address:

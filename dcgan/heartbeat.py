@@ -2,13 +2,14 @@
 
 A thread of every rank sends a number to the next rank once a second, and listens to the one before:
 
-    nothing heard for SILENCE seconds             the rank before was stopped, or its machine is gone
+    nothing heard for SILENCE seconds              the rank before was stopped, or its machine is gone
     a step of this rank takes longer than it may   this rank hangs
+    all ranks have waited for SILENCE seconds      they wait for each other: each takes part in another sum, say
 
 Time counts only while this thread runs: after Ctrl-Z and `fg` nobody has been silent. A step's time counts only while
 the rank does not wait for others. It may take LEAST seconds, or TIMES what the longest step before it took; the first
 step, in which things are compiled and files come from slow disks, FIRST. What rank 0 does between steps, such as
-measuring, may take any time.
+measuring, may take any time: rank 0 does not wait then. `Waits` says how ranks learn that all of them wait.
 """
 
 from __future__ import annotations
@@ -51,6 +52,30 @@ def end_step() -> None:
         _now.working = False
 
 
+class Waits:
+    """For how many seconds all ranks have waited, each in one and the same call, as far as this rank knows.
+
+    It is the number that a rank sends to the next one: the least of its own seconds and of the number that the rank
+    before has sent, plus the second since then. Say ranks 0, 1 and 2 have waited for 9, 3 and 30 seconds. Rank 1 sends
+    3; a second later rank 2 sends 4; a second later rank 0 has min(11, 4 + 1) = 5, and rank 1 has waited for 5 seconds.
+    A rank that computes sends 0, and the others hear of it, each a second after the one before. So where R ranks have a
+    number of 18 + R, all of them have waited at the same time for 18 seconds.
+    """
+
+    def __init__(self) -> None:
+        self.own, self.before, self.call = 0, 0, -1
+
+    def seconds(self, call: int | None, heard: int | None) -> int:
+        """Return the number, a second after the last one; call: the number of the call that waits, None: none does.
+
+        heard: the newest number of the rank before, None where there is no news.
+        """
+        self.own = self.own + 1 if call is not None and call == self.call else 0
+        self.before = (self.before if heard is None else heard) + 1
+        self.call = -1 if call is None else call
+        return min(self.own, self.before)
+
+
 class Heartbeat:
     """The thread of one rank, for the length of a `with` block. tell: is called with the line that says what is wrong,
     and returns when that has been read.
@@ -84,18 +109,26 @@ class Heartbeat:
 
     def _run(self) -> None:
         silent = spent = longest = counted = 0
+        group, waits = self.group, Waits()
         while not self.over.wait(PERIOD):
-            self.group.beat(self.step)
-            silent = 0 if self.group.heard() is not None else silent + 1
+            heard = group.heard()
+            waited = waits.seconds(group.waits if group.waiting else None, heard)
+            group.beat(waited)
+            silent = 0 if heard is not None else silent + 1
             if silent * PERIOD >= SILENCE:
-                before = (self.group.rank - 1) % self.group.size
+                before = (group.rank - 1) % group.size
                 self._end(f"rank {before} has given no sign of life for {SILENCE} seconds: it hangs or is gone")
+            if group.rank == 0 and waited * PERIOD >= SILENCE + group.size:  # one rank is enough to end all
+                self._end(
+                    f"all ranks have waited for each other for {SILENCE} seconds, rank 0 {self._where()}: they do not "
+                    "take the same steps. Was each started with the same options, files and program?"
+                )
             if self.step != counted:
                 longest, spent, counted = max(longest, spent), 0, self.step
-            spent += self.working and not self.group.waiting
+            spent += self.working and not group.waiting
             most = FIRST if counted <= 1 else max(LEAST, TIMES * longest * PERIOD)
             if spent * PERIOD >= most:
-                self._end(f"rank {self.group.rank} hangs: a step has taken over {most:.0f} seconds, {self._where()}")
+                self._end(f"rank {group.rank} hangs: a step has taken over {most:.0f} seconds, {self._where()}")
 
     def _where(self) -> str:
         """Return where the watched thread is."""

@@ -14,10 +14,12 @@ import os
 import sys
 import time
 import traceback
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from dcgan import cli, signals, streams
+from dcgan import cli, options, signals, streams
+from dcgan.config import Config
 from dcgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 # Launchers put these names into the environment (gpunet/distributed/environment.py); without them nothing is imported.
 HINTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+UNWATCHED = "warning: this MPI library serves one thread only, so nothing notices a rank that hangs: end it by hand"
 LATER = 2.0  # seconds that other ranks let rank 0 speak first, where all may have the same error
 LAST_WORDS = 0.3  # seconds that a line takes to pass through mpirun before all is killed
 
@@ -41,9 +44,9 @@ def on_all_ranks(main: cli.Main) -> cli.Main:
         asked = _asked(sys.argv[1:] if arguments is None else arguments)
         place = _place() if asked != "none" and any(name in os.environ for name in HINTS) else None
         if place is None:
-            return cli.guarded(main)(arguments)
+            return cli.guarded(functools.partial(_alone, main, asked))(arguments)
         try:
-            require_count(asked, place.size)
+            _require(asked, place.size)
             group = _joined(place)
         except UserError as error:
             return cli.report(str(error), cli.MISTAKE) if place.rank == 0 else cli.MISTAKE
@@ -61,20 +64,56 @@ def _asked(words: Sequence[str]) -> str:
     return found
 
 
+def _alone(main: cli.Main, asked: str, arguments: Sequence[str] | None) -> int:
+    """Run the command line in this process alone."""
+    _require(asked, 1)
+    return main(arguments)
+
+
+def _require(asked: str, size: int) -> None:
+    """Raise UserError where --ranks is given another word, or another number than there are processes."""
+    require_count(options.named("--ranks", Config.__dataclass_fields__["ranks"].metadata["kind"], asked), size)
+
+
 def require_count(asked: str, size: int) -> None:
     """Raise UserError where --ranks names another number than there are processes."""
-    if asked.isdecimal() and asked != str(size):
+    if asked.isdecimal() and int(asked) != size:
         there = f"{size} processes were started" if size > 1 else "this process was started alone"
-        raise UserError(f"--ranks: got {asked}, but {there}: start them by mpirun -n {asked} python -m dcgan.NAME ...")
+        raise UserError(f"--ranks: got {asked}, but {there}: start them by mpirun -n {asked} {_command()} ...")
+
+
+def _command() -> str:
+    """Return how this program was started, without its options: "python -m dcgan.train", or "dcgan-train"."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name}" if spec else os.path.basename(sys.argv[0])
+
+
+def parsed(parser: cli.Parser, arguments: Sequence[str] | None) -> Namespace:
+    """Return the options of a command line. Raises UserError, at all ranks, for a bad one, or where ranks differ.
+
+    The path of a file of options may differ: ranks compare the options, once all are known (dcgan/session.py).
+    """
+    given: Namespace = everywhere(parser.parse_args, arguments)
+    if _several():
+        from dcgan import together
+
+        names = {action.dest: str((*action.option_strings, action.metavar)[0]) for action in parser._actions}
+        together.require_same({names[name]: value for name, value in vars(given).items() if name != "config"})
+    return given
 
 
 def everywhere(function: Callable[..., Any], *args: Any) -> Any:
     """Return function(*args) as `together.everywhere` does, which a process alone need not load."""
-    if "gpunet.distributed" not in sys.modules:
+    if not _several():
         return function(*args)
     from dcgan import together
 
     return together.everywhere(function, *args)
+
+
+def _several() -> bool:
+    """Return whether there may be several ranks: a process alone has loaded nothing of them."""
+    return "gpunet.distributed" in sys.modules
 
 
 def _place() -> Place | None:
@@ -88,7 +127,7 @@ def _joined(place: Place) -> Ranks:
     if place.launcher == "torchrun":
         raise UserError(
             f"torchrun has started {place.size} processes, which have no MPI to find each other by: start them by "
-            f"mpirun -n {place.size} python -m dcgan.train, or by srun"
+            f"mpirun -n {place.size} {_command()} ..., or by srun; or give --ranks none, and each works on its own"
         )
     _share_cores(place)
     from gpunet.distributed.mpi import MpiError, join
@@ -126,6 +165,8 @@ def _run(main: cli.Main, arguments: Sequence[str] | None, group: Ranks, errors: 
         time.sleep(LAST_WORDS)
 
     with distributed.among(group), Heartbeat(group, tell) as heartbeat, _quiet(group.rank > 0):
+        if not group.threads:
+            print(UNWATCHED, file=sys.stderr)
         with signals.noted_interrupt() as interrupted:
             try:
                 status = main(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ ROWS = (
 @launch.on_all_ranks
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    path, settings = launch.everywhere(asked, arguments)
+    path, settings = launch.everywhere(asked, launch.parsed(parser(), arguments))
     folder = trained.folder_of(Path(path))
     with np.errstate(all="ignore"):  # what is too large is no news; NaN is told
         result = quality.measure(path, say=cli.say, **settings)
@@ -56,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def asked(arguments: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
-    """Return the run of a command line, and the arguments of quality.measure. Raises UserError."""
-    given = parser().parse_args(arguments)
+def asked(given: Namespace) -> tuple[str, dict[str, Any]]:
+    """Return the run of a command line's options, and the arguments of quality.measure. Raises UserError."""
     for name, kind in KINDS.items():
         if getattr(given, name) is not None:
             setattr(given, name, named(options.option_name(name), kind, getattr(given, name)))

@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from dcgan import connection, initial_weights, memory, presets, quick, together
 from dcgan.checks import batch_text, check
 from dcgan.cli import INTERRUPTED, say
-from dcgan.config import Config
+from dcgan.config import Config, option_name
 from dcgan.data import Source, open_source, require_batch
 from dcgan.data.limits import available_cores, default_memory_limit
 from dcgan.data.recipe import absolute
@@ -56,6 +56,8 @@ def open_trainer(config: Config, progress: bool) -> Trainer:
     together.everywhere(check, config)
     _say_quick()
     device = together.by_turns(choose_device, config)
+    implementation, precision = backend.implementation(device), precision_of(device)
+    together.require_same({"device": device, "implementation": implementation, "precision": precision})
     size, origin = "x".join(map(str, config.image_size)), config.data or "built-in drawn faces"
     say(f"{config.preset} {size} on {origin}; {described(device)}")
     if distributed.ranks().size > 1:
@@ -129,6 +131,7 @@ def count_classes(config: Config, source: Source) -> int | None:
 
 def new_run(config: Config, progress: bool) -> tuple[Trainer, RunDir | None]:
     """Return a new run at step 0; without its folder at ranks that write nothing."""
+    together.require_same({option_name(name): value for name, value in asdict(config).items()})
     found = together.on_first(initial_weights.find, config.init_from) if config.init_from else None
     trainer = open_trainer(config, progress)
     run = together.on_first(_begun, trainer, found)
@@ -180,15 +183,17 @@ def _go_on(trainer: Trainer, found: resume.Found, config: Config, path: str) -> 
     if trainer.rollbacks:
         count = f"{len(trainer.rollbacks)} time{'s' * (len(trainer.rollbacks) != 1)}"
         say(f"the run has rolled back {count}: {trainer.rate:g} of the learning rate stays")
-    _note_changes(trainer, found.config, config)
+    _note_changes(trainer, found, config)
     _tidy(run, trainer, found, path)
     return run
 
 
-def _note_changes(trainer: Trainer, before: Config, now: Config) -> None:
-    """Say which options a resume changes so that the run takes another course; the trainer keeps them for run.json."""
-    goes_on = 0 < trainer.step < trainer.last_step
-    trainer.changes = resume.course_changes(before, now) if goes_on else []
+def _note_changes(trainer: Trainer, found: resume.Found, now: Config) -> None:
+    """Say what a resume changes so that the run takes another course; the trainer keeps it for run.json."""
+    if 0 < trainer.step < trainer.last_step:
+        nets = (trainer.gan.G, trainer.gan.D)
+        ranks = resume.changed_ranks(found, now, nets, trainer.step, trainer.share.size)
+        trainer.changes = resume.course_changes(found.config, now) + ranks
     if trainer.changes:
         say(f"changed: {', '.join(trainer.changes)}; from step {trainer.step} {COURSE}")
 
@@ -236,7 +241,7 @@ def train(trainer: Trainer, run: RunDir | None, progress: bool) -> int:
             done = to_the_end(trainer, run, record, progress)
             how = "finished" if done else "stopped"
         finally:
-            _close(trainer.source, known, run)
+            _close(trainer, known, run)
             with contextlib.suppress(OSError):  # a full disk is told by what was to be saved
                 if record:
                     record.end(trainer.step, how)
@@ -279,9 +284,10 @@ def _record(trainer: Trainer, run: RunDir) -> Record:
     return record
 
 
-def _close(source: Source, known: int, run: RunDir | None) -> None:
+def _close(trainer: Trainer, known: int, run: RunDir | None) -> None:
     """Close the data; list the files that could not be read, if there are more than the `known` ones."""
-    if run and len(source.skipped) > known:
-        run.list_skipped(source.skipped)
-        say(f"{len(source.skipped):,} files could not be read: {run.skipped}")
-    source.close()
+    skipped = trainer.skipped.all() if run else []
+    if run and len(skipped) > known:
+        run.list_skipped(skipped)
+        say(f"{len(skipped):,} files could not be read: {run.skipped}")
+    trainer.source.close()

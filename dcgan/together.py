@@ -1,4 +1,4 @@
-"""What several ranks do together between their steps: agree about errors and signals, and take rank 0's state.
+"""What several ranks do together: compare options, agree about errors and signals, take rank 0's state.
 
 An error of one rank is an error of all. Where ranks meet anyway, between two steps and between two stages of the start,
 they agree on it: all raise it, and dcgan/launch.py ends all of them in the same way. A process alone goes through the
@@ -7,14 +7,16 @@ same functions, which then do nothing but call what they are given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from dcgan import cli
+from dcgan.data.source import Source
 from dcgan.errors import Collapsed, Diverged, Failed, UserError
-from gpunet import distributed
+from gpunet import __version__, distributed
 from gpunet.distributed import Ranks
 
 KINDS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (UserError, Collapsed, Diverged)}
@@ -63,6 +65,28 @@ class Agreement:
         return error
 
 
+class Skipped:
+    """The files that could not be read, by whichever rank: each reads other ones, perhaps from a disk of its own."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.others: dict[str, str] = {}  # of rank 0: the reasons of the other ranks, by the names of the files
+
+    def gather(self) -> None:
+        """Tell rank 0 what the others could not read so far. All ranks call it."""
+        group = distributed.ranks()
+        if group.size > 1:
+            for rank, told in enumerate(group.gather(self.source.skipped) or []):
+                for name, reason in told if rank else []:
+                    self.others.setdefault(name, f"{reason} (rank {rank})")
+
+    def all(self) -> list[tuple[str, str]]:
+        """Return (name, reason) of each file: what this process could not read, then what others have told."""
+        mine = self.source.skipped
+        others = self.others.keys() - {name for name, _ in mine}
+        return [*mine, *((name, self.others[name]) for name in sorted(others))]
+
+
 def _described(error: Exception) -> dict[str, Any]:
     found = cli.verdict(error)
     assert found
@@ -102,6 +126,29 @@ def by_turns(function: Callable[..., Any], *args: Any) -> Any:
     value = everywhere(function if leads else _nothing, *args)
     later = everywhere(_nothing if leads else function, *args)
     return value if leads else later
+
+
+def require_same(values: Mapping[str, Any]) -> None:
+    """Raise UserError, at all ranks, where one has other values than rank 0, or another version of the program.
+
+    values: what JSON can hold, by the names that a message calls them. All ranks call it.
+    """
+    group = distributed.ranks()
+    if group.size > 1:
+        mine = json.loads(json.dumps({"version": __version__, **values}))  # a tuple comes back as a list
+        everywhere(_require_same, mine, group.tell(mine))
+
+
+def _require_same(mine: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+    """Raise UserError, which lists the values that are not those of rank 0."""
+    names = [name for name in {**first, **mine} if mine.get(name) != first.get(name)]
+    if names:
+        told = ((name, _told(mine.get(name)), _told(first.get(name))) for name in names)
+        raise UserError("; ".join(f"{name}: {own}, rank 0 has {other}" for name, own, other in told))
+
+
+def _told(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 def is_first() -> bool:

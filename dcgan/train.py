@@ -46,7 +46,7 @@ def parser() -> cli.Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     everywhere = launch.everywhere
-    given = vars(everywhere(parser().parse_args, arguments))
+    given = vars(launch.parsed(parser(), arguments))
     file, path, dry = given.pop("config"), given.pop("resume"), given.pop("dry_run")
     progress = not given.pop("no_progress")
     from dcgan import config_file, presets, session, summary  # not above: --help loads no networks

@@ -29,7 +29,7 @@ from dcgan.schedule import Early, last_step, learning_rate
 from dcgan.signals import Stop, stop_on_signal
 from dcgan.stepper import Inputs, Stepper
 from dcgan.steps import Stats
-from dcgan.together import Agreement, alone, is_first, spread
+from dcgan.together import Agreement, Skipped, alone, is_first, spread
 from gpunet import checkpoint, distributed
 from gpunet.distributed.digest import drifted
 
@@ -55,7 +55,7 @@ class Trainer:
         group = distributed.ranks()
         self.share, self.agreement = Share(group.rank, group.size, config.accumulate), Agreement()
         self.stepper = Stepper(self.gan, device, config.graph and group.captures)
-        self.best = Best(config, source, device)
+        self.best, self.skipped = Best(config, source, device), Skipped(source)
         self.step, self.start = 0, (0, 0)  # steps done; (epoch, position) of the next batch
         self.last_step = last_step(config, len(source))
         self.saved_step, self.rates = 0, config.rates
@@ -197,11 +197,11 @@ class Trainer:
         return bool(output and self.agreement.attempt(alone, self._write_what_is_due, *given))
 
     def _compare_ranks(self, output: Output | None) -> None:
-        """Say where ranks have drifted apart: all of them shall have the same weights and moments, bit for bit."""
-        apart = drifted((self.gan.adam_G, self.gan.adam_D))
+        """Say where ranks have drifted apart: all shall have the same weights, bit for bit; ask what they skipped."""
+        self.skipped.gather()
+        apart = ", ".join(map(str, drifted((self.gan.adam_G, self.gan.adam_D))))
         if apart and output:
-            some = ", ".join(map(str, apart))
-            self.watch.say(f"step {self.step}: the weights of rank {some} are not those of rank 0, which are saved")
+            self.watch.say(f"step {self.step}: the weights of rank {apart} are not those of rank 0, which are saved")
 
     def _write_what_is_due(
         self, batch: Batch, inputs: Inputs, stats: Stats, finished: int | None, output: Output
@@ -286,7 +286,7 @@ class Trainer:
         if self.early:
             self.early.unlink(missing_ok=True)
         self.first_save, self.early = Early(0), None
-        run.list_skipped(self.source.skipped)  # more may have been found
+        run.list_skipped(self.skipped.all())  # more may have been found
         run.prune(self.config.keep, self.step)
         self.saved_step = self.step
         if output.plot:

@@ -52,8 +52,8 @@ class Machine:
     graph: bool = option(True, options.flag, "replay the training step as one CUDA graph, on a GPU")
     ranks: str = option(
         "auto",
-        options.Word(("auto", "none"), also=_is_count, other="their number, which is checked"),
-        "processes that train together, each with a part of every batch: auto (as many as mpirun or srun has started), "
-        "none (each trains on its own)",
+        options.Word(("auto", "none"), also=_is_count, other="the number of processes that were started, at least 1"),
+        "processes that share the work: auto (as many as mpirun or srun has started), none (each works on its own), or "
+        "their number, which is checked",
         "NAME|N",
     )

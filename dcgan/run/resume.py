@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import numpy as np
 
 from dcgan.config import Config, option_name
 from dcgan.errors import UserError
+from dcgan.run import record
 from dcgan.run.folder import RunDir
 from gpunet import checkpoint
 from gpunet.checkpoint import CheckpointError
+from gpunet.layers import BatchNorm, Layer
 
 Say = Callable[[str], None]
 
@@ -113,6 +115,27 @@ def course_changes(before: Config, after: Config) -> list[str]:
     """Return the options that change the course of a run, such as "--lr 0.0002 -> 0.0001"."""
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in COURSE]
     return [f"{option_name(name)} {old} -> {new}" for name, old, new in pairs if old != new]
+
+
+def changed_ranks(found: Found, now: Config, nets: Iterable[Layer], step: int, size: int) -> list[str]:
+    """Return in words, as a list of one or none, that `size` processes after step take other statistics than before."""
+    before = _ranks_of(found, step)
+    alike = before in (None, size) or found.config.sync_bn or now.sync_bn
+    if alike or not any(isinstance(layer, BatchNorm) for net in nets for layer in net.walk()):
+        return []
+    return [f"ranks {before} -> {size} (without --sync-bn batch norm takes other statistics)"]
+
+
+def _ranks_of(found: Found, step: int) -> int | None:
+    """Return how many processes trained a step, by the newest start before it; None where run.json does not tell."""
+    run = found.run or (RunDir(found.log.parent) if found.log else None)
+    starts = record.read(run).get("starts") if run else None
+    for start in reversed(starts if isinstance(starts, list) else []):
+        begun = start.get("from_step") if isinstance(start, dict) else None
+        if type(begun) is int and begun < step:
+            size = start.get("ranks", 1)
+            return size if type(size) is int and size > 0 else None
+    return None
 
 
 @contextlib.contextmanager

@@ -28,14 +28,14 @@ class Ranks:
     local_rank, local_size    the same among the processes of this machine: local rank 1 takes the second GPU
     captures                  whether sums of arrays on the GPU can be captured in a CUDA graph
     threads                   whether any thread may call `beat`, `heard` and `abort` while another one waits
-    waiting                   whether this process waits for other ranks now
+    waiting, waits            whether this process waits for other ranks now; how many such calls there have been
     """
 
     rank, size = 0, 1
     local_rank, local_size = 0, 1
     captures = True
     threads = False
-    waiting = False
+    waiting, waits = False, 0
 
     def sum(self, array: Array) -> None:
         """Add up a C-contiguous array over all ranks, in place; on a GPU in order with the current stream.

@@ -40,9 +40,12 @@ def join(place: Place | None) -> Mpi:
         ) from error
     world = MPI.COMM_WORLD
     if place and world.size != place.size:
+        other = "take the mpirun of that library"
+        if launcher == "srun":
+            other = "take srun's own MPI (module load), with an mpi4py that was built for it, or give --ranks none"
         raise MpiError(
             f"{launcher} has started {place.size} processes, but mpi4py sees {world.size}: it was built for another "
-            f"MPI library ({_library(MPI)}); take the mpirun of that library"
+            f"MPI library ({_library(MPI)}); {other}"
         )
     return Mpi(world)
 
@@ -56,7 +59,8 @@ class Mpi(Ranks):
         from mpi4py import MPI
 
         self.mpi, self.world = MPI, world
-        self.threads, self.waiting = MPI.Query_thread() == MPI.THREAD_MULTIPLE, False
+        self.threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+        self.waiting, self.waits = False, 0
         self.beats = world.Dup()  # signs of life must not meet other messages
         self.rank, self.size = world.rank, world.size
         here = world.Split_type(MPI.COMM_TYPE_SHARED)
@@ -87,8 +91,8 @@ class Mpi(Ranks):
         lengths = np.empty(self.size, np.int64)
         with self._waiting():
             self.world.Allgather(np.array([len(text)], np.int64), lengths)
-        room = np.empty(int(lengths.sum()), np.uint8) if self.rank == 0 else None
-        self.world.Gatherv(text, None if room is None else (room, lengths))
+            room = np.empty(int(lengths.sum()), np.uint8) if self.rank == 0 else None
+            self.world.Gatherv(text, None if room is None else (room, lengths))
         if room is None:
             return None
         ends = np.cumsum(lengths)
@@ -99,8 +103,8 @@ class Mpi(Ranks):
         length = np.array([len(text)], np.int64)
         with self._waiting():
             self.world.Bcast(length)
-        room = np.frombuffer(text, np.uint8).copy() if self.rank == 0 else np.empty(int(length[0]), np.uint8)
-        self.world.Bcast(room)
+            room = np.frombuffer(text, np.uint8).copy() if self.rank == 0 else np.empty(int(length[0]), np.uint8)
+            self.world.Bcast(room)
         return json.loads(room.tobytes())
 
     def barrier(self) -> None:
@@ -118,6 +122,7 @@ class Mpi(Ranks):
 
     @contextlib.contextmanager
     def _waiting(self) -> Iterator[None]:
+        self.waits += 1
         self.waiting = True
         try:
             yield

@@ -55,6 +55,11 @@ class Nccl(Ranks):
         """Whether this process waits by `control`; sums on the GPU are waited for by the GPU."""
         return self.control.waiting
 
+    @property
+    def waits(self) -> int:  # type: ignore[override]
+        """How many calls have waited by `control`."""
+        return self.control.waits
+
     def sum(self, array: Array) -> None:
         import cupy
 

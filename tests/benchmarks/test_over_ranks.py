@@ -67,11 +67,29 @@ def test_two_ranks_are_verified_and_counted(tmp_path, capsys):
     ("--ranks 3", "got --ranks 3, expected a divisor of the batch of 4"),
     ("--ranks 0", "got --ranks 0, expected a divisor"),
     ("--ranks 2 --workload nothing", "got workload 'nothing'"),
+    ("--ranks 2 --out plot.png", "--out and --scale belong to sizes, not to --ranks"),
+    ("--ranks 2 --scale 0.1", "--out and --scale belong to sizes, not to --ranks"),
+    ("--ranks 2 --steps 0", "--steps: got '0', expected a whole number of at least 1"),
+    ("--ranks 2 --rounds 0", "--rounds: got '0', expected a whole number of at least 1"),
+    ("--ranks 2 --json {file}/x.json", "--json: got {file}/x.json, expected a file in a folder that is there"),
+    ("--ranks 2 --json {folder}", "--json: got {folder}, expected a file"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_one_line(words, said, capsys):
+def test_what_does_not_fit_is_one_line(words, said, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    words, said = (text.format(file=tmp_path / "file", folder=tmp_path) for text in (words, said))
     assert scaling.main(["--workload", TINY.name, *words.split()]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, said", [
+    ("--steps 1", "--steps: got '1', expected a whole number of at least 2"),
+    ("--scale 0", "--scale: got '0.0', expected a number in (0, inf)"),
+    ("--workload dcgan64", "--workload belongs to --ranks, not to sizes"),
+])  # fmt: skip
+def test_what_does_not_fit_to_sizes_is_one_line(words, said, capsys):
+    assert scaling.main(words.split()) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_without_mpi_the_command_says_what_to_install(monkeypatch, capsys):

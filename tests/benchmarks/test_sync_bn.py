@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import sync_bn
+from dcgan.errors import UserError
 from mpirun import mpirun, needs_mpi
 
 
@@ -25,15 +26,30 @@ def test_two_ranks():
 
 
 def test_losses_that_are_not_those_of_one_rank_are_a_failure(capsys):
-    options = sync_bn.parsed(["--steps", "2", "--window", "2"], 2)
+    options = sync_bn.checked(sync_bn.parser().parse_args(["--steps", "2", "--window", "2"]), 2)
     curve, weights = np.ones((2, 2)), np.ones(3)
     found = {"alone": (curve, weights), "synced": (curve + 1e-3, weights), "own": (curve + 1e-3, weights)}
     assert sync_bn.report(options, 2, found) == 1
     assert "FAILED" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("size", "line"), [(1, "got one process"), (3, "got 32, expected a multiple of 3")])
-def test_mistakes(size, line, capsys):
-    with pytest.raises(SystemExit):
-        sync_bn.parsed([], size)
-    assert line in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("size", "words", "line"),
+    [
+        (1, "", "got one process"),
+        (3, "", "got 32, expected a multiple of 3"),
+        (2, "--steps 0", "--steps: got '0', expected a whole number of at least 1"),
+        (2, "--window 1.5", "--window: got '1.5', expected a whole number"),
+    ],
+)
+def test_mistakes(size, words, line):
+    with pytest.raises(UserError, match=line):
+        sync_bn.checked(sync_bn.parser().parse_args(words.split()), size)
+
+
+@needs_mpi
+@pytest.mark.parametrize("words", ["--steps 0", "--image-size 1"])
+def test_a_mistake_is_said_once(words):
+    done = mpirun(2, "-m", "benchmarks.sync_bn", *words.split())
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and words.split()[0] in done.stderr and done.stderr.count("\n") == 1

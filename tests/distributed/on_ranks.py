@@ -1,27 +1,35 @@
-"""What test_groups.py runs on every rank: `python on_ranks.py`; each check fails by an AssertionError."""
+"""What test_groups.py runs on every rank: `python on_ranks.py numpy`; each check fails by an AssertionError.
+
+With `cupy` instead of `numpy` the arrays lie on a GPU, which all ranks may share.
+"""
 
 from __future__ import annotations
 
+import importlib
+import sys
 import time
 import traceback
 
 import numpy as np
 
 from gpunet import backend, distributed, layers
+from gpunet.backend.devices import to_numpy
 from gpunet.backend.loss_scale import SCALE
 from gpunet.distributed.digest import drifted
 from gpunet.distributed.mpi import join
 from gpunet.optim import Adam
+
+xp = importlib.import_module(sys.argv[1])
 
 
 def sums(group: distributed.Ranks) -> None:
     """Whole numbers of every dtype are summed exactly, in place, at once or begun and waited for in any order."""
     total = group.size * (group.size + 1) // 2  # 1 + 2 + ... + size
     for dtype in ("float32", "float64", "int32", "int64", "uint8"):
-        array = np.full((3, 5), group.rank + 1, dtype)
+        array = xp.full((3, 5), group.rank + 1, dtype)
         group.sum(array)
         assert (array == total).all(), (dtype, array)
-    arrays = [np.full(size, (group.rank + 1) * 10.0**i, "float32") for i, size in enumerate((1, 100_000, 7))]
+    arrays = [xp.full(size, (group.rank + 1) * 10.0**i, "float32") for i, size in enumerate((1, 100_000, 7))]
     handles = [group.begin_sum(array) for array in arrays]
     for handle in handles[1:]:
         handle.poke()
@@ -35,9 +43,9 @@ def sums(group: distributed.Ranks) -> None:
 def same_bits(group: distributed.Ranks) -> None:
     """All ranks get the same bits of sums that round, of sizes for which libraries take other algorithms."""
     for size in (1, 1000, 300_000):
-        array = np.random.default_rng(group.rank).standard_normal(size).astype("float32")
+        array = xp.asarray(np.random.default_rng(group.rank).standard_normal(size).astype("float32"))
         group.begin_sum(array).wait()
-        found = group.gather(int(array.view(np.uint32).astype(np.uint64).sum()))
+        found = group.gather(int(to_numpy(array).view(np.uint32).astype(np.uint64).sum()))
         assert found is None or len(set(found)) == 1, found
 
 
@@ -51,9 +59,9 @@ def objects(group: distributed.Ranks) -> None:
     else:
         assert found is None
     assert group.tell({"from": group.rank, "none": None}) == {"from": 0, "none": None}
-    array = np.full((2, 3), group.rank, "float32")
+    array = xp.full((2, 3), group.rank, "float32")
     group.broadcast(array, root=1)
-    assert (array == 1).all()
+    assert (array == 1).all() and isinstance(array, xp.ndarray)
     local_ranks = group.gather(group.local_rank)
     assert local_ranks is None or sorted(local_ranks) == list(range(group.size)) == list(range(group.local_size))
 
@@ -92,7 +100,7 @@ def misuse(group: distributed.Ranks) -> None:
     """An array whose numbers lie apart is refused: its copy would be summed, and the sum lost."""
     for use in (group.sum, group.begin_sum, group.broadcast):
         try:
-            use(np.zeros((4, 4))[:, ::2])
+            use(xp.zeros((4, 4))[:, ::2])
         except ValueError as error:
             assert "contiguous" in str(error)
         else:

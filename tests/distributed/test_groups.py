@@ -13,9 +13,11 @@ from mpirun import mpirun, needs_mpi
 
 
 @needs_mpi
-@pytest.mark.parametrize("count", [2, 4])
-def test_groups_of_ranks_by_mpi(count):
-    done = mpirun(count, Path(__file__).parent / "on_ranks.py")
+@pytest.mark.parametrize(
+    ("count", "arrays"), [(2, "numpy"), (4, "numpy"), pytest.param(2, "cupy", marks=pytest.mark.cuda)]
+)
+def test_groups_of_ranks_by_mpi(count, arrays):
+    done = mpirun(count, Path(__file__).parent / "on_ranks.py", arrays)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == [f"rank {i} is done" for i in range(count)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -95,21 +96,52 @@ def test_a_resumed_run_of_as_many_ranks_is_the_uninterrupted_one_bit_for_bit(opt
     assert [name for name in a if a[name] != b[name] and name != "config.json"] == []
 
 
+@pytest.mark.slow
+def test_batch_norm_among_other_ranks_is_said_to_take_other_statistics(options, runs):
+    """Not with --sync-bn, and not where nothing is left to train. run.json notes it."""
+    words_of_it = "changed: ranks 2 -> 1 (without --sync-bn batch norm takes other statistics); from step 2 on not what"
+    for more, said in (("--no-sync-bn", 1), ("--sync-bn", 0)):
+        assert train(2, *options, "--preset monn28 --steps 2", more).returncode == 0
+        run = max(runs.iterdir())
+        for steps, times in ((2, 0), (3, said)):
+            done = mpirun(1, PROGRAM, "none", 0, "--resume", run, "--steps", steps, "--no-progress")
+            assert done.returncode == 0 and done.stdout.count(words_of_it) == times, done.stdout
+        last = json.loads((run / "run.json").read_text())["starts"][-1]
+        assert last.get("changed", []) == [words_of_it[9:].partition(";")[0]] * said
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         ("--lr 0", "error: --lr: got '0', expected a number in (0, inf)"),
         ("--batch-size 7", "error: --batch-size: got 7, expected a multiple of 2, the number of ranks, such as 6 or 8"),
-        ("--ranks 4", "error: --ranks: got 4, but 2 processes were started: start them by mpirun -n 4"),
+        ("--ranks 4", f"error: --ranks: got 4, but 2 processes were started: start them by mpirun -n 4 {PROGRAM.name}"),
+        ("--ranks 0", "error: --ranks: got '0', expected one of auto, none, or the number of processes that"),
         ("--data nowhere", "error: "),
     ],
-    ids=["a wrong option", "an odd batch", "another number of ranks", "no data"],
+    ids=["a wrong option", "an odd batch", "another number of ranks", "no ranks", "no data"],
 )
 def test_a_mistake_that_all_ranks_see_is_said_once(options, runs, arguments, line):
     done = train(2, *options, "--steps 2", arguments)
     assert done.returncode == 2
     said = [each for each in done.stderr.splitlines() if "error" in each]
     assert len(said) == 1 and said[0].startswith(line) and "rank" not in said[0].removeprefix(line), done.stderr
+    assert not runs.exists()
+
+
+def test_ranks_with_unlike_options_are_refused(options, runs):
+    """Also where a file says them, or where one rank is to go on with a run."""
+    for rank, rate in enumerate((0.2, 0.1)):
+        (runs.parent / f"{rank}.toml").write_text(f"lr = {rate}\n")
+    first, second = (f"--steps 3 --config {runs.parent}/{rank}.toml" for rank in (0, 1))
+    for rank0, rank1, line in (
+        ("--steps 3", "--steps 6 --flip", "--steps: 6, rank 0 has 3; --flip: True, rank 0 has none"),
+        ("--steps 3", f"--steps 3 --resume {runs}", f"--resume: {runs}, rank 0 has none"),
+        (first, second, "--lr: 0.1, rank 0 has 0.2"),
+    ):
+        done = mpirun(1, PROGRAM, "none", 0, *options, *words((rank0,)), ":", "-n", 1, sys.executable, PROGRAM, "none",
+                      0, *options, *words((rank1,)), timeout=60)  # fmt: skip
+        assert done.returncode == 2 and done.stderr == f"error: rank 1: {line}\n"
     assert not runs.exists()
 
 
@@ -125,6 +157,7 @@ def test_ranks_none_lets_each_process_train_on_its_own(options, runs):
         ("memory", 1, "error: rank 1: out of memory (no room for 7 numbers)"),
         ("bug", 1, "error: rank 1:"),
         ("hang", 1, "error: rank 1 hangs: a step has taken over"),
+        ("mismatch", 1, "error: all ranks have waited for each other for 6 seconds, rank 0 in "),
     ],
 )
 def test_a_fault_of_one_rank_ends_all_with_one_line(options, run, fault, status, line):
@@ -143,6 +176,13 @@ def test_weights_that_drift_apart_are_seen_at_the_next_checkpoint(options):
     assert done.returncode == 0
     assert done.stdout.count("the weights of rank 1 are not those of rank 0") == 2  # of step 6, and of the last one
     assert "step 6: the weights" in done.stdout
+
+
+def test_a_picture_that_one_rank_alone_cannot_read_is_listed_by_rank_0(options, run):
+    done = train(2, *options, "--steps 7", fault="skip", rank=1)
+    assert done.returncode == 0, done.stderr
+    assert f"1 files could not be read: {run / 'skipped.txt'}" in done.stdout
+    assert (run / "skipped.txt").read_text().split() == ["7.png", "truncated", "(rank", "1)"]
 
 
 def test_all_ranks_roll_back_together(options, run):

@@ -18,6 +18,7 @@ from dcgan.errors import Collapsed, UserError
 from dcgan.gan import GAN
 from dcgan.run import curves
 from dcgan.run.watch import Watch
+from gpunet import distributed
 from gpunet.distributed import find
 
 AT = 5  # the step that the fault comes in
@@ -50,6 +51,11 @@ def memory(number: int, *_: Any) -> None:
         raise MemoryError("no room for 7 numbers")
 
 
+def mismatch(number: int, *_: Any) -> None:
+    if number == AT:
+        distributed.ranks().sum(np.zeros(7))  # the others do not take part
+
+
 def drift(number: int, gan: GAN, _: Any) -> None:
     if number == AT:
         gan.adam_D.data[0][0] = np.nextafter(gan.adam_D.data[0][0], np.float32(1))  # the last bit of one number
@@ -58,6 +64,11 @@ def drift(number: int, gan: GAN, _: Any) -> None:
 def bad_file(number: int, *_: Any) -> None:
     if number > AT:  # the loader reads ahead: batches of the first steps are there
         raise UserError("photos/7.png cannot be read")
+
+
+def skip(number: int, source: ArraySource, _: Any) -> None:
+    if number == AT:
+        source.skipped.append(("7.png", "truncated"))
 
 
 seen: list[int] = []
@@ -73,8 +84,10 @@ FAULTS = {
     "hang": (GAN, "step", hang),
     "bug": (GAN, "step", bug),
     "memory": (GAN, "step", memory),
+    "mismatch": (GAN, "step", mismatch),
     "drift": (GAN, "step", drift),
     "bad-file": (ArraySource, "batch", bad_file),
+    "skip": (ArraySource, "batch", skip),
     "collapse": (Watch, "records", collapse),
 }
 
