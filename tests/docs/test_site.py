@@ -66,8 +66,22 @@ def code_and_reference_are_there(site):
         page = (site / f"docs/site/api/{name}.html").read_text(encoding="utf-8")
         assert f'id="gpunet.{name}.{some}"' in page and 'href="../../../source/gpunet/' in page
     assert "dcgan.api.Run.sample" in (site / "docs/site/api/dcgan.html").read_text(encoding="utf-8")
+    assert not (missing := imported_by_lessons() - names_of_the_reference(site)), missing
     index = json.loads((site / "searchindex.js").read_text(encoding="utf-8").removeprefix("Search.setIndex(")[:-1])
     assert {"docs/kernels", "docs/site/api/layers"} <= set(index["docnames"]) and "winograd" in index["terms"]
+
+
+def imported_by_lessons():
+    """Return the modules and names of ours that the lessons import, such as gpunet.layers and gpunet.optim.Adam."""
+    line = re.compile(r"^from ((?:gpunet|dcgan)[\w.]*) import ([\w, ]+)$", re.M)
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs/lessons").glob("*.md")]
+    found = [each for page in pages for each in line.findall(page)]
+    return {f"{place}.{name}" for place, names in found for name in names.split(", ")}
+
+
+def names_of_the_reference(site):
+    pages = [page.read_text(encoding="utf-8") for page in (site / "docs/site/api").glob("*.html")]
+    return {name for page in pages for name in re.findall(r'id="(?:module-)?((?:gpunet|dcgan)\.[\w.]+)"', page)}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -172,13 +186,14 @@ def test_new_pages_come_into_the_contents():
         "README",
         "docs/start",
         "docs/lessons/1-a",
+        "docs/puzzles",
         "docs/data",
         "docs/new",
         "kernels/README",
         "docs/site/api/optim",
     }
     lists = module("contents").contents(found)
-    assert lists["The course"] == ["docs/start", "docs/lessons/1-a"]
+    assert lists["The course"] == ["docs/start", "docs/lessons/1-a", "docs/puzzles"]
     assert lists["Guides"] == ["docs/data", "docs/new", "kernels/README"]
     assert lists["Python reference"] == ["docs/site/api/optim"]
 

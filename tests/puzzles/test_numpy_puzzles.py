@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
@@ -124,6 +125,12 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
     ("batchnorm", "(dy * x_hat)", "(dy * x)", "dscale multiplies dy by x"),
     ("adam", "1 - b1**t", "1", "param corrects v alone"),
     ("adam", "g**2", "g", "v averages g"),
+    (
+        "adam",
+        "(np.sqrt(v_hat) + eps)",
+        "(np.sqrt(new_v) + eps) * np.sqrt(1 - b2**t)",
+        "param adds eps before v is corrected: correct v, take the root, then add eps.",
+    ),
     ("frozen", "optimizer.zero_grad()", "pass", "G moves by old gradients, too"),
     ("frozen", "with D.frozen():", "if True:", "D keeps gradients of this step"),
     ("frozen", "1.0)", "0.0)", "The loss has the target 0"),
@@ -141,6 +148,10 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
         "dbias = dy.sum(axis=0) * float('nan')",
         "dbias is not a finite number everywhere",
     ),
+    ("linear", "return dx, dweight, dbias", "return dx", "linear_backward returns 1 value, expected 3"),
+    ("linear", "return dx, dweight, dbias", "return [dx, dweight]", "linear_backward returns 2 values, expected 3"),
+    ("linear", "dx = dy @", "dy = dy.astype('float32'); dx = dy @", "dbias is nearly right, off by "),
+    ("linear", "x.T @ dy", "x.T @ dy * (1 + 3e-6)", "dweight is nearly right, off by 3e-06 of its size: compute in"),
     ("linear", "dx = dy @", "dx = -dy @", "dx has the wrong sign."),
     ("linear", "dx = dy @", "dx = 3 * dy @", "dx is 3 times what it should be."),
     ("linear", "x.T @ dy", "x.T @ dy / dy.shape[1]", "right but for a factor in each case: 0.5, 0.3333, 0.5."),
@@ -162,6 +173,14 @@ def test_a_changed_solution_is_told_what_is_wrong(name, old, new, sentence, tmp_
     assert old in text
     solved, said = judged(named(name), text.replace(old, new), tmp_path)
     assert not solved and sentence in said, said
+    shown = re.findall(r"yours[^:]*:(.*)(?:\n   |,) expected:(.*)", said)
+    assert shown or "yours" not in said
+    assert all(yours.strip() != expected.strip() for yours, expected in shown), said
+
+
+def test_a_list_of_all_results_is_taken(tmp_path):
+    text = named("linear").solution.read_text()
+    assert judged(named("linear"), text.replace("dx, dweight, dbias", "[dx, dweight, dbias]"), tmp_path)[0]
 
 
 LOOPS = {  # as one writes them from the pages, without the test that an index is not below 0
