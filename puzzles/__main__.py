@@ -58,7 +58,7 @@ def _folder(name: str) -> Path:
     folder = Path(name)
     for place in (folder, *folder.parents):
         if os.path.lexists(place) and not place.is_dir():
-            raise UserError(f"--folder: got {name!r}, expected a folder: {place} is none")
+            raise UserError(f"--folder: got {name!r}, expected a folder: {place} is not one")
     return folder
 
 

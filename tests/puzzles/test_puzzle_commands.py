@@ -115,8 +115,8 @@ NAMES = ", ".join(ALL)
 MISUSE = [
     (["liner"], f"error: puzzle: got 'liner', expected one of {NAMES}: did you mean linear?\n"),
     (["xyz"], f"error: puzzle: got 'xyz', expected one of {NAMES}\n"),
-    (["--folder", "file"], "error: --folder: got 'file', expected a folder: file is none"),
-    (["paint", "--folder", "file/own"], "error: --folder: got 'file/own', expected a folder: file is none"),
+    (["--folder", "file"], "error: --folder: got 'file', expected a folder: file is not one"),
+    (["paint", "--folder", "file/own"], "error: --folder: got 'file/own', expected a folder: file is not one"),
     (["chain"], "error: my-puzzles/chain.py is not a file: move it away, then python -m puzzles --start chain writes"),
     (["--start"], "error: expected the name of a puzzle, as in: python -m puzzles --start paint"),
     (["paint", "--limit", "0"], "error: --limit: got '0', expected a number in (0, 100000)"),
