@@ -25,9 +25,7 @@ PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", 
 RUN = re.compile(r"(?:(?P<folder>.+)/)?\d{4}-(?P<preset>[a-z0-9-]+?)(?P<inside>/.*)?")  # as runs/0001-dcgan64
 
 
-FENCE = re.compile(
-    r"^(?P<excerpt><!-- excerpt: [^\n]*\n+)?(?P<fence>```(?P<mark>[^\n]*)\n(?P<text>.*?)^```$)", re.M | re.S
-)
+FENCE = re.compile(r"^(?P<excerpt><!-- excerpt: [^\n]*\n+)?```(?P<mark>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
 class Fence(NamedTuple):
