@@ -84,8 +84,13 @@ def main(argv: list[str] | None = None) -> int:
     """Write the notebooks; return the exit status."""
     parser = argparse.ArgumentParser(description="Make notebooks of the lessons.")
     parser.add_argument("--out", type=Path, default=ROOT / "build/notebooks", help="their folder (build/notebooks)")
-    for place in write(parser.parse_args(argv).out.resolve()):
-        print(f"made {place}")
+    out = parser.parse_args(argv).out.resolve()
+    try:
+        made = write(out)
+    except OSError as error:
+        print(f"error: cannot write the notebooks: {error.filename or out}: {error.strerror}", file=sys.stderr)
+        return 2
+    print("\n".join(f"made {place}" for place in made))
     return 0
 
 

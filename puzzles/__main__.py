@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 1 where a checked puzzle is not solved."""
     given = parse(arguments)
-    folder = Path(given.folder)
+    folder = _folder(given.folder)
     if given.name is None:
         if given.start or given.hint or given.solution:
             raise UserError("expected the name of a puzzle, as in: python -m puzzles --start paint")
@@ -50,6 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.solution:
         return _solution(puzzle)
     return _check(puzzle, folder, options.named("--limit", options.number("(0, 100000)"), given.limit))
+
+
+def _folder(name: str) -> Path:
+    """Return the folder of the reader's files. Raises UserError where something else stands in its place."""
+    folder = Path(name)
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            raise UserError(f"--folder: got {name!r}, expected a folder: {place} is not one")
+    return folder
 
 
 def _list(folder: Path) -> int:
@@ -76,7 +86,7 @@ def _start(puzzle: Puzzle, folder: Path) -> int:
 
 
 def _command(puzzle: Puzzle, folder: Path, option: str = "") -> str:
-    own = "" if str(folder) == FOLDER else f" --folder {folder}"
+    own = "" if str(folder) == FOLDER else f" --folder {shlex.quote(str(folder))}"
     return f"python -m puzzles {option}{puzzle.name}{own}"
 
 
@@ -94,6 +104,8 @@ def _solution(puzzle: Puzzle) -> int:
 
 def _check(puzzle: Puzzle, folder: Path, limit: float) -> int:
     path = folder / puzzle.file_name
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"{path} is not a file: move it away, then {_command(puzzle, folder, '--start ')} writes one")
     if not path.is_file():
         cli.say(f"{puzzle.text}\n\n{path} is not there yet: {_command(puzzle, folder, '--start ')} writes it.")
         return 0
@@ -105,10 +117,18 @@ def _check(puzzle: Puzzle, folder: Path, limit: float) -> int:
         cli.say(f"Not solved yet. {_command(puzzle, folder, '--hint ')} shows a hint.")
         return 1
     progress.note(folder, puzzle.name)
-    solved_names = progress.solved(folder)
-    still_open = [each.name for each in PUZZLES if each.name not in solved_names]
-    cli.say("Solved." + (f" Next: python -m puzzles --start {still_open[0]}" if still_open else ""))
+    cli.say("Solved." + _next(puzzle, folder))
     return 0
+
+
+def _next(puzzle: Puzzle, folder: Path) -> str:
+    """Return " Next: " and the command for the next open puzzle behind this one, or from the first on; "" for none."""
+    solved, i = progress.solved(folder), PUZZLES.index(puzzle)
+    still_open = [each for each in PUZZLES[i + 1 :] + PUZZLES[:i] if each.name not in solved]
+    if not still_open:
+        return ""
+    begun = os.path.lexists(folder / still_open[0].file_name)
+    return f" Next: {_command(still_open[0], folder, '' if begun else '--start ')}"
 
 
 if __name__ == "__main__":

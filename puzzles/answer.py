@@ -10,6 +10,8 @@ import numpy as np
 
 Trying = Callable[[str], AbstractContextManager]  # within the block the reader's code runs, and its time counts
 SMALL = 16  # an array of up to so many numbers is shown whole
+NEARLY = 5e-5  # a result is nearly right that is off by less of its size, as one in float32 is
+DIGITS = 17  # tell any two numbers of float64 apart
 
 
 class Stopped(Exception):
@@ -95,7 +97,7 @@ def _explains(mistake: Mistake, cases: Sequence[Case], found: Sequence[Any], tol
 
 
 def _in_another_way(found: Sequence[Any], right: Sequence[Any], tolerance: float) -> str:
-    """Return words for results that are right but for their sign, a factor, or the order of their axes; "" for none."""
+    """Return words for results that are nearly right, or but for sign, factor or the order of axes; "" for none."""
     pairs = [(np.asarray(f, "float64"), np.asarray(r, "float64")) for f, r in zip(found, right, strict=True)]
     if all(f.size == r.size and close(f.reshape(r.shape), r, tolerance) for f, r in pairs):
         return f"has the right numbers in another shape: {pairs[0][0].shape}, expected {pairs[0][1].shape}."
@@ -103,6 +105,9 @@ def _in_another_way(found: Sequence[Any], right: Sequence[Any], tolerance: float
         return "is right but for the order of its axes: they are the wrong way round (transpose)."
     if any(f.shape != r.shape or not np.isfinite(f).all() for f, r in pairs):
         return ""
+    if (off := max(_off(f, r) for f, r in pairs)) < NEARLY:
+        advice = ": compute in float64, without rounding." if tolerance < np.finfo("float32").eps else "."
+        return f"is nearly right, off by {off:.0e} of its size{advice}"
     factors = [float((f * r).sum() / (r * r).sum()) if r.any() else 1.0 for f, r in pairs]
     if not all(close(f, factor * r, tolerance) for factor, (f, r) in zip(factors, pairs, strict=True)):
         return ""
@@ -113,6 +118,12 @@ def _in_another_way(found: Sequence[Any], right: Sequence[Any], tolerance: float
     return "has the wrong sign." if np.isclose(factors[0], -1) else f"is {factors[0]:.4g} times what it should be."
 
 
+def _off(given: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the largest error in units of the largest number."""
+    largest, error = float(np.abs(wanted).max()), float(np.abs(given - wanted).max())
+    return error / largest if largest else (np.inf if error else 0.0)
+
+
 def _count(given: np.ndarray, wanted: np.ndarray, tolerance: float) -> int:
     return int((~np.isclose(given, wanted, 0, tolerance * max(1.0, float(np.abs(wanted).max())))).sum())
 
@@ -121,17 +132,26 @@ def _shown(case: Case, given: Any, wanted: Any) -> str:
     """Return lines with both arrays where they are small, with the first place that differs where they are not."""
     given, wanted = np.asarray(given), np.asarray(wanted)
     if given.size <= SMALL and wanted.size <= SMALL:
-        return f"\n    {case.said}\n    yours:    {_numbers(given)}\n    expected: {_numbers(wanted)}"
+        yours, expected = _told_apart(_numbers, given, wanted)
+        return f"\n    {case.said}\n    yours:    {yours}\n    expected: {expected}"
     if given.shape != wanted.shape:
         return f"\n    {case.said}"
     off = np.abs(given - wanted) > 1e-5 * max(1.0, float(np.abs(wanted).max()))
     off |= np.isnan(given)
     place = tuple(int(i) for i in np.argwhere(off)[0]) if off.any() else (0,) * given.ndim
     at = f"[{', '.join(map(str, place))}]"
-    return f"\n    {case.said}\n    yours at {at}: {given[place]:.6g}, expected: {wanted[place]:.6g}"
+    yours, expected = _told_apart(lambda number, digits: f"{number:.{digits + 1}g}", given[place], wanted[place])
+    return f"\n    {case.said}\n    yours at {at}: {yours}, expected: {expected}"
 
 
-def _numbers(array: np.ndarray) -> str:
-    return np.array2string(array, precision=5, suppress_small=True, max_line_width=10_000, separator=", ").replace(
-        "\n", ""
+def _told_apart(text: Callable[[Any, int], str], given: Any, wanted: Any) -> tuple[str, str]:
+    """Return the texts of both, with five digits, or with as many as make them differ: not [0.9] and [0.9]."""
+    return next(
+        (texts for digits in range(5, DIGITS) if len(set(texts := (text(given, digits), text(wanted, digits)))) == 2),
+        (text(given, DIGITS), text(wanted, DIGITS)),
     )
+
+
+def _numbers(array: np.ndarray, digits: int) -> str:
+    shown = np.array2string(array, precision=digits, suppress_small=True, max_line_width=10_000, separator=", ")
+    return shown.replace("\n", "")

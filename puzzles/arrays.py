@@ -111,7 +111,10 @@ def _explained(page: ModuleType, name: str, cases: list[Case], own: list[Any], w
     return f"{name} {words}" if words else ""
 
 
-def _as_tuple(value: Any) -> tuple:
+def _as_tuple(value: Any, results: int = 1) -> tuple:
+    """Return results as a tuple; a list is an array where one result is expected, else it holds the results."""
+    if isinstance(value, list) and results > 1:
+        return tuple(value)
     return value if isinstance(value, tuple) else (value,)
 
 
@@ -119,13 +122,14 @@ def _call(function: Callable, page: ModuleType, case: Case) -> tuple:
     """Call the reader's function with copies. Raises Stopped: it changes them, or returns something else."""
     copies = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in case.args]
     try:
-        found = _as_tuple(function(*copies))
+        found = _as_tuple(function(*copies), len(page.RESULTS))
     except Stopped as stopped:
         shapes = [f"{name} {arg.shape}" for name, arg in zip(_names(page), case.args, strict=True) if np.ndim(arg)]
         raise Stopped(f"{stopped}\n    called with {', '.join(shapes)}") from None
     wanted = ", ".join(page.RESULTS)
     if len(found) != len(page.RESULTS):
-        raise Stopped(f"{page.FUNCTION} returns {len(found)} values, expected {len(page.RESULTS)}: {wanted}")
+        values = "1 value" if len(found) == 1 else f"{len(found)} values"
+        raise Stopped(f"{page.FUNCTION} returns {values}, expected {len(page.RESULTS)}: {wanted}")
     for name, before, after in zip(_names(page), case.args, copies, strict=True):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after):
             raise Stopped(f"{page.FUNCTION} changes its argument {name}: work on a copy, the caller still needs it")

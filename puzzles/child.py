@@ -112,7 +112,8 @@ class Code:
         except KeyboardInterrupt:
             raise
         except SyntaxError as error:
-            raise Stopped(f"{self.path.name}, line {error.lineno}: {error.msg}{_quoted(error.text)}") from None
+            line = f", line {error.lineno}" if error.lineno else ""  # none for a file with a zero byte
+            raise Stopped(f"{self.path.name}{line}: {error.msg}{_quoted(error.text)}") from None
         except BaseException as error:  # exit() in the reader's code, too
             raise Stopped(self._words(error)) from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -72,13 +72,15 @@ def judge(page: ModuleType, path: Path, trying: Trying) -> tuple[bool, list[str]
     if sys.stderr.isatty():
         print("compiling ...", file=sys.stderr, flush=True)
     _compile(stem, path)
-    found, faults = [], []
+    found, faults, added = [], [], set[str | None]()
     for case in page.cases():
         with trying(case.said):
             results, seen = _run(page, stem, case)
         found.append(results)
         faults += seen.faults
-    values_right, lines = _values(page, found)
+        if atomic := seen.worst.get("global atomic"):
+            added.add(atomic.array)
+    values_right, lines = _values(page, found, added)
     wrong = _faults(faults)
     if values_right and wrong:
         lines[-1] = f"{page.RESULTS[-1]} is right here, but:"
@@ -127,8 +129,10 @@ def _run(page: ModuleType, stem: str, case: Launched) -> tuple[list[np.ndarray],
     return list(args[: len(page.RESULTS)]), seen
 
 
-def _values(page: ModuleType, found: Sequence[list[np.ndarray]]) -> tuple[bool, list[str]]:
-    """Return whether all results are right, with a sentence about each."""
+def _values(
+    page: ModuleType, found: Sequence[list[np.ndarray]], added: Collection[str | None]
+) -> tuple[bool, list[str]]:
+    """Return whether all results are right, with a sentence about each; added: the arrays to which atomics add."""
     launched = page.cases()
     cases = [Case(case.said, case.args) for case in launched]
     right = [page.right(*case.args) for case in cases]
@@ -140,13 +144,16 @@ def _values(page: ModuleType, found: Sequence[list[np.ndarray]]) -> tuple[bool, 
         ok, said = judge_result(name, cases, own, wanted, page.MISTAKES.get(name, []), TOLERANCE)
         unknown = said.startswith((f"{name} is not a finite", f"{name} is wrong"))
         if unknown and any(places.any() for places in missing):
-            said = _unwritten(name, cases, missing)
+            said = _unwritten(name, cases, missing, name in added)
         lines.append(said)
         all_right &= ok
     return all_right, lines
 
 
-def _unwritten(name: str, cases: list[Case], missing: list[np.ndarray]) -> str:
+def _unwritten(name: str, cases: list[Case], missing: list[np.ndarray], added: bool) -> str:
+    """Return a sentence for a result with places that have no number; added: atomics add to it."""
+    if added:
+        return f"{name} is not set to 0 before the launch: atomicAdd adds to what lay there."
     case, places = next((case, places) for case, places in zip(cases, missing, strict=True) if places.any())
     first = ", ".join(str(int(i)) for i in np.argwhere(places)[0])
     if places.all():

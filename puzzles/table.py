@@ -7,8 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from dcgan.errors import UserError
-from dcgan.options import meant
+from dcgan import options
 
 SOLUTIONS = Path(__file__).with_name("solutions")
 
@@ -72,9 +71,7 @@ PUZZLES = _all()
 
 def named(name: str) -> Puzzle:
     """Return the puzzle of a name, in which "-" stands for "_", too. Raises UserError where there is none."""
-    plain = name.replace("-", "_").lower()
-    for puzzle in PUZZLES:
-        if puzzle.name == plain:
-            return puzzle
-    names = [puzzle.name for puzzle in PUZZLES]
-    raise UserError(f"got puzzle {name!r}{meant(plain, names)} (python -m puzzles lists them)")
+    plain, by_name = name.replace("-", "_").lower(), {puzzle.name: puzzle for puzzle in PUZZLES}
+    if plain not in by_name:
+        options.named("puzzle", options.choice(*by_name), name)  # raises
+    return by_name[plain]

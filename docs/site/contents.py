@@ -7,18 +7,19 @@ from typing import Any
 # Guides in an order for reading; a page of docs/ that is not named stands behind them, by its name.
 GUIDES = ["asked", "data", "presets", "training", "doctor", "broken", "measure", "exchange", "invert", "python"]
 GUIDES += ["compare", "glossary", "convolution", "batchnorm", "gradient-penalty", "kernels", "speed", "ranks"]
-API = ["layers", "backend", "optim", "loops", "dcgan"]
+API = ["layers", "backend", "optim", "loops", "gradcheck", "kernels", "dcgan", "steps"]
 
 
 def contents(found: set[str]) -> dict[str, list[str]]:
     """Return the lists of pages by their title; found: the names of all pages, such as docs/data."""
     lessons = sorted(name for name in found if name.startswith("docs/lessons/"))
     order = {f"docs/{name}": number for number, name in enumerate(GUIDES)}
-    taken = {"README", "docs/start", *lessons}
+    course = ["docs/start", *lessons, "docs/puzzles"]
+    taken = {"README", *course}
     others = [name for name in found - taken if not name.startswith("docs/site/")]
     guides = sorted(others, key=lambda name: (order.get(name, 99), not name.startswith("docs/"), name))
     lists = {
-        "The course": ["docs/start", *lessons],
+        "The course": course,
         "Guides": guides,
         "Python reference": [f"docs/site/api/{name}" for name in API],
     }

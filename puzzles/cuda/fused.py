@@ -7,8 +7,9 @@ each time. Here one kernel does all, and reads x once.
 x has `rows` rows of `channels` numbers, bias and sums have one for each channel. A block has 32 x 8 threads and
 takes 32 channels, c = 32 blockIdx.x + threadIdx.x, of all rows: thread (c, t) takes the rows t, t + 8, t + 16 ...,
 where t is threadIdx.y. channels is a multiple of 32. Each thread adds up its own y; then the 8 threads of a channel
-put their sums together in shared memory, and one of them writes sums[c]. atomicAdd would do it, too. But then the
-order of the additions changes from run to run, and with it the last digits: so the target is none.
+put their sums together in shared memory, and one of them writes sums[c], which holds anything at first. atomicAdd
+would do it, too, if sums were set to 0 before the launch. But then the order of the additions changes from run to
+run, and with it the last digits: so the target is none.
 """
 
 from __future__ import annotations

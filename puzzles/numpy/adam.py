@@ -64,14 +64,20 @@ def cases() -> list[Case]:
     return found
 
 
-def _step(when=lambda t: t, sign: int = -1, eps_inside: bool = False, first: bool = True, second: bool = True):
+def _step(
+    when=lambda t: t, sign: int = -1, eps_inside: bool = False, eps_early: bool = False, first: bool = True,
+    second: bool = True,
+):  # fmt: skip
     """Return a function for param in which the step has this mistake."""
 
     def value(param, g, m, v, t, lr, b1, b2, eps):
         _, m, v = right(param, g, m, v, t, lr, b1, b2, eps)
         m = m / (1 - b1 ** when(t)) if first else m
-        v = v / (1 - b2 ** when(t)) if second else v
-        return param + sign * lr * m / (np.sqrt(v + eps) if eps_inside else np.sqrt(v) + eps)
+        corrected = v / (1 - b2 ** when(t)) if second else v
+        root = np.sqrt(corrected + eps) if eps_inside else np.sqrt(corrected) + eps
+        if eps_early:
+            root = (np.sqrt(v) + eps) / np.sqrt(1 - b2**t)
+        return param + sign * lr * m / root
 
     return value
 
@@ -86,6 +92,7 @@ MISTAKES = {
         Mistake("corrects every step as if it were the first: 1 - b1^t, a power.", _step(lambda t: 1)),
         Mistake("walks up: the step is subtracted.", _step(sign=1)),
         Mistake("has eps under the root: it is added to the root.", _step(eps_inside=True)),
+        Mistake("adds eps before v is corrected: correct v, take the root, then add eps.", _step(eps_early=True)),
         Mistake("is only the step: subtract it from param.", lambda param, *rest: param - _step()(param, *rest)),
     ],
     "m": [

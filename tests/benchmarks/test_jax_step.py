@@ -45,7 +45,7 @@ def test_jax_agrees_and_is_timed(tmp_path, workload):
 @needs_jax
 @pytest.mark.parametrize("name, wrong", [("jax_networks.SLOPE", 0.3), ("jax_step.EPS", 1e-2)])
 def test_a_wrong_step_is_not_verified_and_not_timed(tmp_path, monkeypatch, name, wrong):
-    monkeypatch.setattr(f"benchmarks.{name}", wrong)
+    monkeypatch.setattr(f"benchmarks.rivals.{name}", wrong)
     status, row = run(tmp_path)
     assert status == 1 and row["verified"] is False and "ours_ms" not in row
 

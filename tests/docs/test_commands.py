@@ -13,7 +13,7 @@ import pytest
 
 import pages
 from dcgan import quick
-from pages import PAGES, ROOT, SLOW, Command, commands, left_out
+from pages import COMPARED, PAGES, ROOT, SLOW, UNCHECKED, Command, commands, fences, is_command, left_out
 
 NAMES = [page.name for page in PAGES]
 
@@ -74,6 +74,36 @@ def test_commands_are_found():
     found = {page.name: [command.text for command in commands(page)] for page in PAGES}
     assert len(found["README.md"]) > 25 and len(found["presets.md"]) > 10 and found["CONTRIBUTING.md"]
     assert "python -m dcgan.train --data celeba.h5" in found["data.md"]
+    assert "module load openmpi && pip install mpi4py" in found["ranks.md"]  # of a fenced block
+
+
+def test_commands_of_indented_and_of_fenced_blocks_are_read_alike(tmp_path):
+    page = tmp_path / "page.md"
+    excerpt = "<!-- excerpt: a.py f -->\n```\nmake nothing\n```\n"
+    page.write_text(f"    make a\n\n```\nmake b\n  make c\n```\n\n```text\nmake nothing\n```\n\n{excerpt}`make d`\n")
+    assert [(each.text, each.whole) for each in commands(page)] == [
+        ("make a", True), ("make b", True), ("make c", True), ("make d", False)
+    ]  # fmt: skip
+
+
+def test_every_fenced_block_is_checked():
+    """A block is an excerpt, a program that runs, commands, or on one of two lists with the reason."""
+    known, unknown = set(), []
+    for page in PAGES:
+        text, name = page.read_text(encoding="utf-8"), page.relative_to(ROOT)
+        assert len(re.findall(r"^\s*(?:```|~~~)", text, re.M)) == 2 * len(fences(text)), f"{name}: an odd fence"
+        for block in fences(text):
+            mark = f"{name} {block.mark}"
+            first = f"{mark}: {block.text.partition(chr(10))[0]}"
+            known |= {mark, first}
+            lines = [Command(line.strip(), True) for line in block.text.splitlines()]
+            checked = block.excerpt or block.mark == "python" or (not block.mark and any(map(is_command, lines)))
+            if not checked and mark not in COMPARED and first not in UNCHECKED:
+                unknown.append(f"{name}:{block.line}: {first}")
+            if first in UNCHECKED and block.mark == "py":
+                compile(block.text, first, "exec")
+    assert not unknown, unknown
+    assert known >= {*COMPARED, *UNCHECKED}
 
 
 def test_make_targets_exist():

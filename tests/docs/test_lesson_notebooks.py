@@ -25,6 +25,13 @@ def made(maker, tmp_path_factory):
     return out
 
 
+def test_a_folder_that_cannot_be_written_ends_in_one_line(maker, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert maker.main(["--out", str(tmp_path / "file/notebooks")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: cannot write the notebooks: ") and said.count("\n") == 1
+
+
 def cells(made, lesson, kind):
     found = json.loads((made / f"{lesson.stem}.ipynb").read_text(encoding="utf-8"))["cells"]
     return [cell for cell in found if cell["cell_type"] == kind]

@@ -21,6 +21,11 @@ MISSING = [name for name in ("sphinx", "myst_parser", "furo", "latex2mathml") if
 needs_sphinx = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install '.[docs]'")
 
 
+@pytest.fixture(autouse=True)
+def pages_of_the_site_find_each_other(monkeypatch):
+    monkeypatch.syspath_prepend(SITE)
+
+
 def module(name):
     """Return a page of docs/site, which is no package."""
     spec = importlib.util.spec_from_file_location(name, SITE / f"{name}.py")
@@ -36,6 +41,7 @@ def test_the_site(tmp_path):
     site = tmp_path / "site"
     done = subprocess.run([sys.executable, SITE / "build.py", "--out", site], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert module("build").in_the_way(site) == "" and [each.name for each in tmp_path.iterdir()] == ["site"]
     every_page_is_there(site)
     code_and_reference_are_there(site)
     if chromium.PROGRAM:
@@ -60,8 +66,22 @@ def code_and_reference_are_there(site):
         page = (site / f"docs/site/api/{name}.html").read_text(encoding="utf-8")
         assert f'id="gpunet.{name}.{some}"' in page and 'href="../../../source/gpunet/' in page
     assert "dcgan.api.Run.sample" in (site / "docs/site/api/dcgan.html").read_text(encoding="utf-8")
+    assert not (missing := imported_by_lessons() - names_of_the_reference(site)), missing
     index = json.loads((site / "searchindex.js").read_text(encoding="utf-8").removeprefix("Search.setIndex(")[:-1])
     assert {"docs/kernels", "docs/site/api/layers"} <= set(index["docnames"]) and "winograd" in index["terms"]
+
+
+def imported_by_lessons():
+    """Return the modules and names of ours that the lessons import, such as gpunet.layers and gpunet.optim.Adam."""
+    line = re.compile(r"^from ((?:gpunet|dcgan)[\w.]*) import ([\w, ]+)$", re.M)
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs/lessons").glob("*.md")]
+    found = [each for page in pages for each in line.findall(page)]
+    return {f"{place}.{name}" for place, names in found for name in names.split(", ")}
+
+
+def names_of_the_reference(site):
+    pages = [page.read_text(encoding="utf-8") for page in (site / "docs/site/api").glob("*.html")]
+    return {name for page in pages for name in re.findall(r'id="(?:module-)?((?:gpunet|dcgan)\.[\w.]+)"', page)}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -166,15 +186,53 @@ def test_new_pages_come_into_the_contents():
         "README",
         "docs/start",
         "docs/lessons/1-a",
+        "docs/puzzles",
         "docs/data",
         "docs/new",
         "kernels/README",
         "docs/site/api/optim",
     }
     lists = module("contents").contents(found)
-    assert lists["The course"] == ["docs/start", "docs/lessons/1-a"]
+    assert lists["The course"] == ["docs/start", "docs/lessons/1-a", "docs/puzzles"]
     assert lists["Guides"] == ["docs/data", "docs/new", "kernels/README"]
     assert lists["Python reference"] == ["docs/site/api/optim"]
+
+
+def of_another_project(out):
+    out.mkdir()
+    (out / "searchindex.js").touch()
+    (out / "objects.inv").write_text("# Sphinx inventory version 2\n# Project: another\n")
+
+
+OTHERS = {  # what stands at --out, and what is said of it
+    "is not empty, and holds no earlier site": lambda out: (out / "thesis").mkdir(parents=True),
+    "holds no earlier site": of_another_project,
+    "is a file": lambda out: out.write_text("a thesis"),
+}
+
+
+@needs_sphinx
+@pytest.mark.parametrize("words", OTHERS)
+def test_a_folder_of_something_else_stays(words, tmp_path, capsys):
+    out = tmp_path / "out"
+    OTHERS[words](out)
+    before = sorted(tmp_path.rglob("*"))
+    assert module("build").main(["--out", str(out)]) == 2 and sorted(tmp_path.rglob("*")) == before
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --out: {out} ") and words in said and said.count("\n") == 1
+
+
+@needs_sphinx
+def test_a_folder_that_cannot_be_made_ends_in_one_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert module("build").main(["--out", str(tmp_path / "file/site")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --out: {tmp_path}/file/site: ") and said.count("\n") == 1
+
+
+@needs_sphinx
+def test_an_empty_folder_may_be_replaced(tmp_path):
+    assert module("build").in_the_way(tmp_path) == module("build").in_the_way(tmp_path / "none") == ""
 
 
 def test_the_site_folder_is_not_committed():

@@ -101,6 +101,10 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, parts
     ("tensor_core", "r % 2 * 8) * K + k + t + r / 2 * 4", "r / 2 * 8) * K + k + t + r % 2 * 4",
      ["c has a[1] and a[2] the wrong way round"]),
     ("fused", "    partial[", "    atomicAdd(&sums[c], real(0));\n    partial[", ["atomics: 16 (target 0)"]),
+    ("fused", "sums[c] = sum;", "atomicAdd(&sums[c], sum);",
+     ["y is right.\nsums is not set to 0 before the launch: atomicAdd adds to what lay there."]),
+    ("fused", "sums[c] = sum;", "atomicAdd(&y[c], sum);",
+     ["sums holds no numbers yet: no thread has written to it"]),
     ("fused", "c] + own", "c] + bias[c]", ["numbers loaded per number of x: 2 (target 1.1): load bias[c] once"]),
 ]  # fmt: skip
 

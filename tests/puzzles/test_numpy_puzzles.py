@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
@@ -77,53 +78,35 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
         "np.mean(-t * np.log(P := np.clip(1 / (1 + np.exp(-logits)), 1e-7, 1 - 1e-7)) - (1 - t) * np.log(1 - P))",
         "loss does not grow where logits are large: p or the logits are clipped",
     ),
-    (
-        "loss",
-        "np.mean(np.maximum(logits, 0)",
-        "np.mean(np.maximum(logits := np.clip(logits, -500, 500), 0)",
-        "loss does not grow where logits are large: p or the logits are clipped",
-    ),
+    ("loss", "np.mean(np.maximum(logits, 0)", "np.mean(np.maximum(logits := np.clip(logits, -500, 500), 0)",
+     "loss does not grow where logits are large: p or the logits are clipped"),
     ("loss", "return loss, (p", "return None, (p", "loss is None"),
-    (
-        "loss",
-        "return loss, (p - t) / logits.size",
-        "return (p - t) / logits.size, loss",
-        "loss is the other result, dlogits: are they returned in the order loss, dlogits?\ndlogits is the other",
-    ),
+    ("loss", "return loss, (p - t) / logits.size", "return (p - t) / logits.size, loss",
+     "loss is the other result, dlogits: are they returned in the order loss, dlogits?\ndlogits is the other"),
     ("im2col", "p : p + OH * stride : stride", "p : p + OH", "columns is wrong in"),
     ("im2col", "padding, padding), (padding, padding)", "0, 0), (0, 0)", "ValueError"),
     ("convolution", "columns] += dy", "columns] = dy", "dx overwrites: windows overlap"),
-    (
-        "convolution",
-        "padding : padding + H, padding : padding + W",
-        "padding:-padding, padding:-padding",
-        "dx is empty where the padding is 0: -0 is 0",
-    ),
+    ("convolution", "padding : padding + H, padding : padding + W", "padding:-padding, padding:-padding",
+     "dx is empty where the padding is 0: -0 is 0"),
     ("convolution", "axis=(0, 1, 2)", "axis=0", "dbias is summed over the pictures alone"),
     ("paint", "+=", "=", "y covers paint that is there already"),
     ("paint", "strip[padding : len(strip) - padding]", "strip", "y is not cut"),
     ("paint", "padding : len(strip) - padding", "padding:-padding", "y is empty where the padding is 0: -0 is 0"),
     ("paint", "w @ x[i]", "w[::-1] @ x[i]", "y has the kernel turned round"),
     ("paint_backward", "painted @ w", "painted @ w[::-1]", "dx has the kernel turned round"),
-    (
-        "paint_backward",
-        "return dx, dw",
-        "return dw, dx",
-        "dx is the other result, dw: are they returned in the order dx, dw?\ndw is the other result, dx",
-    ),
+    ("paint_backward", "return dx, dw", "return dw, dx",
+     "dx is the other result, dw: are they returned in the order dx, dw?\ndw is the other result, dx"),
     ("paint_backward", "dw +=", "dw =", "dx is right.\ndw is that of the last x alone"),
     ("conv_transpose", "dx += seen", "dx = seen", "dx is that of the last tap alone"),
     ("conv_transpose", "axis=(0, 1, 2)", "axis=(1, 2)", "dbias is summed over the pixels alone"),
     ("batchnorm", " - dshift / len(x) - x_hat * dscale / len(x)", "", "dx takes mean and variance for constants"),
-    (
-        "batchnorm",
-        "dx, dscale, dshift",
-        "dx, dshift, dscale",
-        "dx is right.\ndscale is the other result, dshift: are they returned in the order dx, dscale, dshift?",
-    ),
+    ("batchnorm", "dx, dscale, dshift", "dx, dshift, dscale",
+     "dx is right.\ndscale is the other result, dshift: are they returned in the order dx, dscale, dshift?"),
     ("batchnorm", "(dy * x_hat)", "(dy * x)", "dscale multiplies dy by x"),
     ("adam", "1 - b1**t", "1", "param corrects v alone"),
     ("adam", "g**2", "g", "v averages g"),
+    ("adam", "(np.sqrt(v_hat) + eps)", "(np.sqrt(new_v) + eps) * np.sqrt(1 - b2**t)",
+     "param adds eps before v is corrected: correct v, take the root, then add eps."),
     ("frozen", "optimizer.zero_grad()", "pass", "G moves by old gradients, too"),
     ("frozen", "with D.frozen():", "if True:", "D keeps gradients of this step"),
     ("frozen", "1.0)", "0.0)", "The loss has the target 0"),
@@ -135,24 +118,20 @@ CHANGED = [  # puzzle, a piece of its solution, what stands there instead, a par
     ("linear", "return dx, dweight, dbias", "return dx, dweight", "linear_backward returns 2 values, expected 3"),
     ("linear", "dx = dy @", "dy *= 2; dx = dy @", "linear_backward changes its argument dy: work on a copy"),
     ("linear", "dbias = dy.sum(axis=0)", "dbias = 'sum'", "dbias is not an array of numbers but a str"),
-    (
-        "linear",
-        "dbias = dy.sum(axis=0)",
-        "dbias = dy.sum(axis=0) * float('nan')",
-        "dbias is not a finite number everywhere",
-    ),
+    ("linear", "dbias = dy.sum(axis=0)", "dbias = dy.sum(axis=0) * float('nan')",
+     "dbias is not a finite number everywhere"),
+    ("linear", "return dx, dweight, dbias", "return dx", "linear_backward returns 1 value, expected 3"),
+    ("linear", "return dx, dweight, dbias", "return [dx, dweight]", "linear_backward returns 2 values, expected 3"),
+    ("linear", "dx = dy @", "dy = dy.astype('float32'); dx = dy @", "dbias is nearly right, off by "),
+    ("linear", "x.T @ dy", "x.T @ dy * (1 + 3e-6)", "dweight is nearly right, off by 3e-06 of its size: compute in"),
     ("linear", "dx = dy @", "dx = -dy @", "dx has the wrong sign."),
     ("linear", "dx = dy @", "dx = 3 * dy @", "dx is 3 times what it should be."),
     ("linear", "x.T @ dy", "x.T @ dy / dy.shape[1]", "right but for a factor in each case: 0.5, 0.3333, 0.5."),
     ("linear", "weight.T", "weight.T; dx = dx.T", "dx is right but for the order of its axes"),
-    (
-        "linear",
-        "dy.sum(axis=0)",
-        "dy.sum(axis=0)[None, None]",
-        "dbias has the right numbers in another shape: (1, 1, 2)",
-    ),
+    ("linear", "dy.sum(axis=0)", "dy.sum(axis=0)[None, None]",
+     "dbias has the right numbers in another shape: (1, 1, 2)"),
     ("linear", "dbias = dy.sum(axis=0)", "dbias = dy.sum(axis=0).repeat(7)[:7]", "dbias has shape (7,), expected (2,)"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "old", "new", "sentence"), CHANGED)
@@ -162,6 +141,14 @@ def test_a_changed_solution_is_told_what_is_wrong(name, old, new, sentence, tmp_
     assert old in text
     solved, said = judged(named(name), text.replace(old, new), tmp_path)
     assert not solved and sentence in said, said
+    shown = re.findall(r"yours[^:]*:(.*)(?:\n   |,) expected:(.*)", said)
+    assert shown or "yours" not in said
+    assert all(yours.strip() != expected.strip() for yours, expected in shown), said
+
+
+def test_a_list_of_all_results_is_taken(tmp_path):
+    text = named("linear").solution.read_text()
+    assert judged(named("linear"), text.replace("dx, dweight, dbias", "[dx, dweight, dbias]"), tmp_path)[0]
 
 
 LOOPS = {  # as one writes them from the pages, without the test that an index is not below 0

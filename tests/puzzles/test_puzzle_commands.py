@@ -57,7 +57,7 @@ def test_from_the_start_to_the_solution(run, here):
     assert status == 1 and "dx is None: it is still to be written." in said and "Not solved yet" in said
     write(here, "linear", named("linear").solution.read_text())
     status, said = run("linear")
-    assert status == 0 and said.endswith("Solved. Next: python -m puzzles --start chain\n")  # the first that is open
+    assert status == 0 and said.endswith("Solved. Next: python -m puzzles --start leaky_relu\n")  # the one behind it
     assert json.loads((here / "my-puzzles/solved.json").read_text()) == ["linear"]
     status, said = run()
     assert "[x] linear " in said and said.count("[ ]") == 19 and "1 of 20 solved" in said
@@ -92,9 +92,32 @@ def test_another_folder(run, here):
     assert (here / "own/chain.py").is_file()
 
 
+def test_the_next_puzzle_is_the_next_open_one_behind(here, run):
+    for solved, begun, name, end in NEXT:
+        folder = here / "my own"
+        folder.mkdir(exist_ok=True)
+        (folder / "solved.json").write_text(json.dumps(solved))
+        for each in (*begun, name):
+            (folder / f"{each}.py").write_text(named(each).solution.read_text())
+        status, said = run(name, "--folder", "my own")
+        assert status == 0 and said.endswith(f"Solved.{end}\n"), (name, said)
+
+
+ALL = [puzzle.name for puzzle in PUZZLES]
+NEXT = [  # solved before, begun before, the one that is solved now, what is said of the next
+    (["chain"], [], "paint", " Next: python -m puzzles --start paint_backward --folder 'my own'"),
+    (["paint_backward"], ["conv_transpose"], "paint", " Next: python -m puzzles conv_transpose --folder 'my own'"),
+    (ALL[4:], [], "leaky_relu", " Next: python -m puzzles --start loss --folder 'my own'"),
+    (ALL[2:], [], "frozen", " Next: python -m puzzles --start chain --folder 'my own'"),
+    (ALL, [], "linear", ""),
+]
+NAMES = ", ".join(ALL)
 MISUSE = [
-    (["liner"], "error: got puzzle 'liner': did you mean linear? (python -m puzzles lists them)"),
-    (["xyz"], "error: got puzzle 'xyz' (python -m puzzles lists them)"),
+    (["liner"], f"error: puzzle: got 'liner', expected one of {NAMES}: did you mean linear?\n"),
+    (["xyz"], f"error: puzzle: got 'xyz', expected one of {NAMES}\n"),
+    (["--folder", "file"], "error: --folder: got 'file', expected a folder: file is not one"),
+    (["paint", "--folder", "file/own"], "error: --folder: got 'file/own', expected a folder: file is not one"),
+    (["chain"], "error: my-puzzles/chain.py is not a file: move it away, then python -m puzzles --start chain writes"),
     (["--start"], "error: expected the name of a puzzle, as in: python -m puzzles --start paint"),
     (["paint", "--limit", "0"], "error: --limit: got '0', expected a number in (0, 100000)"),
     (["paint", "--nonsense"], "error: unrecognized arguments: --nonsense"),
@@ -104,6 +127,8 @@ MISUSE = [
 @pytest.mark.parametrize(("arguments", "line"), MISUSE)
 def test_misuse_ends_in_one_line(arguments, line, run, here):
     write(here, "paint", named("paint").solution.read_text())
+    (here / "my-puzzles/chain.py").mkdir()
+    (here / "file").touch()
     status, said = run(*arguments)
     assert status == 2 and said.startswith(line) and said.count("\n") == 1
 
@@ -134,7 +159,7 @@ ENDS = [  # a reader's file, parts of what is said of it
     ("import os\nos._exit(3)", ["linear.py ended the process with status 3"]),
     ("def linear_backward(*args):\n    return linear_backward(*args)", ["linear.py, line 2: RecursionError"]),
     ("def linear_backward(dy, x, weight):\n    return [0] * 10**12, 0, 0", ["linear.py, line 2: MemoryError"]),
-    ("\0", ["linear.py", "null bytes"]),
+    ("\0", ["linear.py: source code", "null bytes"]),
 ]  # fmt: skip
 
 

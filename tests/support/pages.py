@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 import shlex
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +20,29 @@ from dcgan.data.faces.source import draw_face
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARKDOWN = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "kernels").rglob("*.md"))]
-PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", "mpirun", ".", ".venv/bin/", "dcgan-")
+PROGRAMS = ("python", "make", "pip", "git", "ncu", "tensorboard", "nvidia-smi", "mpirun", "srun", "module", ".",
+            ".venv/bin/", "dcgan-")  # fmt: skip
 RUN = re.compile(r"(?:(?P<folder>.+)/)?\d{4}-(?P<preset>[a-z0-9-]+?)(?P<inside>/.*)?")  # as runs/0001-dcgan64
+
+
+FENCE = re.compile(r"^(?P<excerpt><!-- excerpt: [^\n]*\n+)?```(?P<mark>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+class Fence(NamedTuple):
+    """A block between lines of ```: the number of its first line of text, its mark, and whether it is an excerpt."""
+
+    line: int
+    mark: str
+    text: str
+    excerpt: bool
+
+
+def fences(text: str) -> list[Fence]:
+    """Return the fenced blocks of a page's text."""
+    return [
+        Fence(text.count("\n", 0, each.start("text")) + 1, each["mark"], each["text"], bool(each["excerpt"]))
+        for each in FENCE.finditer(text)
+    ]
 
 
 class Command(NamedTuple):
@@ -37,9 +59,15 @@ class Command(NamedTuple):
 
 
 def commands(page: Path) -> list[Command]:
-    """Return the commands of a page in their order: the lines of blocks and `...` in sentences, each once."""
+    """Return the commands of a page in their order, each once: `...` in sentences and the lines of blocks.
+
+    A block of commands is indented, or fenced without a mark.
+    """
     found = []
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    text = FENCE.sub(
+        lambda each: "" if each["mark"] or each["excerpt"] else textwrap.indent(each["text"], "    "),
+        page.read_text(encoding="utf-8"),
+    )
     for line in text.splitlines():
         if line.startswith("    "):
             found += [Command(line.strip(), True)]
@@ -53,10 +81,8 @@ def blocks(page: Path) -> list[str]:
 
     A block keeps its line numbers, so that an error names the line of the page.
     """
-    text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^(?P<excerpt><!-- excerpt: [^\n]*\n+)?```python\n(?P<code>.*?)^```", text, re.M | re.S)
-    ours = [each for each in found if not each["excerpt"]]
-    return ["\n" * text.count("\n", 0, each.start("code")) + each["code"] for each in ours]
+    found = fences(page.read_text(encoding="utf-8"))
+    return ["\n" * (each.line - 1) + each.text for each in found if each.mark == "python" and not each.excerpt]
 
 
 def is_command(command: Command) -> bool:
@@ -104,13 +130,26 @@ LEFT_OUT = {
     r"python docs/": "writes into the checkout; tests/docs/test_pictures.py tests it",
     r"python -m dcgan\.measure .*\.onnx": "needs a file that PyTorch makes",
     r"tensorboard": "is a server, and a program of others",
+    r"module": "is a command of clusters",
+    r"srun": "needs Slurm (tests/docs/test_ranks_page.py runs on CPUs what it starts)",
     r"mpirun .*--hostfile": "needs several machines",
+    r"mpirun .*--device cuda": "needs several GPUs (tests/docs/test_ranks_page.py runs it on CPUs)",
     r"mpirun": "needs MPI (tests/docs/test_ranks_page.py runs those of blocks where it is)",
     r"ncu|nvidia-smi": "needs a GPU",
     r".*--device cuda": "needs a GPU",
     r"python -m benchmarks\.gpu(?!.*--help)": "needs a GPU (a scaled run is tested where there is one)",
     r"python -m pytest": "is these tests themselves",
     r"python -m tests\.fuzz": "kills processes, and has its own tests in tests/fuzz",
+}
+# Fenced blocks that are neither excerpts nor run nor commands: page, mark and first line; and why.
+UNCHECKED = {
+    "docs/measure.md py: import torch": "needs pytorch-fid, which loads weights from the network",
+}
+# Those that a test compares with what the code does, by page and mark.
+COMPARED = {
+    "docs/puzzles.md text": "tests/docs/test_puzzles_page.py types its commands",
+    "docs/puzzles.md cuda": "tests/docs/test_puzzles_page.py checks it as a reader's file",
+    "docs/ranks.md text": "tests/docs/test_ranks_page.py looks for it in what training prints",
 }
 # These take over a few seconds each.
 SLOW = r"python -m benchmarks\.(step|ops|scaling|first_start|ladder|kernels|losses|memory|options|pipeline)(?!.*--help)"
