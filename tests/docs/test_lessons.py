@@ -9,6 +9,7 @@ from pages import ROOT
 LESSONS = sorted((ROOT / "docs/lessons").glob("*.md"))
 NAMES = [lesson.stem for lesson in LESSONS]
 VIEWS = ("As loops", "As arrays (NumPy)", "As a kernel (CUDA)", "Checked", "What it costs")
+WORDS_A_MINUTE = 85
 START = (ROOT / "docs/start.md").read_text(encoding="utf-8")
 
 
@@ -19,6 +20,25 @@ def test_a_lesson_says_how_long_it_takes_and_what_for(lesson):
     assert title.startswith(f"# Lesson {lesson.name[0]}: ") and not blank and minutes, first
     row = re.search(rf"^\| .*\(lessons/{lesson.name}\) \| (\d+) \|", START, re.M)
     assert row and row[1] == minutes[1], "docs/start.md gives another time"
+
+
+def words(text):
+    """Return how many words a page has to read: no code, no mathematics, no comments, no addresses of links."""
+    text = re.sub(r"^```.*?^```|^\$\$.*?^\$\$|<!--.*?-->|<[^>]*>", "", text, flags=re.M | re.S)
+    return len([each for each in re.sub(r"\]\([^)]*\)", "]", text).split() if re.search(r"\w", each)])
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_reading_times_follow_one_rule(lesson):
+    """85 words a minute, rounded to five minutes; 20 % are for changes of a lesson that are no reason to change it."""
+    text = lesson.read_text(encoding="utf-8")
+    minutes = int(re.search(r"Reading time: (\d+)", text)[1])
+    assert minutes % 5 == 0 and minutes == pytest.approx(words(text) / WORDS_A_MINUTE, rel=0.2)
+    assert f"{WORDS_A_MINUTE} words in a minute" in START
+
+
+def test_what_is_a_word():
+    assert words("Two [words](a/b.md#c) <!-- no -->\n\n```py\nx = 1\n```\n\n$$\nx\n$$\n\n| and | - |\n\n    y = 2") == 5
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
