@@ -7,23 +7,22 @@ import pytest
 from pages import ROOT
 
 COURSE = [ROOT / "docs/start.md", *sorted((ROOT / "docs/lessons").glob("*.md"))]
-NEXT = [
-    ROOT / f"docs/{name}.md" for name in ("kernels", "convolution", "batchnorm", "training", "compare", "puzzles")
-]  # what a learner reads after the lessons
+# Pages that a learner reads after the lessons.
+NEXT = [ROOT / f"docs/{name}.md" for name in ("kernels", "convolution", "batchnorm", "training", "compare", "puzzles")]
 GLOSSARY = (ROOT / "docs/glossary.md").read_text(encoding="utf-8").partition("\n## Words of the field")[2]
 # Terms that are everyday words, too. No test can tell the two senses apart, so a reader links these by hand.
-EVERYDAY = (
-    "branch depth direct factor form line page place plan point room run score share source split start step "
-    "store variant view wanted window"
-).split()
-# What a page explains where it uses it, and what it means in another sense than the glossary.
+EVERYDAY = [
+    *("branch", "depth", "direct", "factor", "form", "line", "page", "place", "plan", "point", "room", "run", "score"),
+    *("share", "source", "split", "start", "step", "store", "variant", "view", "wanted", "window"),
+]
+# Terms that a page explains itself, or uses in another sense than the glossary.
 NEEDS_NO_LINK = {
-    "start": ("block",),  # of Python
-    "1-chain-rule": ("central difference",),  # explained under a heading of its own
-    "5-batch-norm": ("block",),  # of rows that are added up
-    "8-kernels": ("parameter",),  # of a template
-    "kernels": ("padding", "parameter", "plane", "rate"),  # of rows, of a function, of chunks, of products
-    "batchnorm": ("block", "mask"),  # of a sum, of signs
+    "start": ("block",),  # a block of Python
+    "1-chain-rule": ("central difference",),  # it has a heading of its own there
+    "5-batch-norm": ("block",),  # a block of rows that are added up
+    "8-kernels": ("parameter",),  # the parameter of a template
+    "kernels": ("padding", "parameter", "plane", "rate"),  # of rows, a function, chunks and tensor cores
+    "batchnorm": ("block", "mask"),  # blocks of rows, a mask of signs
 }
 
 
@@ -40,7 +39,7 @@ TERMS = {word: anchors for word, anchors in terms().items() if word not in EVERY
 
 
 def uses(word):
-    """Return the expression that finds a term or its plural, also across lines; batch norm is no batch, banks.cu a file."""
+    """Return what finds a term or its plural, also across lines. Batch norm is no batch, and banks.cu a file."""
     anywhere = r"\s+".join(word.split())
     return re.compile(rf"(?<![\w/-]){anywhere}(s|es)?(?![\w/-]|\.\w|\s+norm)", re.I)
 
