@@ -54,4 +54,20 @@ def test_a_lesson_has_a_picture_terms_and_an_end(lesson):
     end = text.partition("\n## Summary")[2]
     following = [each for each in LESSONS if int(each.name[0]) == int(lesson.name[0]) + 1]
     assert end and "python -m puzzles" in end
+    assert "\n## Exercises\n\n1. " in text and "\n<details><summary>Answers</summary>\n\n1. " in text
     assert all(f"]({each.name})" in end for each in following)
+
+
+@pytest.mark.parametrize("lesson", LESSONS[:7], ids=NAMES[:7])
+def test_formulas_become_mathematics(lesson):
+    """A name that the converter does not know would stay on the site as it is typed, with its backslash."""
+    converter = pytest.importorskip("latex2mathml.converter")
+    parts = lesson.read_text(encoding="utf-8").split("\n$$\n")
+    assert len(parts) >= 3 and len(parts) % 2, "$$ opens and ends a formula"
+    for formula in parts[1::2]:
+        assert "\\" not in converter.convert(formula.strip(), display="block"), formula
+
+
+def test_an_unknown_name_in_a_formula_is_noticed():
+    converter = pytest.importorskip("latex2mathml.converter")
+    assert "\\" in converter.convert(r"\unknownname x", display="block")
