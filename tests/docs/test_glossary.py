@@ -1,4 +1,4 @@
-"""The pages of the course link the terms of the glossary: each term that a page's prose uses, once at least."""
+"""The pages of the course link the terms of the glossary: each term where a page's prose first uses it."""
 
 import re
 
@@ -45,21 +45,29 @@ def uses(word):
 
 
 NO_PROSE = re.compile(
-    r"^```.*?^```|^\$\$.*?^\$\$|<!--.*?-->"  # code, mathematics, comments
+    r"^Reading time: .*?\n\n"  # what a lesson promises
+    r"|^```.*?^```|^\$\$.*?^\$\$|<!--.*?-->"  # code, mathematics, comments
     r"|^    [^\n]*|^\|[^\n]*|^#[^\n]*"  # text set like code, tables, headings
     r"|`[^`]*`|!?\[[^\]]*\]\([^)]*\)",  # code in a sentence, links and pictures
     re.M | re.S,
 )
 
 
+def dotted(match):
+    """Return a text of the same length without words, so that all other places stay."""
+    return re.sub(r"\S", ".", match[0])
+
+
 def unlinked(text, name=""):
-    """Return the terms that the prose of a page uses and that none of its links explains."""
-    linked = set(re.findall(r"glossary\.md#([a-z0-9_-]+)\)", text))
-    prose = NO_PROSE.sub(" . ", text)
+    """Return the terms that the prose of a page uses before a link explains them."""
+    links = {anchor: text.index(f"glossary.md#{anchor})") for anchor in re.findall(r"glossary\.md#([\w-]+)\)", text)}
+    prose = NO_PROSE.sub(dotted, text)
     found = []
     for word, anchors in sorted(TERMS.items(), key=lambda term: -len(term[0])):  # "residual block" before "block"
-        prose, count = uses(word).subn(" . ", prose)
-        if count and not anchors & linked and word not in NEEDS_NO_LINK.get(name, ()):
+        first = uses(word).search(prose)
+        prose = uses(word).sub(dotted, prose)
+        linked = first and any(links.get(anchor, len(text)) < first.start() for anchor in anchors)
+        if first and not linked and word not in NEEDS_NO_LINK.get(name, ()):
             found.append(word)
     return found
 
@@ -74,6 +82,8 @@ def test_a_page_links_the_terms_that_it_uses(page):
     [
         ("Two warps wait.", ["warp"]),
         ("Two [warps](../glossary.md#warp) wait, and the warp", []),
+        ("A warp waits, as [warps](../glossary.md#warp) do.", ["warp"]),
+        ("Reading time: 5 minutes for a\nwarp.\n\nThe forward `and` pass", []),
         ("A residual\nblock adds.", ["residual block"]),
         ("`warp`\n\n    warp\n\n## Warp\n\n| warp |\n\n```cuda\nwarp\n```\n\n$$\nwarp\n$$\n", []),
         ("It has a [link](warp.md), batch norm, and my/banks.cu", []),
