@@ -58,6 +58,12 @@ def test_a_lesson_has_a_picture_terms_and_an_end(lesson):
     assert all(f"]({each.name})" in end for each in following)
 
 
+def test_a_measured_ratio_is_that_of_the_table():
+    row = re.search(r"^\| dcgan64-nf64-b64 .*", (ROOT / "docs/speed.md").read_text(encoding="utf-8"), re.M)
+    text = "".join(lesson.read_text(encoding="utf-8") for lesson in LESSONS)
+    assert re.findall(r"(\d\.\d\d)\s+of\s+the\s+time\s+of\s+PyTorch", text) == [row[0].split("|")[7].strip()] * 2
+
+
 @pytest.mark.parametrize("lesson", LESSONS[:7], ids=NAMES[:7])
 def test_formulas_become_mathematics(lesson):
     """A name that the converter does not know would stay on the site as it is typed, with its backslash."""
