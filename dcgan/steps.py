@@ -39,7 +39,7 @@ def discriminator_step(
     summing = optimizer.summing(D, last=not objective.penalties)
     # One pass goes over both halves; batch norm keeps their statistics apart.
     with D.joined_batches(2), D.answering(asked), summing:
-        # ns: the mean of -log D(x) plus that of -log(1 - D(G(z))); and the means of D(x) and of D(G(z)).
+        # Non-saturating loss (ns): the mean of -log D(x) plus that of -log(1 - D(G(z))); and D's two mean answers.
         loss, means, dlogits = asked.of(D.forward(seen))
         D.backward(optimizer.scaled(dlogits), input_grad=False)
     stats = {"loss_d": loss} | dict(zip(objective.loss.names, means, strict=True))
@@ -62,7 +62,7 @@ def generator_step(
     optimizer.zero_grad()
     asked = objective.loss.of_G(objective.generator_target)
     with D.frozen(), handing_back(D, fake), D.answering(asked), optimizer.summing(G):
-        loss, _, dlogits = asked.of(D.forward(see(fake)))  # ns: the mean of -log D(G(z))
+        loss, _, dlogits = asked.of(D.forward(see(fake)))  # non-saturating: the mean of -log D(G(z))
         G.backward(see.backward(D.backward(optimizer.scaled(dlogits))), input_grad=False)
     optimizer.step()
     return {"loss_g": loss}
