@@ -27,7 +27,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcgan import quick, session
+from dcgan import cli, quick, session
 from dcgan.config import Config
 from dcgan.measuring import quality
 from dcgan.measuring.features import classifier
@@ -41,6 +41,7 @@ ERRORS = 4  # standard errors; with four seeds and 24 comparisons, one run of ab
 Curves = Mapping[str, np.ndarray]  # algorithm -> (seeds, steps, losses)
 
 
+@cli.guarded
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train and print the table; return 1 where an algorithm differs from direct by more than the seeds explain."""
     options = parsed(arguments)
@@ -67,7 +68,7 @@ def report(what: str, lines: Sequence[str], strays: Sequence[str]) -> int:
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__.partition("\n")[0])
+    parser = cli.Parser(prog="python -m benchmarks.losses", description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--steps", type=int, default=200, help="steps of each training (200)")
     add("--window", type=int, default=50, help="steps over which a loss is averaged (50)")

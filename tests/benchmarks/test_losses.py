@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from benchmarks import losses
 from dcgan.measuring.features import classifier
@@ -22,6 +23,15 @@ def test_what_leaves_the_spread_is_named():
 def test_a_training_with_each_algorithm(capsys):
     assert losses.main(["--steps", "4", "--window", "2", "--seeds", "2", "--width", "2", "--batch-size", "4"]) in (0, 1)
     assert "dcgan64 on built-in faces, width 2, batch 4, 2 seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, words", [("--data /nonexist", "no such file or folder: '/nonexist'"), ("--seeds 1", "--seeds: got 1")]
+)
+def test_mistakes_are_one_line(options, words, capsys):
+    assert losses.main(options.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {words}") and error.count("\n") == 1
 
 
 def test_a_distance_that_leaves_the_spread_is_named():

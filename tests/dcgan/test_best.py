@@ -78,6 +78,26 @@ def test_two_halves_are_the_whole(measured, runs, stop):
     assert halves.keys() - whole.keys() <= extra
 
 
+TOGETHER = (
+    "--loss wgan-gp --r1 1 --r1-every 3 --norm-d instance --spectral-norm --augment color,translation,cutout --flip "
+    "--instance-noise 0.1 --clip-grad 1 --accumulate 2 --lr-schedule linear --on-collapse rollback --checkpoint-every 4"
+)
+
+
+@pytest.mark.usefixtures("numbers_for_plot")
+def test_a_run_with_many_options_at_once_goes_on_bit_for_bit(measured, runs):
+    """From the checkpoint of step 8, in a new folder: the log, all arrays and even the bytes of best.h5 are the same."""
+    assert run_train(*measured, TOGETHER, "--steps 16") == 0
+    whole, branch = runs / "0001-dcgan64", runs / "0002-dcgan64"
+    assert run_train("--resume", whole / "checkpoints/000008.h5", "--no-progress") == 0
+    found, expected = content(branch), content(whole)
+    assert [name for name in found if found[name] != expected[name]] == []
+    assert {"log.jsonl", "checkpoints/000012.h5", "checkpoints/000016.h5", "checkpoints/best.h5"} <= found.keys()
+    assert set(series(branch)) == set(range(2, 17, 2)) and len(log.read(branch / "log.jsonl")) == 16
+    best = (run / "checkpoints/best.h5" for run in (whole, branch))
+    assert next(best).read_bytes() == next(best).read_bytes()
+
+
 @pytest.mark.usefixtures("numbers_for_plot")
 def test_a_killed_run_comes_to_the_same_best(measured, runs):
     """Killed at step 8, its newest checkpoint is that of step 3: best.h5 may be of a later step."""
