@@ -113,7 +113,7 @@ def require(path: str) -> Path:
     except checkpoint.CheckpointError as error:
         raise UserError(str(error)) from error
     if not checkpoint_or_folder and not exchange.is_file(place):
-        raise UserError(f"{path} is no checkpoint (.h5), and {exchange.KINDS}")
+        raise UserError(f"{path} is no checkpoint (.h5), and none of the files that hold a run: {exchange.KINDS}")
     return place
 
 
@@ -131,7 +131,7 @@ def folder_of(path: Path) -> Path:
 def name_of(path: Path) -> str:
     """Return the name of the run at a path: its folder's, or that of a checkpoint file which lies in no run folder."""
     place, folder = path.resolve(), folder_of(path)
-    return folder.name if folder in (place, place.parent.parent) else place.stem
+    return place.stem if place.is_file() and folder == place.parent else folder.name
 
 
 def checkpoint_of(address: Address, path: str | None, out: str = Config.out) -> str:

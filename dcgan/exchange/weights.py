@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from gpunet.torch_format import to_torch
 
 Arrays = Mapping[str, np.ndarray]
 MAIN = "main."  # pytorch/examples keep each network in an attribute of this name
-KINDS = "none of the files that hold a run: pth, safetensors, npz or hub of dcgan.export, netG.pth of pytorch/examples"
+KINDS = "pth, safetensors, npz or hub of dcgan.export, netG.pth of pytorch/examples"  # those that can be read
 MODEL, TEXTS = "model.safetensors", "config.json"  # the names of files in a folder for the Hub, or beside a .pth
 
 
@@ -58,7 +58,10 @@ def gathered(run: Any) -> Weights:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file of weights, or a folder that dcgan.export has filled; ONNX counts as such."""
+    """Return whether a path is a file of weights, or a folder that dcgan.export has filled.
+
+    An ONNX file counts, too: `opened` says why it is refused.
+    """
     return path.suffix.lower() in READERS or _inside_folder(path) is not None
 
 
@@ -136,7 +139,7 @@ def _described(G: Arrays, D: Arrays | None, texts: Mapping[str, str], path: Path
 
 def _name(run: Any) -> str:
     """Return the name of a run, which begins the names of pictures. ValueError: it would lead to another folder."""
-    if not isinstance(run, str) or not run or not run.isprintable() or set(run) & set("/\\:"):
+    if not isinstance(run, str) or not run or not run.isprintable() or PureWindowsPath(run).name != run:
         raise ValueError(f"got the run {run!r:.40}, expected a name without '/'")
     return run
 
