@@ -46,7 +46,7 @@ def test_ranks_are_there_again_behind_it():
         ({"--lr": 0.1}, {}, "--lr: 0.1, rank 0 has none"),
         ({"--lr": None}, {"--lr": 0.1}, "--lr: none, rank 0 has 0.1"),
         ({"version": "0.2"}, {"version": "0.1"}, "version: 0.2, rank 0 has 0.1"),
-        ({"--a": 1, "--c": (4, 4)}, {"--a": 2, "--b": 0, "--c": [4, 4]}, "--a: 1, rank 0 has 2; --b: none, rank 0 has 0"),
+        ({"--a": 1, "--c": (4,)}, {"--a": 2, "--b": 0, "--c": [4]}, "--a: 1, rank 0 has 2; --b: none, rank 0 has 0"),
         ({"--a": (4, 4), "--b": None}, {"--a": [4, 4], "--b": None}, None),
     ],
 )
