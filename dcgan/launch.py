@@ -85,7 +85,7 @@ def require_count(asked: str, size: int) -> None:
 def _command() -> str:
     """Return how this program was started, without its options: "python -m dcgan.train", or "dcgan-train"."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return f"python -m {spec.name}" if spec else os.path.basename(sys.argv[0])
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else os.path.basename(sys.argv[0])
 
 
 def parsed(parser: cli.Parser, arguments: Sequence[str] | None) -> Namespace:
