@@ -1,4 +1,4 @@
-"""Check that training goes the same way with every algorithm of the convolutions: losses, and with --data pictures.
+"""Check that training goes the same way with every algorithm of convolutions.
 
     python -m benchmarks.losses
     python -m benchmarks.losses --data train-images-idx3-ubyte --algorithms auto --seeds 5 --steps 1500 --width 64 \\

@@ -21,7 +21,7 @@ examples:
   python -m dcgan.measure RUN                  against its own data, by the
                                                features of its own D
   python -m dcgan.measure RUN --data mnist/ --split test --features classifier
-                                               against unseen pictures, where the
+                                               against unseen pictures, if the
                                                run learnt from the other half
   python -m dcgan.measure RUN --features inception.onnx --feature-size 299
                                                the usual FID

@@ -86,7 +86,7 @@ TOGETHER = (
 
 @pytest.mark.usefixtures("numbers_for_plot")
 def test_a_run_with_many_options_at_once_goes_on_bit_for_bit(measured, runs):
-    """From the checkpoint of step 8, in a new folder: the log, all arrays and even the bytes of best.h5 are the same."""
+    """From the checkpoint of step 8, in a new folder: the log, all arrays and the bytes of best.h5 are the same."""
     assert run_train(*measured, TOGETHER, "--steps 16") == 0
     whole, branch = runs / "0001-dcgan64", runs / "0002-dcgan64"
     assert run_train("--resume", whole / "checkpoints/000008.h5", "--no-progress") == 0

@@ -166,5 +166,5 @@ def test_files_that_are_no_networks(tmp_path):
             onnx_file.features_of(str(tmp_path / "bad.onnx"))
         assert "bad.onnx" in str(error.value) and "\n" not in str(error.value), name
     for path in (tmp_path, tmp_path / "missing.onnx"):
-        with pytest.raises(UserError, match="cannot read"):
+        with pytest.raises(UserError, match="cannot read .*; expected discriminator, classifier or FILE.onnx"):
             onnx_file.features_of(str(path))
