@@ -44,7 +44,7 @@ def test_the_line_of_other_numbers():
 def test_the_run_folder_is_named_before_it_trains(tiny, run, capsys):
     assert run_train(*tiny, "--steps 1") == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[2] == said[-1] == f"run folder: {run}" and said[-2].startswith("samples: ")
+    assert said[3] == said[-1] == f"run folder: {run}" and said[-2].startswith("samples: ")
 
 
 def test_smooth():
