@@ -1,17 +1,17 @@
-"""Time training steps, one update of D and of G each, against PyTorch and JAX on the same machine.
+"""Time training steps against PyTorch and JAX on the same machine.
 
     python -m benchmarks.step                                        a short list of workloads, on the CPU
     python -m benchmarks.step --all --json step.json                 every width, batch size and preset
     python -m benchmarks.step --workloads dcgan64-nf64-b64 --start-up --memory --generate 10000
     python -m benchmarks.step --device cuda --precision bf16         on a GPU, timed by events, in mixed precision
 
-The rivals are PyTorch, run in several ways, and JAX where it is installed, for dcgan64 on the CPU. All sides get the
-same weights, pictures and z. First their losses, gradients and updates are compared (rivals/same_step.py); a row whose
-sides do not agree says so and is not timed. Then the sides alternate in one process, with the same number of threads.
-The ratio is our median time over that of the fastest rival. Our step starts from bytes on the host, as in training;
-the rivals' pictures are numbers already, PyTorch's in the memory format of the rival. The process keeps freed memory
-(gpunet.backend.keep_freed_memory), which helps all sides. --start-up and --memory start new processes for ours and for
-PyTorch.
+A step is one update of D and one of G. The rivals are PyTorch, run in several ways, and JAX where it is installed, for
+dcgan64 on the CPU. All sides get the same weights, pictures and z. First their losses, gradients and updates are
+compared (rivals/same_step.py); a row whose sides do not agree says so and is not timed. Then the sides alternate in one
+process, with the same number of threads. The ratio is our median time over that of the fastest rival. Our step starts
+from bytes on the host, as in training; the rivals' pictures are numbers already, PyTorch's in the memory format of the
+rival. The process keeps freed memory (gpunet.backend.keep_freed_memory), which helps all sides. --start-up and --memory
+start new processes for ours and for PyTorch.
 """
 
 from __future__ import annotations
