@@ -6,8 +6,8 @@
 
 Convolutions are timed forward and for both gradients, in every layer, with 4x4 and with 5x5 kernels. Our times include
 all transforms of a pass, although the passes of a layer share some of them in training. Each operation is verified
-before it is timed: the root mean square errors of both sides, relative to PyTorch's result in float64, have to be within
-the tolerance.
+before it is timed: the root mean square errors of both sides, relative to PyTorch's result in float64, have to be
+within the tolerance.
 
 On a GPU a single kernel is shorter than its launch from Python. There both sides are captured as CUDA graphs: an
 operation stands in a graph COPIES times, each time on other arrays, which are not in the cache from the time before.
