@@ -11,6 +11,7 @@ from running import ROOT
 
 def test_the_tests_marked_cuda_are_collected_on_a_bare_machine():
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT / "tests/support")}
+    environment |= {"PYTEST_ADDOPTS": ""}  # those of the outer run may change what is printed
     command = [sys.executable, "-m", "pytest", "-p", "bare_machine", "-p", "no:cacheprovider"]
     command += ["-m", "cuda", "--collect-only", "-q"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
