@@ -1,4 +1,7 @@
-"""The convolution kernels on tensor cores: exact sums of whole numbers, in every tile and split, and their bounds."""
+"""The convolution kernels on tensor cores: exact sums of whole numbers, in every tile and split, and their bounds.
+
+Over 300 lines: every test multiplies by the same few functions, in all precisions and passes.
+"""
 
 from __future__ import annotations
 
